@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace tintype {
+
+/// How memory of one instant is got out of a running machine. kAuto takes the best that the host can do.
+enum class Strategy : std::uint8_t { kAuto, kStop, kPrecopy, kCow, kFork, kHybrid };
+
+enum class Compression : std::uint8_t { kNone, kLz4, kZstd };
+
+/// What the user asks for.
+struct CheckpointOptions {
+  std::string repository;                 ///< directory; created where missing
+  Strategy strategy = Strategy::kAuto;
+  bool full = false;                      ///< hold everything, even where a parent would do
+  Compression compression = Compression::kNone;
+  std::uint64_t capture_area = 0;         ///< bytes of the bounded area for old contents; 0: chosen from the size of memory
+};
+
+/// The pause, split up. Microseconds. `total` runs from the first kick to the last vCPU running.
+struct PauseTimes {
+  std::uint64_t total = 0, kick = 0, devices = 0, disks = 0, state = 0, protect = 0, resume = 0;
+};
+
+/// Microseconds between a write fault and its release, as the handler sees it.
+struct FaultTimes {
+  std::uint64_t p50 = 0, p99 = 0, max = 0;
+};
+
+struct MemoryReport {
+  std::uint64_t pages_total = 0, pages_written = 0, pages_zero = 0, bytes_written = 0;
+  std::uint64_t faults = 0;
+  FaultTimes fault_us;
+  std::uint64_t capture_area_peak_bytes = 0;
+  std::uint64_t capture_area_waits = 0;   ///< faults that had to wait because the area was full
+  std::uint64_t rounds = 0;               ///< of precopy; 0 where the strategy has none
+};
+
+struct DiskReport {
+  std::string id;
+  std::uint64_t bytes_written = 0;
+};
+
+/// What a finished checkpoint says of itself (`checkpoint --json`, and the manifest).
+struct CheckpointReport {
+  std::uint64_t id = 0;
+  std::string repository;
+  std::string vm;
+  Strategy strategy = Strategy::kStop;
+  std::uint64_t parent = 0;               ///< 0: none
+  PauseTimes pause_us;
+  MemoryReport memory;
+  std::vector<DiskReport> disks;
+  std::uint64_t copy_ms = 0, seal_ms = 0, total_ms = 0;
+};
+
+/// Long work tells how far it is. Called from the thread that does the work, a few times a second at most.
+struct Progress {
+  std::string phase;                      ///< "memory", "disk0", "seal", ...
+  std::uint64_t done = 0, total = 0;      ///< bytes
+};
+using ProgressSink = std::function<void(const Progress&)>;
+
+}  // namespace tintype

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+
+#include "devices/device.h"
+
+namespace tintype {
+
+/// Maps address ranges to devices. Filled before the machine runs, only read afterwards, so look-ups take no lock.
+class Bus {
+ public:
+  /// Throws tintype::Error where the range overlaps one that is attached already. The device must outlive the bus's use.
+  void attach(std::uint64_t start, std::uint64_t length, BusDevice& device, const std::string& name);
+
+  /// False where nobody answers (data is then all ones) or where the access crosses the end of a window.
+  bool read(std::uint64_t address, std::span<std::byte> data) noexcept;
+  bool write(std::uint64_t address, std::span<const std::byte> data) noexcept;
+
+  /// The name under which the device at `address` was attached, or "" (for traces and exit reports).
+  std::string name_at(std::uint64_t address) const;
+
+ private:
+  struct Window {
+    std::uint64_t length = 0;
+    BusDevice* device = nullptr;
+    std::string name;
+  };
+  using Windows = std::map<std::uint64_t, Window>;
+  Windows::const_iterator find(std::uint64_t address, std::uint64_t length) const noexcept;
+
+  Windows windows_;
+};
+
+}  // namespace tintype
