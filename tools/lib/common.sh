@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# What every script in tools/ shares: where things are, how to speak, how to stop.
+# Sourced, never run.
+
+project_root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+build_dir="${TINTYPE_BUILD_DIR:-$project_root/build}"
+# Things fetched once and kept between runs: Debian kernels, the rig's initramfs.
+cache_dir="${TINTYPE_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/tintype}"
+# Programs such as mke2fs live in sbin, which is not on every user's PATH.
+PATH="$PATH:/usr/sbin:/sbin"
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+  exit 1
+}
+
+usage_error() {
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+  exit 2
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# as_root COMMAND...: runs it as root, through sudo where that is needed.
+as_root() {
+  if [[ $(id -u) == 0 ]]; then
+    "$@"
+  elif have sudo; then
+    sudo "$@"
+  else
+    die "this needs root: run '$*' as root, or install sudo"
+  fi
+}
+
+# configure_build DIRECTORY [MESON-OPTION...]: sets the build directory up once; meson keeps it up to date.
+configure_build() {
+  local directory=$1
+  shift
+  [[ -f $directory/build.ninja ]] || meson setup "$directory" "$project_root" "$@" >&2 || die "meson could not set up $directory"
+}
+
+# stop_process PID: asks it to end, then makes it; returns when it is gone.
+stop_process() {
+  local pid=$1 tries
+  kill -TERM "$pid" 2>/dev/null || return 0
+  for ((tries = 0; tries < 20; tries++)); do
+    kill -0 "$pid" 2>/dev/null || return 0
+    sleep 0.1
+  done
+  kill -KILL "$pid" 2>/dev/null || true
+}
