@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "vmm/kvm/system.h"
+
+namespace tintype {
+
+/// A capability of KVM's that Tintype uses, and what for.
+struct KvmCapability {
+  int number;
+  std::string_view name;        ///< as in <linux/kvm.h>, without KVM_CAP_
+  bool required;                ///< no machine can run without it
+  std::string_view used_for;
+};
+
+std::span<const KvmCapability> kvm_capabilities() noexcept;
+
+/// The required capabilities that this host's KVM lacks.
+std::vector<KvmCapability> missing_capabilities(const KvmSystem& system);
+
+}  // namespace tintype

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/kvm/system.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "vmm/base/error.h"
+#include "vmm/kvm/ioctl.h"
+
+namespace tintype {
+
+namespace {
+
+UniqueFd open_kvm() {
+  UniqueFd fd(::open("/dev/kvm", O_RDWR | O_CLOEXEC));
+  if (fd) return fd;
+  if (errno == ENOENT) throw Error("there is no /dev/kvm: turn on virtualization in the firmware and load kvm-intel or kvm-amd (`tintype doctor` tells more)");
+  if (errno == EACCES) throw Error("no permission to open /dev/kvm: add yourself to the group kvm and log in again, or run as root");
+  throw Error("/dev/kvm cannot be opened ({}): `tintype doctor` tells more", errno_text(errno));
+}
+
+/// Calls a KVM ioctl whose argument ends in an array of unknown length: grows it until the kernel is satisfied.
+template <typename Header, typename Entry>
+std::vector<Entry> growing_list(int fd, unsigned long request, std::uint32_t Header::*count, std::string_view name) {
+  for (std::uint32_t room = 128; room <= 65536; room *= 2) {
+    std::vector<std::uint64_t> storage((sizeof(Header) + room * sizeof(Entry)) / sizeof(std::uint64_t) + 1);
+    auto* header = reinterpret_cast<Header*>(storage.data());
+    header->*count = room;
+    try {
+      kvm_ioctl(fd, request, header, name);
+    } catch (const std::system_error& error) {
+      if (error.code().value() == E2BIG) continue;
+      throw;
+    }
+    std::vector<Entry> entries(header->*count);
+    if (!entries.empty()) std::memcpy(entries.data(), header + 1, entries.size() * sizeof(Entry));
+    return entries;
+  }
+  throw Error("{} returns more than 65536 entries", name);
+}
+
+}  // namespace
+
+KvmSystem::KvmSystem() : fd_(open_kvm()) {
+  const int version = kvm_ioctl(fd(), KVM_GET_API_VERSION, 0UL, "KVM_GET_API_VERSION");
+  if (version != KVM_API_VERSION) throw Error("KVM's API version is {}, not {}: this kernel is too old", version, KVM_API_VERSION);
+}
+
+int KvmSystem::extension(int capability) const {
+  return kvm_ioctl(fd(), KVM_CHECK_EXTENSION, static_cast<unsigned long>(capability), "KVM_CHECK_EXTENSION");
+}
+
+std::size_t KvmSystem::vcpu_mmap_size() const {
+  return static_cast<std::size_t>(kvm_ioctl(fd(), KVM_GET_VCPU_MMAP_SIZE, 0UL, "KVM_GET_VCPU_MMAP_SIZE"));
+}
+
+std::vector<kvm_cpuid_entry2> KvmSystem::supported_cpuid() const {
+  return growing_list<kvm_cpuid2, kvm_cpuid_entry2>(fd(), KVM_GET_SUPPORTED_CPUID, &kvm_cpuid2::nent, "KVM_GET_SUPPORTED_CPUID");
+}
+
+std::vector<std::uint32_t> KvmSystem::msr_indices() const {
+  return growing_list<kvm_msr_list, std::uint32_t>(fd(), KVM_GET_MSR_INDEX_LIST, &kvm_msr_list::nmsrs, "KVM_GET_MSR_INDEX_LIST");
+}
+
+UniqueFd KvmSystem::create_vm() const { return UniqueFd(kvm_ioctl(fd(), KVM_CREATE_VM, 0UL, "KVM_CREATE_VM")); }
+
+}  // namespace tintype

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/kvm/vcpu.h"
+
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "vmm/base/error.h"
+#include "vmm/kvm/ioctl.h"
+
+namespace tintype {
+
+namespace {
+
+constexpr std::size_t kLegacyXsaveSize = sizeof(kvm_xsave);  // 4096 bytes, before AMX made the area grow
+
+template <typename T>
+T get(int fd, unsigned long request, std::string_view name) {
+  T value{};
+  kvm_ioctl(fd, request, &value, name);
+  return value;
+}
+
+template <typename T>
+void set(int fd, unsigned long request, const T& value, std::string_view name) {
+  T copy = value;
+  kvm_ioctl(fd, request, &copy, name);
+}
+
+/// A KVM structure that ends in an array: header and entries in one aligned block.
+template <typename Header, typename Entry>
+class WithEntries {
+ public:
+  explicit WithEntries(std::size_t count) : storage_((sizeof(Header) + count * sizeof(Entry)) / sizeof(std::uint64_t) + 1) {}
+  Header* header() noexcept { return reinterpret_cast<Header*>(storage_.data()); }
+  Entry* entries() noexcept { return reinterpret_cast<Entry*>(header() + 1); }
+
+ private:
+  std::vector<std::uint64_t> storage_;
+};
+
+using MsrBlock = WithEntries<kvm_msrs, kvm_msr_entry>;
+using CpuidBlock = WithEntries<kvm_cpuid2, kvm_cpuid_entry2>;
+
+}  // namespace
+
+KvmVcpu::KvmVcpu(const KvmSystem& system, KvmVm& vm, unsigned id)
+    : id_(id), fd_(vm.create_vcpu(id)), shared_(Mapping::of_fd(fd_.get(), system.vcpu_mmap_size())) {
+  const int size = vm.extension(KVM_CAP_XSAVE2);
+  has_xsave2_ = size > 0;
+  xsave_size_ = std::max(kLegacyXsaveSize, static_cast<std::size_t>(std::max(size, 0)));
+}
+
+KvmVcpu::RunResult KvmVcpu::run() {
+  if (::ioctl(fd_.get(), KVM_RUN, 0) == 0) return RunResult::kExit;
+  if (errno == EINTR || errno == EAGAIN) return RunResult::kInterrupted;
+  throw_errno("KVM_RUN of vCPU {}", id_);
+}
+
+void KvmVcpu::set_immediate_exit(bool on) noexcept {
+  __atomic_store_n(&shared().immediate_exit, static_cast<__u8>(on), __ATOMIC_SEQ_CST);
+}
+
+kvm_regs KvmVcpu::regs() const { return get<kvm_regs>(fd_.get(), KVM_GET_REGS, "KVM_GET_REGS"); }
+void KvmVcpu::set_regs(const kvm_regs& regs) { set(fd_.get(), KVM_SET_REGS, regs, "KVM_SET_REGS"); }
+kvm_sregs KvmVcpu::sregs() const { return get<kvm_sregs>(fd_.get(), KVM_GET_SREGS, "KVM_GET_SREGS"); }
+void KvmVcpu::set_sregs(const kvm_sregs& sregs) { set(fd_.get(), KVM_SET_SREGS, sregs, "KVM_SET_SREGS"); }
+kvm_lapic_state KvmVcpu::lapic() const { return get<kvm_lapic_state>(fd_.get(), KVM_GET_LAPIC, "KVM_GET_LAPIC"); }
+void KvmVcpu::set_lapic(const kvm_lapic_state& lapic) { set(fd_.get(), KVM_SET_LAPIC, lapic, "KVM_SET_LAPIC"); }
+kvm_mp_state KvmVcpu::mp_state() const { return get<kvm_mp_state>(fd_.get(), KVM_GET_MP_STATE, "KVM_GET_MP_STATE"); }
+void KvmVcpu::set_mp_state(const kvm_mp_state& state) { set(fd_.get(), KVM_SET_MP_STATE, state, "KVM_SET_MP_STATE"); }
+kvm_vcpu_events KvmVcpu::events() const { return get<kvm_vcpu_events>(fd_.get(), KVM_GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS"); }
+void KvmVcpu::set_events(const kvm_vcpu_events& events) { set(fd_.get(), KVM_SET_VCPU_EVENTS, events, "KVM_SET_VCPU_EVENTS"); }
+kvm_debugregs KvmVcpu::debug_registers() const { return get<kvm_debugregs>(fd_.get(), KVM_GET_DEBUGREGS, "KVM_GET_DEBUGREGS"); }
+void KvmVcpu::set_debug_registers(const kvm_debugregs& registers) { set(fd_.get(), KVM_SET_DEBUGREGS, registers, "KVM_SET_DEBUGREGS"); }
+kvm_xcrs KvmVcpu::xcrs() const { return get<kvm_xcrs>(fd_.get(), KVM_GET_XCRS, "KVM_GET_XCRS"); }
+void KvmVcpu::set_xcrs(const kvm_xcrs& xcrs) { set(fd_.get(), KVM_SET_XCRS, xcrs, "KVM_SET_XCRS"); }
+
+std::vector<std::uint8_t> KvmVcpu::xsave() const {
+  std::vector<std::uint8_t> area(xsave_size_);
+  kvm_ioctl(fd_.get(), has_xsave2_ ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, area.data(), "KVM_GET_XSAVE");
+  return area;
+}
+
+void KvmVcpu::set_xsave(std::span<const std::uint8_t> area) {
+  std::vector<std::uint8_t> copy(xsave_size_);
+  std::copy_n(area.begin(), std::min(area.size(), copy.size()), copy.begin());
+  kvm_ioctl(fd_.get(), KVM_SET_XSAVE, copy.data(), "KVM_SET_XSAVE");
+}
+
+std::vector<kvm_cpuid_entry2> KvmVcpu::cpuid() const {
+  constexpr std::uint32_t kRoom = 256;  // KVM_MAX_CPUID_ENTRIES
+  CpuidBlock block(kRoom);
+  block.header()->nent = kRoom;
+  kvm_ioctl(fd_.get(), KVM_GET_CPUID2, block.header(), "KVM_GET_CPUID2");
+  return {block.entries(), block.entries() + block.header()->nent};
+}
+
+void KvmVcpu::set_cpuid(std::span<const kvm_cpuid_entry2> entries) {
+  CpuidBlock block(entries.size());
+  block.header()->nent = static_cast<std::uint32_t>(entries.size());
+  std::copy(entries.begin(), entries.end(), block.entries());
+  kvm_ioctl(fd_.get(), KVM_SET_CPUID2, block.header(), "KVM_SET_CPUID2");
+}
+
+std::uint32_t KvmVcpu::tsc_khz() const {
+  return static_cast<std::uint32_t>(kvm_ioctl(fd_.get(), KVM_GET_TSC_KHZ, 0UL, "KVM_GET_TSC_KHZ"));
+}
+
+void KvmVcpu::set_tsc_khz(std::uint32_t khz) { kvm_ioctl(fd_.get(), KVM_SET_TSC_KHZ, static_cast<unsigned long>(khz), "KVM_SET_TSC_KHZ"); }
+
+std::vector<kvm_msr_entry> KvmVcpu::msrs(std::span<const std::uint32_t> indices) const {
+  // KVM_GET_MSRS stops at the first MSR that it refuses and returns how many it has read: step over that one and go on.
+  std::vector<kvm_msr_entry> values;
+  while (!indices.empty()) {
+    MsrBlock block(indices.size());
+    block.header()->nmsrs = static_cast<std::uint32_t>(indices.size());
+    for (std::size_t i = 0; i < indices.size(); ++i) block.entries()[i].index = indices[i];
+    const auto count = static_cast<std::size_t>(kvm_ioctl(fd_.get(), KVM_GET_MSRS, block.header(), "KVM_GET_MSRS"));
+    values.insert(values.end(), block.entries(), block.entries() + count);
+    indices = indices.subspan(std::min(count + 1, indices.size()));
+  }
+  return values;
+}
+
+std::optional<std::uint32_t> KvmVcpu::set_msrs(std::span<const kvm_msr_entry> entries) {
+  if (entries.empty()) return std::nullopt;
+  MsrBlock block(entries.size());
+  block.header()->nmsrs = static_cast<std::uint32_t>(entries.size());
+  std::copy(entries.begin(), entries.end(), block.entries());
+  const auto count = static_cast<std::size_t>(kvm_ioctl(fd_.get(), KVM_SET_MSRS, block.header(), "KVM_SET_MSRS"));
+  return count < entries.size() ? std::optional(entries[count].index) : std::nullopt;
+}
+
+std::optional<std::uint64_t> KvmVcpu::msr(std::uint32_t index) const {
+  const auto values = msrs(std::span(&index, 1));
+  return values.empty() ? std::nullopt : std::optional<std::uint64_t>(values.front().data);
+}
+
+void KvmVcpu::announce_pause() {
+  ::ioctl(fd_.get(), KVM_KVMCLOCK_CTRL, 0);  // EINVAL: the guest does not use kvmclock
+}
+
+}  // namespace tintype

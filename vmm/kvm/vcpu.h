@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <linux/kvm.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "vmm/base/mapping.h"
+#include "vmm/base/unique_fd.h"
+#include "vmm/kvm/vm.h"
+
+namespace tintype {
+
+/// One virtual CPU of KVM's: a typed method for each vCPU ioctl. run() belongs to one thread; the others may be called by another thread
+/// while run() is not under way. All throw std::system_error.
+class KvmVcpu {
+ public:
+  enum class RunResult : std::uint8_t { kExit, kInterrupted };
+
+  KvmVcpu(const KvmSystem& system, KvmVm& vm, unsigned id);
+
+  unsigned id() const noexcept { return id_; }
+
+  /// KVM_RUN. kInterrupted: a signal came, or immediate_exit was set; anything that was pending in shared() has been completed.
+  RunResult run();
+  /// The page shared with KVM: the reason of the last exit and its data. Touched by the thread that runs, but for immediate_exit.
+  kvm_run& shared() noexcept { return *reinterpret_cast<kvm_run*>(shared_.data()); }
+  /// Makes the current or next run() return at once. Callable from a signal handler or any thread.
+  void set_immediate_exit(bool on) noexcept;
+
+  kvm_regs regs() const;
+  void set_regs(const kvm_regs& regs);
+  kvm_sregs sregs() const;
+  void set_sregs(const kvm_sregs& sregs);
+  kvm_lapic_state lapic() const;
+  void set_lapic(const kvm_lapic_state& lapic);
+  kvm_mp_state mp_state() const;
+  void set_mp_state(const kvm_mp_state& state);
+  kvm_vcpu_events events() const;
+  void set_events(const kvm_vcpu_events& events);
+  kvm_debugregs debug_registers() const;
+  void set_debug_registers(const kvm_debugregs& registers);
+  kvm_xcrs xcrs() const;
+  void set_xcrs(const kvm_xcrs& xcrs);
+  std::vector<std::uint8_t> xsave() const;              ///< KVM_GET_XSAVE2 where there is one, else KVM_GET_XSAVE; the area's bytes
+  void set_xsave(std::span<const std::uint8_t> area);
+  std::size_t xsave_size() const noexcept { return xsave_size_; }
+
+  std::vector<kvm_cpuid_entry2> cpuid() const;
+  void set_cpuid(std::span<const kvm_cpuid_entry2> entries);
+  std::uint32_t tsc_khz() const;
+  void set_tsc_khz(std::uint32_t khz);
+
+  /// Values of the MSRs that KVM lets us read, in the order given; the others are left out.
+  std::vector<kvm_msr_entry> msrs(std::span<const std::uint32_t> indices) const;
+  /// Sets them in order; returns the index of the first that KVM refuses, or nothing.
+  [[nodiscard]] std::optional<std::uint32_t> set_msrs(std::span<const kvm_msr_entry> entries);
+  /// One MSR, or nothing where KVM refuses it.
+  std::optional<std::uint64_t> msr(std::uint32_t index) const;
+
+  void announce_pause();                                ///< KVM_KVMCLOCK_CTRL: tells the guest's watchdog; silently nothing where unused
+
+ private:
+  unsigned id_;
+  UniqueFd fd_;
+  Mapping shared_;
+  std::size_t xsave_size_;
+  bool has_xsave2_;
+};
+
+}  // namespace tintype
