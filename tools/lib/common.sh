@@ -52,3 +52,23 @@ stop_process() {
   done
   kill -KILL "$pid" 2>/dev/null || true
 }
+
+# kvm_works: /dev/kvm is here and a machine runs on it, asked of our own `tintype doctor`. Otherwise kvm_complaint says why not.
+kvm_complaint=''
+kvm_works() {
+  if [[ ! -e /dev/kvm ]]; then
+    kvm_complaint='there is no /dev/kvm'
+  elif [[ ! -r /dev/kvm || ! -w /dev/kvm ]]; then
+    kvm_complaint='/dev/kvm may not be opened by this user'
+  elif ! hello_runs; then
+    kvm_complaint='/dev/kvm is here but no machine runs on it'
+  else
+    return 0
+  fi
+  return 1
+}
+
+hello_runs() {
+  timeout 30 "$build_dir/tintype" run --kernel "$build_dir/guest-images/hello.elf" --memory 16M --serial stdio \
+    --name "probe-$$" </dev/null 2>/dev/null | grep -qi hello
+}

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Counts test cases for tools/test. Sourced after common.sh.
+
+total_passed=0 total_failed=0 total_skipped=0
+
+report() { printf '%-6s %-28s %s\n' "$1" "$2" "$3"; }
+
+pass_case() {
+  total_passed=$((total_passed + 1))
+  report ok "$1" "${2:-}"
+}
+
+# fail_case LABEL WHY [LOG]: counts a failure, and shows how the log ends.
+fail_case() {
+  total_failed=$((total_failed + 1))
+  report FAILED "$1" "$2"
+  [[ -z ${3:-} ]] || show_log "$3"
+}
+
+skip_case() {
+  total_skipped=$((total_skipped + 1))
+  report skip "$1" "$2"
+}
+
+show_log() {
+  tail -n 40 "$1" | sed 's/^/       | /'
+  printf '       the whole log: %s\n' "$1"
+}
+
+# count_doctest LABEL EXIT-CODE LOG TIME-LIMIT SECONDS: adds up what a doctest program's last lines say.
+count_doctest() {
+  local label=$1 code=$2 log=$3 limit=$4 seconds=$5 ran passed failed skipped
+  # [doctest] test cases:  9 |  9 passed | 0 failed | 2 skipped
+  read -r ran passed failed skipped < <(sed -n 's/\x1b\[[0-9;]*m//g; s/^\[doctest\] test cases: *\([0-9]*\) *| *\([0-9]*\) passed *| *\([0-9]*\) failed *| *\([0-9]*\) skipped.*/\1 \2 \3 \4/p' "$log" | tail -n 1) || true
+  if [[ -z ${ran:-} ]]; then
+    if ((code == 124 || code == 137)); then
+      fail_case "$label" "was cut off after $limit seconds" "$log"
+    else
+      fail_case "$label" "ended with code $code before its summary" "$log"
+    fi
+    return
+  fi
+  total_passed=$((total_passed + passed))
+  total_failed=$((total_failed + failed))
+  total_skipped=$((total_skipped + skipped))
+  if ((failed > 0)); then
+    report FAILED "$label" "$passed passed, $failed failed, ${seconds} s"
+    show_log "$log"
+  elif ((code != 0)); then
+    fail_case "$label" "$passed passed, yet it ended with code $code" "$log"
+  elif ((ran == 0)); then
+    fail_case "$label" "ran no test case at all" "$log"
+  else
+    report ok "$label" "$passed passed$( ((skipped == 0)) || printf ', %d skipped' "$skipped"), ${seconds} s"
+    # A case that cannot run on this machine says so in a line of its own: "skip NAME: why".
+    sed -n 's/^skip /       skipped: /p' "$log"
+  fi
+}
+
+# count_lines LABEL EXIT-CODE LOG TIME-LIMIT SECONDS: adds up "ok", "not ok" and "skip" lines.
+count_lines() {
+  local label=$1 code=$2 log=$3 limit=$4 seconds=$5 passed failed skipped
+  passed=$(grep -c '^ok ' "$log" || true)
+  failed=$(grep -c '^not ok ' "$log" || true)
+  skipped=$(grep -c '^skip ' "$log" || true)
+  total_passed=$((total_passed + passed))
+  total_failed=$((total_failed + failed))
+  total_skipped=$((total_skipped + skipped))
+  if ((failed > 0)); then
+    report FAILED "$label" "$passed passed, $failed failed, ${seconds} s"
+    grep '^not ok ' "$log" | sed 's/^/       /'
+    show_log "$log"
+  elif ((code == 124 || code == 137)); then
+    fail_case "$label" "was cut off after $limit seconds" "$log"
+  elif ((code != 0)); then
+    fail_case "$label" "ended with code $code" "$log"
+  elif ((passed + skipped == 0)); then
+    fail_case "$label" "ran no test case at all" "$log"
+  else
+    report ok "$label" "$passed passed, ${seconds} s"
+    sed -n 's/^skip /       skipped: /p' "$log"
+  fi
+}
+
+# finish_tally: the last line; exit code of the script.
+finish_tally() {
+  printf '%d passed, %d failed%s\n' "$total_passed" "$total_failed" \
+    "$( ((total_skipped == 0)) || printf ', %d skipped' "$total_skipped")"
+  if ((total_failed > 0)); then exit 1; fi
+  if ((total_passed == 0)); then
+    say "nothing ran: that is a failure"
+    exit 1
+  fi
+}
