@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+#include "checkpoint/image/part_format.h"
+#include "vmm/base/unique_fd.h"
+
+struct iovec;
+
+namespace tintype {
+
+struct PartOptions {
+  PartKind kind = PartKind::kMemory;
+  std::uint64_t content_bytes = 0;            ///< of the memory or disk, a multiple of 512
+  Compression compression = Compression::kNone;
+};
+
+/// Writes one part of a checkpoint. One thread at a time uses it; it is the thread that waits for the destination.
+///
+/// Data goes from the caller's memory straight into the file: the zero test, the checksum and the write are the only passes over it. Data that
+/// is compressed is copied first, so it may be guest memory that changes meanwhile. What was written from changing memory is worthless: the
+/// caller finds out, discards it, and appends the same blocks again from a copy that holds still.
+class PartWriter {
+ public:
+  /// What one append() did, and the handle to take it back.
+  struct Appended {
+    std::uint64_t written_blocks = 0, zero_blocks = 0, stored_bytes = 0;
+    std::size_t first_extent = 0, extents = 0;
+  };
+
+  /// Creates the file, which must not exist. Throws tintype::Error.
+  PartWriter(const std::filesystem::path& path, const PartOptions& options);
+  ~PartWriter();
+  PartWriter(const PartWriter&) = delete;
+  PartWriter& operator=(const PartWriter&) = delete;
+
+  /// Writes blocks, in any order. `data` is whole blocks, or ends where the part's content ends. Zero blocks are left out.
+  /// Throws DestinationFull, or tintype::Error for other failures; afterwards only abandoning makes sense.
+  Appended append(std::uint64_t first_block, std::span<const std::byte> data);
+
+  /// Takes one append() back, at any time before finish(): its blocks count as zero unless they are appended again.
+  void discard(const Appended& appended);
+
+  /// Writes index and footer and cuts the file to length. Throws ImageError where a block was appended twice and not discarded.
+  void finish();
+
+  /// fsync; writing back has begun long before, so it is short. After finish().
+  void sync();
+
+  /// After finish().
+  const PartSummary& summary() const noexcept { return summary_; }
+
+  /// Bytes of data in the file so far.
+  std::uint64_t stored_bytes() const noexcept { return stored_bytes_; }
+
+ private:
+  struct DeadRange {
+    std::uint64_t offset = 0, bytes = 0;
+  };
+
+  void append_run(std::uint64_t first_block, std::span<const std::byte> run);
+  void append_raw(std::uint64_t first_block, std::span<const std::byte> run);
+  void append_compressed(std::uint64_t first_block, std::span<const std::byte> run);
+  void add_extent(const Extent& extent);
+  void queue(std::span<const std::byte> bytes);
+  void flush_queue();
+  void write_all(std::span<iovec> pieces);
+  void reserve_space(std::uint64_t end);
+  void start_writeback();
+  void erase_dead_ranges();
+  void erase(const DeadRange& range);
+  void write_header();
+  void write_index();
+  [[noreturn]] void throw_write_error(int error_number) const;
+
+  std::filesystem::path path_;
+  PartOptions options_;
+  std::uint64_t blocks_;
+  UniqueFd fd_;
+  std::vector<Extent> extents_;         ///< in the order of writing; those with no blocks were discarded
+  std::vector<DeadRange> dead_;
+  std::vector<iovec> queue_;            ///< pieces of memory for the next write, at queue_offset_
+  std::uint64_t queue_offset_ = 0;
+  std::uint64_t position_;              ///< where the next extent goes
+  std::uint64_t reserved_ = 0;          ///< the file has room up to here
+  std::uint64_t writeback_ = 0;         ///< writing back was started up to here
+  std::uint64_t stored_bytes_ = 0;
+  bool can_reserve_ = true;
+  bool finished_ = false;
+  PartSummary summary_;
+  std::vector<std::byte> copy_, compressed_;
+};
+
+}  // namespace tintype
