@@ -18,14 +18,13 @@ constexpr std::uint8_t kDataReady = 0x01;
 constexpr std::uint8_t kTransmitterEmpty = 0x20;
 constexpr std::uint64_t kFifoSize = 16;
 
+// Looks at the line status once for a whole FIFO's worth: each access to a port is an exit.
 void write(const char* data, std::uint64_t size)
 {
-    while (size != 0) {
-        const std::uint64_t part = size < kFifoSize ? size : kFifoSize;
-        while (!(in8(kLineStatus) & kTransmitterEmpty)) cpu_relax();
-        out8_string(kData, data, part);
-        data += part;
-        size -= part;
+    for (std::uint64_t i = 0; i != size; ++i) {
+        if (i % kFifoSize == 0)
+            while (!(in8(kLineStatus) & kTransmitterEmpty)) cpu_relax();
+        out8(kData, static_cast<std::uint8_t>(data[i]));
     }
 }
 

@@ -48,8 +48,7 @@ constexpr Printable hex(std::uint64_t value, unsigned digits = 1)
 
 void print_items(const Printable* items, std::uint32_t count);
 
-// Prints its arguments one after the other, in one go: each byte alone would cost an exit.
-// More than 256 bytes are cut off.
+// Prints its arguments one after the other. More than 256 bytes are cut off.
 template <typename... Items>
 void print(const Items&... items)
 {

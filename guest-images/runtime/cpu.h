@@ -24,12 +24,6 @@ inline std::uint8_t in8(std::uint16_t port)
     return value;
 }
 
-// Many bytes to one port: one exit instead of one for each byte.
-inline void out8_string(std::uint16_t port, const char* data, std::uint64_t size)
-{
-    asm volatile("rep outsb" : "+S"(data), "+c"(size) : "d"(port) : "memory");
-}
-
 inline std::uint64_t read_tsc()
 {
     std::uint32_t low, high;

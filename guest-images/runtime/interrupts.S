@@ -5,12 +5,16 @@
 
 #include "guest-images/runtime/layout.h"
 
-// An interrupt: one more in this CPU's counter for the vector.
+#define HLT_OPCODE 0xf4
+
+// An interrupt: one more in this CPU's counter for the vector, and in its counter of all of them.
+// These are exactly the STUB_SIZE bytes that there are.
 .macro stub_interrupt vector
     push %rax
     mov %rsp, %rax
-    and $-CPU_PAGE_SIZE, %rax
+    and $-CPU_PAGE_SIZE & 0xffff, %ax
     incq 8 * \vector(%rax)
+    incq (%rax)
     mov $LAPIC_EOI, %eax
     movl $0, (%rax)
     pop %rax
@@ -26,25 +30,15 @@
     jmp exception
 .endm
 
-// `int $VECTOR_WAIT` from ring 3: sleep until an interrupt, unless the 64-bit word at RDI no
-// longer holds RSI. Interrupts are off up to the halt, so none can slip in between.
-.macro stub_wait
-    cmp %rsi, (%rdi)
-    jne 1f
-    sti
-    hlt
-1:  iretq
-.endm
-
 .section .stubs, "ax", @progbits
 .code64
 .set vector, 0
 .rept 256
     .org STUB_SIZE * vector
-    .if vector < 32
+    .if vector == VECTOR_PROTECTION_FAULT
+        jmp protection_fault
+    .elseif vector < 32
         stub_exception vector
-    .elseif vector == VECTOR_WAIT
-        stub_wait
     .elseif vector == VECTOR_SPURIOUS
         iretq
     .else
@@ -54,8 +48,29 @@
 .endr
     .org STUB_SIZE * 256
 
-// Leaves a note of what happened, and continues in ring 3 with report_exception().
 .section .text
+
+// `hlt` from ring 3, which the processor refuses. Ring 0 does it instead: sleep until an interrupt,
+// unless the 64-bit word at RDI no longer holds RSI. Interrupts are off up to the halt, so that
+// none can slip in between. (A software interrupt would be the usual door, but not every host
+// lets a guest's ring 3 execute one.)
+protection_fault:
+    push %rax
+    mov 16(%rsp), %rax
+    cmpb $HLT_OPCODE, (%rax)
+    pop %rax
+    jne not_a_halt
+    add $8, %rsp                        // the error code
+    incq (%rsp)                         // go on behind the instruction
+    cmp %rsi, (%rdi)
+    jne 1f
+    sti
+    hlt
+1:  iretq
+not_a_halt:
+    push $VECTOR_PROTECTION_FAULT
+
+// Leaves a note of what happened, and continues in ring 3 with report_exception().
 exception:
     cmpb $0, exception_seen             // a second one: no trust left in anything
     jne give_up

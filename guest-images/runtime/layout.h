@@ -30,13 +30,14 @@
 #define SELECTOR_USER_CODE (0x28 | 3)
 #define SELECTOR_TASK_STATES 0x30
 
-// Each CPU has one page: interrupt counters at its bottom (a 64-bit word for each vector), the
-// ring-0 stack at its top. A handler finds its counters by rounding its stack pointer down.
+// Each CPU has one page: interrupt counters at its bottom (a 64-bit word for each vector, and in
+// the first one the sum of them all), the ring-0 stack at its top. A handler finds its counters by
+// rounding its stack pointer down.
 #define CPU_PAGE_SIZE 4096
 
+#define VECTOR_PROTECTION_FAULT 13
 #define VECTOR_IOAPIC 0x20  // + pin, 24 pins
 #define VECTOR_LAPIC_TIMER 0x3e
-#define VECTOR_WAIT 0x3f    // not an interrupt: `int` from ring 3, see wait_for_change()
 #define VECTOR_IPI 0x40     // + number of the sending CPU
 #define VECTOR_SPURIOUS 0xff
 

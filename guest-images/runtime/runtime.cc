@@ -6,6 +6,7 @@
 #include "guest-images/runtime/boot_info.h"
 #include "guest-images/runtime/console.h"
 #include "guest-images/runtime/cpu.h"
+#include "guest-images/runtime/interrupts.h"
 #include "guest-images/runtime/layout.h"
 
 extern "C" {
@@ -45,6 +46,7 @@ void* memset(void* to, int byte, std::size_t size)
     using namespace tintype::guest;
     read_boot_info();
     start_console();
+    start_local_apic();
     debug_exit(kernel_main());
 }
 

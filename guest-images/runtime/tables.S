@@ -36,11 +36,11 @@
 .endr
 
 // --- Interrupt gates: vector v leads to the stub at STUBS_BASE + STUB_SIZE * v ----------------
-.macro gate vector, type
+.macro gate vector
     .word (STUBS_BASE + STUB_SIZE * (\vector)) & 0xffff
     .word SELECTOR_KERNEL_CODE
     .byte 0
-    .byte \type
+    .byte 0x8e                          // present, for ring 0, interrupts off inside
     .word (STUBS_BASE + STUB_SIZE * (\vector)) >> 16
     .quad 0
 .endm
@@ -48,11 +48,7 @@
 .org TABLES_IDT - TABLES_BASE
 .set vector, 0
 .rept 256
-    .if vector == VECTOR_WAIT
-        gate vector, 0xee               // interrupt gate that ring 3 may call
-    .else
-        gate vector, 0x8e               // interrupt gate
-    .endif
+    gate vector
     .set vector, vector + 1
 .endr
 
