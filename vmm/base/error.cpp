@@ -12,9 +12,9 @@ void throw_errno_text(int error_number, const std::string& what) {
 
 std::string errno_text(int error_number) { return std::generic_category().message(error_number); }
 
-void check(bool holds, std::string_view what, std::source_location where) noexcept {
+void check(bool holds, std::string_view what, const char* file, int line) noexcept {
   if (holds) return;
-  std::fprintf(stderr, "tintype: internal check failed at %s:%u: %.*s\n", where.file_name(), where.line(),
+  std::fprintf(stderr, "tintype: internal check failed at %s:%d: %.*s\n", file, line,
                static_cast<int>(what.size()), what.data());
   std::abort();
 }

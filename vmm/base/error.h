@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cerrno>
-#include <source_location>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -43,7 +42,8 @@ template <typename... Args>
 std::string errno_text(int error_number);
 
 /// Always-on check of our own logic, without side effects: prints where and what, then aborts.
-void check(bool holds, std::string_view what,
-           std::source_location where = std::source_location::current()) noexcept;
+/// (Builtins, because clang 14 cannot use libstdc++'s std::source_location.)
+void check(bool holds, std::string_view what, const char* file = __builtin_FILE(),
+           int line = __builtin_LINE()) noexcept;
 
 }  // namespace tintype
