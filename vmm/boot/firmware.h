@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "vmm/boot/placement.h"
+#include "vmm/memory/guest_memory.h"
+
+namespace tintype {
+
+/// What a PC's firmware leaves behind in the first mebibyte: interrupt vectors, BIOS data area, extended BIOS
+/// data area. There is no BIOS behind it: every real-mode `int` returns at once and does nothing.
+void place_firmware(GuestMemory& memory, Placement& placement);
+
+}  // namespace tintype
