@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/control/machine_methods.h"
+
+#include <unistd.h>
+
+#include <thread>
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/unit/control/fake_machine.h"
+#include "tests/unit/control/raw_client.h"
+#include "tests/unit/control/scratch_directory.h"
+#include "vmm/base/error.h"
+#include "vmm/control/client.h"
+#include "vmm/control/report_json.h"
+#include "vmm/control/runtime_directory.h"
+
+using namespace tintype;
+using namespace std::chrono_literals;
+using nlohmann::json;
+
+namespace {
+
+struct Fixture {
+  Fixture() : claim(scratch.path(), "fake"), machine(FakeMachine::make()), methods(*machine), server(claim.socket_path(), methods) {}
+  ~Fixture() { fake.checkpoint_held = false; }
+
+  ControlClient client() { return ControlClient(scratch.path(), "fake"); }
+
+  FakeMachine& fake = FakeMachine::get();
+  ScratchDirectory scratch;
+  NameClaim claim;
+  std::unique_ptr<Machine> machine;
+  MachineMethods methods;
+  ControlServer server;
+};
+
+}  // namespace
+
+TEST_CASE("status tells what the machine is and does") {
+  Fixture fixture;
+  const json status = fixture.client().call("status", json::object(), 5s);
+  CHECK(status["name"] == "fake");
+  CHECK(status["pid"] == ::getpid());
+  CHECK(status["state"] == "running");
+  CHECK(status["exits"] == 42);
+  CHECK(status["restored_from"].is_null());
+  CHECK(status["disks"][0] == json{{"id", "disk0"}, {"image", "/images/a.raw"}, {"mode", "persistent"}, {"read_only", false}});
+}
+
+TEST_CASE("pause and continue reach the machine") {
+  Fixture fixture;
+  auto client = fixture.client();
+  CHECK(client.call("pause", json::object(), 5s)["state"] == "paused");
+  CHECK(client.call("continue", json::object(), 5s)["state"] == "running");
+  CHECK(fixture.fake.pauses == 1);
+  CHECK(fixture.fake.resumes == 1);
+}
+
+TEST_CASE("a parameter that is unknown or of the wrong kind is refused before the machine is touched") {
+  Fixture fixture;
+  auto client = fixture.client();
+  const auto refused = [&](const char* method, const json& params) {
+    CHECK_THROWS_AS(client.call(method, params, 5s), UsageError);
+  };
+  refused("pause", {{"typo", 1}});
+  refused("stop", {{"force", "yes"}});
+  refused("stop", {{"patience_ms", -1}});
+  refused("checkpoint", json::object());
+  refused("checkpoint", {{"repository", 5}});
+  refused("checkpoint", {{"repository", "relative"}});
+  refused("checkpoint", {{"repository", "/r"}, {"strategy", "magic"}});
+  refused("checkpoint", {{"repository", "/r"}, {"capture_area", 1.5}});
+  CHECK(fixture.fake.pauses == 0);
+  CHECK(fixture.fake.checkpoints == 0);
+  CHECK(client.call("status", json::object(), 5s)["state"] == "running");
+}
+
+TEST_CASE("a checkpoint's options arrive, and its report has every promised key") {
+  Fixture fixture;
+  const json params = {{"repository", "/r"}, {"strategy", "cow"}, {"full", true}, {"compression", "zstd"}, {"capture_area", 1 << 20}};
+  const json report = fixture.client().call("checkpoint", params, 5s);
+  CHECK(fixture.fake.last_options.repository == "/r");
+  CHECK(fixture.fake.last_options.strategy == Strategy::kCow);
+  CHECK(fixture.fake.last_options.full);
+  CHECK(fixture.fake.last_options.compression == Compression::kZstd);
+  CHECK(fixture.fake.last_options.capture_area == 1 << 20);
+  for (const char* path : {"/id", "/repository", "/vm", "/strategy", "/parent", "/pause_us/total", "/pause_us/kick", "/pause_us/devices",
+                           "/pause_us/disks", "/pause_us/state", "/pause_us/protect", "/pause_us/resume", "/memory/pages_total",
+                           "/memory/pages_written", "/memory/pages_zero", "/memory/bytes_written", "/memory/faults",
+                           "/memory/fault_us/p50", "/memory/fault_us/p99", "/memory/fault_us/max", "/memory/capture_area_peak_bytes",
+                           "/memory/rounds", "/disks/0/id", "/disks/0/bytes_written", "/copy_ms", "/seal_ms", "/total_ms"}) {
+    CAPTURE(path);
+    CHECK(report.contains(json::json_pointer(path)));
+  }
+}
+
+TEST_CASE("a report survives the way through JSON") {
+  CheckpointReport report;
+  report.id = 3;
+  report.repository = "/r";
+  report.vm = "v";
+  report.strategy = Strategy::kHybrid;
+  report.parent = 2;
+  report.pause_us = {1, 2, 3, 4, 5, 6, 7};
+  report.memory = {1, 2, 3, 4, 5, {6, 7, 8}, 9, 10, 11};
+  report.disks = {{"disk0", 1}, {"disk1", 2}};
+  report.copy_ms = 12;
+  report.seal_ms = 13;
+  report.total_ms = 14;
+  const json once = report_to_json(report);
+  CHECK(report_to_json(report_from_json(once)) == once);
+  CHECK(once["memory"]["rounds"] == 11);
+  CHECK(once["pause_us"]["resume"] == 7);
+  CHECK_THROWS_AS(report_from_json(json{{"id", 1}}), Error);
+}
+
+TEST_CASE("a second checkpoint while one runs is refused, and status is answered meanwhile") {
+  Fixture fixture;
+  fixture.fake.checkpoint_held = true;
+  std::thread first([&] { fixture.client().call("checkpoint", {{"repository", "/r"}}, 20s); });
+  auto client = fixture.client();
+  for (int i = 0; i < 5000 && !fixture.fake.checkpoint_running; ++i) std::this_thread::sleep_for(1ms);
+  CHECK(client.call("status", json::object(), 5s)["checkpoint_running"] == true);
+  CHECK_THROWS_WITH_AS(client.call("checkpoint", {{"repository", "/r"}}, 5s), doctest::Contains("already"), Error);
+  fixture.fake.checkpoint_held = false;
+  first.join();
+  CHECK(fixture.fake.checkpoints == 1);
+}
+
+TEST_CASE("a client that is killed during its checkpoint does not end the checkpoint") {
+  Fixture fixture;
+  fixture.fake.checkpoint_held = true;
+  {
+    RawClient client(fixture.claim.socket_path());
+    client.send("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"checkpoint\",\"params\":{\"repository\":\"/r\"}}\n");
+    for (int i = 0; i < 5000 && !fixture.fake.checkpoint_running; ++i) std::this_thread::sleep_for(1ms);
+  }
+  fixture.fake.checkpoint_held = false;
+  for (int i = 0; i < 5000 && fixture.fake.checkpoints == 0; ++i) std::this_thread::sleep_for(1ms);
+  CHECK(fixture.fake.checkpoints == 1);
+}
+
+TEST_CASE("progress of a checkpoint reaches the client that asked for it") {
+  Fixture fixture;
+  fixture.fake.checkpoint_steps = 5;
+  int seen = 0;
+  fixture.client().call("checkpoint", {{"repository", "/r"}}, 5s, [&](const Progress& progress) {
+    CHECK(progress.phase == "memory");
+    CHECK(progress.total == 5);
+    ++seen;
+  });
+  CHECK(seen == 5);
+}
+
+TEST_CASE("a machine that does not answer is named, and not waited for without end") {
+  Fixture fixture;
+  fixture.fake.checkpoint_held = true;
+  CHECK_THROWS_WITH_AS(fixture.client().call("checkpoint", {{"repository", "/r"}}, 50ms), doctest::Contains("silent"), Error);
+}
+
+TEST_CASE("the client sees when the machine has ended") {
+  Fixture fixture;
+  auto client = fixture.client();
+  CHECK_FALSE(client.wait_for_end(20ms));
+  fixture.server.stop();
+  CHECK(client.wait_for_end(5s));
+  CHECK_THROWS_AS(client.call("status", json::object(), 5s), Error);
+}
+
+TEST_CASE("a name that no machine has is an error that says how to find one") {
+  const ScratchDirectory scratch;
+  CHECK_THROWS_WITH_AS(ControlClient(scratch.path(), "nobody"), doctest::Contains("`tintype list`"), Error);
+  CHECK_THROWS_AS(ControlClient(scratch.path(), "../nobody"), UsageError);
+}

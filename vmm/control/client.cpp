@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/control/client.h"
+
+#include <poll.h>
+
+#include <sys/socket.h>
+
+#include <nlohmann/json.hpp>
+
+#include "vmm/base/error.h"
+#include "vmm/control/report_json.h"
+#include "vmm/control/rpc.h"
+#include "vmm/control/runtime_directory.h"
+#include "vmm/control/unix_socket.h"
+
+namespace tintype {
+
+using nlohmann::json;
+
+namespace {
+
+/// More than any answer: a machine that sends it is not one of ours.
+constexpr std::size_t kMostInput = 16 << 20;
+
+[[noreturn]] void throw_no_such_machine(const std::string& name) {
+  throw Error("No machine named {} is running: `tintype list` shows those that are.", name);
+}
+
+[[noreturn]] void throw_reply(const json& error) {
+  const std::string text = error.value("message", "The machine refused without saying why.");
+  if (error.value("code", 0) == rpc_code::kInvalidParams) throw UsageError(text);
+  throw Error(text);
+}
+
+}  // namespace
+
+ControlClient::ControlClient(const std::filesystem::path& directory, const std::string& name) : name_(name) {
+  check_machine_name(name);
+  socket_ = connect_to_unix_socket(control_socket_path(directory, name));
+  if (socket_) return;
+  if (errno == ENOENT || errno == ECONNREFUSED) throw_no_such_machine(name);
+  throw Error("Cannot reach the machine {} ({}): is it another user's?", name, errno_text(errno));
+}
+
+json ControlClient::call(const std::string& method, const json& params, std::chrono::milliseconds patience,
+                         const ProgressSink& progress) {
+  const std::uint64_t id = ++last_id_;
+  send_line(rpc_call_line(method, params, id));
+  for (;;) {
+    const json message = json::parse(receive_line(patience), nullptr, false);
+    if (!message.is_object()) throw Error("The machine {} answers in a language that is not ours: is it another version of Tintype?", name_);
+    if (message.value("method", "") == "progress" && message.contains("params")) {
+      if (progress) progress(progress_from_json(message["params"]));
+    } else if (message.contains("error")) {
+      throw_reply(message["error"]);
+    } else if (message.contains("result") && message.value("id", std::uint64_t{0}) == id) {
+      return message["result"];
+    }
+  }
+}
+
+bool ControlClient::wait_for_end(std::chrono::milliseconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (!ended_) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0 || !receive_some(left)) return false;
+    input_.clear();
+  }
+  return true;
+}
+
+void ControlClient::send_line(const std::string& line) {
+  std::size_t sent = 0;
+  while (sent < line.size()) {
+    const auto count = ::send(socket_.get(), line.data() + sent, line.size() - sent, MSG_NOSIGNAL);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw Error("The machine {} has ended before it could be asked.", name_);
+    sent += static_cast<std::size_t>(count);
+  }
+}
+
+std::string ControlClient::receive_line(std::chrono::milliseconds patience) {
+  for (;;) {
+    if (const auto end = input_.find('\n'); end != std::string::npos) {
+      std::string line = input_.substr(0, end);
+      input_.erase(0, end + 1);
+      return line;
+    }
+    if (!receive_some(patience)) {
+      throw Error("The machine {} has been silent for {} seconds: `tintype stop {} --force` ends it.", name_,
+                  std::chrono::duration_cast<std::chrono::seconds>(patience).count(), name_);
+    }
+    if (ended_) throw Error("The machine {} ended before it answered.", name_);
+    if (input_.size() > kMostInput) throw Error("The machine {} sends an answer without end.", name_);
+  }
+}
+
+bool ControlClient::receive_some(std::chrono::milliseconds patience) {
+  pollfd entry{socket_.get(), POLLIN, 0};
+  int ready = 0;
+  do ready = ::poll(&entry, 1, static_cast<int>(patience.count()));
+  while (ready < 0 && errno == EINTR);
+  if (ready <= 0) return false;
+  char buffer[16384];
+  const auto count = ::recv(socket_.get(), buffer, sizeof buffer, 0);
+  if (count > 0) input_.append(buffer, static_cast<std::size_t>(count));
+  if (count == 0 || (count < 0 && errno != EINTR && errno != EAGAIN)) ended_ = true;
+  return true;
+}
+
+}  // namespace tintype

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The words by which options and reports name things: on the command line, in JSON and on the control socket alike.
+
+#include <string>
+#include <string_view>
+
+#include "checkpoint/report.h"
+#include "vmm/machine/machine.h"
+
+namespace tintype {
+
+std::string to_text(Strategy strategy);
+std::string to_text(Compression compression);
+std::string to_text(RunState state);
+std::string to_text(DiskMode mode);
+
+/// The way back. UsageError, naming `option` and the words there are, for any other word.
+Strategy strategy_from_text(std::string_view text, std::string_view option);
+Compression compression_from_text(std::string_view text, std::string_view option);
+DiskMode disk_mode_from_text(std::string_view text, std::string_view option);
+
+}  // namespace tintype
