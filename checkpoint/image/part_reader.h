@@ -7,12 +7,17 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "checkpoint/image/part_format.h"
 #include "vmm/base/unique_fd.h"
 
 namespace tintype {
+
+namespace part_layout {
+struct Footer;
+}
 
 /// Reads one part. The constructor checks header, footer and index wholly; the data of an extent is checked when it is read.
 /// All reading is const and may go on from several threads at once.
@@ -41,12 +46,15 @@ class PartReader {
   void check_gaps() const;
 
  private:
-  void read_header();
-  std::uint64_t read_footer();
-  void read_index(std::uint64_t index_offset);
-  void check_index(std::uint64_t index_offset) const;
-  void check_gap(std::uint64_t from, std::uint64_t to) const;
+  std::vector<std::byte> read_index(const part_layout::Footer& footer);
+  void take_index(std::span<const std::byte> index);
+  bool extent_is_sound(const Extent& extent) const;
+  void check_places() const;
   std::vector<Extent> extents_by_offset() const;
+  void read_stored(const Extent& extent, std::span<std::byte> into) const;
+  void read_within(const Extent& extent, std::uint64_t first_block, std::span<std::byte> into) const;
+  void check_gap(std::uint64_t from, std::uint64_t to) const;
+  [[noreturn]] void throw_damaged(const Extent& extent, std::string_view why) const;
 
   std::filesystem::path path_;
   UniqueFd fd_;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -13,6 +14,8 @@
 struct iovec;
 
 namespace tintype {
+
+class Compressor;
 
 struct PartOptions {
   PartKind kind = PartKind::kMemory;
@@ -63,19 +66,19 @@ class PartWriter {
     std::uint64_t offset = 0, bytes = 0;
   };
 
-  void append_run(std::uint64_t first_block, std::span<const std::byte> run);
+  void append_blocks(std::uint64_t first_block, std::span<const std::byte> data);
+  void append_data(std::uint64_t first_block, std::span<const std::byte> run);
   void append_raw(std::uint64_t first_block, std::span<const std::byte> run);
   void append_compressed(std::uint64_t first_block, std::span<const std::byte> run);
-  void add_extent(const Extent& extent);
-  void queue(std::span<const std::byte> bytes);
+  void add_extent(std::uint64_t first_block, std::span<const std::byte> run, Compression codec, std::span<const std::byte> stored);
+  void queue_write(std::span<const std::byte> bytes);
   void flush_queue();
-  void write_all(std::span<iovec> pieces);
   void reserve_space(std::uint64_t end);
   void start_writeback();
+  void sort_extents();
   void erase_dead_ranges();
-  void erase(const DeadRange& range);
-  void write_header();
   void write_index();
+  void write(std::span<const std::byte> bytes, std::uint64_t offset);
   [[noreturn]] void throw_write_error(int error_number) const;
 
   std::filesystem::path path_;
@@ -84,16 +87,16 @@ class PartWriter {
   UniqueFd fd_;
   std::vector<Extent> extents_;         ///< in the order of writing; those with no blocks were discarded
   std::vector<DeadRange> dead_;
-  std::vector<iovec> queue_;            ///< pieces of memory for the next write, at queue_offset_
-  std::uint64_t queue_offset_ = 0;
+  std::vector<iovec> queue_;            ///< pieces of memory whose place is the file's end up to position_
+  std::uint64_t queued_bytes_ = 0;
   std::uint64_t position_;              ///< where the next extent goes
   std::uint64_t reserved_ = 0;          ///< the file has room up to here
   std::uint64_t writeback_ = 0;         ///< writing back was started up to here
-  std::uint64_t stored_bytes_ = 0;
+  std::uint64_t stored_bytes_ = 0, stored_blocks_ = 0;
   bool can_reserve_ = true;
   bool finished_ = false;
   PartSummary summary_;
-  std::vector<std::byte> copy_, compressed_;
+  std::unique_ptr<Compressor> compressor_;   ///< null where nothing is compressed
 };
 
 }  // namespace tintype

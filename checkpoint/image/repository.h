@@ -66,6 +66,7 @@ class Repository {
   explicit Repository(std::filesystem::path path) : path_(std::move(path)) {}
   void remove_leftovers();
   std::uint64_t next_id() const;
+  void remember_last_id(std::uint64_t id);
 
   std::filesystem::path path_;
 };

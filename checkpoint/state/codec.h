@@ -19,7 +19,7 @@ struct NamedState {
 };
 
 /// `machine.state` may not be larger than this, records may not lie deeper in each other than that.
-inline constexpr std::uint64_t kMaximumStateBytes = 256ULL << 20;
+inline constexpr std::uint64_t kMaximumStateBytes = 64ULL << 20;
 inline constexpr unsigned kMaximumStateDepth = 16;
 
 /// The bytes of `machine.state` (checkpoint/FORMAT.md). Throws StateError for a name that comes twice, or a limit exceeded.

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "vmm/base/state.h"
+#include "vmm/kvm/vcpu.h"
+
+namespace tintype {
+
+/// A vCPU as a thing with state. The vCPU must be parked, with no exit half-done.
+class VcpuState : public Stateful {
+ public:
+  /// `msr_indices`: what KVM_GET_MSR_INDEX_LIST says. `supported` is the host's KVM_GET_SUPPORTED_CPUID, against which a saved CPUID is checked.
+  VcpuState(KvmVcpu& vcpu, std::vector<std::uint32_t> msr_indices, std::vector<kvm_cpuid_entry2> supported);
+
+  std::string state_name() const override;
+  StateRecord save_state() const override;
+  void check_state(const StateRecord& record) const override;
+  void restore_state(const StateRecord& record) override;
+
+ private:
+  KvmVcpu& vcpu_;
+  std::vector<std::uint32_t> msr_indices_;
+  std::vector<kvm_cpuid_entry2> supported_;
+};
+
+}  // namespace tintype
