@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "devices/block/io_ring.h"
+
+#include <sched.h>
+
+#include "vmm/base/error.h"
+
+namespace tintype {
+namespace {
+
+constexpr unsigned kSubmissions = 256;
+constexpr unsigned kCompletions = 4096;
+
+}  // namespace
+
+IoRing::IoRing() {
+  io_uring_params parameters{};
+  parameters.flags = IORING_SETUP_CQSIZE;
+  parameters.cq_entries = kCompletions;
+  const int result = ::io_uring_queue_init_params(kSubmissions, &ring_, &parameters);
+  if (result < 0) throw_errno_text(-result, "io_uring_setup");
+  const int registered = ::io_uring_register_eventfd(&ring_, bell_.fd());
+  if (registered < 0) {
+    ::io_uring_queue_exit(&ring_);
+    throw_errno_text(-registered, "io_uring_register(IORING_REGISTER_EVENTFD)");
+  }
+}
+
+IoRing::~IoRing() { ::io_uring_queue_exit(&ring_); }
+
+void IoRing::queue(HostIo& io) noexcept {
+  io.next = nullptr;
+  const std::lock_guard lock(queue_mutex_);
+  (queue_last_ == nullptr ? queue_first_ : queue_last_->next) = &io;
+  queue_last_ = &io;
+}
+
+HostIo* IoRing::take_queue() noexcept {
+  const std::lock_guard lock(queue_mutex_);
+  queue_last_ = nullptr;
+  return std::exchange(queue_first_, nullptr);
+}
+
+void IoRing::kick() noexcept {
+  const std::lock_guard lock(submit_mutex_);
+  HostIo* io = take_queue();
+  if (io == nullptr) return;
+  while (io != nullptr) {
+    HostIo* const next = io->next;
+    prepare(*io);
+    io = next;
+  }
+  enter();
+}
+
+void IoRing::prepare(HostIo& io) noexcept {
+  io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
+  while (entry == nullptr) {
+    enter();
+    entry = ::io_uring_get_sqe(&ring_);
+  }
+  switch (io.kind) {
+    case HostIo::Kind::kRead: ::io_uring_prep_readv(entry, io.fd, io.remaining(), io.remaining_count(), io.offset); break;
+    case HostIo::Kind::kWrite: ::io_uring_prep_writev(entry, io.fd, io.remaining(), io.remaining_count(), io.offset); break;
+    case HostIo::Kind::kSync: ::io_uring_prep_fsync(entry, io.fd, IORING_FSYNC_DATASYNC); break;
+  }
+  ::io_uring_sqe_set_data(entry, &io);
+}
+
+// The kernel refuses for a moment when it is short of memory; an overflow of completions it keeps for us.
+void IoRing::enter() noexcept {
+  while (::io_uring_sq_ready(&ring_) != 0) {
+    if (::io_uring_submit(&ring_) < 0) ::sched_yield();
+  }
+}
+
+HostIo* IoRing::reap() noexcept {
+  const std::lock_guard lock(reap_mutex_);
+  for (;;) {
+    io_uring_cqe* completion = nullptr;
+    if (::io_uring_peek_cqe(&ring_, &completion) != 0) return nullptr;
+    auto* io = static_cast<HostIo*>(::io_uring_cqe_get_data(completion));
+    const std::int64_t result = completion->res;
+    ::io_uring_cqe_seen(&ring_, completion);
+    if (io->settle(result)) return io;
+    queue(*io);
+  }
+}
+
+}  // namespace tintype

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <liburing.h>
+
+#include <mutex>
+
+#include "devices/block/io_engine.h"
+#include "vmm/base/event_fd.h"
+
+namespace tintype {
+
+/// Host I/O through io_uring. Buffers are not registered with the kernel: pinned pages would escape the write protection of guest memory.
+///
+/// Two locks, because io_uring_enter() may copy to guest memory on the spot, and so wait for a page fault to be handled: whoever only wants to
+/// queue or to reap must not wait behind it.
+class IoRing final : public IoEngine {
+ public:
+  IoRing();  ///< throws std::system_error where the kernel does not permit io_uring
+  ~IoRing() override;
+  IoRing(const IoRing&) = delete;
+  IoRing& operator=(const IoRing&) = delete;
+
+  const char* name() const noexcept override { return "io_uring"; }
+  void queue(HostIo& io) noexcept override;
+  void kick() noexcept override;
+  HostIo* reap() noexcept override;
+  int completion_fd() const noexcept override { return bell_.fd(); }
+  void acknowledge() noexcept override { bell_.take(); }
+  void ring_bell() noexcept override { bell_.signal(); }
+
+ private:
+  HostIo* take_queue() noexcept;
+  void prepare(HostIo& io) noexcept;
+  void enter() noexcept;
+
+  EventFd bell_;
+  io_uring ring_{};
+
+  std::mutex queue_mutex_;       ///< guards the list of what has not been handed to the ring
+  HostIo* queue_first_ = nullptr;
+  HostIo* queue_last_ = nullptr;
+
+  std::mutex submit_mutex_;      ///< guards the ring's submission side
+  std::mutex reap_mutex_;        ///< guards the ring's completion side
+};
+
+}  // namespace tintype

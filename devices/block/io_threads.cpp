@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "devices/block/io_threads.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "vmm/base/thread.h"
+
+namespace tintype {
+namespace {
+
+constexpr int kThreads = 4;
+
+std::int64_t transfer(HostIo& io) noexcept {
+  std::int64_t result = 0;
+  const auto count = static_cast<int>(io.remaining_count());
+  const auto offset = static_cast<off_t>(io.offset);
+  switch (io.kind) {
+    case HostIo::Kind::kRead: result = ::preadv(io.fd, io.remaining(), count, offset); break;
+    case HostIo::Kind::kWrite: result = ::pwritev(io.fd, io.remaining(), count, offset); break;
+    case HostIo::Kind::kSync: result = ::fdatasync(io.fd); break;
+  }
+  return result < 0 ? -errno : result;
+}
+
+}  // namespace
+
+void IoThreads::List::push(HostIo& io) noexcept {
+  io.next = nullptr;
+  (last == nullptr ? first : last->next) = &io;
+  last = &io;
+}
+
+HostIo* IoThreads::List::pop() noexcept {
+  HostIo* const io = first;
+  if (io == nullptr) return nullptr;
+  first = io->next;
+  if (first == nullptr) last = nullptr;
+  return io;
+}
+
+IoThreads::IoThreads() {
+  for (int i = 0; i < kThreads; ++i) threads_.emplace_back([this] { work(); });
+}
+
+IoThreads::~IoThreads() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  work_waits_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void IoThreads::queue(HostIo& io) noexcept {
+  const std::lock_guard lock(mutex_);
+  todo_.push(io);
+}
+
+void IoThreads::kick() noexcept { work_waits_.notify_all(); }
+
+HostIo* IoThreads::reap() noexcept {
+  const std::lock_guard lock(mutex_);
+  return finished_.pop();
+}
+
+void IoThreads::work() noexcept {
+  name_this_thread("disk-io");
+  block_signals_in_this_thread();
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    work_waits_.wait(lock, [this] { return stopping_ || todo_.first != nullptr; });
+    HostIo* const io = todo_.pop();
+    if (io == nullptr) return;
+    lock.unlock();
+    while (!io->settle(transfer(*io))) {
+    }
+    lock.lock();
+    finished_.push(*io);
+    bell_.signal();
+  }
+}
+
+}  // namespace tintype

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "devices/block/raw_file.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include <linux/fs.h>
+
+#include <algorithm>
+
+#include "devices/block/backend.h"
+#include "vmm/base/error.h"
+
+namespace tintype {
+namespace {
+
+[[noreturn]] void throw_open_failure(const std::string& path, bool read_only, int error_number) {
+  switch (error_number) {
+    case ENOENT: throw Error("there is no disk image {}: check the path, or make one with `truncate -s 1G {}`", path, path);
+    case EISDIR: throw Error("the disk image {} is a directory: give the path of a raw image file or block device", path);
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      throw Error("the disk image {} cannot be opened for {}: {}; change its permissions{}", path, read_only ? "reading" : "writing",
+                  errno_text(error_number), read_only ? "" : " or add `,readonly`");
+    default: throw Error("the disk image {} cannot be opened: {}", path, errno_text(error_number));
+  }
+}
+
+// Without O_NONBLOCK a FIFO would make us wait for its other end before we can refuse it.
+UniqueFd open_image(const std::filesystem::path& path, bool read_only) {
+  UniqueFd fd(::open(path.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd) throw_open_failure(path.string(), read_only, errno);
+  return fd;
+}
+
+// An open-file-description lock: held by the descriptor, so that it also keeps out a second disk of our own process, and is
+// gone when the process is, however it ends.
+void lock_image(int fd, const std::string& path, bool read_only) {
+  struct flock whole {};
+  whole.l_type = static_cast<short>(read_only ? F_RDLCK : F_WRLCK);
+  whole.l_whence = SEEK_SET;
+  if (::fcntl(fd, F_OFD_SETLK, &whole) == 0) return;
+  if (errno != EAGAIN && errno != EACCES) throw_errno("fcntl(F_OFD_SETLK) on {}", path);
+  throw Error("the disk image {} is in use by another machine: stop that machine, or give this one a copy of the image", path);
+}
+
+std::uint64_t image_size(int fd, const struct stat& info, const std::string& path) {
+  if (!S_ISBLK(info.st_mode)) return static_cast<std::uint64_t>(info.st_size);
+  std::uint64_t bytes = 0;
+  if (::ioctl(fd, BLKGETSIZE64, &bytes) != 0) throw_errno("ioctl(BLKGETSIZE64) on {}", path);
+  return bytes;
+}
+
+void check_size(std::uint64_t size, const std::string& path) {
+  if (size == 0) throw Error("the disk image {} is empty: give it a size, for example with `truncate -s 1G {}`", path, path);
+  if (size % kSectorSize != 0) {
+    throw Error("the disk image {} has {} bytes, which is not a multiple of {}: is it a raw image? If so, extend it with `truncate -s %{} {}`",
+                path, size, kSectorSize, kSectorSize, path);
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<RawFile> RawFile::open(const std::filesystem::path& path, bool read_only) {
+  UniqueFd fd = open_image(path, read_only);
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) throw_errno("fstat {}", path.string());
+  if (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode)) {
+    throw Error("the disk image {} is neither a regular file nor a block device: give the path of a raw image", path.string());
+  }
+  lock_image(fd.get(), path.string(), read_only);
+  const std::uint64_t size = image_size(fd.get(), info, path.string());
+  check_size(size, path.string());
+  return std::shared_ptr<RawFile>(new RawFile(path, std::move(fd), size, S_ISBLK(info.st_mode)));
+}
+
+std::optional<RawFile::Range> RawFile::next_data(std::uint64_t offset) const {
+  if (offset >= size_) return std::nullopt;
+  const off_t data = ::lseek(fd(), static_cast<off_t>(offset), SEEK_DATA);
+  if (data < 0 && errno == ENXIO) return std::nullopt;
+  if (data < 0) return Range{offset, size_ - offset};
+  const off_t hole = ::lseek(fd(), data, SEEK_HOLE);
+  const std::uint64_t start = std::max(offset, static_cast<std::uint64_t>(data) / kSectorSize * kSectorSize);
+  const std::uint64_t end = hole < 0 ? size_ : (static_cast<std::uint64_t>(hole) + kSectorSize - 1) / kSectorSize * kSectorSize;
+  if (start >= size_) return std::nullopt;
+  return Range{start, std::min(end, size_) - start};
+}
+
+}  // namespace tintype

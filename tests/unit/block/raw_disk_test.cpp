@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/stat.h>
+
+#include <doctest/doctest.h>
+
+#include "tests/unit/block/disk_driver.h"
+#include "tests/unit/block/temp_dir.h"
+#include "vmm/base/error.h"
+
+namespace tintype {
+namespace {
+
+DiskOptions options_for(const std::filesystem::path& image, bool read_only = false) {
+  DiskOptions options;
+  options.id = "disk0";
+  options.image = image;
+  options.read_only = read_only;
+  return options;
+}
+
+std::string open_error(const DiskOptions& options) {
+  try {
+    (void)VirtualDisk::open(options);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return {};
+}
+
+bool mentions(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("what was written is read back, and lies in the image") {
+  for (const IoEngineKind kind : {IoEngineKind::kRing, IoEngineKind::kThreads}) {
+    const TempDir directory;
+    const auto image = directory.image(1 << 20);
+    {
+      StackedDisk disk(options_for(image), DiskTuning{kind});
+      DiskDriver driver(disk);
+      CHECK(disk.size() == 1 << 20);
+      CHECK(disk.serial() == "disk0");
+      CHECK(driver.fill(4096, 8192, 0x5a) == 0);
+      CHECK(driver.fill((1 << 20) - 512, 512, 0x77) == 0);
+      CHECK(driver.flush() == 0);
+      CHECK(driver.holds(4096, 8192, 0x5a));
+      CHECK(driver.holds(0, 4096, 0));
+      disk.close();
+    }
+    StackedDisk again(options_for(image, true), DiskTuning{kind});
+    DiskDriver driver(again);
+    CHECK(driver.holds(4096, 8192, 0x5a));
+    CHECK(driver.holds((1 << 20) - 512, 512, 0x77));
+    CHECK(driver.fill(0, 512, 1) == EROFS);
+  }
+}
+
+TEST_CASE("bad images are refused with a sentence that names them") {
+  const TempDir directory;
+  const auto missing = directory.path() / "missing.img";
+  CHECK(mentions(open_error(options_for(missing)), "there is no disk image " + missing.string()));
+  const auto empty = directory.image(0, "empty.img");
+  CHECK(mentions(open_error(options_for(empty)), "is empty"));
+  const auto odd = directory.image(1000, "odd.img");
+  CHECK(mentions(open_error(options_for(odd)), "not a multiple of 512"));
+  CHECK(mentions(open_error(options_for(directory.path())), "is a directory"));
+  CHECK(mentions(open_error(options_for(directory.path(), true)), "neither a regular file nor a block device"));
+  const auto fifo = directory.path() / "fifo";
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  CHECK(mentions(open_error(options_for(fifo)), "neither a regular file nor a block device"));
+  DiskOptions undoable = options_for(directory.image(4096));
+  undoable.mode = DiskMode::kUndoable;
+  CHECK(mentions(open_error(undoable), "this build offers only mode=persistent"));
+}
+
+TEST_CASE("two machines never write to one image") {
+  const TempDir directory;
+  const auto image = directory.image(4096);
+  const auto first = VirtualDisk::open(options_for(image));
+  CHECK(mentions(open_error(options_for(image)), "in use by another machine"));
+  CHECK(mentions(open_error(options_for(image, true)), "in use by another machine"));
+}
+
+TEST_CASE("readers share an image and keep a writer out") {
+  const TempDir directory;
+  const auto image = directory.image(4096);
+  {
+    const auto first = VirtualDisk::open(options_for(image, true));
+    const auto second = VirtualDisk::open(options_for(image, true));
+    CHECK(mentions(open_error(options_for(image)), "in use by another machine"));
+  }
+  CHECK(open_error(options_for(image)).empty());
+}
+
+}  // namespace tintype
