@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "vmm/memory/guest_memory.h"
+
+namespace tintype {
+
+/// A piece of guest memory that is protected, preserved, released and written as a whole: one huge page, or less where a region ends.
+struct Chunk {
+  std::uint64_t first_page = 0;
+  std::uint64_t pages = 0;
+  std::byte* host = nullptr;
+  std::span<std::byte> bytes() const noexcept { return {host, pages * kPageSize}; }
+};
+
+/// Guest memory cut into chunks, in the order of page numbers.
+class ChunkTable {
+ public:
+  explicit ChunkTable(const GuestMemory& memory);
+
+  std::size_t size() const noexcept { return chunks_.size(); }
+  const Chunk& operator[](std::size_t index) const noexcept { return chunks_[index]; }
+  /// The chunk that holds a host address; nothing where it is not guest memory.
+  std::optional<std::size_t> find(std::uintptr_t host_address) const noexcept;
+
+ private:
+  struct Span {
+    std::uintptr_t start = 0, end = 0;
+    std::size_t first_chunk = 0;
+  };
+  std::vector<Chunk> chunks_;
+  std::vector<Span> regions_;
+};
+
+}  // namespace tintype

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "checkpoint/capture/frozen_source.h"
+#include "checkpoint/image/part_writer.h"
+#include "checkpoint/report.h"
+
+namespace tintype {
+
+/// Copies all data of a frozen disk into its part, while the guest goes on writing to the layer above. Returns the bytes stored.
+std::uint64_t copy_disk(const std::string& id, FrozenSource& disk, PartWriter& part, const ProgressSink& progress);
+
+}  // namespace tintype

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/capture/live_checkpoint.h"
+
+#include <chrono>
+#include <optional>
+#include <vector>
+
+#include "checkpoint/capture/disk_copy.h"
+#include "checkpoint/capture/strategy.h"
+#include "checkpoint/image/checkpoint_writer.h"
+
+namespace tintype {
+
+namespace {
+
+/// Measures consecutive stretches of time.
+class Stopwatch {
+ public:
+  using Clock = std::chrono::steady_clock;
+  std::uint64_t total_us() const { return to_us(Clock::now() - start_); }
+  /// Since the last call, or the beginning.
+  std::uint64_t lap_us() {
+    const auto now = Clock::now();
+    return to_us(now - std::exchange(last_, now));
+  }
+
+ private:
+  static std::uint64_t to_us(Clock::duration duration) {
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
+  }
+  Clock::time_point start_ = Clock::now();
+  Clock::time_point last_ = start_;
+};
+
+/// One live checkpoint under way. Its destructor undoes, in reverse, whatever has been begun and not been finished.
+class LiveCheckpoint {
+ public:
+  LiveCheckpoint(CaptureSubject& subject, const CheckpointOptions& options, const ProgressSink& progress)
+      : subject_(subject), options_(options), progress_(progress) {}
+  ~LiveCheckpoint();
+  LiveCheckpoint(const LiveCheckpoint&) = delete;
+  LiveCheckpoint& operator=(const LiveCheckpoint&) = delete;
+
+  CheckpointReport take();
+
+ private:
+  /// How far the machine's disks are.
+  enum class Disks : std::uint8_t { kUntouched, kPrepared, kSwitched };
+
+  void prepare();
+  void prepare_disks();
+  void pause_and_capture();
+  void switch_disks() noexcept;
+  void save_states();
+  void leave_pause() noexcept;
+  void copy_out();
+  void fold_disks() noexcept;
+  void seal();
+  NewCheckpoint destination() const;
+
+  CaptureSubject& subject_;
+  const CheckpointOptions& options_;
+  const ProgressSink& progress_;
+  Stopwatch watch_;
+  CheckpointReport report_;
+  MachineDescription machine_;
+  std::optional<CheckpointWriter> writer_;  // before capture_: what is written goes before protection does, in reverse order
+  std::unique_ptr<MemoryCapture> capture_;
+  std::vector<NamedState> states_;
+  std::vector<std::unique_ptr<FrozenSource>> frozen_;
+  Disks disks_ = Disks::kUntouched;
+  std::size_t prepared_disks_ = 0;
+  bool paused_ = false;
+  bool devices_frozen_ = false;
+};
+
+LiveCheckpoint::~LiveCheckpoint() {
+  leave_pause();
+  if (capture_) capture_->release();
+  for (std::size_t i = 0; i < prepared_disks_ && disks_ == Disks::kPrepared; ++i) subject_.disks()[i]->cancel_switch();
+  fold_disks();
+}
+
+CheckpointReport LiveCheckpoint::take() {
+  prepare();
+  pause_and_capture();
+  copy_out();
+  seal();
+  return report_;
+}
+
+// Step 1, guest running. Nothing that can wait for a disk is left for the pause.
+void LiveCheckpoint::prepare() {
+  machine_ = subject_.describe();
+  report_.vm = subject_.name();
+  capture_ = make_capture(options_, subject_.memory(), report_.strategy);
+  writer_.emplace(destination());
+  report_.id = writer_->id();
+  report_.repository = options_.repository;
+  prepare_disks();
+  capture_->prepare();
+  states_.reserve(subject_.states().size());
+  frozen_.reserve(subject_.disks().size());
+}
+
+NewCheckpoint LiveCheckpoint::destination() const {
+  NewCheckpoint destination;
+  destination.repository = options_.repository;
+  destination.compression = options_.compression;
+  destination.memory_bytes = subject_.memory().size();
+  destination.disks = machine_.disks;
+  return destination;
+}
+
+void LiveCheckpoint::prepare_disks() {
+  disks_ = Disks::kPrepared;
+  for (FreezableDisk* disk : subject_.disks()) {
+    disk->prepare_switch();
+    ++prepared_disks_;
+  }
+}
+
+// Steps 3 to 8. The only stretch in which the guest stands still; each part of it is measured.
+void LiveCheckpoint::pause_and_capture() {
+  PauseTimes& times = report_.pause_us;
+  Stopwatch watch;
+  paused_ = true;
+  subject_.pause();
+  times.kick = watch.lap_us();
+  subject_.freeze_devices();
+  devices_frozen_ = true;
+  times.devices = watch.lap_us();
+  switch_disks();
+  times.disks = watch.lap_us();
+  save_states();
+  times.state = watch.lap_us();
+  capture_->protect();
+  times.protect = watch.lap_us();
+  if (capture_->copies_while_paused()) {
+    capture_->copy_out(writer_->memory_part(), progress_);
+    report_.copy_ms = watch.lap_us() / 1000;
+  }
+  leave_pause();
+  times.resume = watch.lap_us();
+  times.total = watch.total_us();
+}
+
+void LiveCheckpoint::switch_disks() noexcept {
+  disks_ = Disks::kSwitched;
+  for (FreezableDisk* disk : subject_.disks()) frozen_.push_back(disk->switch_to_fresh_log());
+}
+
+void LiveCheckpoint::save_states() {
+  for (const Stateful* thing : subject_.states()) states_.push_back({thing->state_name(), thing->save_state()});
+}
+
+void LiveCheckpoint::leave_pause() noexcept {
+  if (std::exchange(devices_frozen_, false)) subject_.thaw_devices();
+  if (std::exchange(paused_, false)) subject_.resume();
+}
+
+// Step 9, guest running.
+void LiveCheckpoint::copy_out() {
+  Stopwatch watch;
+  if (!capture_->copies_while_paused()) capture_->copy_out(writer_->memory_part(), progress_);
+  capture_->release();
+  report_.memory = capture_->report();
+  capture_.reset();  // the capture area goes back to the host before the disks are copied
+  writer_->write_state(states_);
+  for (std::size_t i = 0; i < frozen_.size(); ++i) {
+    const std::string id = subject_.disks()[i]->id();
+    report_.disks.push_back({id, copy_disk(id, *frozen_[i], writer_->disk_part(id), progress_)});
+  }
+  report_.copy_ms += watch.total_us() / 1000;
+  fold_disks();  // step 11, in the background: the logs are not needed for sealing
+}
+
+// Frozen logs are folded only once nobody reads them.
+void LiveCheckpoint::fold_disks() noexcept {
+  if (std::exchange(disks_, Disks::kUntouched) != Disks::kSwitched) return;
+  frozen_.clear();
+  for (FreezableDisk* disk : subject_.disks()) disk->fold();
+}
+
+// Step 10. The times in the manifest end where the manifest is written; what is returned ends after the last fsync.
+void LiveCheckpoint::seal() {
+  Stopwatch watch;
+  if (progress_) progress_({"seal", 0, 1});
+  writer_->sync();
+  report_.seal_ms = watch.total_us() / 1000;
+  report_.total_ms = watch_.total_us() / 1000;
+  Manifest manifest;
+  manifest.vm = report_.vm;
+  manifest.parent = report_.parent;
+  manifest.machine = machine_;
+  manifest.report = report_;
+  writer_->seal(std::move(manifest));
+  report_.seal_ms = watch.total_us() / 1000;
+  report_.total_ms = watch_.total_us() / 1000;
+  if (progress_) progress_({"seal", 1, 1});
+}
+
+}  // namespace
+
+CheckpointReport take_live_checkpoint(CaptureSubject& subject, const CheckpointOptions& options, const ProgressSink& progress) {
+  return LiveCheckpoint(subject, options, progress).take();
+}
+
+}  // namespace tintype

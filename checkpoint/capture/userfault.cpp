@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/capture/userfault.h"
+
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+
+#include "vmm/base/error.h"
+
+namespace tintype {
+
+namespace {
+
+// Names that Debian 12's headers lack.
+constexpr std::uint64_t kFeatureWpUnpopulated = 1 << 13;  // UFFD_FEATURE_WP_UNPOPULATED
+constexpr unsigned long kDeviceNew = _IO(0xAA, 0x00);     // USERFAULTFD_IOC_NEW on /dev/userfaultfd
+
+constexpr auto kRemedy = "run as root, or `sysctl vm.unprivileged_userfaultfd=1`, or give yourself access to /dev/userfaultfd";
+
+/// The device first: its permissions are the modern way to allow faults taken inside the kernel.
+UniqueFd open_userfault() noexcept {
+  UniqueFd device(::open("/dev/userfaultfd", O_RDWR | O_CLOEXEC));
+  if (device) {
+    UniqueFd fd(::ioctl(device.get(), kDeviceNew, O_CLOEXEC | O_NONBLOCK));
+    if (fd) return fd;
+  }
+  return UniqueFd(static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK)));
+}
+
+bool agree_on(int fd, std::uint64_t features, uffdio_api& api) noexcept {
+  api = {};
+  api.api = UFFD_API;
+  api.features = features;
+  return ::ioctl(fd, UFFDIO_API, &api) == 0;
+}
+
+uffdio_range range_of(std::span<std::byte> range) noexcept {
+  return {.start = reinterpret_cast<std::uint64_t>(range.data()), .len = range.size()};
+}
+
+bool write_protect(int fd, std::span<std::byte> range, bool on) noexcept {
+  uffdio_writeprotect request{};
+  request.range = range_of(range);
+  request.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0;
+  int result = 0;
+  do {
+    result = ::ioctl(fd, UFFDIO_WRITEPROTECT, &request);
+  } while (result != 0 && (errno == EAGAIN || errno == EINTR));
+  return result == 0;
+}
+
+}  // namespace
+
+UserfaultSupport probe_userfault() {
+  const UniqueFd fd = open_userfault();
+  if (!fd && errno == ENOSYS) return {.problem = "this kernel has no userfaultfd: use one with CONFIG_USERFAULTFD=y"};
+  if (!fd) return {.problem = fmt::format("userfaultfd is not permitted ({}): {}", errno_text(errno), kRemedy)};
+  uffdio_api api;
+  if (!agree_on(fd.get(), 0, api)) return {.problem = "userfaultfd of this kernel speaks another version of its API"};
+  UserfaultSupport support;
+  support.write_protect = (api.features & UFFD_FEATURE_PAGEFAULT_FLAG_WP) != 0;
+  support.unpopulated = (api.features & kFeatureWpUnpopulated) != 0;
+  if (!support.write_protect) support.problem = "userfaultfd of this kernel cannot write-protect: use Linux 5.7 or newer on x86";
+  return support;
+}
+
+Userfault::Userfault() : fd_(open_userfault()) {
+  if (!fd_) throw Error("userfaultfd is not permitted ({}): {}, or choose --strategy stop", errno_text(errno), kRemedy);
+  uffdio_api api;
+  if (!agree_on(fd_.get(), UFFD_FEATURE_PAGEFAULT_FLAG_WP, api)) {
+    throw Error("userfaultfd of this kernel cannot write-protect ({}): use Linux 5.7 or newer, or choose --strategy stop", errno_text(errno));
+  }
+}
+
+void Userfault::watch(std::span<std::byte> range) {
+  uffdio_register request{};
+  request.range = range_of(range);
+  request.mode = UFFDIO_REGISTER_MODE_WP;
+  if (::ioctl(fd_.get(), UFFDIO_REGISTER, &request) != 0) throw_errno("UFFDIO_REGISTER of {} bytes of guest memory", range.size());
+}
+
+void Userfault::stop_watching(std::span<std::byte> range) noexcept {
+  uffdio_range request = range_of(range);
+  ::ioctl(fd_.get(), UFFDIO_UNREGISTER, &request);
+}
+
+void Userfault::protect(std::span<std::byte> range) {
+  if (!write_protect(fd_.get(), range, true)) throw_errno("UFFDIO_WRITEPROTECT of {} bytes of guest memory", range.size());
+}
+
+bool Userfault::release(std::span<std::byte> range) noexcept { return write_protect(fd_.get(), range, false); }
+
+std::optional<std::uintptr_t> Userfault::next_fault() noexcept {
+  uffd_msg message;
+  for (;;) {
+    const auto count = ::read(fd_.get(), &message, sizeof message);
+    if (count < 0 && errno == EINTR) continue;
+    if (count != sizeof message) return std::nullopt;
+    if (message.event == UFFD_EVENT_PAGEFAULT) return static_cast<std::uintptr_t>(message.arg.pagefault.address);
+  }
+}
+
+}  // namespace tintype

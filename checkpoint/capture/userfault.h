@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "vmm/base/unique_fd.h"
+
+namespace tintype {
+
+/// What this host's userfaultfd can do; `problem` is empty where write protection of a guest's memory works.
+struct UserfaultSupport {
+  bool write_protect = false;
+  bool unpopulated = false;     ///< UFFD_FEATURE_WP_UNPOPULATED (Linux 6.4); not needed, because absent pages are known
+  std::string problem;          ///< one sentence with the remedy
+};
+UserfaultSupport probe_userfault();
+
+/// A userfaultfd in write-protect mode (Linux Documentation/admin-guide/mm/userfaultfd.rst). Catches faults that the kernel takes on the
+/// guest's behalf (KVM, io_uring), so it needs root, /dev/userfaultfd, or vm.unprivileged_userfaultfd = 1.
+class Userfault {
+ public:
+  /// Throws tintype::Error with the remedy where the host cannot.
+  Userfault();
+
+  int fd() const noexcept { return fd_.get(); }
+  /// Both walk no page tables.
+  void watch(std::span<std::byte> range);
+  void stop_watching(std::span<std::byte> range) noexcept;
+
+  /// Writes to the pages of the range that are populated now fault from here on.
+  void protect(std::span<std::byte> range);
+  /// Lets writes through and wakes whoever waits. False where the kernel refuses.
+  [[nodiscard]] bool release(std::span<std::byte> range) noexcept;
+
+  /// The address of the next write fault, without waiting; nothing where there is none.
+  std::optional<std::uintptr_t> next_fault() noexcept;
+
+ private:
+  UniqueFd fd_;
+};
+
+}  // namespace tintype

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/machine/pause.h"
+
+namespace tintype {
+
+void PauseGate::wait_until_parked() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return all_in(); });
+}
+
+void PauseGate::open() {
+  std::unique_lock lock(mutex_);
+  closed_.store(false, std::memory_order_seq_cst);
+  changed_.notify_all();
+  changed_.wait(lock, [this] { return parked_ == 0; });
+}
+
+void PauseGate::park() {
+  std::unique_lock lock(mutex_);
+  ++parked_;
+  if (all_in()) changed_.notify_all();
+  changed_.wait(lock, [this] { return !closed(); });
+  --parked_;
+  if (parked_ == 0) changed_.notify_all();
+}
+
+void PauseGate::leave_for_good() {
+  const std::lock_guard lock(mutex_);
+  ++gone_;
+  changed_.notify_all();
+}
+
+}  // namespace tintype

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <mutex>
+
+namespace tintype {
+
+/// Where vCPU threads park. close() asks them to; a thread that sees closed() finishes its exit and calls park().
+///
+/// Who calls what: close(), wait_until_parked() and open() belong to whoever pauses the machine (one at a time, the machine sees to
+/// it); closed() and park() to the vCPU threads.
+class PauseGate {
+ public:
+  explicit PauseGate(std::size_t threads) : threads_(threads) {}
+
+  void close() noexcept { closed_.store(true, std::memory_order_seq_cst); }
+  bool closed() const noexcept { return closed_.load(std::memory_order_seq_cst); }
+
+  /// Returns when every thread is parked (or has left for good).
+  void wait_until_parked();
+  /// Lets them go on, and returns when each has left the gate.
+  void open();
+
+  void park();
+  /// A thread ends: it counts as parked from now on.
+  void leave_for_good();
+
+ private:
+  bool all_in() const noexcept { return parked_ + gone_ == threads_; }
+
+  const std::size_t threads_;
+  std::atomic<bool> closed_ = false;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::size_t parked_ = 0;  // guarded by mutex_, as is the rest
+  std::size_t gone_ = 0;
+};
+
+}  // namespace tintype

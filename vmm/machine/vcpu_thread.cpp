@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/machine/vcpu_thread.h"
+
+#include <signal.h>
+
+#include <cstring>
+
+#include "vmm/base/error.h"
+#include "vmm/base/thread.h"
+
+namespace tintype {
+
+namespace {
+
+constexpr int kKickSignal = SIGUSR1;
+
+// The vCPU that this thread runs: a kick that arrives between the last look at the flags and KVM_RUN must still be seen.
+thread_local KvmVcpu* running_vcpu = nullptr;
+
+void on_kick(int) noexcept {
+  if (running_vcpu != nullptr) running_vcpu->set_immediate_exit(true);
+}
+
+void unblock_kick_signal() noexcept {
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, kKickSignal);
+  ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+std::string internal_error_text(const kvm_run& run) {
+  switch (run.internal.suberror) {
+    case KVM_INTERNAL_ERROR_EMULATION: return "KVM cannot emulate the instruction (emulation failure)";
+    case KVM_INTERNAL_ERROR_SIMUL_EX: return "KVM met an exception while it delivered another";
+    case KVM_INTERNAL_ERROR_DELIVERY_EV: return "KVM met an exit while it delivered an event";
+    case KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON: return "KVM met an exit that it does not know";
+    default: return fmt::format("KVM reports internal error {}", run.internal.suberror);
+  }
+}
+
+}  // namespace
+
+void VcpuThread::install_kick_signal() {
+  struct sigaction action {};
+  action.sa_handler = on_kick;  // no SA_RESTART: KVM_RUN must return
+  if (::sigaction(kKickSignal, &action, nullptr) != 0) throw_errno("sigaction for the signal that kicks vCPUs");
+}
+
+VcpuThread::VcpuThread(KvmVcpu& vcpu, Bus& ports, Bus& mmio, PauseGate& gate, VcpuEvents& events, bool traced)
+    : vcpu_(vcpu), ports_(ports), mmio_(mmio), gate_(gate), events_(events), traced_(traced) {}
+
+VcpuThread::~VcpuThread() {
+  request_end();
+  join();
+}
+
+void VcpuThread::start() {
+  thread_ = std::thread([this] { main(); });
+}
+
+void VcpuThread::kick() noexcept {
+  vcpu_.set_immediate_exit(true);
+  if (thread_.joinable()) ::pthread_kill(thread_.native_handle(), kKickSignal);
+}
+
+void VcpuThread::request_end() noexcept {
+  end_.store(true, std::memory_order_seq_cst);
+  kick();
+}
+
+void VcpuThread::join() {
+  if (thread_.joinable() && thread_.get_id() != std::this_thread::get_id()) thread_.join();
+}
+
+void VcpuThread::main() noexcept {
+  name_this_thread(fmt::format("vcpu{}", vcpu_.id()));
+  block_signals_in_this_thread();
+  running_vcpu = &vcpu_;
+  unblock_kick_signal();
+  try {
+    run_loop();
+  } catch (const std::exception& error) {
+    crash(error.what());
+  }
+  running_vcpu = nullptr;
+  gate_.leave_for_good();
+}
+
+void VcpuThread::run_loop() {
+  for (;;) {
+    if (gate_.closed()) park_at_gate();
+    if (end_.load(std::memory_order_seq_cst)) return;
+    if (vcpu_.run() == KvmVcpu::RunResult::kInterrupted) {
+      vcpu_.set_immediate_exit(false);  // then look at the flags: whoever kicks sets its flag first
+    } else if (!handle_exit()) {
+      return;
+    }
+  }
+}
+
+// The data of a port or MMIO read reaches the guest's registers only at the next KVM_RUN, and one instruction may make several
+// exits. With immediate_exit set, KVM finishes what is pending and returns without running the guest.
+void VcpuThread::park_at_gate() {
+  for (;;) {
+    vcpu_.set_immediate_exit(true);
+    if (vcpu_.run() == KvmVcpu::RunResult::kInterrupted) break;
+    if (!handle_exit()) {
+      end_.store(true, std::memory_order_seq_cst);
+      return;
+    }
+  }
+  gate_.park();
+  vcpu_.set_immediate_exit(false);
+}
+
+bool VcpuThread::handle_exit() {
+  kvm_run& run = vcpu_.shared();
+  exits_.fetch_add(1, std::memory_order_relaxed);
+  if (traced_) events_.on_trace(*this);
+  switch (run.exit_reason) {
+    case KVM_EXIT_IO: handle_port(run); return true;
+    case KVM_EXIT_MMIO: handle_mmio(run); return true;
+    case KVM_EXIT_INTR:
+    case KVM_EXIT_IRQ_WINDOW_OPEN: return true;
+    case KVM_EXIT_SHUTDOWN: return crash("triple fault: the guest met a fault while it handled a double fault");
+    case KVM_EXIT_SYSTEM_EVENT: events_.on_system_event(run.system_event.type); return true;
+    case KVM_EXIT_INTERNAL_ERROR: return crash(internal_error_text(run));
+    case KVM_EXIT_FAIL_ENTRY:
+      return crash(fmt::format("the CPU refuses to enter the guest (hardware reason {:#x})",
+                               static_cast<std::uint64_t>(run.fail_entry.hardware_entry_failure_reason)));
+    case KVM_EXIT_HLT: return crash("the CPU halted for good");
+    default: return crash(fmt::format("KVM stopped for a reason that this program does not know ({})", run.exit_reason));
+  }
+}
+
+// One exit may carry several elements of a string instruction, all for the same port.
+void VcpuThread::handle_port(kvm_run& run) noexcept {
+  auto* data = reinterpret_cast<std::byte*>(&run) + run.io.data_offset;
+  for (std::uint32_t i = 0; i < run.io.count; ++i, data += run.io.size) {
+    if (run.io.direction == KVM_EXIT_IO_OUT) {
+      ports_.write(run.io.port, std::span<const std::byte>(data, run.io.size));
+    } else {
+      ports_.read(run.io.port, std::span(data, run.io.size));
+    }
+  }
+}
+
+void VcpuThread::handle_mmio(kvm_run& run) noexcept {
+  const std::span data(reinterpret_cast<std::byte*>(run.mmio.data), run.mmio.len);
+  if (run.mmio.is_write != 0) {
+    mmio_.write(run.mmio.phys_addr, data);
+  } else {
+    mmio_.read(run.mmio.phys_addr, data);
+  }
+}
+
+bool VcpuThread::crash(const std::string& why) noexcept {
+  events_.on_crash(*this, why);
+  return false;
+}
+
+}  // namespace tintype

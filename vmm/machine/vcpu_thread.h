@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <pthread.h>
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <thread>
+
+#include "devices/bus.h"
+#include "vmm/kvm/vcpu.h"
+#include "vmm/machine/pause.h"
+
+namespace tintype {
+
+class VcpuThread;
+
+/// What a vCPU thread tells the machine. Called on the vCPU's thread.
+class VcpuEvents {
+ public:
+  virtual ~VcpuEvents() = default;
+  /// The guest crashed, or KVM cannot go on. `why` is one line.
+  virtual void on_crash(VcpuThread& thread, const std::string& why) noexcept = 0;
+  /// KVM reports a shutdown or reset by its own means (KVM_EXIT_SYSTEM_EVENT).
+  virtual void on_system_event(std::uint32_t type) noexcept = 0;
+  /// Every exit, before it is handled; called only where tracing is on.
+  virtual void on_trace(VcpuThread& thread) noexcept = 0;
+};
+
+/// One vCPU and the thread that runs it: KVM_RUN, hand the exit to the bus, again, until told to park or to end.
+class VcpuThread {
+ public:
+  VcpuThread(KvmVcpu& vcpu, Bus& ports, Bus& mmio, PauseGate& gate, VcpuEvents& events, bool traced);
+  ~VcpuThread();
+
+  void start();
+  /// Makes the thread look at the gate and at the end flag soon, whatever it is doing. Any thread; never blocks.
+  void kick() noexcept;
+  /// Asks the thread to end (kick() included) and, from another thread, waits for it.
+  void request_end() noexcept;
+  void join();
+
+  KvmVcpu& vcpu() noexcept { return vcpu_; }
+  std::uint64_t exits() const noexcept { return exits_.load(std::memory_order_relaxed); }
+
+  /// Installs the handler of the signal that kicks. Once a process, before the first start().
+  static void install_kick_signal();
+
+ private:
+  void main() noexcept;
+  void run_loop();
+  void park_at_gate();
+  /// False where the vCPU must not run again.
+  bool handle_exit();
+  void handle_port(kvm_run& run) noexcept;
+  void handle_mmio(kvm_run& run) noexcept;
+  bool crash(const std::string& why) noexcept;
+
+  KvmVcpu& vcpu_;
+  Bus& ports_;
+  Bus& mmio_;
+  PauseGate& gate_;
+  VcpuEvents& events_;
+  const bool traced_;
+  std::atomic<bool> end_ = false;
+  std::atomic<std::uint64_t> exits_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace tintype
