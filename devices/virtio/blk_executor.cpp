@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "devices/virtio/blk_executor.h"
+
+#include "vmm/base/error.h"
+
+namespace tintype {
+
+namespace {
+
+BlockOperation operation_of(BlkAction action) {
+  switch (action) {
+    case BlkAction::kRead: return BlockOperation::kRead;
+    case BlkAction::kWrite: return BlockOperation::kWrite;
+    case BlkAction::kFlush: return BlockOperation::kFlush;
+    case BlkAction::kGetId:
+    case BlkAction::kRefuse: break;
+  }
+  check(false, "only reads, writes and flushes are carried out by the disk");
+  return BlockOperation::kFlush;
+}
+
+}  // namespace
+
+BlkExecutor::BlkExecutor(BlockBackend& backend, std::size_t slots, Listener& listener)
+    : backend_(backend), listener_(listener), slots_(slots) {
+  free_.reserve(slots);
+  for (std::size_t i = slots; i-- > 0;) {
+    slots_[i].owner = this;
+    slots_[i].request.owner = &slots_[i];
+    slots_[i].request.done = &on_done;
+    free_.push_back(static_cast<std::uint32_t>(i));
+  }
+}
+
+void BlkExecutor::start() noexcept {
+  Slot& slot = next_slot();
+  free_.pop_back();
+  slot.busy = true;
+  slot.abandoned = false;
+  slot.flush_follows = write_through_ && slot.command.action == BlkAction::kWrite;
+  slot.request.operation = operation_of(slot.command.action);
+  slot.request.offset = slot.command.offset;
+  slot.request.segments.clear();
+  for (const ChainBuffer& buffer : slot.command.data) {
+    slot.request.segments.push_back({buffer.host.data(), buffer.host.size()});
+  }
+  submitted_ = true;
+  backend_.submit(slot.request);  // the slot may be free again now
+}
+
+void BlkExecutor::kick() noexcept {
+  if (!submitted_) return;
+  submitted_ = false;
+  backend_.kick();
+}
+
+void BlkExecutor::on_done(BlockRequest& request, int error_number) noexcept {
+  Slot& slot = *static_cast<Slot*>(request.owner);
+  slot.owner->done(slot, error_number);
+}
+
+void BlkExecutor::done(Slot& slot, int error_number) noexcept {
+  check(slot.busy, "a block request is done once");
+  if (slot.command.action == BlkAction::kRead) listener_.data_landed(slot.command);
+  if (slot.flush_follows && error_number == 0 && !slot.abandoned) {
+    slot.flush_follows = false;
+    slot.request.operation = BlockOperation::kFlush;
+    slot.request.segments.clear();
+    submitted_ = true;
+    return backend_.submit(slot.request);
+  }
+  if (!slot.abandoned) listener_.finished(slot, error_number);
+  release(slot);
+}
+
+void BlkExecutor::release(Slot& slot) noexcept {
+  if (slot.abandoned) --abandoned_;
+  slot.busy = slot.abandoned = false;
+  free_.push_back(static_cast<std::uint32_t>(&slot - slots_.data()));
+}
+
+void BlkExecutor::abandon_all() noexcept {
+  for (Slot& slot : slots_) {
+    if (!slot.busy || slot.abandoned) continue;
+    slot.abandoned = true;
+    ++abandoned_;
+  }
+}
+
+}  // namespace tintype
