@@ -2,8 +2,8 @@
 #include "guest-images/ledger/ledger.h"
 
 #include "guest-images/runtime/console.h"
-#include "guest-images/runtime/cpu.h"
 #include "guest-images/runtime/interrupts.h"
+#include "guest-images/runtime/patience.h"
 #include "guest-images/runtime/timer.h"
 
 namespace tintype::guest {
@@ -15,21 +15,6 @@ constexpr std::uint32_t kCom1Pin = 4;
 constexpr Medium disk_medium(std::uint32_t disk)
 {
     return disk == 0 ? Medium::kDisk0 : Medium::kDisk1;
-}
-
-// Lets time pass in which this CPU really runs: gaps, in which it was not, do not count.
-template <typename Condition>
-bool comes_true_while_running(Condition condition)
-{
-    constexpr std::uint64_t kGap = 1 << 22;
-    std::uint64_t felt = 0;
-    for (std::uint64_t last = read_tsc(); felt < std::uint64_t{1} << 32;) {
-        if (condition()) return true;
-        const std::uint64_t now = read_tsc();
-        felt += now - last < kGap ? now - last : 0;
-        last = now;
-    }
-    return false;
 }
 
 }  // namespace
@@ -125,7 +110,7 @@ void Ledger::watch(bool progress)
     if (progress) progress_ticks_ = ticks;
     if (failed_ || finished_ || ticks - progress_ticks_ < parameters_.stall_ticks) return;
     const auto news = [this] { return disk_has_news(0) || disk_has_news(1); };
-    if (comes_true_while_running(news)) return;
+    if (comes_true(news, std::uint64_t{1} << 32)) return;
     for (std::uint32_t disk = 0; disk != kDisks; ++disk) {
         if (disks_[disk].needs_reset()) broken(disk, "needs a reset", 0);
         if (disks_[disk].pending()) broken(disk, "did not interrupt", 0);

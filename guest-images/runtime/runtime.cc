@@ -41,9 +41,12 @@ void* memset(void* to, int byte, std::size_t size)
 }
 
 // Every CPU enters ring 3 here.
-[[noreturn]] void cpu_entry(std::uint32_t)
+[[noreturn]] void further_cpu_entry(std::uint32_t cpu);  // smp.cc
+
+[[noreturn]] void cpu_entry(std::uint32_t cpu)
 {
     using namespace tintype::guest;
+    if (cpu != 0) further_cpu_entry(cpu);
     read_boot_info();
     start_console();
     start_local_apic();
