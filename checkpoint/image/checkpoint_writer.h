@@ -55,7 +55,6 @@ class CheckpointWriter {
     std::string id;
     std::unique_ptr<PartWriter> part;
   };
-  void write_manifest(const Manifest& manifest) const;
   std::vector<PartDescription> describe_parts() const;
 
   PendingCheckpoint pending_;              // destroyed last: it removes the directory of the files below

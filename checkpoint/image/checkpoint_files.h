@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+namespace tintype::checkpoint_files {
+
+// The files of a checkpoint, and the names that its manifest has for its parts. A disk's part goes by the disk's id.
+inline constexpr const char* kManifest = "checkpoint.json";
+inline constexpr const char* kState = "machine.state";
+inline constexpr const char* kMemory = "memory.part";
+inline constexpr const char* kStateName = "state";
+inline constexpr const char* kMemoryName = "memory";
+
+inline std::string disk_file(const std::string& disk_id) { return disk_id + ".part"; }
+
+}  // namespace tintype::checkpoint_files

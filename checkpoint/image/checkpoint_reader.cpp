@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/image/checkpoint_reader.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+
+#include "checkpoint/image/checkpoint_files.h"
+#include "checkpoint/image/open_checkpoint.h"
+#include "checkpoint/image/repository.h"
+#include "checkpoint/state/checksum.h"
+#include "vmm/base/io.h"
+
+namespace tintype {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMaximumManifestBytes = 16 << 20;
+
+void require_file(const fs::path& path) {
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) throw ImageError("{} is missing: the checkpoint is not whole", path.string());
+}
+
+}  // namespace
+
+Manifest read_manifest(const fs::path& directory, std::uint64_t id) {
+  const fs::path path = directory / checkpoint_files::kManifest;
+  require_file(path);
+  Manifest manifest = decode_manifest(read_text_file(path, kMaximumManifestBytes), path.string());
+  if (manifest.id != id) throw ImageError("{} is the manifest of checkpoint {}, not of {}", path.string(), manifest.id, id);
+  return manifest;
+}
+
+std::vector<NamedState> read_states(const fs::path& directory, const Manifest& manifest) {
+  const PartDescription* part = manifest.find_part(checkpoint_files::kStateName);
+  if (part == nullptr) throw ImageError("checkpoint {} has no machine state", manifest.id);
+  const fs::path path = directory / part->file;
+  require_file(path);
+  const UniqueFd fd = open_file(path, O_RDONLY);
+  const std::uint64_t size = file_size(fd.get(), path.string());
+  if (size != part->summary.file_bytes || size > kMaximumStateBytes) {
+    throw ImageError("{} has {} bytes instead of {}", path.string(), size, part->summary.file_bytes);
+  }
+  std::vector<std::byte> bytes(size);
+  read_exactly(fd.get(), bytes, 0, path.string());
+  if (checksum_of(bytes) != part->summary.checksum) throw ImageError("{} is damaged, or belongs to another checkpoint", path.string());
+  return decode_states(bytes, path.string());
+}
+
+std::unique_ptr<PartReader> open_part(const fs::path& directory, const PartDescription& description, PartKind kind) {
+  const fs::path path = directory / description.file;
+  require_file(path);
+  auto part = std::make_unique<PartReader>(path);
+  if (part->summary() != description.summary) throw ImageError("{} is not the one that belongs to this checkpoint", path.string());
+  if (part->kind() != kind) throw ImageError("{} is a part of the wrong kind", path.string());
+  return part;
+}
+
+CheckpointReader::CheckpointReader(const fs::path& path, std::optional<std::uint64_t> id) {
+  const Repository repository = Repository::open(path);
+  const std::uint64_t which = repository.resolve(id);
+  const fs::path directory = repository.directory_of(which);
+  manifest_ = read_manifest(directory, which);
+  states_ = read_states(directory, manifest_);
+  open_parts(directory);
+  check_machine();
+}
+
+void CheckpointReader::open_parts(const fs::path& directory) {
+  for (const PartDescription& part : manifest_.parts) {
+    if (part.name == checkpoint_files::kStateName) continue;
+    if (part.name == checkpoint_files::kMemoryName) {
+      memory_ = open_part(directory, part, PartKind::kMemory);
+    } else {
+      disks_.push_back({part.name, open_part(directory, part, PartKind::kDisk)});
+    }
+  }
+}
+
+// The manifest's two halves, what the machine was and what the files are, must tell the same story.
+void CheckpointReader::check_machine() const {
+  const MachineDescription& machine = manifest_.machine;
+  if (!memory_ || memory_->content_bytes() != machine.memory) {
+    throw ImageError("checkpoint {} does not hold the {} bytes of memory that its machine has", manifest_.id, machine.memory);
+  }
+  if (disks_.size() != machine.disks.size()) throw ImageError("checkpoint {} has a part for a disk that its machine has not", manifest_.id);
+  for (const DiskDescription& description : machine.disks) {
+    const PartReader* part = disk(description.id);
+    if (part == nullptr || part->content_bytes() != description.size) {
+      throw ImageError("checkpoint {} does not hold the {} bytes of {}", manifest_.id, description.size, description.id);
+    }
+  }
+}
+
+const StateRecord* CheckpointReader::find_state(std::string_view name) const noexcept {
+  const auto found = std::ranges::find(states_, name, &NamedState::name);
+  return found == states_.end() ? nullptr : &found->record;
+}
+
+const PartReader* CheckpointReader::disk(std::string_view id) const noexcept {
+  const auto found = std::ranges::find(disks_, id, &DiskPart::id);
+  return found == disks_.end() ? nullptr : found->part.get();
+}
+
+}  // namespace tintype
