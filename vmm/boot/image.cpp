@@ -110,7 +110,7 @@ Signature detect(const ImageFile& file, std::span<const std::byte> beginning) {
             "ELF"sv)) {
     return Signature::kElf;
   }
-  if (holds(beginning, kLinuxMagicOffset, "HdrS"sv) && has_boot_signature(beginning))
+  if (holds(beginning, linux_boot::kMagicOffset, "HdrS"sv) && has_boot_signature(beginning))
     return Signature::kBzImage;
   if (find_multiboot_header(beginning)) return Signature::kMultiboot;
   for (const Mistake& mistake : kMistakes) {

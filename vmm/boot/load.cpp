@@ -4,11 +4,13 @@
 #include <algorithm>
 
 #include "vmm/base/error.h"
+#include "vmm/boot/bzimage.h"
 #include "vmm/boot/elf.h"
 #include "vmm/boot/firmware.h"
 #include "vmm/boot/flat.h"
 #include "vmm/boot/multiboot.h"
 #include "vmm/boot/pvh.h"
+#include "vmm/boot/vmlinux.h"
 
 namespace tintype {
 
@@ -33,9 +35,11 @@ Loaded boot_elf(const ImageFile& file, std::span<const std::byte> beginning, con
   if (const auto header = find_multiboot_header(beginning)) {
     return {ImageKind::kMultiboot, boot_multiboot(*header, &elf, file, request, placement)};
   }
+  if (is_vmlinux(elf)) return {ImageKind::kLinuxElf, boot_vmlinux(elf, file, request, placement)};
   throw Error(
-      "{} has neither a PVH note nor a multiboot header, so nothing says how to enter it: build it with one "
-      "of them",
+      "{} has neither a PVH note nor a multiboot header and is no 64-bit Linux, so nothing says how to enter "
+      "it: build it with one of "
+      "them",
       file.path());
 }
 
@@ -52,7 +56,7 @@ Loaded boot_any(const ImageFile& file, const BootRequest& request, Placement& pl
     case Signature::kBzImage:
       break;
   }
-  throw Error("{} is a Linux bzImage", file.path());
+  return {ImageKind::kBzImage, boot_bzimage(file, request, placement)};
 }
 
 }  // namespace
