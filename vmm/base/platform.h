@@ -18,9 +18,10 @@ inline constexpr std::uint16_t kCom1Port = 0x3f8;
 inline constexpr std::uint16_t kCom1PortCount = 8;
 inline constexpr std::uint32_t kCom1Irq = 4;
 
-inline constexpr std::uint16_t kRtcPort = 0x70;  ///< index; data is the next port
+/// Index; data is the next port. The clock raises no interrupt: a PNP0B00 node in the DSDT without an IRQ says so, and then no guest waits for one.
+inline constexpr std::uint16_t kRtcPort = 0x70;
 inline constexpr std::uint16_t kRtcPortCount = 2;
-inline constexpr std::uint32_t kRtcIrq = 8;
+inline constexpr std::uint8_t kRtcCenturyRegister = 0x32;  ///< for FADT.CENTURY
 
 inline constexpr std::uint16_t kI8042DataPort = 0x60;
 inline constexpr std::uint16_t kI8042CommandPort = 0x64;
