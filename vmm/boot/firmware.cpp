@@ -4,6 +4,7 @@
 #include <array>
 
 #include "vmm/base/error.h"
+#include "vmm/boot/acpi.h"
 
 namespace tintype {
 
@@ -24,7 +25,7 @@ void must(bool stored) { check(stored, "the first mebibyte is memory"); }
 
 }  // namespace
 
-void place_firmware(GuestMemory& memory, Placement& placement) {
+void place_firmware(GuestMemory& memory, const BootRequest& request, Placement& placement) {
   std::array<std::uint32_t, 256> vectors;
   vectors.fill(far_pointer(kDummyHandler));
   must(memory.store(Gpa(0), vectors));
@@ -32,6 +33,7 @@ void place_firmware(GuestMemory& memory, Placement& placement) {
   must(memory.store(Gpa(kMemorySizeField), static_cast<std::uint16_t>(kConventionalEnd / 1024)));
   placement.reserve({kExtendedBiosArea, kAcpiArea, kBiosArea});
   placement.put(kExtendedBiosArea, std::array{std::byte{kExtendedBiosArea.size / 1024}});
+  placement.put(kAcpiArea, acpi_tables(kAcpiArea.start, request));
   must(memory.store(Gpa(kDummyHandler), kInterruptReturn));
 }
 

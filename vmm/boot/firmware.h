@@ -2,12 +2,13 @@
 #pragma once
 
 #include "vmm/boot/placement.h"
+#include "vmm/boot/request.h"
 #include "vmm/memory/guest_memory.h"
 
 namespace tintype {
 
 /// What a PC's firmware leaves behind in the first mebibyte: interrupt vectors, BIOS data area, extended BIOS
 /// data area. There is no BIOS behind it: every real-mode `int` returns at once and does nothing.
-void place_firmware(GuestMemory& memory, Placement& placement);
+void place_firmware(GuestMemory& memory, const BootRequest& request, Placement& placement);
 
 }  // namespace tintype

@@ -64,7 +64,7 @@ Loaded boot_any(const ImageFile& file, const BootRequest& request, Placement& pl
 BootPlan load_kernel(GuestMemory& memory, const BootRequest& request) {
   const ImageFile file(request.kernel, "kernel");
   Placement placement(memory);
-  place_firmware(memory, placement);
+  place_firmware(memory, request, placement);
   const Loaded loaded = boot_any(file, request, placement);
   if (loaded.entry.gdt_base != 0) placement.put(kGdtArea, bytes_of(descriptor_table(loaded.entry)));
   return {loaded.kind, loaded.entry, placement.take_parts()};
