@@ -182,14 +182,22 @@ void PartWriter::discard(const Appended& appended) {
   const std::uint64_t offset = taken.front().offset;
   stored_blocks_ -= appended.written_blocks;
   stored_bytes_ -= appended.stored_bytes;
+  dead_.push_back({offset, appended.stored_bytes});
   if (taken.back().end_offset() == position_) {
-    position_ = offset;  // the next append overwrites it
-    writeback_ = std::min(writeback_, position_);
     extents_.resize(appended.first_extent);
+    take_back_end();
   } else {
-    dead_.push_back({offset, appended.stored_bytes});
     for (Extent& extent : taken) extent.blocks = 0;
   }
+}
+
+// What is discarded at once, as nearly always, costs nothing: the next append overwrites it.
+void PartWriter::take_back_end() {
+  while (!dead_.empty() && dead_.back().offset + dead_.back().bytes == position_) {
+    position_ = dead_.back().offset;
+    dead_.pop_back();
+  }
+  writeback_ = std::min(writeback_, position_);
 }
 
 void PartWriter::finish() {

@@ -46,7 +46,7 @@ class PartWriter {
   /// Throws DestinationFull, or tintype::Error for other failures; afterwards only abandoning makes sense.
   Appended append(std::uint64_t first_block, std::span<const std::byte> data);
 
-  /// Takes one append() back, at any time before finish(): its blocks count as zero unless they are appended again.
+  /// Takes one append() back, once, at any time before finish(): its blocks count as zero unless they are appended again.
   void discard(const Appended& appended);
 
   /// Writes index and footer and cuts the file to length. Throws ImageError where a block was appended twice and not discarded.
@@ -75,6 +75,7 @@ class PartWriter {
   void flush_queue();
   void reserve_space(std::uint64_t end);
   void start_writeback();
+  void take_back_end();
   void sort_extents();
   void erase_dead_ranges();
   void write_index();
