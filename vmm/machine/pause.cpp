@@ -15,6 +15,12 @@ void PauseGate::open() {
   changed_.wait(lock, [this] { return parked_ == 0; });
 }
 
+void PauseGate::let_go() noexcept {
+  const std::lock_guard lock(mutex_);
+  closed_.store(false, std::memory_order_seq_cst);
+  changed_.notify_all();
+}
+
 void PauseGate::park() {
   std::unique_lock lock(mutex_);
   ++parked_;

@@ -24,6 +24,9 @@ class PauseGate {
   /// Lets them go on, and returns when each has left the gate.
   void open();
 
+  /// The same without waiting: for a machine that ends. Any thread.
+  void let_go() noexcept;
+
   void park();
   /// A thread ends: it counts as parked from now on.
   void leave_for_good();

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "checkpoint/image/manifest.h"
+#include "devices/block/virtual_disk.h"
+#include "vmm/kvm/vcpu.h"
+#include "vmm/machine/config.h"
+#include "vmm/memory/guest_memory.h"
+
+namespace tintype {
+
+/// A machine's configuration as a manifest has it.
+MachineDescription describe_machine(const MachineConfig& config, const GuestMemory& memory,
+                                    const std::vector<std::unique_ptr<VirtualDisk>>& disks, const KvmVcpu& vcpu);
+
+/// And the way back, for a machine that is restored: everything but the name, the disks' images and the serial port, which the restore decides.
+MachineConfig config_from(const MachineDescription& description);
+
+}  // namespace tintype

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/machine/disassembler.h"
+
+#include <capstone/capstone.h>
+#include <fmt/format.h>
+
+namespace tintype {
+
+namespace {
+
+/// Capstone's handle and its list of instructions.
+class Capstone {
+ public:
+  explicit Capstone(cs_mode mode) { ready_ = cs_open(CS_ARCH_X86, mode, &handle_) == CS_ERR_OK; }
+  Capstone(const Capstone&) = delete;
+  Capstone& operator=(const Capstone&) = delete;
+  ~Capstone() {
+    if (list_ != nullptr) cs_free(list_, count_);
+    if (ready_) cs_close(&handle_);
+  }
+  std::span<const cs_insn> run(std::span<const std::uint8_t> code, std::uint64_t address, std::size_t count) {
+    if (ready_) count_ = cs_disasm(handle_, code.data(), code.size(), address, count, &list_);
+    return {list_, count_};
+  }
+
+ private:
+  csh handle_ = 0;
+  bool ready_ = false;
+  cs_insn* list_ = nullptr;
+  std::size_t count_ = 0;
+};
+
+cs_mode mode_of(CodeSize size) {
+  switch (size) {
+    case CodeSize::k16: return CS_MODE_16;
+    case CodeSize::k32: return CS_MODE_32;
+    case CodeSize::k64: break;
+  }
+  return CS_MODE_64;
+}
+
+}  // namespace
+
+std::vector<Instruction> disassemble(std::span<const std::uint8_t> code, std::uint64_t address, CodeSize size, std::size_t count) {
+  std::vector<Instruction> instructions;
+  if (code.empty() || count == 0) return instructions;
+  Capstone capstone(mode_of(size));
+  std::size_t used = 0;
+  for (const cs_insn& found : capstone.run(code, address, count)) {
+    instructions.push_back({found.address, {found.bytes, found.bytes + found.size}, fmt::format("{} {}", found.mnemonic, found.op_str)});
+    used += found.size;
+  }
+  if (instructions.size() < count && used < code.size()) instructions.push_back({address + used, {code[used]}, "(bad)"});
+  return instructions;
+}
+
+}  // namespace tintype

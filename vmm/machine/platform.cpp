@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/machine/platform.h"
+
+#include "vmm/base/platform.h"
+
+namespace tintype {
+
+namespace {
+
+std::unique_ptr<SerialEndpoint> make_endpoint(const SerialConfig& serial, FileStart file_start, const GuestRequests& requests) {
+  switch (serial.kind) {
+    case SerialKind::kStdio: return make_stdio_endpoint(requests.leave_console);
+    case SerialKind::kFile: return make_file_endpoint(serial.path, file_start);
+    case SerialKind::kUnix: return make_unix_endpoint(serial.path);
+    case SerialKind::kNull: break;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Platform::Platform(KvmVm& vm, Bus& ports, const SerialConfig& serial, FileStart file_start, const GuestRequests& requests)
+    : serial_irq_(vm, kCom1Irq),
+      keyboard_irq_(vm, kI8042KeyboardIrq),
+      power_irq_(vm, kSciIrq),
+      console_(make_endpoint(serial, file_start, requests)),
+      uart_("uart0", serial_irq_, console_),
+      rtc_(clock_),
+      keyboard_(keyboard_irq_, requests.reset),
+      power_(power_irq_, clock_, requests.power_off, requests.reset),
+      debug_exit_(requests.debug_exit) {
+  ports.attach(kCom1Port, kCom1PortCount, uart_, "com1");
+  ports.attach(kRtcPort, kRtcPortCount, rtc_, "rtc");
+  ports.attach(kI8042DataPort, 1, keyboard_.data_port(), "i8042");
+  ports.attach(kI8042CommandPort, 1, keyboard_.command_port(), "i8042");
+  ports.attach(kAcpiPmBase, kAcpiPmPortCount, power_, "acpi-pm");
+  ports.attach(kAcpiResetPort, 1, power_.reset_port(), "acpi-reset");
+  ports.attach(kDebugExitPort, kDebugExitPortCount, debug_exit_, "debug-exit");
+}
+
+}  // namespace tintype

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/machine/processors.h"
+
+#include "vmm/machine/cpu_entry.h"
+#include "vmm/machine/cpuid.h"
+
+namespace tintype {
+
+Processors::Processors(const KvmSystem& system, KvmVm& vm, unsigned count, Bus& ports, Bus& mmio, VcpuEvents& events, bool traced)
+    : supported_(system.supported_cpuid()), tsc_deadline_timer_(system.extension(KVM_CAP_TSC_DEADLINE_TIMER) > 0), gate_(count) {
+  VcpuThread::install_kick_signal();
+  const std::vector<std::uint32_t> msrs = system.msr_indices();
+  for (unsigned id = 0; id < count; ++id) {
+    KvmVcpu& vcpu = *vcpus_.emplace_back(std::make_unique<KvmVcpu>(system, vm, id));
+    states_.push_back(std::make_unique<VcpuState>(vcpu, msrs, supported_));
+    threads_.push_back(std::make_unique<VcpuThread>(vcpu, ports, mmio, gate_, events, traced));
+  }
+}
+
+void Processors::prepare_boot(const EntryState& entry) {
+  const auto count = static_cast<unsigned>(vcpus_.size());
+  const std::uint32_t tsc_khz = vcpus_.front()->tsc_khz();
+  for (unsigned id = 0; id < count; ++id) {
+    vcpus_[id]->set_cpuid(guest_cpuid(supported_, id, count, tsc_khz, tsc_deadline_timer_));
+  }
+  enter_kernel(*vcpus_.front(), entry);
+}
+
+std::vector<Stateful*> Processors::states() {
+  std::vector<Stateful*> states;
+  for (const auto& state : states_) states.push_back(state.get());
+  return states;
+}
+
+void Processors::start(bool parked) {
+  if (parked) gate_.close();
+  for (const auto& thread : threads_) thread->start();
+}
+
+void Processors::pause() {
+  gate_.close();
+  for (const auto& thread : threads_) thread->kick();
+  gate_.wait_until_parked();
+}
+
+void Processors::resume() { gate_.open(); }
+
+void Processors::request_end() noexcept {
+  for (const auto& thread : threads_) thread->request_end();
+  gate_.let_go();
+}
+
+void Processors::join() {
+  for (const auto& thread : threads_) thread->join();
+}
+
+std::uint64_t Processors::exits() const noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& thread : threads_) sum += thread->exits();
+  return sum;
+}
+
+}  // namespace tintype

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "checkpoint/state/vcpu_state.h"
+#include "devices/bus.h"
+#include "vmm/boot/entry.h"
+#include "vmm/kvm/vcpu.h"
+#include "vmm/machine/pause.h"
+#include "vmm/machine/vcpu_thread.h"
+
+namespace tintype {
+
+/// All CPUs of a machine: their vCPUs, their threads, and the gate at which they park.
+class Processors {
+ public:
+  Processors(const KvmSystem& system, KvmVm& vm, unsigned count, Bus& ports, Bus& mmio, VcpuEvents& events, bool traced);
+
+  /// For a machine that boots: CPUID for all, the kernel's entry state for the first; the others wait for INIT and SIPI.
+  void prepare_boot(const EntryState& entry);
+  std::vector<Stateful*> states();
+
+  /// Starts the threads; with `parked`, at the gate.
+  void start(bool parked);
+  /// Returns when all are parked, with no exit half-done. Not on a vCPU's thread.
+  void pause();
+  void resume();
+  /// Makes all threads end soon, parked or not. Any thread.
+  void request_end() noexcept;
+  void join();
+
+  std::uint64_t exits() const noexcept;
+  const KvmVcpu& vcpu(std::size_t index) const noexcept { return *vcpus_[index]; }
+
+ private:
+  std::vector<kvm_cpuid_entry2> supported_;
+  bool tsc_deadline_timer_;
+  std::vector<std::unique_ptr<KvmVcpu>> vcpus_;
+  std::vector<std::unique_ptr<VcpuState>> states_;
+  PauseGate gate_;
+  std::vector<std::unique_ptr<VcpuThread>> threads_;  // last: they use all of the above
+};
+
+}  // namespace tintype

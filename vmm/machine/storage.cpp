@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/machine/storage.h"
+
+#include "vmm/base/error.h"
+#include "vmm/base/log.h"
+#include "vmm/base/platform.h"
+#include "vmm/machine/disk_adapter.h"
+
+namespace tintype {
+
+namespace {
+
+DiskOptions disk_options(const MachineConfig& config, std::size_t number) {
+  const DiskConfig& disk = config.disks[number];
+  DiskOptions options;
+  options.id = fmt::format("disk{}", number);
+  options.image = disk.image;
+  options.mode = disk.mode;
+  options.read_only = disk.read_only;
+  options.serial = disk.serial.empty() ? options.id : disk.serial;
+  options.log_directory = config.disk_directory;
+  return options;
+}
+
+}  // namespace
+
+VirtioPlug::VirtioPlug(KvmVm& vm, Bus& mmio, GuestMemory& memory, std::size_t slot, const std::string& name,
+                       std::unique_ptr<VirtioDevice> device)
+    : irq_(vm, kVirtioMmioIrqs[slot]), device_(std::move(device)), transport_(name, memory, irq_, *device_) {
+  const std::uint64_t window = virtio_mmio_address(slot);
+  mmio.attach(window, kVirtioWindow, transport_, name);
+  for (std::size_t queue = 0; queue < transport_.queue_count(); ++queue) {
+    vm.attach_ioeventfd(transport_.queue_bell(queue).fd(), window + kVirtioNotifyOffset, static_cast<std::uint32_t>(queue));
+  }
+}
+
+VirtioDevices::VirtioDevices(KvmVm& vm, Bus& mmio, GuestMemory& memory, const MachineConfig& config) {
+  if (config.disks.size() >= kVirtioMmioSlots) throw Error("a machine can have at most {} disks", kVirtioMmioSlots - 1);
+  for (std::size_t i = 0; i < config.disks.size(); ++i) {
+    VirtualDisk& disk = *disks_.emplace_back(VirtualDisk::open(disk_options(config, i)));
+    plugs_.push_back(std::make_unique<VirtioPlug>(vm, mmio, memory, i, disk.options().id, std::make_unique<VirtioBlk>(disk)));
+    freezable_.push_back(adapters_.emplace_back(make_freezable(disk)).get());
+  }
+  plugs_.push_back(std::make_unique<VirtioPlug>(vm, mmio, memory, plugs_.size(), "rng", std::make_unique<VirtioRng>()));
+}
+
+VirtioDevices::~VirtioDevices() {
+  stop();
+  try {
+    close();
+  } catch (const std::exception& error) {
+    log_note("{}", error.what());
+  }
+}
+
+std::vector<VirtioSlot> VirtioDevices::slots() const {
+  std::vector<VirtioSlot> slots;
+  for (std::size_t i = 0; i < plugs_.size(); ++i) slots.push_back({virtio_mmio_address(i), kVirtioWindow, kVirtioMmioIrqs[i]});
+  return slots;
+}
+
+std::vector<Stateful*> VirtioDevices::states() {
+  std::vector<Stateful*> states;
+  for (const auto& plug : plugs_) states.push_back(&plug->transport());
+  return states;
+}
+
+std::vector<Device*> VirtioDevices::devices() {
+  std::vector<Device*> devices;
+  for (const auto& plug : plugs_) devices.push_back(&plug->transport());
+  return devices;
+}
+
+void VirtioDevices::start() {
+  for (const auto& plug : plugs_) plug->transport().start();
+}
+
+void VirtioDevices::stop() noexcept {
+  for (const auto& plug : plugs_) plug->transport().stop();
+}
+
+void VirtioDevices::close() {
+  if (std::exchange(closed_, true)) return;
+  std::exception_ptr first;
+  for (const auto& disk : disks_) {
+    try {
+      disk->close();
+    } catch (...) {
+      if (!first) first = std::current_exception();
+    }
+  }
+  if (first) std::rethrow_exception(first);
+}
+
+}  // namespace tintype

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "checkpoint/capture/subject.h"
+#include "devices/block/virtual_disk.h"
+#include "devices/bus.h"
+#include "devices/virtio/blk.h"
+#include "devices/virtio/mmio_transport.h"
+#include "devices/virtio/rng.h"
+#include "vmm/boot/request.h"
+#include "vmm/machine/config.h"
+#include "vmm/machine/kvm_irq_line.h"
+
+namespace tintype {
+
+/// A virtio device in its slot: MMIO window, interrupt line, bells as ioeventfds. Slot i is at the same place in every machine.
+class VirtioPlug {
+ public:
+  VirtioPlug(KvmVm& vm, Bus& mmio, GuestMemory& memory, std::size_t slot, const std::string& name, std::unique_ptr<VirtioDevice> device);
+  MmioTransport& transport() noexcept { return transport_; }
+
+ private:
+  KvmIrqLine irq_;
+  std::unique_ptr<VirtioDevice> device_;
+  MmioTransport transport_;
+};
+
+/// The machine's virtio devices: a disk in each of the first slots, a source of randomness in the one after.
+class VirtioDevices {
+ public:
+  /// Opens and locks all images. Throws tintype::Error for what the user can mend.
+  VirtioDevices(KvmVm& vm, Bus& mmio, GuestMemory& memory, const MachineConfig& config);
+  ~VirtioDevices();
+
+  std::vector<VirtioSlot> slots() const;         ///< what the kernel is told of
+  std::vector<Stateful*> states();
+  std::vector<Device*> devices();
+  std::span<FreezableDisk* const> freezable() noexcept { return freezable_; }
+  const std::vector<std::unique_ptr<VirtualDisk>>& disks() const noexcept { return disks_; }
+
+  void start();
+  void stop() noexcept;
+  /// After stop(): folds logs, flushes and unlocks every image. Throws the first failure, after having tried all.
+  void close();
+
+ private:
+  std::vector<std::unique_ptr<VirtualDisk>> disks_;       // before the plugs: their devices refer to them
+  std::vector<std::unique_ptr<VirtioPlug>> plugs_;
+  std::vector<std::unique_ptr<FreezableDisk>> adapters_;
+  std::vector<FreezableDisk*> freezable_;
+  bool closed_ = false;
+};
+
+}  // namespace tintype
