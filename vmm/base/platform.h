@@ -47,6 +47,10 @@ inline constexpr std::uint8_t kAcpiResetValue = 0x06;
 /// Both SLP_TYP values of the DSDT's \_S5: the guest writes kAcpiSleepTypeS5 << 10 | SLP_EN (bit 13) to PM1a control.
 inline constexpr std::uint8_t kAcpiSleepTypeS5 = 5;
 
+/// The PIT raises ISA line 0, which on a PC ends at this pin of the IOAPIC (the MADT says so by an interrupt source override). KVM's default routing
+/// ends it at pin 0, so the machine sets the routing itself: GSI 0 to PIC pin 0 and to this.
+inline constexpr std::uint32_t kTimerIoApicPin = 2;
+
 /// The line of the SCI: level-triggered, active high (the MADT's interrupt source override must say so).
 inline constexpr std::uint32_t kSciIrq = 9;
 

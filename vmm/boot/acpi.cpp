@@ -21,7 +21,6 @@ constexpr acpi::Text4 kCreatorId{'T', 'N', 'T', 'P'};
 constexpr std::size_t kTableAlignment = 16, kFacsAlignment = 64;
 constexpr unsigned kMostLocalApics = 255;
 constexpr std::uint8_t kPortSpace = 1;
-constexpr std::uint32_t kTimerGsi = 2;
 
 /// Makes the bytes, one of which is `checksum` and still 0, add up to 0.
 void seal(std::span<std::byte> bytes, std::byte& checksum) {
@@ -125,7 +124,7 @@ std::vector<std::byte> madt(unsigned cpus) {
     append(table, acpi::MadtLocalApic{.processor_uid = id, .apic_id = id});
   }
   append(table, acpi::MadtIoApic{.address = static_cast<std::uint32_t>(kIoApicBase)});
-  append(table, acpi::MadtOverride{.line = 0, .gsi = kTimerGsi});
+  append(table, acpi::MadtOverride{.line = 0, .gsi = kTimerIoApicPin});
   append(table, acpi::MadtOverride{
                     .line = kSciIrq, .gsi = kSciIrq, .flags = acpi::kActiveHigh | acpi::kLevelTriggered});
   append(table, acpi::MadtNmi{});
