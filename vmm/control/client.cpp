@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "vmm/base/error.h"
-#include "vmm/control/report_json.h"
+#include "vmm/control/status_json.h"
 #include "vmm/control/rpc.h"
 #include "vmm/control/runtime_directory.h"
 #include "vmm/control/unix_socket.h"
@@ -23,11 +23,11 @@ namespace {
 constexpr std::size_t kMostInput = 16 << 20;
 
 [[noreturn]] void throw_no_such_machine(const std::string& name) {
-  throw Error("No machine named {} is running: `tintype list` shows those that are.", name);
+  throw Error("no machine named {} is running: `tintype list` shows those that are", name);
 }
 
 [[noreturn]] void throw_reply(const json& error) {
-  const std::string text = error.value("message", "The machine refused without saying why.");
+  const std::string text = error.value("message", "the machine refused without saying why");
   if (error.value("code", 0) == rpc_code::kInvalidParams) throw UsageError(text);
   throw Error(text);
 }
@@ -39,7 +39,7 @@ ControlClient::ControlClient(const std::filesystem::path& directory, const std::
   socket_ = connect_to_unix_socket(control_socket_path(directory, name));
   if (socket_) return;
   if (errno == ENOENT || errno == ECONNREFUSED) throw_no_such_machine(name);
-  throw Error("Cannot reach the machine {} ({}): is it another user's?", name, errno_text(errno));
+  throw Error("cannot reach the machine {} ({}): is it another user's?", name, errno_text(errno));
 }
 
 json ControlClient::call(const std::string& method, const json& params, std::chrono::milliseconds patience,
@@ -48,7 +48,7 @@ json ControlClient::call(const std::string& method, const json& params, std::chr
   send_line(rpc_call_line(method, params, id));
   for (;;) {
     const json message = json::parse(receive_line(patience), nullptr, false);
-    if (!message.is_object()) throw Error("The machine {} answers in a language that is not ours: is it another version of Tintype?", name_);
+    if (!message.is_object()) throw Error("the machine {} answers in a language that is not ours: is it another version of Tintype?", name_);
     if (message.value("method", "") == "progress" && message.contains("params")) {
       if (progress) progress(progress_from_json(message["params"]));
     } else if (message.contains("error")) {
@@ -74,7 +74,7 @@ void ControlClient::send_line(const std::string& line) {
   while (sent < line.size()) {
     const auto count = ::send(socket_.get(), line.data() + sent, line.size() - sent, MSG_NOSIGNAL);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw Error("The machine {} has ended before it could be asked.", name_);
+    if (count < 0) throw Error("the machine {} has ended before it could be asked", name_);
     sent += static_cast<std::size_t>(count);
   }
 }
@@ -87,11 +87,11 @@ std::string ControlClient::receive_line(std::chrono::milliseconds patience) {
       return line;
     }
     if (!receive_some(patience)) {
-      throw Error("The machine {} has been silent for {} seconds: `tintype stop {} --force` ends it.", name_,
+      throw Error("the machine {} has been silent for {} seconds: `tintype stop {} --force` ends it", name_,
                   std::chrono::duration_cast<std::chrono::seconds>(patience).count(), name_);
     }
-    if (ended_) throw Error("The machine {} ended before it answered.", name_);
-    if (input_.size() > kMostInput) throw Error("The machine {} sends an answer without end.", name_);
+    if (ended_) throw Error("the machine {} ended before it answered", name_);
+    if (input_.size() > kMostInput) throw Error("the machine {} sends an answer without end", name_);
   }
 }
 

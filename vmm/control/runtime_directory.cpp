@@ -62,7 +62,7 @@ void remove_dead_socket(const fs::path& path) {
 UniqueFd take_lock(const fs::path& path) {
   for (;;) {
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!fd) throw Error("Cannot create {} ({}): set TINTYPE_RUNTIME_DIR to a directory that you can write to.", path.string(), errno_text(errno));
+    if (!fd) throw Error("cannot create {} ({}): set TINTYPE_RUNTIME_DIR to a directory that you can write to", path.string(), errno_text(errno));
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EINTR) continue;
       if (errno == EWOULDBLOCK) return {};
@@ -92,7 +92,7 @@ void create_runtime_directory(const fs::path& directory) {
   }
   if (failure == EEXIST && !fs::is_directory(directory)) failure = ENOTDIR;
   if (failure != 0 && failure != EEXIST) {
-    throw Error("Cannot create the runtime directory {} ({}): set TINTYPE_RUNTIME_DIR to a directory that you can write to.",
+    throw Error("cannot create the runtime directory {} ({}): set TINTYPE_RUNTIME_DIR to a directory that you can write to",
                 directory.string(), errno_text(failure));
   }
 }
@@ -101,7 +101,7 @@ void check_machine_name(std::string_view name) {
   const bool good = !name.empty() && name.size() <= 64 && name.front() != '-' && name.front() != '.' &&
                     std::all_of(name.begin(), name.end(), is_name_character);
   if (!good) {
-    throw UsageError("\"{}\" cannot name a machine: use up to 64 letters, digits, '-', '_' and '.', and begin with a letter or a digit.",
+    throw UsageError("\"{}\" cannot name a machine: use up to 64 letters, digits, '-', '_' and '.', and begin with a letter or a digit",
                      name);
   }
 }
@@ -120,7 +120,7 @@ NameClaim::NameClaim(const fs::path& directory, const std::string& name) : direc
     lock_ = take_lock(lock_path(directory, name));
     if (lock_) break;
     if (attempt == kClaimAttempts) {
-      throw Error("A machine named {} is running already (process {}): choose another --name, or end it with `tintype stop {}`.", name,
+      throw Error("a machine named {} is running already (process {}): choose another --name, or end it with `tintype stop {}`", name,
                   pid_of_name_holder(directory, name), name);
     }
     std::this_thread::sleep_for(kClaimRetry);

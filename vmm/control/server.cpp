@@ -15,7 +15,7 @@
 
 #include "vmm/base/event_fd.h"
 #include "vmm/base/thread.h"
-#include "vmm/control/report_json.h"
+#include "vmm/control/status_json.h"
 #include "vmm/control/rpc.h"
 #include "vmm/control/unix_socket.h"
 #include "vmm/control/worker_pool.h"
@@ -136,7 +136,7 @@ void ControlServer::Impl::accept_clients() {
 void ControlServer::Impl::greet(UniqueFd socket) {
   const auto client = std::make_shared<Connection>(std::move(socket), limits_.connection);
   if (clients_.size() >= limits_.clients) {
-    client->post(busy_line(nullptr, "The machine serves as many clients as it can: try again later."));
+    client->post(busy_line(nullptr, "the machine serves as many clients as it can: try again later"));
     client->write_some();
     return;
   }
@@ -153,7 +153,7 @@ void ControlServer::Impl::serve(const Client& client, short events) {
 void ControlServer::Impl::take_lines(const Client& client) {
   while (const auto line = client->next_line()) take_line(client, *line);
   if (!client->line_too_long()) return;
-  const std::string why = fmt::format("A line must be shorter than {} bytes.", limits_.connection.line_bytes);
+  const std::string why = fmt::format("a line must be shorter than {} bytes", limits_.connection.line_bytes);
   client->post(rpc_error_line(nullptr, rpc_code::kInvalidRequest, why));
   client->end_input();
 }
@@ -176,7 +176,7 @@ void ControlServer::Impl::start_call(const Client& client, RpcRequest request) {
   client->call_started();
   if (workers_.submit([this, client, request = std::move(request)] { carry_out(client, request); })) return;
   client->call_finished();
-  if (wants_reply) client->post(busy_line(id, "The machine has too much to do at once: try again later."));
+  if (wants_reply) client->post(busy_line(id, "the machine has too much to do at once: try again later"));
 }
 
 bool ControlServer::Impl::said_all() const {

@@ -13,7 +13,6 @@
 #include "tests/unit/control/scratch_directory.h"
 #include "vmm/base/error.h"
 #include "vmm/control/client.h"
-#include "vmm/control/report_json.h"
 #include "vmm/control/runtime_directory.h"
 
 using namespace tintype;
@@ -94,26 +93,6 @@ TEST_CASE("a checkpoint's options arrive, and its report has every promised key"
     CAPTURE(path);
     CHECK(report.contains(json::json_pointer(path)));
   }
-}
-
-TEST_CASE("a report survives the way through JSON") {
-  CheckpointReport report;
-  report.id = 3;
-  report.repository = "/r";
-  report.vm = "v";
-  report.strategy = Strategy::kHybrid;
-  report.parent = 2;
-  report.pause_us = {1, 2, 3, 4, 5, 6, 7};
-  report.memory = {1, 2, 3, 4, 5, {6, 7, 8}, 9, 10, 11};
-  report.disks = {{"disk0", 1}, {"disk1", 2}};
-  report.copy_ms = 12;
-  report.seal_ms = 13;
-  report.total_ms = 14;
-  const json once = report_to_json(report);
-  CHECK(report_to_json(report_from_json(once)) == once);
-  CHECK(once["memory"]["rounds"] == 11);
-  CHECK(once["pause_us"]["resume"] == 7);
-  CHECK_THROWS_AS(report_from_json(json{{"id", 1}}), Error);
 }
 
 TEST_CASE("a second checkpoint while one runs is refused, and status is answered meanwhile") {

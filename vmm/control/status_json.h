@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Reports as JSON, in one place: what the control socket carries is what `--json` prints.
+// What the control socket carries, as JSON; `--json` prints the same. (A checkpoint's report: checkpoint/image/manifest.h.)
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -9,11 +9,6 @@
 #include "vmm/machine/machine.h"
 
 namespace tintype {
-
-/// Keys as the command line promises them; "parent" is null where there is none. More keys may come.
-nlohmann::json report_to_json(const CheckpointReport& report);
-/// The way back, for the client. tintype::Error where a key is missing or of the wrong kind.
-CheckpointReport report_from_json(const nlohmann::json& object);
 
 nlohmann::json status_to_json(const MachineConfig& config, const MachineStatus& status, int pid);
 

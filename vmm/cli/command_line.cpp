@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/cli/command_line.h"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include "vmm/base/error.h"
+#include "vmm/cli/output.h"
+#include "vmm/cli/verb.h"
+#include "vmm/cli/verb_options.h"
+
+namespace tintype {
+
+namespace {
+
+constexpr int kExitFailed = 1;
+constexpr int kExitWrongUsage = 2;
+
+/// Verbs that are promised for a later version. They are not in the help, and say so when they are called.
+constexpr std::string_view kLaterVerbs[] = {"suspend", "resume", "disk"};
+
+struct DeclaredVerb {
+  CLI::App* subcommand;
+  std::unique_ptr<Verb> verb;
+};
+
+std::vector<DeclaredVerb> declare_verbs(CLI::App& app, bool& json) {
+  std::vector<DeclaredVerb> declared;
+  for (const VerbEntry& entry : verbs()) {
+    CLI::App* subcommand = app.add_subcommand(entry.name, entry.summary);
+    declared.push_back({subcommand, entry.make()});
+    VerbOptions options(*subcommand, json);
+    declared.back().verb->declare(options);
+  }
+  return declared;
+}
+
+/// CLI11's complaint as one sentence that says where help is.
+std::string usage_sentence(const CLI::App& app, const CLI::ParseError& failure) {
+  std::string complaint = failure.what();
+  std::replace(complaint.begin(), complaint.end(), '\n', ' ');
+  while (!complaint.empty() && (complaint.back() == ' ' || complaint.back() == '.')) complaint.pop_back();
+  const auto chosen = app.get_subcommands();
+  const std::string verb = chosen.empty() ? "" : " " + chosen.front()->get_name();
+  return fmt::format("{}: `tintype{} --help` shows what can be given.", complaint, verb);
+}
+
+bool is_request_for_text(const CLI::ParseError& outcome) { return outcome.get_exit_code() == 0; }  // --help, --version
+
+void refuse_later_verbs(int argc, char** argv) {
+  if (argc < 2) return;
+  const std::string_view verb = argv[1];
+  if (std::find(std::begin(kLaterVerbs), std::end(kLaterVerbs), verb) == std::end(kLaterVerbs)) return;
+  throw Error("`tintype {}` is not in this version: `tintype --help` shows the verbs that are", verb);
+}
+
+int parse_and_run(int argc, char** argv, Output& output) {
+  refuse_later_verbs(argc, argv);
+  CLI::App app("Tintype runs virtual machines and photographs them while they run.", "tintype");
+  app.set_version_flag("--version", "tintype " TINTYPE_VERSION);
+  app.require_subcommand(1);
+  bool json = false;
+  const auto declared = declare_verbs(app, json);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& outcome) {
+    if (is_request_for_text(outcome)) return app.exit(outcome);
+    if (argc < 2) throw UsageError("say what to do: `tintype --help` shows the verbs");
+    throw UsageError(usage_sentence(app, outcome));
+  }
+  const auto chosen = std::find_if(declared.begin(), declared.end(), [](const DeclaredVerb& verb) { return verb.subcommand->parsed(); });
+  return chosen->verb->run(output);
+}
+
+bool asks_for_json(int argc, char** argv) {
+  return std::any_of(argv, argv + argc, [](const char* word) { return std::string_view(word) == "--json"; });
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  ::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an error of that write, not the end of a machine
+  Output output(asks_for_json(argc, argv));
+  try {
+    return parse_and_run(argc, argv, output);
+  } catch (const UsageError& failure) {
+    output.error(failure.what());
+    return kExitWrongUsage;
+  } catch (const std::exception& failure) {
+    output.error(failure.what());
+    return kExitFailed;
+  }
+}
+
+}  // namespace tintype

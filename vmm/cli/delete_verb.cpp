@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/image/operations.h"
+#include "vmm/cli/output.h"
+#include "vmm/cli/verb.h"
+#include "vmm/cli/verb_options.h"
+
+namespace tintype {
+
+namespace {
+
+class DeleteVerb final : public Verb {
+ public:
+  void declare(VerbOptions& options) override {
+    options.positional("REPO", repository_, "Directory of checkpoints");
+    options.required_number("--id", id_, "Which checkpoint");
+  }
+
+  int run(Output& output) override {
+    delete_checkpoint(repository_, id_);
+    output.line("Checkpoint {} is deleted.", id_);
+    output.result({{"repository", repository_}, {"id", id_}, {"deleted", true}});
+    return 0;
+  }
+
+ private:
+  std::string repository_;
+  std::uint64_t id_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_delete_verb() { return std::make_unique<DeleteVerb>(); }
+
+}  // namespace tintype

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/cli/doctor_probes.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+
+#include <algorithm>
+
+#include "checkpoint/capture/userfault.h"
+#include "vmm/base/error.h"
+#include "vmm/base/io.h"
+#include "vmm/cli/values.h"
+#include "vmm/control/runtime_directory.h"
+#include "vmm/kvm/capabilities.h"
+
+namespace tintype {
+
+namespace {
+
+std::string first_line_or_empty(const std::string& path) {
+  try {
+    const std::string text = read_text_file(path);
+    return text.substr(0, text.find('\n'));
+  } catch (const std::exception&) {
+    return {};
+  }
+}
+
+Finding good(const std::string& subject, const std::string& found) { return {subject, found, {}, Health::kGood}; }
+
+void examine_capabilities(const KvmSystem& kvm, Diagnosis& diagnosis) {
+  for (const KvmCapability& capability : kvm_capabilities()) {
+    const std::string subject = fmt::format("KVM_CAP_{}", capability.name);
+    const int value = kvm.extension(capability.number);
+    if (value != 0) {
+      diagnosis.findings.push_back(good(subject, fmt::format("{} ({})", value, capability.used_for)));
+      continue;
+    }
+    const std::string found = fmt::format("missing ({})", capability.used_for);
+    diagnosis.findings.push_back({subject, found, capability.required ? "use a newer kernel" : "use a newer kernel, or do without",
+                                  capability.required ? Health::kMissing : Health::kLimited});
+  }
+}
+
+/// True where a virtual machine could be made.
+bool examine_kvm(Diagnosis& diagnosis) {
+  try {
+    const KvmSystem kvm;
+    diagnosis.findings.push_back(good("/dev/kvm", "opens, API version 12"));
+    examine_capabilities(kvm, diagnosis);
+    const UniqueFd machine = kvm.create_vm();
+    const bool complete = missing_capabilities(kvm).empty();
+    if (!complete) diagnosis.main_problem = "this computer's KVM lacks what a machine needs: use a newer kernel";
+    return complete;
+  } catch (const std::exception& failure) {
+    diagnosis.findings.push_back({"/dev/kvm", failure.what(), "load kvm-intel or kvm-amd, and be in the group kvm", Health::kMissing});
+    diagnosis.main_problem = fmt::format("no machine can run here: {}", failure.what());
+    return false;
+  }
+}
+
+Finding examine_userfault(const UserfaultSupport& support) {
+  if (!support.problem.empty()) return {"userfaultfd", "no write protection of guest memory", support.problem, Health::kLimited};
+  if (!support.unpopulated) {
+    return {"userfaultfd", "write protection, without WP_UNPOPULATED", "none needed: pages that were never touched are looked up instead (Linux 6.4 has it)", Health::kGood};
+  }
+  return good("userfaultfd", "write protection, with WP_UNPOPULATED");
+}
+
+Finding examine_memory() {
+  struct sysinfo info {};
+  ::sysinfo(&info);
+  return good("memory", fmt::format("{} in all, {} free", format_size(std::uint64_t{info.totalram} * info.mem_unit),
+                                    format_size(std::uint64_t{info.freeram} * info.mem_unit)));
+}
+
+std::vector<StrategyFinding> examine_strategies(bool machine_can_run, const UserfaultSupport& userfault) {
+  const std::string no_machine = machine_can_run ? "" : "no machine can run here";
+  const std::string later = "not in this version";
+  const std::string no_cow = !machine_can_run ? no_machine : userfault.problem;
+  return {{"stop", machine_can_run, no_machine},
+          {"cow", machine_can_run && userfault.write_protect, no_cow},
+          {"precopy", false, later},
+          {"fork", false, later},
+          {"hybrid", false, later}};
+}
+
+}  // namespace
+
+Finding examine_huge_pages(const std::string& enabled_path) {
+  const std::string text = first_line_or_empty(enabled_path);
+  const auto start = text.find('[');
+  const auto end = text.find(']');
+  const std::string chosen = start < end && end != std::string::npos ? text.substr(start + 1, end - start - 1) : "";
+  if (chosen == "madvise" || chosen == "always") return good("huge pages", chosen);
+  const std::string remedy = fmt::format("echo madvise > {} (as root): without huge pages the pause of a checkpoint is ten times as long", enabled_path);
+  return {"huge pages", chosen.empty() ? "not in this kernel" : chosen, remedy, Health::kLimited};
+}
+
+Finding examine_overcommit(const std::string& overcommit_path) {
+  const std::string mode = first_line_or_empty(overcommit_path);
+  if (mode != "2") return good("overcommit", mode == "1" ? "always" : "heuristic");
+  return {"overcommit", "never", "sysctl vm.overcommit_memory=0: otherwise guest memory counts in full, touched or not", Health::kLimited};
+}
+
+Finding examine_io_uring(const std::string& disabled_path) {
+  const std::string disabled = first_line_or_empty(disabled_path);
+  // A call with no entries is refused as invalid where io_uring is there, and as unknown or forbidden where it is not.
+  char parameters[120] = {};  // struct io_uring_params
+  const long result = ::syscall(SYS_io_uring_setup, 0, parameters);
+  if (result >= 0) ::close(static_cast<int>(result));
+  const int failure = result >= 0 ? 0 : errno;
+  if (failure != ENOSYS && failure != EPERM && disabled != "2") return good("io_uring", "works");
+  const std::string remedy = failure == ENOSYS ? "use a kernel with CONFIG_IO_URING=y" : "sysctl kernel.io_uring_disabled=0";
+  return {"io_uring", "cannot be used, disks need it", remedy, Health::kMissing};
+}
+
+Finding examine_page_scan() {
+  // Linux 6.7, include/uapi/linux/fs.h: struct pm_scan_arg, 96 bytes, of which the first word is its size.
+  std::uint64_t scan[12] = {sizeof scan};
+  const UniqueFd pagemap(::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+  if (!pagemap) return {"page map", "cannot be opened", "mount /proc, or choose --strategy stop", Health::kLimited};
+  const bool known = ::ioctl(pagemap.get(), _IOWR('f', 16, std::uint64_t[12]), scan) >= 0 || errno != ENOTTY;
+  if (known) return good("page map", "PAGEMAP_SCAN");
+  return {"page map", "by reading", "none needed: Linux 6.7 does it faster, which shortens the pause of large machines", Health::kGood};
+}
+
+Finding examine_runtime_directory(const std::string& directory) {
+  struct stat info {};
+  const bool exists = ::stat(directory.c_str(), &info) == 0;
+  const std::string probed = exists ? directory : std::filesystem::path(directory).parent_path().string();
+  if (exists && !S_ISDIR(info.st_mode)) return {"runtime directory", directory + " is not a directory", "set TINTYPE_RUNTIME_DIR to a directory of yours", Health::kMissing};
+  if (::access(probed.c_str(), W_OK | X_OK) == 0) return good("runtime directory", directory + (exists ? "" : " (will be created)"));
+  return {"runtime directory", fmt::format("{} cannot be written", probed), "set TINTYPE_RUNTIME_DIR to a directory of yours", Health::kMissing};
+}
+
+Diagnosis examine_host() {
+  Diagnosis diagnosis;
+  diagnosis.machine_can_run = examine_kvm(diagnosis);
+  const UserfaultSupport userfault = probe_userfault();
+  for (const Finding& finding :
+       {examine_userfault(userfault), examine_page_scan(), examine_huge_pages("/sys/kernel/mm/transparent_hugepage/enabled"),
+        examine_io_uring("/proc/sys/kernel/io_uring_disabled"), examine_memory(), examine_overcommit("/proc/sys/vm/overcommit_memory"),
+        examine_runtime_directory(runtime_directory().string())}) {
+    diagnosis.findings.push_back(finding);
+    if (finding.health != Health::kMissing || !diagnosis.machine_can_run) continue;
+    diagnosis.machine_can_run = false;
+    diagnosis.main_problem = fmt::format("no machine can run here: {}: {}", finding.subject, finding.remedy);
+  }
+  diagnosis.strategies = examine_strategies(diagnosis.machine_can_run, userfault);
+  return diagnosis;
+}
+
+}  // namespace tintype

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/image/operations.h"
+#include "vmm/base/error.h"
+#include "vmm/cli/output.h"
+#include "vmm/cli/values.h"
+#include "vmm/cli/verb.h"
+#include "vmm/cli/verb_options.h"
+
+namespace tintype {
+
+using nlohmann::json;
+
+namespace {
+
+struct DiskExport {
+  std::string id, file;
+};
+
+DiskExport parse_disk_export(const std::string& text) {
+  const auto equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+    throw UsageError("--disk cannot be \"{}\": give the disk's id and a file, as in disk0=FILE", text);
+  }
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+class ExportVerb final : public Verb {
+ public:
+  void declare(VerbOptions& options) override {
+    options.positional("REPO", repository_, "Directory of checkpoints");
+    options.number("--id", id_, "Which checkpoint, by default the newest");
+    options.text("--memory", "FILE", memory_, "Write guest memory to this file, at guest physical addresses");
+    options.list("--disk", "ID=FILE", disks_, "Write a disk to this file, as a raw image");
+  }
+
+  int run(Output& output) override {
+    std::vector<DiskExport> disks;
+    for (const std::string& text : disks_) disks.push_back(parse_disk_export(text));
+    if (!memory_ && disks.empty()) throw UsageError("say what to export: --memory FILE, or --disk ID=FILE");
+    const std::uint64_t id = show_checkpoint(repository_, id_).id;  // all parts of the same checkpoint
+    if (memory_) report("memory", export_memory(repository_, id, *memory_, output.progress()), output);
+    for (const DiskExport& disk : disks) report(disk.id, export_disk(repository_, id, disk.id, disk.file, output.progress()), output);
+    output.result({{"repository", repository_}, {"id", id}, {"files", files_}});
+    return 0;
+  }
+
+ private:
+  void report(const std::string& part, const ExportedFile& file, Output& output) {
+    output.end_progress();
+    output.line("{:<11} {}: {}, {} of it data", part, file.path.string(), format_size(file.bytes), format_size(file.data_bytes));
+    files_.push_back({{"part", part}, {"file", file.path.string()}, {"bytes", file.bytes}, {"data_bytes", file.data_bytes}});
+  }
+
+  std::string repository_;
+  std::optional<std::uint64_t> id_;
+  std::optional<std::string> memory_;
+  std::vector<std::string> disks_;
+  json files_ = json::array();
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_export_verb() { return std::make_unique<ExportVerb>(); }
+
+}  // namespace tintype

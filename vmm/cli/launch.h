@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "vmm/machine/machine.h"
+
+namespace tintype {
+
+class Output;
+
+/// A machine about to run: what `run` and `restore` have in common.
+struct Launch {
+  std::string name;
+  bool detach = false;
+  /// Builds the machine (boots or restores it); called once, in the process that will run it.
+  std::function<std::unique_ptr<Machine>()> make;
+};
+
+/// Claims the name, builds the machine, opens its control socket and runs it. In the foreground it returns when the machine has ended, with
+/// the exit status that the guest asked for. With `detach` it returns when the machine runs (0); the machine then lives in a child process.
+int launch(const Launch& launch, Output& output);
+
+}  // namespace tintype

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nlohmann/json.hpp>
+
+#include "vmm/base/error.h"
+#include "vmm/cli/machine_call.h"
+#include "vmm/cli/output.h"
+#include "vmm/cli/values.h"
+#include "vmm/cli/verb.h"
+#include "vmm/cli/verb_options.h"
+#include "vmm/control/runtime_directory.h"
+
+namespace tintype {
+
+using nlohmann::json;
+
+namespace {
+
+/// A machine that hangs must not hide the others.
+constexpr auto kPatience = std::chrono::seconds(2);
+
+json status_of(const std::filesystem::path& directory, const std::string& name) {
+  try {
+    return ControlClient(directory, name).call("status", json::object(), kPatience);
+  } catch (const Error& failure) {
+    return {{"name", name}, {"pid", pid_of_name_holder(directory, name)}, {"state", "not answering"}, {"error", failure.what()}};
+  }
+}
+
+void print_row(const json& machine, Output& output) {
+  const bool answers = !machine.contains("error");
+  output.line("{:<24} {:>8}  {:<13} {:>9} {:>5}  {}", machine.value("name", ""), machine.value("pid", 0), machine.value("state", ""),
+              answers ? format_size(machine.value("memory", std::uint64_t{0})) : "", answers ? std::to_string(machine.value("cpus", 0)) : "",
+              answers ? duration_text(machine.value("uptime_ms", std::uint64_t{0})) : "");
+}
+
+class ListVerb final : public Verb {
+ public:
+  void declare(VerbOptions&) override {}
+
+  int run(Output& output) override {
+    json machines = json::array();
+    const auto directory = runtime_directory();
+    for (const std::string& name : living_machines(directory)) machines.push_back(status_of(directory, name));
+    if (!machines.empty()) output.line("{:<24} {:>8}  {:<13} {:>9} {:>5}  {}", "NAME", "PROCESS", "STATE", "MEMORY", "CPUS", "RUNS FOR");
+    for (const json& machine : machines) print_row(machine, output);
+    if (machines.empty()) output.line("No machine is running.");
+    output.result({{"machines", machines}});
+    return 0;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_list_verb() { return std::make_unique<ListVerb>(); }
+
+}  // namespace tintype

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "checkpoint/report.h"
+
+namespace tintype {
+
+/// A checkpoint's report for people: a few aligned lines, without a newline at the end.
+std::string report_text(const CheckpointReport& report);
+
+}  // namespace tintype

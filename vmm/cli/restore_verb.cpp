@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+
+#include "checkpoint/image/operations.h"
+#include "vmm/base/error.h"
+#include "vmm/cli/launch.h"
+#include "vmm/cli/output.h"
+#include "vmm/cli/run_options.h"
+#include "vmm/cli/values.h"
+#include "vmm/cli/verb.h"
+#include "vmm/cli/verb_options.h"
+#include "vmm/control/runtime_directory.h"
+
+namespace tintype {
+
+namespace {
+
+void check_memory_load(const std::string& word) {
+  if (word == "lazy") throw Error("lazy restore is not in this version: use --memory-load eager");
+  if (word != "eager") throw UsageError("--memory-load cannot be \"{}\": choose one of eager and lazy", word);
+}
+
+class RestoreVerb final : public Verb {
+ public:
+  void declare(VerbOptions& options) override {
+    options.positional("REPO", repository_, "Directory of checkpoints");
+    options.number("--id", id_, "Which checkpoint, by default the newest");
+    options.text("--name", "NAME", name_, "Name of the restored machine, by default the one it had");
+    options.text("--memory-load", "WORD", memory_load_, "eager: memory is read before the machine runs");
+    options.text("--disk-dir", "DIR", disk_directory_, "Where the restored disks go, by default beside the images that the machine had");
+    options.text("--serial", "WHERE", serial_, "COM1: stdio, null, file:PATH or unix:PATH");
+    options.flag("--detach", detach_, "Return when the machine runs, and leave it running");
+    options.list("--trace", "WHAT", trace_, "Print each of: exits, mmio, pio");
+    options.footer("Exits as `tintype run` does.");
+  }
+
+  int run(Output& output) override {
+    const RestoreOptions options = restore_options(output.json());
+    const auto make = [&] {
+      auto machine = Machine::restore(options, detach_ ? ProgressSink() : output.progress());
+      output.end_progress();
+      return machine;
+    };
+    return launch({options.name, detach_, make}, output);
+  }
+
+ private:
+  RestoreOptions restore_options(bool json) const {
+    check_memory_load(memory_load_.value_or("eager"));
+    RestoreOptions options;
+    options.serial = serial_config(serial_, detach_, json);
+    options.trace = parse_trace(trace_);
+    options.repository = std::filesystem::absolute(repository_).lexically_normal();
+    if (disk_directory_) options.disk_directory = std::filesystem::absolute(*disk_directory_).lexically_normal();
+    const Manifest manifest = show_checkpoint(options.repository, id_);  // the very same checkpoint is restored, though a newer one may come now
+    options.id = manifest.id;
+    options.name = name_.value_or(manifest.vm);
+    check_machine_name(options.name);
+    return options;
+  }
+
+  std::string repository_;
+  std::optional<std::uint64_t> id_;
+  std::optional<std::string> name_, memory_load_, disk_directory_, serial_;
+  std::vector<std::string> trace_;
+  bool detach_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_restore_verb() { return std::make_unique<RestoreVerb>(); }
+
+}  // namespace tintype

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/image/operations.h"
+#include "vmm/cli/output.h"
+#include "vmm/cli/report_text.h"
+#include "vmm/cli/values.h"
+#include "vmm/cli/verb.h"
+#include "vmm/cli/verb_options.h"
+#include "vmm/control/names.h"
+
+namespace tintype {
+
+using nlohmann::json;
+
+namespace {
+
+json summary_json(const CheckpointSummary& checkpoint) {
+  if (!checkpoint.manifest) return {{"id", checkpoint.id}, {"bytes", checkpoint.bytes}, {"problem", checkpoint.problem}};
+  const Manifest& manifest = *checkpoint.manifest;
+  return {{"id", checkpoint.id},
+          {"bytes", checkpoint.bytes},
+          {"vm", manifest.vm},
+          {"time", manifest.time},
+          {"strategy", name_of(manifest.report.strategy)},
+          {"parent", manifest.parent == 0 ? json(nullptr) : json(manifest.parent)},
+          {"memory", manifest.machine.memory},
+          {"cpus", manifest.machine.cpus},
+          {"pause_us", manifest.report.pause_us.total}};
+}
+
+void print_summary(const CheckpointSummary& checkpoint, Output& output) {
+  if (!checkpoint.manifest) {
+    output.line("{:>8}  cannot be read: {}", checkpoint.id, checkpoint.problem);
+    return;
+  }
+  const Manifest& manifest = *checkpoint.manifest;
+  output.line("{:>8}  {:<20}  {:<16} {:<8} {:>10} {:>10} {:>9} us", checkpoint.id, manifest.time, manifest.vm,
+              name_of(manifest.report.strategy), format_size(manifest.machine.memory), format_size(checkpoint.bytes),
+              manifest.report.pause_us.total);
+}
+
+int show_all(const std::string& repository, Output& output) {
+  json list = json::array();
+  const auto checkpoints = list_checkpoints(repository);
+  if (checkpoints.empty()) output.line("There is no checkpoint in {}.", repository);
+  if (!checkpoints.empty()) {
+    output.line("{:>8}  {:<20}  {:<16} {:<8} {:>10} {:>10} {:>12}", "ID", "TIME", "MACHINE", "STRATEGY", "MEMORY", "ON DISK", "PAUSE");
+  }
+  for (const CheckpointSummary& checkpoint : checkpoints) {
+    print_summary(checkpoint, output);
+    list.push_back(summary_json(checkpoint));
+  }
+  output.result({{"repository", repository}, {"checkpoints", list}});
+  return 0;
+}
+
+void print_machine(const Manifest& manifest, Output& output) {
+  const MachineDescription& machine = manifest.machine;
+  output.line("taken       {} on {} by Tintype {}", manifest.time, manifest.host, manifest.tintype_version);
+  output.line("machine     {} memory, {} CPU{} ({})", format_size(machine.memory), machine.cpus, machine.cpus == 1 ? "" : "s", machine.cpu.model);
+  output.line("kernel      {} {}", machine.kernel.string(), machine.append);
+  for (const DiskDescription& disk : machine.disks) {
+    output.line("{:<11} {} ({}, {}{})", disk.id, disk.image.string(), format_size(disk.size), disk.mode, disk.read_only ? ", read-only" : "");
+  }
+  for (const PartDescription& part : manifest.parts) {
+    output.line("{:<14} {:>10}  in {}", "part " + part.name, format_size(part.summary.file_bytes), part.file);
+  }
+}
+
+int show_one(const std::string& repository, std::uint64_t id, Output& output) {
+  if (output.json()) {
+    output.result_text(show_checkpoint_json(repository, id));
+    return 0;
+  }
+  const Manifest manifest = show_checkpoint(repository, id);
+  output.line("{}", report_text(manifest.report));
+  print_machine(manifest, output);
+  return 0;
+}
+
+class ShowVerb final : public Verb {
+ public:
+  void declare(VerbOptions& options) override {
+    options.positional("REPO", repository_, "Directory of checkpoints");
+    options.number("--id", id_, "Show one checkpoint whole");
+  }
+
+  int run(Output& output) override { return id_ ? show_one(repository_, *id_, output) : show_all(repository_, output); }
+
+ private:
+  std::string repository_;
+  std::optional<std::uint64_t> id_;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_show_verb() { return std::make_unique<ShowVerb>(); }
+
+}  // namespace tintype

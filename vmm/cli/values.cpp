@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/cli/values.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "vmm/base/error.h"
+#include "vmm/base/overflow.h"
+#include "vmm/control/names.h"
+#include "vmm/memory/guest_memory.h"
+
+namespace tintype {
+
+namespace {
+
+constexpr std::string_view kUnits = "KMGT";
+
+/// Splits at commas; two commas are one that belongs to the word.
+std::vector<std::string> split_at_commas(std::string_view text) {
+  std::vector<std::string> words(1);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool doubled = text[i] == ',' && i + 1 < text.size() && text[i + 1] == ',';
+    if (text[i] == ',' && !doubled) {
+      words.emplace_back();
+      continue;
+    }
+    words.back() += text[i];
+    if (doubled) ++i;
+  }
+  return words;
+}
+
+/// The value where `word` is KEY=VALUE.
+bool take_value(std::string_view word, std::string_view key, std::string_view& value) {
+  if (!word.starts_with(key) || word.size() <= key.size() || word[key.size()] != '=') return false;
+  value = word.substr(key.size() + 1);
+  return true;
+}
+
+void apply_disk_word(std::string_view word, DiskConfig& disk) {
+  std::string_view value;
+  if (word == "readonly") {
+    disk.read_only = true;
+  } else if (take_value(word, "mode", value)) {
+    disk.mode = disk_mode_from_text(value, "The mode of a --disk");
+  } else if (take_value(word, "serial", value)) {
+    disk.serial = checked_disk_serial(value);
+  } else {
+    throw UsageError("--disk does not know \"{}\": after the file may come mode=, readonly and serial=, and a comma in the file's name is written twice", word);
+  }
+}
+
+bool is_printable(char c) { return c > ' ' && c <= '~'; }
+
+}  // namespace
+
+std::uint64_t parse_number(std::string_view text, std::string_view option) {
+  std::uint64_t number = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failure != std::errc() || end != text.data() + text.size()) {
+    throw UsageError("{} cannot be \"{}\": give a whole number", option, text);
+  }
+  return number;
+}
+
+std::uint64_t parse_size(std::string_view text, std::string_view option) {
+  std::uint64_t number = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
+  const auto power = unit.size() == 1 ? kUnits.find(static_cast<char>(unit[0] & ~0x20)) : std::string_view::npos;
+  const bool known = unit.empty() || power != std::string_view::npos;
+  const auto bytes = checked_multiply<std::uint64_t>(number, unit.empty() || !known ? 1 : 1ULL << (10 * (power + 1)));
+  if (failure != std::errc() || !known || !bytes) {
+    throw UsageError("{} cannot be \"{}\": give a size such as 512M or 1G, or a number of bytes", option, text);
+  }
+  return *bytes;
+}
+
+std::string format_size(std::uint64_t bytes) {
+  constexpr std::array kNames = {"B", "KiB", "MiB", "GiB", "TiB"};
+  std::size_t unit = 0;
+  double value = static_cast<double>(bytes);
+  for (; value >= 1024 && unit + 1 < kNames.size(); ++unit) value /= 1024;
+  const bool whole = value == static_cast<double>(static_cast<std::uint64_t>(value));
+  return whole ? fmt::format("{:.0f} {}", value, kNames[unit]) : fmt::format("{:.1f} {}", value, kNames[unit]);
+}
+
+std::uint64_t checked_memory_size(std::uint64_t bytes) {
+  if (bytes < kMinimumMemory || bytes > kMaximumMemory || bytes % kPageSize != 0) {
+    throw UsageError("--memory cannot be {} bytes: give a multiple of 4K from 1M to 1024G", bytes);
+  }
+  return bytes;
+}
+
+unsigned checked_cpu_count(std::uint64_t count) {
+  if (count < 1 || count > 64) throw UsageError("--cpus cannot be {}: give a number from 1 to 64", count);
+  return static_cast<unsigned>(count);
+}
+
+DiskConfig parse_disk(std::string_view text) {
+  const auto words = split_at_commas(text);
+  DiskConfig disk;
+  disk.image = words.front();
+  if (disk.image.empty()) throw UsageError("--disk needs the name of an image file first");
+  std::for_each(words.begin() + 1, words.end(), [&](const std::string& word) { apply_disk_word(word, disk); });
+  return disk;
+}
+
+std::string checked_disk_serial(std::string_view text) {
+  if (text.empty() || text.size() > 20 || !std::all_of(text.begin(), text.end(), is_printable)) {
+    throw UsageError("the serial of a --disk cannot be \"{}\": give 1 to 20 printable ASCII characters without spaces", text);
+  }
+  return std::string(text);
+}
+
+SerialConfig parse_serial(std::string_view text) {
+  if (text == "stdio") return {SerialKind::kStdio, {}};
+  if (text == "null") return {SerialKind::kNull, {}};
+  if (text.starts_with("file:") && text.size() > 5) return {SerialKind::kFile, text.substr(5)};
+  if (text.starts_with("unix:") && text.size() > 5) return {SerialKind::kUnix, text.substr(5)};
+  throw UsageError("--serial cannot be \"{}\": choose one of stdio, null, file:PATH and unix:PATH", text);
+}
+
+TraceConfig parse_trace(const std::vector<std::string>& texts) {
+  TraceConfig trace;
+  for (const std::string& text : texts) {
+    for (const std::string& word : split_at_commas(text)) {
+      bool* const wanted = word == "exits" ? &trace.exits : word == "mmio" ? &trace.mmio : word == "pio" ? &trace.pio : nullptr;
+      if (wanted == nullptr) throw UsageError("--trace cannot be \"{}\": choose from exits, mmio and pio", word);
+      *wanted = true;
+    }
+  }
+  return trace;
+}
+
+}  // namespace tintype

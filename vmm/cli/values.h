@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The values of options, from text and back. Every parser throws UsageError with a sentence that names the option, as it was written.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vmm/machine/config.h"
+
+namespace tintype {
+
+std::uint64_t parse_number(std::string_view text, std::string_view option);
+
+/// Bytes, or a whole number of "K", "M", "G" or "T" (powers of 1024).
+std::uint64_t parse_size(std::string_view text, std::string_view option);
+/// "512 MiB": the largest unit in which it is at least 1, with a decimal where it is not whole.
+std::string format_size(std::uint64_t bytes);
+
+/// Guest memory: a multiple of 4 KiB from 1 MiB to 1 TiB.
+std::uint64_t checked_memory_size(std::uint64_t bytes);
+unsigned checked_cpu_count(std::uint64_t count);
+
+/// FILE[,mode=persistent|undoable|nonpersistent][,readonly][,serial=TEXT]; a comma in a value is written twice.
+DiskConfig parse_disk(std::string_view text);
+/// The text at most 20 printable ASCII characters (virtio-blk has no room for more).
+std::string checked_disk_serial(std::string_view text);
+
+/// stdio|null|file:PATH|unix:PATH
+SerialConfig parse_serial(std::string_view text);
+
+/// Words of exits, mmio and pio, separated by commas, in any number of texts.
+TraceConfig parse_trace(const std::vector<std::string>& texts);
+
+}  // namespace tintype

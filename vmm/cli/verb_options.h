@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace tintype {
+
+/// Declares the options of one verb. A thin face of CLI11, which takes seconds to compile and so is seen by two files only.
+/// Options that were not given leave their variables as they are.
+class VerbOptions {
+ public:
+  VerbOptions(CLI::App& verb, bool& json);
+
+  /// A word without `--`, which must be given.
+  void positional(const char* name, std::string& into, const char* help);
+  void flag(const char* option, bool& into, const char* help);
+  void text(const char* option, const char* placeholder, std::optional<std::string>& into, const char* help);
+  void required_text(const char* option, const char* placeholder, std::string& into, const char* help);
+  /// May be given several times.
+  void list(const char* option, const char* placeholder, std::vector<std::string>& into, const char* help);
+  void number(const char* option, std::optional<std::uint64_t>& into, const char* help);
+  void required_number(const char* option, std::uint64_t& into, const char* help);
+  /// "512M", "1G", or plain bytes.
+  void size(const char* option, std::optional<std::uint64_t>& into, const char* help);
+  void footer(const char* text);
+
+ private:
+  CLI::App& verb_;
+};
+
+}  // namespace tintype

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/image/operations.h"
+#include "vmm/cli/output.h"
+#include "vmm/cli/values.h"
+#include "vmm/cli/verb.h"
+#include "vmm/cli/verb_options.h"
+
+namespace tintype {
+
+using nlohmann::json;
+
+namespace {
+
+json verification_json(const std::string& repository, const Verification& verification) {
+  json damages = json::array();
+  for (const Damage& damage : verification.damages) damages.push_back({{"id", damage.id}, {"part", damage.part}, {"reason", damage.reason}});
+  return {{"repository", repository},
+          {"good", verification.good()},
+          {"checkpoints", verification.checkpoints},
+          {"bytes", verification.bytes},
+          {"damages", damages}};
+}
+
+/// One sentence that names what is damaged: the first of it, and how much more there is.
+std::string damage_sentence(const Verification& verification) {
+  const Damage& first = verification.damages.front();
+  const std::size_t more = verification.damages.size() - 1;
+  const std::string rest = more == 0 ? "" : fmt::format(" (and {} more)", more);
+  return fmt::format("Checkpoint {} is damaged in {}{}: {}", first.id, first.part, rest, first.reason);
+}
+
+class VerifyVerb final : public Verb {
+ public:
+  void declare(VerbOptions& options) override {
+    options.positional("REPO", repository_, "Directory of checkpoints");
+    options.number("--id", id_, "Only this checkpoint, by default all");
+  }
+
+  int run(Output& output) override {
+    const Verification verification = verify_checkpoints(repository_, id_, output.progress());
+    output.end_progress();
+    output.result(verification_json(repository_, verification));
+    for (const Damage& damage : verification.damages) output.line("{:>8}  {:<16} {}", damage.id, damage.part, damage.reason);
+    if (!verification.good()) {
+      output.error(damage_sentence(verification));
+      return 1;
+    }
+    output.line("{} checkpoint{}, {}: every byte is as it was written.", verification.checkpoints, verification.checkpoints == 1 ? "" : "s",
+                format_size(verification.bytes));
+    return 0;
+  }
+
+ private:
+  std::string repository_;
+  std::optional<std::uint64_t> id_;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_verify_verb() { return std::make_unique<VerifyVerb>(); }
+
+}  // namespace tintype
