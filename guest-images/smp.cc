@@ -36,13 +36,19 @@ struct Shared {
     Clock clock;
     std::uint64_t locks_per_round;
     PerCpu per_cpu[MAX_CPUS] = {};
-    alignas(64) volatile std::uint64_t round = 0;  // the first CPU lets a round begin
-    alignas(64) volatile std::uint32_t lock = 0;
-    volatile std::uint32_t owner = 0;
-    volatile std::uint64_t counter = 0;            // only changed with the lock held
+    volatile std::uint64_t round = 0;   // the first CPU lets a round begin
 };
 
 constinit Shared* shared = nullptr;
+
+// What the lock guards lies beside it.
+struct alignas(64) Guarded {
+    volatile std::uint64_t counter = 0;
+    volatile std::uint32_t owner = 0;
+    volatile std::uint32_t lock = 0;
+};
+
+constinit Guarded guarded;
 
 std::uint32_t neighbour(std::uint32_t cpu)
 {
@@ -56,13 +62,13 @@ std::uint64_t interrupts_arrived(std::uint32_t from)
 
 void take_lock()
 {
-    while (__atomic_exchange_n(&shared->lock, 1, __ATOMIC_ACQUIRE) != 0)
-        while (shared->lock != 0) cpu_relax();
+    while (__atomic_exchange_n(&guarded.lock, 1, __ATOMIC_ACQUIRE) != 0)
+        while (guarded.lock != 0) cpu_relax();
 }
 
 void release_lock()
 {
-    __atomic_store_n(&shared->lock, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&guarded.lock, 0, __ATOMIC_RELEASE);
 }
 
 // The counter is changed in two steps on purpose: two CPUs inside at once would lose an addition.
@@ -70,9 +76,9 @@ void add_one(std::uint32_t cpu)
 {
     PerCpu& own = shared->per_cpu[cpu];
     take_lock();
-    shared->owner = cpu;
-    shared->counter = shared->counter + 1;
-    if (shared->owner != cpu) own.intruder_seen = true;
+    guarded.owner = cpu;
+    guarded.counter = guarded.counter + 1;
+    if (guarded.owner != cpu) own.intruder_seen = true;
     release_lock();
     own.locks_taken = own.locks_taken + 1;
 }
@@ -147,8 +153,8 @@ bool adds_up(std::uint64_t& locks, std::uint64_t& interrupts)
         if (interrupts_arrived(cpu) != per_cpu.interrupts_sent)
             return broken(cpu, "sent an interrupt that arrived twice");
     }
-    if (locks == shared->counter) return true;
-    print("SMP BROKEN locks=", locks, " counter=", std::uint64_t{shared->counter}, "\n");
+    if (locks == guarded.counter) return true;
+    print("SMP BROKEN locks=", locks, " counter=", std::uint64_t{guarded.counter}, "\n");
     return false;
 }
 

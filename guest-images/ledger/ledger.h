@@ -33,6 +33,9 @@ public:
            std::uint8_t* memory);
     static std::uint64_t bytes(const Parameters& parameters, const Layout& layout);
 
+    // Where the third set of records lies.
+    const std::uint8_t* ram() const { return ram_; }
+
     // Works until it is told to stop (0) or finds something wrong (1).
     std::uint8_t run();
 

@@ -68,10 +68,10 @@ std::uint8_t kernel_main()
         return kCannotRun;
     }
     const std::uint64_t nonce = random_number();
-    print("LEDGER ", hex(nonce, 16), " slots=", where.slots(), " sectors=", where.sectors(),
-          " depth=", chosen.lanes, "\n");
-    start_pit(kHz);
     Ledger ledger(chosen, where, nonce, disks, reinterpret_cast<std::uint8_t*>(memory.start));
+    print("LEDGER ", hex(nonce, 16), " slots=", where.slots(), " sectors=", where.sectors(),
+          " depth=", chosen.lanes, " ram=0x", hex(reinterpret_cast<std::uint64_t>(ledger.ram())), "\n");
+    start_pit(kHz);
     return ledger.run();
 }
 
