@@ -9,8 +9,8 @@ namespace tintype::guest {
 
 // The machine's CPUs by the ID of their local APIC, the one that booted first.
 struct CpuList {
-    std::uint32_t count = 0;
-    std::uint32_t apic_ids[MAX_CPUS] = {};
+  std::uint32_t count = 0;
+  std::uint32_t apic_ids[MAX_CPUS] = {};
 };
 
 // From ACPI's MADT, which is found through what the loader said or by scanning the BIOS area. A

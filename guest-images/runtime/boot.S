@@ -82,7 +82,7 @@ start64:
     push entry_stack
     push $FLAGS_INTERRUPTS_ON
     push $SELECTOR_USER_CODE
-    push $cpu_entry                     // runtime.cc; EDI is its argument
+    push $cpu_entry                     // runtime.cpp; EDI is its argument
     iretq
 
 .section .data

@@ -11,49 +11,45 @@ namespace tintype::guest {
 
 // Something that can be printed: text, a number, or a number in hexadecimal.
 class Printable {
-public:
-    constexpr Printable(Text text) : kind_(Kind::kText), text_(text) {}
-    constexpr Printable(const char* text) : kind_(Kind::kText), text_(text) {}
-    constexpr Printable(std::unsigned_integral auto value) : kind_(Kind::kDecimal), value_(value) {}
-    constexpr Printable(std::signed_integral auto value)
-        : kind_(Kind::kDecimal), negative_(value < 0),
-          value_(negative_ ? 0 - static_cast<std::uint64_t>(value)
-                           : static_cast<std::uint64_t>(value))
-    {
-    }
+ public:
+  constexpr Printable(Text text) : kind_(Kind::kText), text_(text) {}
+  constexpr Printable(const char* text) : kind_(Kind::kText), text_(text) {}
+  constexpr Printable(std::unsigned_integral auto value) : kind_(Kind::kDecimal), value_(value) {}
+  constexpr Printable(std::signed_integral auto value)
+      : kind_(Kind::kDecimal),
+        negative_(value < 0),
+        value_(negative_ ? 0 - static_cast<std::uint64_t>(value) : static_cast<std::uint64_t>(value)) {}
 
-    friend constexpr Printable hex(std::uint64_t value, unsigned digits);
+  friend constexpr Printable hex(std::uint64_t value, unsigned digits);
 
-    // Appends at `to` and returns where the next one goes; never writes at or past `end`.
-    char* write(char* to, char* end) const;
+  // Appends at `to` and returns where the next one goes; never writes at or past `end`.
+  char* write(char* to, char* end) const;
 
-private:
-    enum class Kind : std::uint8_t { kText, kDecimal, kHexadecimal };
+ private:
+  enum class Kind : std::uint8_t { kText, kDecimal, kHexadecimal };
 
-    Kind kind_;
-    bool negative_ = false;
-    unsigned digits_ = 1;
-    std::uint64_t value_ = 0;
-    Text text_;
+  Kind kind_;
+  bool negative_ = false;
+  unsigned digits_ = 1;
+  std::uint64_t value_ = 0;
+  Text text_;
 };
 
 // A number as hexadecimal digits, without 0x.
-constexpr Printable hex(std::uint64_t value, unsigned digits = 1)
-{
-    Printable printable(value);
-    printable.kind_ = Printable::Kind::kHexadecimal;
-    printable.digits_ = digits;
-    return printable;
+constexpr Printable hex(std::uint64_t value, unsigned digits = 1) {
+  Printable printable(value);
+  printable.kind_ = Printable::Kind::kHexadecimal;
+  printable.digits_ = digits;
+  return printable;
 }
 
 void print_items(const Printable* items, std::uint32_t count);
 
 // Prints its arguments one after the other. More than 256 bytes are cut off.
 template <typename... Items>
-void print(const Items&... items)
-{
-    const Printable list[] = {items...};
-    print_items(list, sizeof...(items));
+void print(const Items&... items) {
+  const Printable list[] = {items...};
+  print_items(list, sizeof...(items));
 }
 
 // A byte that came in, or -1.

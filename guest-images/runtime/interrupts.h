@@ -30,9 +30,6 @@ void start_local_apic();
 void enable_interrupt(std::uint32_t pin);
 
 // The vector that a pin leads to.
-constexpr std::uint32_t vector_of_pin(std::uint32_t pin)
-{
-    return VECTOR_IOAPIC + pin;
-}
+constexpr std::uint32_t vector_of_pin(std::uint32_t pin) { return VECTOR_IOAPIC + pin; }
 
 }  // namespace tintype::guest

@@ -38,7 +38,7 @@
 #define VECTOR_PROTECTION_FAULT 13
 #define VECTOR_IOAPIC 0x20  // + pin, 24 pins
 #define VECTOR_LAPIC_TIMER 0x3e
-#define VECTOR_IPI 0x40     // + number of the sending CPU
+#define VECTOR_IPI 0x40  // + number of the sending CPU
 #define VECTOR_SPURIOUS 0xff
 
 #define LAPIC_BASE 0xfee00000

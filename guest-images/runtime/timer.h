@@ -8,19 +8,19 @@ namespace tintype::guest {
 
 // Turns TSC cycles into time.
 class Clock {
-public:
-    // The frequency is `tsc_khz=` from the command line, or is measured against the PIT, which
-    // takes 20 ms. A measurement uses the PIT's channel 0: do it before that is started.
-    static Clock calibrated();
+ public:
+  // The frequency is `tsc_khz=` from the command line, or is measured against the PIT, which
+  // takes 20 ms. A measurement uses the PIT's channel 0: do it before that is started.
+  static Clock calibrated();
 
-    std::uint64_t khz() const { return khz_; }
-    std::uint64_t microseconds(std::uint64_t cycles) const { return cycles * 1000 / khz_; }
-    std::uint64_t cycles(std::uint64_t microseconds) const { return microseconds * khz_ / 1000; }
+  std::uint64_t khz() const { return khz_; }
+  std::uint64_t microseconds(std::uint64_t cycles) const { return cycles * 1000 / khz_; }
+  std::uint64_t cycles(std::uint64_t microseconds) const { return microseconds * khz_ / 1000; }
 
-private:
-    explicit Clock(std::uint64_t khz) : khz_(khz) {}
+ private:
+  explicit Clock(std::uint64_t khz) : khz_(khz) {}
 
-    std::uint64_t khz_;
+  std::uint64_t khz_;
 };
 
 // The timers of a PC that tick by themselves once started.

@@ -8,12 +8,11 @@
 
 namespace tintype::guest {
 
-std::uint8_t kernel_main()
-{
-    print("HELLO\n");
-    print("hello from ", boot_info().loader, " memory_kib=", boot_info().ram_bytes() >> 10,
-          " command_line=", boot_info().command_line, "\n");
-    return static_cast<std::uint8_t>(number_option("exit", 0));
+std::uint8_t kernel_main() {
+  print("HELLO\n");
+  print("hello from ", boot_info().loader, " memory_kib=", boot_info().ram_bytes() >> 10,
+        " command_line=", boot_info().command_line, "\n");
+  return static_cast<std::uint8_t>(number_option("exit", 0));
 }
 
 }  // namespace tintype::guest
