@@ -195,8 +195,15 @@ void MmioTransport::forget_everything() noexcept {
 void MmioTransport::reset(Held& held) noexcept {
   const std::uint32_t before = status_;
   forget_everything();
+  if (!device_.draining()) return;
   status_before_reset_ = before;
   wait_until_drained(held);
+}
+
+void MmioTransport::note_drained() noexcept {
+  if (device_.draining()) return;
+  status_before_reset_ = 0;
+  drained_.notify_all();
 }
 
 // Without a thread there is nobody to wait for: the driver polls.

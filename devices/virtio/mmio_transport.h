@@ -97,13 +97,14 @@ class MmioTransport final : public Device, private VirtioHost {
   // Status machine (vCPU threads, lock held)
   std::uint64_t offered_features() const noexcept;
   std::uint32_t visible_status() const noexcept { return resetting() ? status_before_reset_ : status_; }
-  bool resetting() const noexcept { return status_before_reset_ != 0 && device_.draining(); }
+  bool resetting() const noexcept { return status_before_reset_ != 0; }
   void write_status(std::uint32_t value, Held& held) noexcept;
   void accept_features() noexcept;
   void activate() noexcept;
   void reset(Held& held) noexcept;
   void forget_everything() noexcept;
   void wait_until_drained(Held& held) noexcept;
+  void note_drained() noexcept;
   void fail(QueueError error) noexcept;
   bool running() const noexcept;
 
@@ -130,7 +131,7 @@ class MmioTransport final : public Device, private VirtioHost {
 
   // What follows is guarded by lock_.
   std::uint32_t status_ = 0;
-  std::uint32_t status_before_reset_ = 0;     ///< what a driver reads until the reset is over
+  std::uint32_t status_before_reset_ = 0;     ///< what a driver reads until the reset is over; 0: none is under way
   std::uint32_t config_generation_ = 0;
   std::uint64_t driver_features_ = 0;
   std::uint32_t device_features_selector_ = 0;

@@ -74,7 +74,7 @@ TEST_CASE("freezing a busy device takes effect at once and between requests, a t
   CHECK(within_seconds(10, [&] { return answered > so_far + 10; }));
   stop = true;
   guest.join();
-  MESSAGE("longest freeze: ", std::chrono::duration_cast<std::chrono::microseconds>(longest).count(), " us");
+  MESSAGE("longest freeze: ", std::chrono::duration_cast<std::chrono::nanoseconds>(longest).count(), " ns");
 }
 
 TEST_CASE("a vCPU that resets its disk waits a moment for the host, not for ever") {

@@ -208,6 +208,27 @@ TEST_CASE("a reset with requests in flight is over only when the host has finish
   CHECK(rig.byte_at(next.buffer(2)) == kBlkOk);
 }
 
+TEST_CASE("a reset that had to wait for the host leaves nothing behind that hides a later failure") {
+  VirtioBlkRig rig;
+  rig.backend.hold();
+  REQUIRE(rig.driver.start());
+  rig.read_chain(0, 512).offer();
+  rig.kick();
+  rig.driver.write(kStatus, 0);
+  rig.backend.finish_all();
+  rig.serve();
+  rig.driver.queue().start_over();
+  REQUIRE(rig.driver.start());
+  rig.read_chain(0, 512).offer();
+  rig.kick();
+  rig.driver.queue().set_available_index(100);
+  rig.kick();
+  REQUIRE(rig.backend.pending() == 1);
+  CHECK(rig.driver.needs_reset());
+  rig.backend.finish_all();
+  rig.serve();
+}
+
 TEST_CASE("a state saved in the middle of a reset is one of a device that has been reset") {
   VirtioBlkRig rig;
   rig.backend.hold();
