@@ -118,7 +118,7 @@ Signature detect(const ImageFile& file, std::span<const std::byte> beginning) {
   }
   if (is_flat(file, beginning)) return Signature::kFlat;
   throw Error(
-      "{} is no kernel of a known kind: give a Linux bzImage or vmlinux, an ELF file with a PVH note or a "
+      "{} is of no known kind: give a Linux bzImage or vmlinux, an ELF file with a PVH note or a "
       "multiboot header, or a flat "
       "binary (at most 512 bytes, or at most 608 KiB with 0x55 0xaa at 510)",
       file.path());
