@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/cli/doctor_probes.h"
+
+#include <fstream>
+
+#include <doctest/doctest.h>
+
+#include "tests/unit/control/scratch_directory.h"
+
+using namespace tintype;
+
+namespace {
+
+std::string file_with(const ScratchDirectory& scratch, const std::string& text) {
+  const auto path = scratch.path() / "probe";
+  std::ofstream(path) << text << "\n";
+  return path.string();
+}
+
+}  // namespace
+
+TEST_CASE("whatever is missing has a remedy") {
+  for (const Finding& finding : examine_host().findings) {
+    CAPTURE(finding.subject);
+    CHECK_FALSE(finding.found.empty());
+    if (finding.health != Health::kGood) CHECK_FALSE(finding.remedy.empty());
+  }
+}
+
+TEST_CASE("a strategy that cannot run says why, and stop runs where a machine does") {
+  const Diagnosis diagnosis = examine_host();
+  CHECK(diagnosis.main_problem.empty() == diagnosis.machine_can_run);
+  REQUIRE(diagnosis.strategies.size() == 5);
+  CHECK(diagnosis.strategies[0].name == "stop");
+  CHECK(diagnosis.strategies[0].possible == diagnosis.machine_can_run);
+  for (const StrategyFinding& strategy : diagnosis.strategies) CHECK(strategy.possible == strategy.reason.empty());
+}
+
+TEST_CASE("huge pages that are switched off or unknown are noticed") {
+  const ScratchDirectory scratch;
+  CHECK(examine_huge_pages(file_with(scratch, "always [madvise] never")).health == Health::kGood);
+  CHECK(examine_huge_pages(file_with(scratch, "[always] madvise never")).health == Health::kGood);
+  CHECK(examine_huge_pages(file_with(scratch, "always madvise [never]")).health == Health::kLimited);
+  CHECK(examine_huge_pages(file_with(scratch, "] nonsense [")).health == Health::kLimited);
+  CHECK(examine_huge_pages("/nowhere").health == Health::kLimited);
+}
+
+TEST_CASE("strict overcommit is noticed") {
+  const ScratchDirectory scratch;
+  CHECK(examine_overcommit(file_with(scratch, "2")).health == Health::kLimited);
+  CHECK(examine_overcommit(file_with(scratch, "0")).health == Health::kGood);
+}
+
+TEST_CASE("io_uring that is switched off is noticed, because disks need it") {
+  const ScratchDirectory scratch;
+  CHECK(examine_io_uring(file_with(scratch, "2")).health == Health::kMissing);
+}
+
+TEST_CASE("a runtime directory that cannot be used is noticed") {
+  const ScratchDirectory scratch;
+  CHECK(examine_runtime_directory(scratch.path().string()).health == Health::kGood);
+  CHECK(examine_runtime_directory((scratch.path() / "new").string()).health == Health::kGood);
+  CHECK(examine_runtime_directory(file_with(scratch, "x")).health == Health::kMissing);
+  CHECK(examine_runtime_directory("/nowhere/at/all").health == Health::kMissing);
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include "vmm/cli/progress_bar.h"
+#include "vmm/cli/report_text.h"
+
+using namespace tintype;
+
+TEST_CASE("the progress bar fills its line exactly, whatever it is told") {
+  for (const Progress& progress : {Progress{"memory", 0, 100}, Progress{"memory", 50, 100}, Progress{"memory", 100, 100}, Progress{"", 0, 0},
+                                   Progress{"disk0", 200, 100}, Progress{std::string(200, 'x'), ~0ULL, 1}}) {
+    for (const std::size_t width : {0u, 1u, 20u, 79u, 200u}) CHECK(progress_text(progress, width).size() == width);
+  }
+}
+
+TEST_CASE("the progress bar says how far the work is") {
+  const std::string text = progress_text({"memory", 256 << 20, 512 << 20}, 79);
+  CHECK(text.find("50%  256 MiB of 512 MiB") != std::string::npos);
+  CHECK(text.find("#-") != std::string::npos);
+  CHECK(progress_text({"memory", 1, 1}, 79).find('-') == std::string::npos);
+}
+
+TEST_CASE("a report for people has the pause and its parts, and faults only where there were some") {
+  CheckpointReport report;
+  report.id = 3;
+  report.vm = "a";
+  report.repository = "/r";
+  report.pause_us.total = 1234;
+  report.disks = {{"disk0", 4096}};
+  CHECK(report_text(report).find("1.234 ms") != std::string::npos);
+  CHECK(report_text(report).find("faults") == std::string::npos);
+  CHECK(report_text(report).find("parent") == std::string::npos);
+  report.memory.faults = 9;
+  report.parent = 2;
+  CHECK(report_text(report).find("faults      9") != std::string::npos);
+  CHECK(report_text(report).find("parent 2") != std::string::npos);
+  CHECK(report_text(report).find("disk0       4 KiB") != std::string::npos);
+}
