@@ -2,7 +2,9 @@
 #include "checkpoint/image/part_writer.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <array>
@@ -31,6 +33,12 @@ UniqueFd create_part(const std::filesystem::path& path) {
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd) throw Error("cannot create {}: {}", path.string(), errno_text(errno));
   return fd;
+}
+
+/// In memory there are no extents to keep together, and pages allocated early are cold when they are written.
+bool lies_in_memory(int fd) {
+  struct statfs info {};
+  return ::fstatfs(fd, &info) == 0 && info.f_type == TMPFS_MAGIC;
 }
 
 /// Bytes from the front of `data` up to the first block that is zero, or is not, as asked.
@@ -62,6 +70,7 @@ PartWriter::PartWriter(const std::filesystem::path& path, const PartOptions& opt
       fd_(create_part(path)),
       position_(part_layout::kDataOffset),
       writeback_(part_layout::kDataOffset) {
+  can_reserve_ = !lies_in_memory(fd_.get());
   if (options_.compression != Compression::kNone) compressor_ = std::make_unique<Compressor>(options_.compression);
   write(part_layout::encode_header({options_.kind, options_.content_bytes}), 0);
 }

@@ -94,7 +94,7 @@ class PartWriter {
   std::uint64_t reserved_ = 0;          ///< the file has room up to here
   std::uint64_t writeback_ = 0;         ///< writing back was started up to here
   std::uint64_t stored_bytes_ = 0, stored_blocks_ = 0;
-  bool can_reserve_ = true;
+  bool can_reserve_;
   bool finished_ = false;
   PartSummary summary_;
   std::unique_ptr<Compressor> compressor_;   ///< null where nothing is compressed
