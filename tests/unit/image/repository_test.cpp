@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/image/repository.h"
 
+#include <sched.h>
 #include <signal.h>
-#include <sys/resource.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,23 +42,28 @@ void killed_after(Work work) {
   REQUIRE(WIFSIGNALED(status));
 }
 
-/// No file may grow beyond this: what a full file system looks like to the writer, without one.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes) {
-    ::signal(SIGXFSZ, SIG_IGN);
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit limit{bytes, before_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
+/// Runs `work` on a file system of one MiB, in a process of its own, where only it sees that. Returns its exit status, or nothing where
+/// this system lets nobody mount anything.
+template <typename Work>
+std::optional<int> on_small_file_system(const fs::path& mount_point, Work work) {
+  constexpr int kCannotMount = 77;
+  fs::create_directory(mount_point);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    const int spaces = CLONE_NEWNS | (::geteuid() == 0 ? 0 : CLONE_NEWUSER);
+    if (::unshare(spaces) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount("tmpfs", mount_point.c_str(), "tmpfs", 0, "size=1m") != 0) {
+      ::_exit(kCannotMount);
+    }
+    ::_exit(work());
   }
-  ~FileSizeLimit() {
-    ::setrlimit(RLIMIT_FSIZE, &before_);
-    ::signal(SIGXFSZ, SIG_DFL);
-  }
-
- private:
-  rlimit before_{};
-};
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == kCannotMount) return std::nullopt;
+  return WEXITSTATUS(status);
+}
 
 }  // namespace
 
@@ -78,24 +84,63 @@ TEST_CASE("a destination without room is refused before anything is written") {
   CHECK(names_in(scratch / "r") == std::set<std::string>{".lock"});
 }
 
-TEST_CASE("a destination that fails half-way leaves no checkpoint, and the error names the file") {
+TEST_CASE("a destination that fills up half-way leaves no checkpoint, and the error says what to do") {
   const ScratchDirectory scratch;
-  {
-    const auto writer = written_sample(scratch / "r", 1, Compression::kNone);
-    const FileSizeLimit limit(1 << 20);
-    bool failed = false;
+  const fs::path repository = scratch / "small" / "r";
+  const auto fill_up = [&](Compression compression) {
     try {
-      for (int i = 0; i < 1000; ++i) writer->memory_part().discard({});
-      PartWriter big(writer->directory() / "big.part", {PartKind::kMemory, 4 << 20, Compression::kNone});
-      const Bytes data = noise(1024, 1);
-      big.append(0, data);
-    } catch (const Error& error) {
-      failed = true;
-      CHECK(std::string(error.what()).find("big.part") != std::string::npos);
+      NewCheckpoint options{repository, compression, 4 << 20, {}, 0};
+      CheckpointWriter writer(options);
+      writer.memory_part().append(0, noise(1024, 1));
+      return 1;
+    } catch (const DestinationFull& error) {
+      const std::string_view text = error.what();
+      if (text.find("memory.part") == text.npos || text.find("make room") == text.npos) return 2;
     }
-    CHECK(failed);
+    if (names_in(repository) != std::set<std::string>{".lock"}) return 3;
+    write_sample(repository, 1);  // the room is free again
+    return verify_checkpoints(repository, 1).good() ? 0 : 4;
+  };
+  for (const Compression compression : {Compression::kNone, Compression::kLz4}) {
+    const auto status = on_small_file_system(scratch / "small", [&] { return fill_up(compression); });
+    if (!status) {
+      MESSAGE("skipped: this system lets nobody mount a file system");
+      return;
+    }
+    CHECK(*status == 0);
   }
-  CHECK(names_in(scratch / "r") == std::set<std::string>{".lock"});
+}
+
+TEST_CASE("a destination too full for the state or the manifest leaves no checkpoint") {
+  const ScratchDirectory scratch;
+  const fs::path repository = scratch / "small" / "r";
+  const auto fill_up = [&](std::size_t memory_blocks) {
+    try {
+      NewCheckpoint options{repository, Compression::kNone, 4 << 20, {}, 0};
+      CheckpointWriter writer(options);
+      writer.memory_part().append(0, noise(memory_blocks, 1));
+      writer.write_state(sample_states(1));
+      writer.sync();
+      Manifest manifest;
+      manifest.machine.memory = 4 << 20;
+      manifest.machine.regions = {{0, 4 << 20, 0}};
+      writer.seal(manifest);
+      return verify_checkpoints(repository, 1).good() ? 0 : 1;
+    } catch (const DestinationFull&) {
+      return names_in(repository) == std::set<std::string>{".lock"} ? 2 : 3;
+    }
+  };
+  int sealed = 0, refused = 0;
+  for (std::size_t blocks = 245; blocks <= 256; ++blocks) {
+    CAPTURE(blocks);
+    const auto status = on_small_file_system(scratch / "small", [&] { return fill_up(blocks); });
+    if (!status) return;
+    sealed += *status == 0 ? 1 : 0;
+    refused += *status == 2 ? 1 : 0;
+    CHECK((*status == 0 || *status == 2));
+  }
+  CHECK(sealed > 0);
+  CHECK(refused > 3);
 }
 
 TEST_CASE("what a killed writer left is no checkpoint, and is gone when the next one begins") {
