@@ -13,29 +13,33 @@ inline constexpr std::uint64_t kSectorSize = 512;
 
 enum class BlockOperation : std::uint8_t { kRead, kWrite, kFlush };
 
-/// One request to a disk, owned by the caller, which keeps it (and the memory of its segments) alive until `done` has been called.
+/// One request to a disk, owned by the caller, which keeps it (and the memory of its segments) alive until
+/// `done` has been called.
 struct BlockRequest {
   BlockOperation operation = BlockOperation::kRead;
-  std::uint64_t offset = 0;          ///< bytes from the start of the disk; a multiple of 512 (ignored for kFlush)
-  std::vector<iovec> segments;       ///< read into, or written from; total length a multiple of 512 (empty for kFlush)
+  std::uint64_t offset = 0;  ///< bytes from the start of the disk; a multiple of 512 (ignored for kFlush)
+  std::vector<iovec>
+      segments;  ///< read into, or written from; total length a multiple of 512 (empty for kFlush)
 
   /// Called exactly once, on the thread that calls BlockBackend::complete(): 0, or the errno of the failure.
   /// Of a read that failed, the contents of the segments are undefined.
   using Done = void (*)(BlockRequest& request, int error_number) noexcept;
   Done done = nullptr;
-  void* owner = nullptr;             ///< for `done` to find its way back
+  void* owner = nullptr;  ///< for `done` to find its way back
 };
 
-/// A disk as a device sees it: asynchronous requests, no virtio and no guest. One thread (the disk's I/O thread) calls submit() and complete();
-/// requests may complete in any order. A kFlush covers every write whose `done` was called before the flush was submitted.
+/// A disk as a device sees it: asynchronous requests, no virtio and no guest. One thread (the disk's I/O
+/// thread) calls submit() and complete(); requests may complete in any order. A kFlush covers every write
+/// whose `done` was called before the flush was submitted.
 class BlockBackend {
  public:
   virtual ~BlockBackend() = default;
   virtual std::uint64_t size() const noexcept = 0;  ///< bytes, a multiple of 512
   virtual bool read_only() const noexcept = 0;
-  virtual std::string serial() const = 0;           ///< for VIRTIO_BLK_T_GET_ID, at most 20 bytes
+  virtual std::string serial() const = 0;  ///< for VIRTIO_BLK_T_GET_ID, at most 20 bytes
 
-  /// Starts a request that lies inside the disk (the caller has checked). Host failures are reported through `done`, never thrown.
+  /// Starts a request that lies inside the disk (the caller has checked). Host failures are reported through
+  /// `done`, never thrown.
   virtual void submit(BlockRequest& request) noexcept = 0;
   /// Hands what submit() queued to the host in one go. Called at the end of each batch.
   virtual void kick() noexcept = 0;

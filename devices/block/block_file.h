@@ -10,7 +10,8 @@
 
 namespace tintype {
 
-/// A file that holds a disk's data, and what of it is not yet on stable storage. Counters may be used from any thread.
+/// A file that holds a disk's data, and what of it is not yet on stable storage. Counters may be used from
+/// any thread.
 class BlockFile {
  public:
   BlockFile(std::filesystem::path path, UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
@@ -24,7 +25,8 @@ class BlockFile {
   std::uint64_t written() const noexcept { return written_.load(); }
   bool needs_sync() const noexcept { return synced_.load() < written_.load() || sync_error() != 0; }
 
-  /// The kernel reports a failed write-back to one fdatasync only and then forgets the data. We do not forget: every later sync fails too.
+  /// The kernel reports a failed write-back to one fdatasync only and then forgets the data. We do not
+  /// forget: every later sync fails too.
   void note_sync(std::uint64_t written, int error_number) noexcept;
   int sync_error() const noexcept { return sync_error_.load(); }
 

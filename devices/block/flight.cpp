@@ -5,6 +5,21 @@
 
 namespace tintype {
 
+void Flight::reset(BlockRequest& new_request) noexcept {
+  request = &new_request;
+  range = {new_request.offset / kSectorSize,
+           (new_request.offset + total_length(new_request.segments)) / kSectorSize};
+  if (new_request.operation == BlockOperation::kFlush) range = {};
+  error_number = 0;
+  next = nullptr;
+  io_count = 0;
+  outstanding = 0;
+  appended.clear();
+  records.clear();
+  slots.clear();
+  mirrored.clear();
+}
+
 FlightIo& Flight::add_io(HostIo::Kind kind, BlockFile& file, std::uint64_t offset) {
   if (io_count == ios.size()) ios.emplace_back();
   FlightIo& io = ios[io_count++];
@@ -19,15 +34,20 @@ FlightIo& Flight::add_io(HostIo::Kind kind, BlockFile& file, std::uint64_t offse
   return io;
 }
 
-void Flight::reset(BlockRequest* new_request) noexcept {
-  request = new_request;
-  io_count = 0;
-  outstanding = 0;
-  error_number = 0;
-  next = nullptr;
+void Flight::add_transfer(HostIo::Kind kind, const Piece& piece) {
+  const std::uint64_t start = piece.range.start * kSectorSize;
+  const std::uint64_t length = piece.range.count() * kSectorSize;
+  FlightIo* io = io_count == 0 ? nullptr : &ios[io_count - 1];
+  if (io == nullptr || io->file != piece.file || io->disk_end != start || io->file_end != piece.offset) {
+    io = &add_io(kind, *piece.file, piece.offset);
+  }
+  slice_segments(request->segments, start - request->offset, length, io->segments);
+  io->disk_end = start + length;
+  io->file_end = piece.offset + length;
 }
 
-void slice_segments(const std::vector<iovec>& segments, std::uint64_t skip, std::uint64_t length, std::vector<iovec>& into) {
+void slice_segments(const std::vector<iovec>& segments, std::uint64_t skip, std::uint64_t length,
+                    std::vector<iovec>& into) {
   for (const iovec& segment : segments) {
     if (length == 0) return;
     if (skip >= segment.iov_len) {

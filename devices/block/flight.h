@@ -2,10 +2,12 @@
 #pragma once
 
 #include <deque>
+#include <memory>
+#include <vector>
 
 #include "devices/block/backend.h"
-#include "devices/block/block_file.h"
 #include "devices/block/io_engine.h"
+#include "devices/block/layer_stack.h"
 
 namespace tintype {
 
@@ -15,24 +17,42 @@ struct Flight;
 struct FlightIo : HostIo {
   Flight* flight = nullptr;
   BlockFile* file = nullptr;
-  std::uint64_t covers = 0;  ///< of a kSync: BlockFile::written() when it was queued
+  std::uint64_t disk_end = 0;  ///< bytes: where on the disk the transfer ends
+  std::uint64_t file_end = 0;  ///< bytes: where in the file it ends
+  std::uint64_t covers = 0;    ///< of a kSync: BlockFile::written() when it was queued
 };
 
-/// A request on its way through the layers. Reused from request to request, so that in steady state nothing is allocated.
+/// A request on its way through the layers. A write to a log has two stages: its data, and then the records
+/// that tell where the data lies. Reused from request to request, so that in steady state nothing is
+/// allocated.
 struct Flight {
   BlockRequest* request = nullptr;
-  std::deque<FlightIo> ios;      ///< a deque, because host I/O in flight must not move
-  std::size_t io_count = 0;      ///< how many of them this request uses
-  std::size_t outstanding = 0;   ///< how many have not finished
-  int error_number = 0;          ///< the first failure
-  Flight* next = nullptr;        ///< in the list of finished ones
+  SectorRange range;
+  std::uint64_t epoch = 0;                  ///< the disk's, when the request was planned
+  std::shared_ptr<const LayerStack> stack;  ///< keeps the layers that the request uses
+  int error_number = 0;                     ///< the first failure
+  Flight* next = nullptr;                   ///< in the list of finished ones
 
+  std::deque<FlightIo> ios;     ///< a deque, because host I/O in flight must not move
+  std::size_t io_count = 0;     ///< how many of them this stage uses
+  std::size_t outstanding = 0;  ///< how many have not finished
+
+  std::vector<RedoLog::Run> appended;       ///< data in new places of the active log, without a record so far
+  std::vector<log_format::Record> records;  ///< of `appended`; empty in the first stage
+  std::vector<std::uint64_t> slots;         ///< of `records`
+  std::vector<SectorRange> mirrored;        ///< written to log and base both
+  std::vector<Piece> pieces;                ///< scratch
+
+  void reset(BlockRequest& new_request) noexcept;
   FlightIo& add_io(HostIo::Kind kind, BlockFile& file, std::uint64_t offset);
-  void reset(BlockRequest* new_request) noexcept;
+  /// A transfer of `piece` of the request. Continues the I/O before it where it goes on at the same place in
+  /// the same file.
+  void add_transfer(HostIo::Kind kind, const Piece& piece);
 };
 
 /// Appends to `into` the part of `segments` that begins `skip` bytes in and is `length` bytes long.
-void slice_segments(const std::vector<iovec>& segments, std::uint64_t skip, std::uint64_t length, std::vector<iovec>& into);
+void slice_segments(const std::vector<iovec>& segments, std::uint64_t skip, std::uint64_t length,
+                    std::vector<iovec>& into);
 
 /// Bytes in all segments.
 std::uint64_t total_length(const std::vector<iovec>& segments) noexcept;

@@ -16,7 +16,8 @@ unsigned HostIo::remaining_count() const noexcept {
 }
 
 bool HostIo::settle(std::int64_t result) noexcept {
-  // ECANCELED: io_uring gives up what a thread queued when that thread ends. The transfer itself is still wanted.
+  // ECANCELED: io_uring gives up what a thread queued when that thread ends. The transfer itself is still
+  // wanted.
   if (result == -EINTR || result == -EAGAIN || result == -ECANCELED) return false;
   if (result < 0) {
     error_number = static_cast<int>(-result);

@@ -9,30 +9,32 @@
 
 namespace tintype {
 
-/// One transfer between memory and one place in one host file, or an fdatasync of it. Owned by whoever queues it, who keeps it, its buffers
-/// and the descriptor alive until reap() has returned it.
+/// One transfer between memory and one place in one host file, or an fdatasync of it. Owned by whoever queues
+/// it, who keeps it, its buffers and the descriptor alive until reap() has returned it.
 struct HostIo {
   enum class Kind : std::uint8_t { kRead, kWrite, kSync };
 
   Kind kind = Kind::kRead;
   int fd = -1;
-  std::uint64_t offset = 0;      ///< bytes, in the file; moves forward when a transfer comes out short
-  std::vector<iovec> segments;   ///< the engine consumes them
-  int error_number = 0;          ///< of a finished one: 0, or the errno
+  std::uint64_t offset = 0;     ///< bytes, in the file; moves forward when a transfer comes out short
+  std::vector<iovec> segments;  ///< the engine consumes them
+  int error_number = 0;         ///< of a finished one: 0, or the errno
 
   // The engine's own.
-  std::size_t first_segment = 0; ///< how many segments have been dealt with
+  std::size_t first_segment = 0;  ///< how many segments have been dealt with
   HostIo* next = nullptr;
 
   /// The segments still to be transferred, at most as many as the kernel takes in one call.
   iovec* remaining() noexcept { return segments.data() + first_segment; }
   unsigned remaining_count() const noexcept;
-  /// Takes the result of one system call (bytes, or a negative errno). True where the transfer is over; else what remains must be tried again.
+  /// Takes the result of one system call (bytes, or a negative errno). True where the transfer is over; else
+  /// what remains must be tried again.
   bool settle(std::int64_t result) noexcept;
 };
 
 /// Does host I/O in the background. Every method may be called from any thread; none waits for I/O.
-/// Transfers finish in any order. A transfer is whole or failed: short ones are continued, interrupted ones repeated.
+/// Transfers finish in any order. A transfer is whole or failed: short ones are continued, interrupted ones
+/// repeated.
 class IoEngine {
  public:
   virtual ~IoEngine() = default;
@@ -51,7 +53,8 @@ class IoEngine {
 
 enum class IoEngineKind : std::uint8_t { kAuto, kRing, kThreads };
 
-/// kAuto is io_uring where the kernel permits it, else threads. kRing throws std::system_error where it does not.
+/// kAuto is io_uring where the kernel permits it, else threads. kRing throws std::system_error where it does
+/// not.
 std::unique_ptr<IoEngine> make_io_engine(IoEngineKind kind);
 
 }  // namespace tintype

@@ -60,9 +60,15 @@ void IoRing::prepare(HostIo& io) noexcept {
     entry = ::io_uring_get_sqe(&ring_);
   }
   switch (io.kind) {
-    case HostIo::Kind::kRead: ::io_uring_prep_readv(entry, io.fd, io.remaining(), io.remaining_count(), io.offset); break;
-    case HostIo::Kind::kWrite: ::io_uring_prep_writev(entry, io.fd, io.remaining(), io.remaining_count(), io.offset); break;
-    case HostIo::Kind::kSync: ::io_uring_prep_fsync(entry, io.fd, IORING_FSYNC_DATASYNC); break;
+    case HostIo::Kind::kRead:
+      ::io_uring_prep_readv(entry, io.fd, io.remaining(), io.remaining_count(), io.offset);
+      break;
+    case HostIo::Kind::kWrite:
+      ::io_uring_prep_writev(entry, io.fd, io.remaining(), io.remaining_count(), io.offset);
+      break;
+    case HostIo::Kind::kSync:
+      ::io_uring_prep_fsync(entry, io.fd, IORING_FSYNC_DATASYNC);
+      break;
   }
   ::io_uring_sqe_set_data(entry, &io);
 }

@@ -10,10 +10,11 @@
 
 namespace tintype {
 
-/// Host I/O through io_uring. Buffers are not registered with the kernel: pinned pages would escape the write protection of guest memory.
+/// Host I/O through io_uring. Buffers are not registered with the kernel: pinned pages would escape the write
+/// protection of guest memory.
 ///
-/// Two locks, because io_uring_enter() may copy to guest memory on the spot, and so wait for a page fault to be handled: whoever only wants to
-/// queue or to reap must not wait behind it.
+/// Two locks, because io_uring_enter() may copy to guest memory on the spot, and so wait for a page fault to
+/// be handled: whoever only wants to queue or to reap must not wait behind it.
 class IoRing final : public IoEngine {
  public:
   IoRing();  ///< throws std::system_error where the kernel does not permit io_uring
@@ -37,12 +38,12 @@ class IoRing final : public IoEngine {
   EventFd bell_;
   io_uring ring_{};
 
-  std::mutex queue_mutex_;       ///< guards the list of what has not been handed to the ring
+  std::mutex queue_mutex_;  ///< guards the list of what has not been handed to the ring
   HostIo* queue_first_ = nullptr;
   HostIo* queue_last_ = nullptr;
 
-  std::mutex submit_mutex_;      ///< guards the ring's submission side
-  std::mutex reap_mutex_;        ///< guards the ring's completion side
+  std::mutex submit_mutex_;  ///< guards the ring's submission side
+  std::mutex reap_mutex_;    ///< guards the ring's completion side
 };
 
 }  // namespace tintype

@@ -18,9 +18,15 @@ std::int64_t transfer(HostIo& io) noexcept {
   const auto count = static_cast<int>(io.remaining_count());
   const auto offset = static_cast<off_t>(io.offset);
   switch (io.kind) {
-    case HostIo::Kind::kRead: result = ::preadv(io.fd, io.remaining(), count, offset); break;
-    case HostIo::Kind::kWrite: result = ::pwritev(io.fd, io.remaining(), count, offset); break;
-    case HostIo::Kind::kSync: result = ::fdatasync(io.fd); break;
+    case HostIo::Kind::kRead:
+      result = ::preadv(io.fd, io.remaining(), count, offset);
+      break;
+    case HostIo::Kind::kWrite:
+      result = ::pwritev(io.fd, io.remaining(), count, offset);
+      break;
+    case HostIo::Kind::kSync:
+      result = ::fdatasync(io.fd);
+      break;
   }
   return result < 0 ? -errno : result;
 }

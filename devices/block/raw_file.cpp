@@ -2,10 +2,10 @@
 #include "devices/block/raw_file.h"
 
 #include <fcntl.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
 
 #include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -17,14 +17,20 @@ namespace {
 
 [[noreturn]] void throw_open_failure(const std::string& path, bool read_only, int error_number) {
   switch (error_number) {
-    case ENOENT: throw Error("there is no disk image {}: check the path, or make one with `truncate -s 1G {}`", path, path);
-    case EISDIR: throw Error("the disk image {} is a directory: give the path of a raw image file or block device", path);
+    case ENOENT:
+      throw Error("there is no disk image {}: check the path, or make one with `truncate -s 1G {}`", path,
+                  path);
+    case EISDIR:
+      throw Error("the disk image {} is a directory: give the path of a raw image file or block device",
+                  path);
     case EACCES:
     case EPERM:
     case EROFS:
-      throw Error("the disk image {} cannot be opened for {}: {}; change its permissions{}", path, read_only ? "reading" : "writing",
-                  errno_text(error_number), read_only ? "" : " or add `,readonly`");
-    default: throw Error("the disk image {} cannot be opened: {}", path, errno_text(error_number));
+      throw Error("the disk image {} cannot be opened for {}: {}; change its permissions{}", path,
+                  read_only ? "reading" : "writing", errno_text(error_number),
+                  read_only ? "" : " or add `,readonly`");
+    default:
+      throw Error("the disk image {} cannot be opened: {}", path, errno_text(error_number));
   }
 }
 
@@ -35,15 +41,18 @@ UniqueFd open_image(const std::filesystem::path& path, bool read_only) {
   return fd;
 }
 
-// An open-file-description lock: held by the descriptor, so that it also keeps out a second disk of our own process, and is
-// gone when the process is, however it ends.
+// An open-file-description lock: held by the descriptor, so that it also keeps out a second disk of our own
+// process, and is gone when the process is, however it ends.
 void lock_image(int fd, const std::string& path, bool read_only) {
   struct flock whole {};
   whole.l_type = static_cast<short>(read_only ? F_RDLCK : F_WRLCK);
   whole.l_whence = SEEK_SET;
   if (::fcntl(fd, F_OFD_SETLK, &whole) == 0) return;
   if (errno != EAGAIN && errno != EACCES) throw_errno("fcntl(F_OFD_SETLK) on {}", path);
-  throw Error("the disk image {} is in use by another machine: stop that machine, or give this one a copy of the image", path);
+  throw Error(
+      "the disk image {} is in use by another machine: stop that machine, or give this one a copy of the "
+      "image",
+      path);
 }
 
 std::uint64_t image_size(int fd, const struct stat& info, const std::string& path) {
@@ -53,11 +62,33 @@ std::uint64_t image_size(int fd, const struct stat& info, const std::string& pat
   return bytes;
 }
 
+std::uint64_t nanoseconds(const struct statx_timestamp& time) {
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+}
+
+struct statx stat_of(const BlockFile& file) {
+  struct statx info {};
+  if (::statx(file.fd(), "", AT_EMPTY_PATH, STATX_BASIC_STATS | STATX_BTIME, &info) != 0) {
+    throw_errno("statx {}", file.path().string());
+  }
+  return info;
+}
+
+BaseIdentity identity_from(const struct statx& info) {
+  if (S_ISBLK(info.stx_mode))
+    return {true, std::uint64_t{info.stx_rdev_major} << 32 | info.stx_rdev_minor, 0};
+  return {false, info.stx_ino, (info.stx_mask & STATX_BTIME) != 0 ? nanoseconds(info.stx_btime) : 0};
+}
+
 void check_size(std::uint64_t size, const std::string& path) {
-  if (size == 0) throw Error("the disk image {} is empty: give it a size, for example with `truncate -s 1G {}`", path, path);
+  if (size == 0)
+    throw Error("the disk image {} is empty: give it a size, for example with `truncate -s 1G {}`", path,
+                path);
   if (size % kSectorSize != 0) {
-    throw Error("the disk image {} has {} bytes, which is not a multiple of {}: is it a raw image? If so, extend it with `truncate -s %{} {}`",
-                path, size, kSectorSize, kSectorSize, path);
+    throw Error(
+        "the disk image {} has {} bytes, which is not a multiple of {}: is it a raw image? If so, extend it "
+        "with `truncate -s %{} {}`",
+        path, size, kSectorSize, kSectorSize, path);
   }
 }
 
@@ -68,13 +99,33 @@ std::shared_ptr<RawFile> RawFile::open(const std::filesystem::path& path, bool r
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) throw_errno("fstat {}", path.string());
   if (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode)) {
-    throw Error("the disk image {} is neither a regular file nor a block device: give the path of a raw image", path.string());
+    throw Error(
+        "the disk image {} is neither a regular file nor a block device: give the path of a raw image",
+        path.string());
   }
   lock_image(fd.get(), path.string(), read_only);
   const std::uint64_t size = image_size(fd.get(), info, path.string());
   check_size(size, path.string());
-  return std::shared_ptr<RawFile>(new RawFile(path, std::move(fd), size, S_ISBLK(info.st_mode)));
+  return std::shared_ptr<RawFile>(
+      new RawFile(std::filesystem::canonical(path), std::move(fd), size, S_ISBLK(info.st_mode)));
 }
+
+std::optional<BaseIdentity> identity_of(const std::filesystem::path& path) {
+  struct statx info {};
+  if (::statx(AT_FDCWD, path.c_str(), 0, STATX_BASIC_STATS | STATX_BTIME, &info) != 0) return std::nullopt;
+  return identity_from(info);
+}
+
+void RawFile::unlock() noexcept {
+  struct flock whole {};
+  whole.l_type = F_UNLCK;
+  whole.l_whence = SEEK_SET;
+  ::fcntl(fd(), F_OFD_SETLK, &whole);
+}
+
+BaseIdentity RawFile::identity() const { return identity_from(stat_of(*this)); }
+
+std::uint64_t RawFile::modified_ns() const { return nanoseconds(stat_of(*this).stx_mtime); }
 
 std::optional<RawFile::Range> RawFile::next_data(std::uint64_t offset) const {
   if (offset >= size_) return std::nullopt;
@@ -83,7 +134,8 @@ std::optional<RawFile::Range> RawFile::next_data(std::uint64_t offset) const {
   if (data < 0) return Range{offset, size_ - offset};
   const off_t hole = ::lseek(fd(), data, SEEK_HOLE);
   const std::uint64_t start = std::max(offset, static_cast<std::uint64_t>(data) / kSectorSize * kSectorSize);
-  const std::uint64_t end = hole < 0 ? size_ : (static_cast<std::uint64_t>(hole) + kSectorSize - 1) / kSectorSize * kSectorSize;
+  const std::uint64_t end =
+      hole < 0 ? size_ : (static_cast<std::uint64_t>(hole) + kSectorSize - 1) / kSectorSize * kSectorSize;
   if (start >= size_) return std::nullopt;
   return Range{start, std::min(end, size_) - start};
 }

@@ -9,20 +9,40 @@
 
 namespace tintype {
 
-/// A raw disk image (or a block device), open and locked against other machines for as long as the object lives.
+/// What tells an image from its copies: a raw image has no room for a name of its own.
+struct BaseIdentity {
+  bool is_block_device = false;
+  std::uint64_t inode = 0;     ///< of a block device: its device number
+  std::uint64_t birth_ns = 0;  ///< when the inode was made; 0 where the file system does not say
+  bool operator==(const BaseIdentity&) const = default;
+};
+
+/// Of the file at `path`, or nothing where there is none.
+std::optional<BaseIdentity> identity_of(const std::filesystem::path& path);
+
+/// A raw disk image (or a block device), open and locked against other machines for as long as the object
+/// lives.
 class RawFile : public BlockFile {
  public:
-  /// Throws tintype::Error, one sentence each: missing, neither a regular file nor a block device, no permission, in use, empty, not a
-  /// multiple of 512 bytes. Changes nothing.
+  /// Throws tintype::Error, one sentence each: missing, neither a regular file nor a block device, no
+  /// permission, in use, empty, not a multiple of 512 bytes. Changes nothing.
   static std::shared_ptr<RawFile> open(const std::filesystem::path& path, bool read_only);
 
   std::uint64_t size() const noexcept { return size_; }
   bool is_block_device() const noexcept { return is_block_device_; }
 
+  /// Lets others have the image, though the descriptor stays open.
+  void unlock() noexcept;
+
+  BaseIdentity identity() const;
+  /// When the contents were last changed (mtime), in nanoseconds since 1970.
+  std::uint64_t modified_ns() const;
+
   struct Range {
     std::uint64_t offset = 0, length = 0;
   };
-  /// The next range at or after `offset` that the file system holds data for (bytes). Where it cannot tell, everything is data.
+  /// The next range at or after `offset` that the file system holds data for (bytes). Where it cannot tell,
+  /// everything is data.
   std::optional<Range> next_data(std::uint64_t offset) const;
 
  private:

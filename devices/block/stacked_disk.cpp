@@ -2,41 +2,61 @@
 #include "devices/block/stacked_disk.h"
 
 #include <chrono>
+#include <future>
 #include <thread>
 
+#include "devices/block/recovery.h"
 #include "vmm/base/error.h"
 
 namespace tintype {
 namespace {
 
-constexpr int kDrainLimitMs = 300'000;
+constexpr int kHoldLimitMs = 60'000;    ///< for a step of folding, before a switch
+constexpr int kCloseLimitMs = 600'000;  ///< for everything that is left when the machine has stopped
 
 void check_options(const DiskOptions& options) {
   if (options.mode != DiskMode::kPersistent) {
-    throw UsageError("the disk {} cannot be undoable or nonpersistent yet: this build offers only mode=persistent",
-                     options.image.string());
+    throw UsageError(
+        "the disk {} cannot be undoable or nonpersistent yet: this build offers only mode=persistent",
+        options.image.string());
   }
   if (options.serial.size() > 20) {
-    throw UsageError("the serial number \"{}\" of the disk {} is longer than 20 bytes: give a shorter one", options.serial,
-                     options.image.string());
+    throw UsageError("the serial number \"{}\" of the disk {} is longer than 20 bytes: give a shorter one",
+                     options.serial, options.image.string());
+  }
+}
+
+void wait_until_idle(DiskCore& core, const RawFile& base) {
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(kCloseLimitMs);
+  while (!core.idle()) {
+    if (std::chrono::steady_clock::now() > limit)
+      throw Error("the host does not finish its I/O to {}: look at its disk", base.path().string());
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
 }
 
 }  // namespace
 
 std::unique_ptr<VirtualDisk> VirtualDisk::open(const DiskOptions& options) {
-  return std::make_unique<StackedDisk>(options, DiskTuning{});
+  return std::make_unique<StackedDisk>(options);
 }
 
 StackedDisk::StackedDisk(const DiskOptions& options, const DiskTuning& tuning) : options_(options) {
   check_options(options_);
   base_ = RawFile::open(options_.image, options_.read_only);
-  engine_ = make_io_engine(tuning.engine);
+  gate_ = std::make_shared<FoldGate>();
+  auto stack = recover(base_, options_);
+  core_ = std::make_shared<DiskCore>(
+      std::move(stack), tuning.make_engine ? tuning.make_engine() : make_io_engine(tuning.engine),
+      options_.read_only);
 }
 
+// Without close(): what the logs hold stays in them for the next time, as if we had been killed.
 StackedDisk::~StackedDisk() {
+  cancel_switch();
+  folder_.reset();
   try {
-    wait_for_flights();  // the host may still be writing into memory that is about to go
+    wait_until_idle(*core_, *base_);  // the host may still be writing into memory that is about to go
   } catch (const std::exception&) {
     check(false, "a disk's I/O ends before the disk does");
   }
@@ -44,125 +64,75 @@ StackedDisk::~StackedDisk() {
 
 std::string StackedDisk::serial() const { return options_.serial.empty() ? options_.id : options_.serial; }
 
-Flight& StackedDisk::take_flight(BlockRequest& request) {
-  if (idle_.empty()) {
-    flights_.push_back(std::make_unique<Flight>());
-    idle_.reserve(flights_.size());
-    idle_.push_back(flights_.back().get());
+Folder& StackedDisk::folder() {
+  if (!folder_) folder_ = std::make_unique<Folder>(core_, gate_);
+  return *folder_;
+}
+
+void StackedDisk::prepare_switch() {
+  check(!prepared_.has_value(), "a prepared switch is done or cancelled before the next one is prepared");
+  // The hold comes first: from here on nobody else changes the stack.
+  Prepared prepared;
+  if (read_only()) {
+    prepared.stack = core_->stack();
+    prepared.frozen = std::make_unique<FrozenStack>(core_, prepared.stack, nullptr, gate_, kHoldLimitMs);
+  } else {
+    folder();
+    const FoldHold hold(gate_, kHoldLimitMs);
+    const auto below = core_->stack();
+    const std::uint64_t sequence = below->active() == nullptr ? 1 : below->active()->sequence() + 1;
+    auto fresh = RedoLog::create(*base_, options_.log_directory, sequence);
+    prepared.stack = with_log(*below, fresh);
+    prepared.frozen = std::make_unique<FrozenStack>(core_, below, std::move(fresh), gate_, kHoldLimitMs);
   }
-  Flight& flight = *idle_.back();
-  idle_.pop_back();
-  flight.reset(&request);
-  ++in_flight_;
-  return flight;
+  prepared_ = std::move(prepared);
 }
-
-void StackedDisk::submit(BlockRequest& request) noexcept {
-  const std::lock_guard lock(mutex_);
-  Flight& flight = take_flight(request);
-  plan(flight);
-  launch(flight);
-}
-
-void StackedDisk::plan(Flight& flight) {
-  const BlockRequest& request = *flight.request;
-  if (request.operation == BlockOperation::kFlush) return plan_flush(flight);
-  if (request.operation == BlockOperation::kWrite && options_.read_only) {
-    flight.error_number = EROFS;
-    return;
-  }
-  const auto kind = request.operation == BlockOperation::kRead ? HostIo::Kind::kRead : HostIo::Kind::kWrite;
-  if (!request.segments.empty()) flight.add_io(kind, *base_, request.offset).segments = request.segments;
-}
-
-void StackedDisk::plan_flush(Flight& flight) {
-  if (base_->needs_sync()) flight.add_io(HostIo::Kind::kSync, *base_, 0).covers = base_->written();
-}
-
-void StackedDisk::launch(Flight& flight) noexcept {
-  flight.outstanding = flight.io_count;
-  if (flight.outstanding == 0) {
-    finish(flight);
-    engine_->ring_bell();
-    return;
-  }
-  for (std::size_t i = 0; i < flight.io_count; ++i) engine_->queue(flight.ios[i]);
-}
-
-void StackedDisk::io_finished(FlightIo& io) noexcept {
-  if (io.kind == HostIo::Kind::kWrite) io.file->note_write();
-  if (io.kind == HostIo::Kind::kSync) {
-    io.file->note_sync(io.covers, io.error_number);
-    io.error_number = io.file->sync_error();
-  }
-  Flight& flight = *io.flight;
-  if (flight.error_number == 0) flight.error_number = io.error_number;
-  if (--flight.outstanding == 0) finish(flight);
-}
-
-void StackedDisk::finish(Flight& flight) noexcept {
-  (finished_last_ == nullptr ? finished_first_ : finished_last_->next) = &flight;
-  finished_last_ = &flight;
-  --in_flight_;
-}
-
-void StackedDisk::advance() noexcept {
-  while (HostIo* const io = engine_->reap()) io_finished(static_cast<FlightIo&>(*io));
-}
-
-void StackedDisk::complete() noexcept {
-  engine_->acknowledge();
-  Flight* finished = nullptr;
-  {
-    const std::lock_guard lock(mutex_);
-    advance();
-    finished = std::exchange(finished_first_, nullptr);
-    finished_last_ = nullptr;
-  }
-  engine_->kick();
-  while (finished != nullptr) {  // without the lock: `done` may submit the next request
-    Flight& flight = *finished;
-    finished = flight.next;
-    BlockRequest& request = *flight.request;
-    const int error_number = flight.error_number;
-    {
-      const std::lock_guard lock(mutex_);
-      idle_.push_back(&flight);
-    }
-    request.done(request, error_number);
-  }
-}
-
-void StackedDisk::prepare_switch() { throw Error("redo logs are not built yet"); }
 
 std::unique_ptr<FrozenDisk> StackedDisk::switch_to_fresh_log() noexcept {
-  check(false, "prepare_switch() comes before switch_to_fresh_log()");
-  return nullptr;
+  check(prepared_.has_value(), "prepare_switch() comes before switch_to_fresh_log()");
+  std::unique_ptr<FrozenStack> frozen = std::move(prepared_->frozen);
+  frozen->set_epoch(core_->switch_to(std::move(prepared_->stack), frozen->leftovers()));
+  prepared_.reset();
+  return frozen;
 }
 
-void StackedDisk::cancel_switch() noexcept {}
+void StackedDisk::cancel_switch() noexcept {
+  if (!prepared_) return;
+  if (RedoLog* const fresh = prepared_->frozen->fresh()) fresh->discard();
+  prepared_.reset();
+}
 
 void StackedDisk::start_fold(std::function<void(std::string error)> on_done) {
+  if (!read_only()) return folder().start(std::move(on_done));
   if (on_done) on_done({});
 }
 
-void StackedDisk::wait_for_flights() {
-  for (int waited = 0;; ++waited) {
-    engine_->kick();
-    {
-      const std::lock_guard lock(mutex_);
-      advance();
-      if (in_flight_ == 0) return;
-    }
-    if (waited > kDrainLimitMs) throw Error("the host does not finish I/O to {}", base_->path().string());
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+void StackedDisk::fold_and_wait() {
+  const auto outcome = std::make_shared<std::promise<std::string>>();
+  auto future = outcome->get_future();
+  folder().start([outcome](const std::string& error) { outcome->set_value(error); });
+  if (future.wait_for(std::chrono::milliseconds(kCloseLimitMs)) != std::future_status::ready) {
+    throw Error(
+        "the redo log of {} could not be folded into it in time: it is kept, and folded in when the disk is "
+        "next opened",
+        base_->path().string());
   }
+  const std::string error = future.get();
+  if (error.empty()) return;
+  throw Error(
+      "the redo log of {} could not be folded into it ({}): it is kept, and folded in when the disk is next "
+      "opened",
+      base_->path().string(), error);
 }
 
 void StackedDisk::close() {
-  wait_for_flights();
+  cancel_switch();
+  wait_until_idle(*core_, *base_);
   complete();
+  if (read_only()) return base_->unlock();
+  if (log_count() > 0) fold_and_wait();
   if (base_->needs_sync()) base_->sync();
+  base_->unlock();
 }
 
 }  // namespace tintype

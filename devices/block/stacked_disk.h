@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <mutex>
+#include <functional>
+#include <memory>
+#include <optional>
 
-#include "devices/block/flight.h"
-#include "devices/block/raw_file.h"
+#include "devices/block/disk_core.h"
+#include "devices/block/fold.h"
+#include "devices/block/frozen_stack.h"
 #include "devices/block/virtual_disk.h"
 
 namespace tintype {
@@ -12,12 +15,14 @@ namespace tintype {
 /// What tests turn.
 struct DiskTuning {
   IoEngineKind engine = IoEngineKind::kAuto;
+  std::function<std::unique_ptr<IoEngine>()> make_engine{};  ///< instead of `engine`
 };
 
-/// A virtual disk of one raw base image.
+/// A virtual disk of a raw base image and redo logs. Puts together the parts: DiskCore does the I/O, Folder
+/// makes the stack short, FrozenStack is what a checkpoint reads.
 class StackedDisk final : public VirtualDisk {
  public:
-  StackedDisk(const DiskOptions& options, const DiskTuning& tuning);
+  explicit StackedDisk(const DiskOptions& options, const DiskTuning& tuning = {});
   ~StackedDisk() override;
   StackedDisk(const StackedDisk&) = delete;
   StackedDisk& operator=(const StackedDisk&) = delete;
@@ -25,39 +30,36 @@ class StackedDisk final : public VirtualDisk {
   std::uint64_t size() const noexcept override { return base_->size(); }
   bool read_only() const noexcept override { return options_.read_only; }
   std::string serial() const override;
-  void submit(BlockRequest& request) noexcept override;
-  void kick() noexcept override { engine_->kick(); }
-  int completion_fd() const noexcept override { return engine_->completion_fd(); }
-  void complete() noexcept override;
+  void submit(BlockRequest& request) noexcept override { core_->submit(request); }
+  void kick() noexcept override { core_->kick(); }
+  int completion_fd() const noexcept override { return core_->completion_fd(); }
+  void complete() noexcept override { core_->complete(); }
 
   const DiskOptions& options() const noexcept override { return options_; }
   void prepare_switch() override;
   std::unique_ptr<FrozenDisk> switch_to_fresh_log() noexcept override;
   void cancel_switch() noexcept override;
   void start_fold(std::function<void(std::string error)> on_done) override;
-  std::size_t log_count() const noexcept override { return 0; }
+  std::size_t log_count() const noexcept override { return core_->stack()->logs.size(); }
   void close() override;
 
  private:
-  Flight& take_flight(BlockRequest& request);
-  void launch(Flight& flight) noexcept;
-  void plan(Flight& flight);
-  void plan_flush(Flight& flight);
-  void advance() noexcept;
-  void io_finished(FlightIo& io) noexcept;
-  void finish(Flight& flight) noexcept;
-  void wait_for_flights();
+  /// All that the switch needs, made before the pause.
+  struct Prepared {
+    std::shared_ptr<const LayerStack> stack;
+    std::unique_ptr<FrozenStack> frozen;
+  };
+
+  Folder& folder();
+  void fold_and_wait();
 
   DiskOptions options_;
   std::shared_ptr<RawFile> base_;
-  std::unique_ptr<IoEngine> engine_;
-
-  mutable std::mutex mutex_;  ///< guards everything below
-  std::vector<std::unique_ptr<Flight>> flights_;  ///< all there are
-  std::vector<Flight*> idle_;
-  std::size_t in_flight_ = 0;
-  Flight* finished_first_ = nullptr;  ///< by the host; complete() tells their owners
-  Flight* finished_last_ = nullptr;
+  std::shared_ptr<FoldGate> gate_;
+  std::shared_ptr<DiskCore> core_;
+  std::optional<Prepared> prepared_;  ///< the checkpoint thread's
+  std::unique_ptr<Folder>
+      folder_;  ///< made when it is first needed; last, because its thread uses the others
 };
 
 }  // namespace tintype

@@ -18,7 +18,9 @@ class DiskDriver {
  public:
   explicit DiskDriver(BlockBackend& disk) : disk_(disk) {}
 
-  int read(std::uint64_t offset, std::span<std::byte> into) { return run(BlockOperation::kRead, offset, into); }
+  int read(std::uint64_t offset, std::span<std::byte> into) {
+    return run(BlockOperation::kRead, offset, into);
+  }
   int write(std::uint64_t offset, std::span<const std::byte> from) {
     return run(BlockOperation::kWrite, offset, {const_cast<std::byte*>(from.data()), from.size()});
   }
@@ -42,7 +44,9 @@ class DiskDriver {
     if (!data.empty()) request.segments.push_back({data.data(), data.size()});
     int result = -1;
     request.owner = &result;
-    request.done = [](BlockRequest& done, int error_number) noexcept { *static_cast<int*>(done.owner) = error_number; };
+    request.done = [](BlockRequest& done, int error_number) noexcept {
+      *static_cast<int*>(done.owner) = error_number;
+    };
     disk_.submit(request);
     disk_.kick();
     while (result < 0) wait_and_complete();

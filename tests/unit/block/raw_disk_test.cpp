@@ -27,7 +27,9 @@ std::string open_error(const DiskOptions& options) {
   return {};
 }
 
-bool mentions(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool mentions(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 
@@ -64,7 +66,8 @@ TEST_CASE("bad images are refused with a sentence that names them") {
   const auto odd = directory.image(1000, "odd.img");
   CHECK(mentions(open_error(options_for(odd)), "not a multiple of 512"));
   CHECK(mentions(open_error(options_for(directory.path())), "is a directory"));
-  CHECK(mentions(open_error(options_for(directory.path(), true)), "neither a regular file nor a block device"));
+  CHECK(
+      mentions(open_error(options_for(directory.path(), true)), "neither a regular file nor a block device"));
   const auto fifo = directory.path() / "fifo";
   REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
   CHECK(mentions(open_error(options_for(fifo)), "neither a regular file nor a block device"));

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "devices/block/disk_core.h"
+
+#include <cerrno>
+#include <utility>
+
+#include "vmm/base/error.h"
+
+namespace tintype {
+
+DiskCore::DiskCore(std::shared_ptr<const LayerStack> stack, std::unique_ptr<IoEngine> engine, bool read_only)
+    : engine_(std::move(engine)), read_only_(read_only), stack_(std::move(stack)) {}
+
+Flight& DiskCore::take_flight(BlockRequest& request) {
+  if (idle_.empty()) {
+    flights_.push_back(std::make_unique<Flight>());
+    idle_.push_back(flights_.back().get());
+  }
+  Flight& flight = *idle_.back();
+  idle_.pop_back();
+  flight.reset(request);
+  return flight;
+}
+
+void DiskCore::submit(BlockRequest& request) noexcept {
+  Flight& flight = take_flight(request);
+  const std::lock_guard lock(mutex_);
+  ++in_flight_;
+  start(flight);
+}
+
+void DiskCore::start(Flight& flight) {
+  flight.epoch = epoch_;
+  flight.stack = stack_;
+  switch (flight.request->operation) {
+    case BlockOperation::kRead:
+      plan_read(flight);
+      return launch(flight);
+    case BlockOperation::kFlush:
+      plan_flush(flight);
+      return launch(flight);
+    case BlockOperation::kWrite:
+      break;
+  }
+  if (read_only_) {
+    flight.error_number = EROFS;
+    return finish(flight), engine_->ring_bell();
+  }
+  if (order_.may_start(flight, stack_->active() != nullptr)) start_write(flight);
+}
+
+void DiskCore::launch(Flight& flight) noexcept {
+  flight.outstanding = flight.io_count;
+  if (flight.outstanding == 0) {
+    stage_finished(flight);  // nothing to do, or refused
+    engine_->ring_bell();
+    return;
+  }
+  for (std::size_t i = 0; i < flight.io_count; ++i) engine_->queue(flight.ios[i]);
+}
+
+void DiskCore::advance() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    advance_locked();
+  }
+  engine_->kick();
+}
+
+void DiskCore::advance_locked() noexcept {
+  while (HostIo* const io = engine_->reap()) io_finished(static_cast<FlightIo&>(*io));
+}
+
+void DiskCore::io_finished(FlightIo& io) noexcept {
+  Flight& flight = *io.flight;
+  if (io.kind == HostIo::Kind::kWrite) io.file->note_write();
+  if (io.kind == HostIo::Kind::kSync) {
+    io.file->note_sync(io.covers, io.error_number);
+    io.error_number = io.file->sync_error();
+  }
+  if (flight.error_number == 0) flight.error_number = io.error_number;
+  if (--flight.outstanding == 0) stage_finished(flight);
+}
+
+void DiskCore::stage_finished(Flight& flight) noexcept {
+  if (flight.request->operation == BlockOperation::kWrite) return write_finished(flight);
+  finish(flight);
+}
+
+void DiskCore::finish(Flight& flight) noexcept {
+  flight.stack.reset();
+  (finished_last_ == nullptr ? finished_first_ : finished_last_->next) = &flight;
+  finished_last_ = &flight;
+  --in_flight_;
+}
+
+void DiskCore::complete() noexcept {
+  engine_->acknowledge();
+  Flight* finished = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    advance_locked();
+    finished = std::exchange(finished_first_, nullptr);
+    finished_last_ = nullptr;
+  }
+  engine_->kick();
+  while (finished != nullptr) {  // without the lock: `done` may submit the next request
+    Flight& flight = *finished;
+    finished = flight.next;
+    BlockRequest& request = *flight.request;
+    const int error_number = flight.error_number;
+    idle_.push_back(&flight);
+    request.done(request, error_number);
+  }
+}
+
+std::shared_ptr<const LayerStack> DiskCore::stack() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return stack_;
+}
+
+bool DiskCore::idle() noexcept {
+  advance();
+  const std::lock_guard lock(mutex_);
+  return in_flight_ == 0;
+}
+
+bool DiskCore::writes_landed(std::uint64_t epoch) noexcept {
+  advance();
+  const std::lock_guard lock(mutex_);
+  const bool landed = !order_.in_flight_since(epoch);
+  // What has been reaped here, the I/O thread must hear of: its bell may have rung before.
+  if (finished_first_ != nullptr) engine_->ring_bell();
+  return landed;
+}
+
+std::uint64_t DiskCore::epoch() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return epoch_;
+}
+
+std::uint64_t DiskCore::switch_to(std::shared_ptr<const LayerStack> fresh, Leftovers& leftovers) noexcept {
+  const std::lock_guard lock(mutex_);
+  leftovers.stack = std::exchange(stack_, std::move(fresh));
+  leftovers.drain = std::move(drain_);
+  return epoch_++;
+}
+
+void DiskCore::replace_stack(std::shared_ptr<const LayerStack> stack) noexcept {
+  const std::lock_guard lock(mutex_);
+  stack_.swap(stack);
+}
+
+bool DiskCore::draining() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return drain_ != nullptr;
+}
+
+std::uint64_t DiskCore::begin_drain() {
+  const std::lock_guard lock(mutex_);
+  drain_ = std::make_unique<Drain>(stack_->active()->index());
+  return epoch_++;
+}
+
+void DiskCore::end_drain() noexcept {
+  std::unique_ptr<Drain> ended;
+  const std::lock_guard lock(mutex_);
+  ended.swap(drain_);
+}
+
+Drain::Chunk DiskCore::next_chunk(std::uint64_t& cursor, std::uint64_t limit) {
+  const std::lock_guard lock(mutex_);
+  return drain_->next_chunk(cursor, limit, [this](const SectorRange& range) { return order_.busy(range); });
+}
+
+void DiskCore::chunk_copied() {
+  const std::lock_guard lock(mutex_);
+  drain_->chunk_copied();
+}
+
+void DiskCore::begin_release() {
+  const std::lock_guard lock(mutex_);
+  drain_->begin_release();
+}
+
+std::vector<DiskCore::Release> DiskCore::next_releases(std::size_t limit) {
+  const std::lock_guard lock(mutex_);
+  std::vector<Release> releases;
+  for (const SectorRange& range : drain_->next_releases(limit))
+    releases.push_back({range, stack_->active()->take_slot()});
+  return releases;
+}
+
+void DiskCore::released(const SectorRange& range) {
+  const std::lock_guard lock(mutex_);
+  drain_->released(range);
+}
+
+bool DiskCore::drained() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return drain_ != nullptr && drain_->done();
+}
+
+void DiskCore::finish_drain(std::shared_ptr<const LayerStack> stack) noexcept {
+  std::unique_ptr<Drain> ended;
+  const std::lock_guard lock(mutex_);
+  ended.swap(drain_);
+  stack_.swap(stack);
+}
+
+}  // namespace tintype

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "devices/block/drain.h"
+#include "devices/block/flight.h"
+#include "devices/block/write_order.h"
+
+namespace tintype {
+
+/// The heart of a disk: takes requests, sends them to the layers, and knows what is in flight. The layers
+/// change under its mutex, by a swap of a pointer. The mutex is held for bookkeeping only, never while
+/// somebody waits for host I/O.
+///
+/// Threads: submit() and complete() belong to the disk's I/O thread. All else may be called from any thread.
+class DiskCore {
+ public:
+  DiskCore(std::shared_ptr<const LayerStack> stack, std::unique_ptr<IoEngine> engine, bool read_only);
+  DiskCore(const DiskCore&) = delete;
+  DiskCore& operator=(const DiskCore&) = delete;
+
+  void submit(BlockRequest& request) noexcept;
+  void kick() noexcept { engine_->kick(); }
+  int completion_fd() const noexcept { return engine_->completion_fd(); }
+  void complete() noexcept;
+
+  std::shared_ptr<const LayerStack> stack() const noexcept;
+  /// Moves requests on as far as the host has got with them, without telling their owners.
+  void advance() noexcept;
+  bool idle() noexcept;
+  /// No write of `epoch` or before is in flight any more. Advances first.
+  bool writes_landed(std::uint64_t epoch) noexcept;
+  std::uint64_t epoch() const noexcept;
+
+  /// What becomes superfluous at a switch, to be destroyed by somebody who has time.
+  struct Leftovers {
+    std::shared_ptr<const LayerStack> stack;
+    std::unique_ptr<Drain> drain;
+  };
+  /// Requests submitted from now on go to `fresh`; those in flight belong to the epoch that is returned.
+  std::uint64_t switch_to(std::shared_ptr<const LayerStack> fresh, Leftovers& leftovers) noexcept;
+  /// Swaps in a stack in which nothing differs that a reader could see.
+  void replace_stack(std::shared_ptr<const LayerStack> stack) noexcept;
+
+  // Emptying the active log. Only the folding thread calls these.
+  bool draining() const noexcept;
+  /// Returns the epoch whose writes must have landed before the first copy.
+  std::uint64_t begin_drain();
+  /// Gives up half-way: the log is written to again as any other.
+  void end_drain() noexcept;
+  Drain::Chunk next_chunk(std::uint64_t& cursor, std::uint64_t limit);
+  void chunk_copied();
+  void begin_release();
+  struct Release {
+    SectorRange range;
+    std::uint64_t slot = 0;
+  };
+  std::vector<Release> next_releases(std::size_t limit);
+  void released(const SectorRange& range);
+  bool drained() const noexcept;
+  /// The drained log leaves the stack, in one go, so that no write can get into it any more.
+  void finish_drain(std::shared_ptr<const LayerStack> stack) noexcept;
+
+ private:
+  Flight& take_flight(BlockRequest& request);
+  void start(Flight& flight);
+  void start_write(Flight& flight);
+  void plan_read(Flight& flight);
+  void plan_flush(Flight& flight);
+  void plan_write(Flight& flight);
+  void plan_log_write(Flight& flight, RedoLog& log);
+  void plan_drain_write(Flight& flight, RedoLog& log);
+  void plan_records(Flight& flight);
+  void launch(Flight& flight) noexcept;
+  void advance_locked() noexcept;
+  void io_finished(FlightIo& io) noexcept;
+  void stage_finished(Flight& flight) noexcept;
+  void records_finished(Flight& flight) noexcept;
+  void write_finished(Flight& flight) noexcept;
+  void finish(Flight& flight) noexcept;
+
+  const std::unique_ptr<IoEngine> engine_;
+  const bool read_only_;
+
+  std::vector<std::unique_ptr<Flight>> flights_;  ///< all there are; the I/O thread's, as is the next
+  std::vector<Flight*> idle_;
+
+  mutable std::mutex mutex_;  ///< guards everything below
+  std::shared_ptr<const LayerStack> stack_;
+  std::uint64_t epoch_ = 1;
+  std::unique_ptr<Drain> drain_;  ///< while the active log is being emptied
+  WriteOrder order_;
+  std::size_t in_flight_ = 0;  ///< requests of all kinds that have not finished, waiting writes included
+  Flight* finished_first_ = nullptr;  ///< by the host; complete() tells their owners
+  Flight* finished_last_ = nullptr;
+};
+
+}  // namespace tintype

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// DiskCore's other half: how a request is laid out over the layers, and what remains to be done when its data
+// has landed. The mutex is held throughout.
+
+#include "devices/block/disk_core.h"
+
+namespace tintype {
+
+using log_format::kSlotsPerGroup;
+using log_format::slot_offset;
+
+void DiskCore::plan_read(Flight& flight) {
+  flight.pieces.clear();
+  resolve(*flight.stack, flight.range, flight.pieces);
+  for (const Piece& piece : flight.pieces) flight.add_transfer(HostIo::Kind::kRead, piece);
+}
+
+// Whatever has been acknowledged lies in a layer of the stack: a log leaves the stack only when all of it is
+// in the base, and durable there.
+void DiskCore::plan_flush(Flight& flight) {
+  const auto add = [&](BlockFile& file) {
+    if (file.needs_sync()) flight.add_io(HostIo::Kind::kSync, file, 0).covers = file.written();
+  };
+  add(*flight.stack->base);
+  for (const auto& log : flight.stack->logs) add(*log);
+}
+
+void DiskCore::start_write(Flight& flight) {
+  flight.epoch = epoch_;  // it may have waited over a switch
+  flight.stack = stack_;
+  order_.started(flight);
+  plan_write(flight);
+  launch(flight);
+}
+
+void DiskCore::plan_write(Flight& flight) {
+  RedoLog* const log = flight.stack->active();
+  if (log == nullptr) {
+    if (!flight.range.empty()) {
+      flight.add_transfer(HostIo::Kind::kWrite,
+                          {flight.range, flight.stack->base.get(), flight.request->offset});
+    }
+  } else if (drain_ != nullptr) {
+    plan_drain_write(flight, *log);
+  } else {
+    plan_log_write(flight, *log);
+  }
+}
+
+// Sectors that the log holds are overwritten where they lie, so that it grows no larger than the disk. The
+// others get new room, and a record afterwards.
+void DiskCore::plan_log_write(Flight& flight, RedoLog& log) {
+  SectorRange rest = flight.range;
+  while (!rest.empty()) {
+    const auto extent = log.index().at_or_after(rest.start);
+    const std::uint64_t held_from = extent ? std::min(extent->range.start, rest.end) : rest.end;
+    const std::size_t known = flight.appended.size();
+    log.allocate({rest.start, held_from}, flight.appended);
+    for (std::size_t i = known; i < flight.appended.size(); ++i) {
+      const RedoLog::Run& run = flight.appended[i];
+      flight.add_transfer(HostIo::Kind::kWrite, {run.range, &log, run.position * kSectorSize});
+    }
+    rest.start = held_from;
+    if (rest.empty()) return;
+    const SectorRange held = intersection(extent->range, rest);
+    flight.add_transfer(HostIo::Kind::kWrite, {held, &log, extent->position * kSectorSize});
+    rest.start = held.end;
+  }
+}
+
+void DiskCore::plan_drain_write(Flight& flight, RedoLog& log) {
+  std::vector<Drain::Part> parts;
+  drain_->route(flight.range, parts);
+  for (const Drain::Part& part : parts) {
+    if (part.target != Drain::Target::kLog) {
+      flight.add_transfer(HostIo::Kind::kWrite,
+                          {part.range, flight.stack->base.get(), part.range.start * kSectorSize});
+    }
+    if (part.target == Drain::Target::kBoth) flight.mirrored.push_back(part.range);
+  }
+  for (const Drain::Part& part : parts) {
+    if (part.target != Drain::Target::kBase) {
+      flight.add_transfer(HostIo::Kind::kWrite, {part.range, &log, part.position * kSectorSize});
+    }
+  }
+}
+
+void DiskCore::write_finished(Flight& flight) noexcept {
+  if (!flight.records.empty()) {
+    records_finished(flight);
+  } else if (!flight.appended.empty() && flight.error_number == 0) {
+    return plan_records(flight);
+  } else {
+    for (const RedoLog::Run& run : flight.appended) flight.stack->active()->give_back(run);
+  }
+  if (drain_ != nullptr && flight.stack->active() == stack_->active()) {
+    for (const SectorRange& range : flight.mirrored) drain_->mirrored(range, flight.error_number == 0);
+  }
+  order_.finished(flight);
+  finish(flight);
+  while (Flight* const next = order_.release()) start_write(*next);
+}
+
+// The data has landed; only now may a record say so. Neighbouring slots are written in one go.
+void DiskCore::plan_records(Flight& flight) {
+  RedoLog& log = *flight.stack->active();
+  for (const RedoLog::Run& run : flight.appended) {
+    flight.slots.push_back(log.take_slot());
+    flight.records.push_back(log.hold_record(run, flight.slots.back()));
+  }
+  flight.io_count = 0;
+  for (std::size_t i = 0; i < flight.records.size(); ++i) {
+    const iovec bytes{&flight.records[i], sizeof flight.records[i]};
+    const bool continues = i > 0 && flight.slots[i] % kSlotsPerGroup != 0;
+    FlightIo& io = continues ? flight.ios[flight.io_count - 1]
+                             : flight.add_io(HostIo::Kind::kWrite, log, slot_offset(flight.slots[i]));
+    io.segments.push_back(bytes);
+  }
+  launch(flight);
+}
+
+// A record that could not be written may have been written all the same (a short write, for one). Were it
+// forgotten here but found after a crash, it would bring back old data over newer: so look, and believe the
+// file.
+void DiskCore::records_finished(Flight& flight) noexcept {
+  RedoLog& log = *flight.stack->active();
+  bool all = true;
+  for (std::size_t i = 0; i < flight.records.size(); ++i) {
+    const bool there = flight.error_number == 0 || log.has_record(flight.records[i], flight.slots[i]);
+    if (there) log.index().insert(flight.appended[i].range, flight.appended[i].position);
+    all = all && there;
+  }
+  if (all) flight.error_number = 0;
+}
+
+}  // namespace tintype

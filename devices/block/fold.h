@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "devices/block/disk_core.h"
+#include "devices/block/fold_gate.h"
+
+namespace tintype {
+
+/// Copies `extent` of the log to its place in the base, on this thread. Throws std::system_error.
+void copy_extent(const RedoLog& log, RawFile& base, const ExtentIndex::Extent& extent,
+                 std::vector<std::byte>& buffer);
+
+/// The thread that makes a stack short again while the guest runs. It works in small steps, between which a
+/// switch may come: first each frozen log, from the lowest up, is copied to the base and deleted; then the
+/// active log is drained (see Drain) until the base is all there is.
+class Folder {
+ public:
+  Folder(std::shared_ptr<DiskCore> core, std::shared_ptr<FoldGate> gate);
+  ~Folder();
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+
+  using OnDone = std::function<void(std::string error)>;
+  /// Asks for the stack to become short. `on_done` (may be null) is called on the folding thread, with an
+  /// empty text when it is.
+  void start(OnDone on_done);
+
+ private:
+  enum class Step : std::uint8_t { kMore, kWait, kFinished };
+
+  void run() noexcept;
+  Step step();
+  std::vector<OnDone> take_listeners() noexcept;
+  void announce_folding(const LayerStack& stack);
+  Step fold_frozen(const std::shared_ptr<const LayerStack>& stack);
+  Step drain_active(const std::shared_ptr<const LayerStack>& stack);
+  Step release_mirrored(const std::shared_ptr<const LayerStack>& stack);
+  void write_releases(RedoLog& log, const std::vector<DiskCore::Release>& releases);
+  void drop_drained(const std::shared_ptr<const LayerStack>& stack);
+  void bury();
+
+  const std::shared_ptr<DiskCore> core_;
+  const std::shared_ptr<FoldGate> gate_;
+
+  std::mutex mutex_;  ///< guards on_done_
+  std::vector<OnDone> on_done_;
+
+  // The folding thread's own.
+  std::uint64_t landed_epoch_ = 0;   ///< writes of it and before are known to have landed
+  const RedoLog* frozen_ = nullptr;  ///< the log that cursor_ belongs to
+  std::uint64_t cursor_ = 0;
+  std::uint64_t sectors_since_sync_ = 0;
+  std::vector<std::shared_ptr<RedoLog>> dead_;  ///< dropped logs that requests in flight may still read
+  std::vector<std::byte> buffer_;
+
+  std::thread thread_;  ///< last: it uses all the above
+};
+
+}  // namespace tintype

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "devices/block/fold_gate.h"
+
+#include <chrono>
+
+#include "vmm/base/error.h"
+
+namespace tintype {
+
+bool FoldGate::begin_step() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return stopping_ || (wanted_ != satisfied_ && holds_ == 0); });
+  wanted_seen_ = wanted_;
+  stepping_ = !stopping_;
+  return stepping_;
+}
+
+void FoldGate::end_step(bool finished) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    stepping_ = false;
+    if (finished) satisfied_ = wanted_seen_;
+  }
+  changed_.notify_all();
+}
+
+void FoldGate::want() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    ++wanted_;
+  }
+  changed_.notify_all();
+}
+
+void FoldGate::stop() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+}
+
+FoldHold::FoldHold(std::shared_ptr<FoldGate> gate, int limit_ms) : gate_(std::move(gate)) {
+  std::unique_lock lock(gate_->mutex_);
+  ++gate_->holds_;
+  if (gate_->changed_.wait_for(lock, std::chrono::milliseconds(limit_ms),
+                               [this] { return !gate_->stepping_; }))
+    return;
+  --gate_->holds_;
+  throw Error("the disk is too slow: a step of folding its redo log takes longer than {} ms; try again later",
+              limit_ms);
+}
+
+FoldHold::~FoldHold() {
+  {
+    const std::lock_guard lock(gate_->mutex_);
+    --gate_->holds_;
+  }
+  gate_->changed_.notify_all();
+}
+
+}  // namespace tintype

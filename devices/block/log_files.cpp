@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "devices/block/log_files.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "vmm/base/error.h"
+#include "vmm/base/io.h"
+
+namespace tintype {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr std::string_view kSuffix = ".redo";
+
+std::string log_name(const fs::path& image, std::uint64_t number) {
+  return fmt::format("{}.{:04}{}", image.filename().string(), number, kSuffix);
+}
+
+bool is_log_name(const fs::path& image, std::string_view name) {
+  const std::string prefix = image.filename().string() + ".";
+  if (!name.starts_with(prefix) || !name.ends_with(kSuffix) ||
+      name.size() < prefix.size() + 4 + kSuffix.size())
+    return false;
+  const std::string_view digits = name.substr(prefix.size(), name.size() - prefix.size() - kSuffix.size());
+  return std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+fs::path log_directory(const RawFile& base, const fs::path& directory) {
+  if (!directory.empty()) return fs::absolute(directory);
+  if (!base.is_block_device()) return base.path().parent_path();
+  throw Error(
+      "the disk {} is a block device and has no room beside it for a redo log: say with --disk-dir where the "
+      "log may lie",
+      base.path().string());
+}
+
+// Where symbolic links are not to be had, the log is found only with the same --disk-dir.
+fs::path make_link(const fs::path& image, const fs::path& log) {
+  fs::path link = image.parent_path() / log.filename();
+  std::error_code failed;
+  fs::create_symlink(log, link, failed);
+  if (failed) return {};
+  sync_directory(link.parent_path());
+  return link;
+}
+
+fs::path resolve_link(const fs::path& link) {
+  std::error_code failed;
+  const fs::path file = fs::canonical(link, failed);
+  if (!failed) return file;
+  throw Error(
+      "the redo log that {} leads to is missing: put it back, or delete the link to give up the updates in "
+      "that log",
+      link.string());
+}
+
+void add_logs_in(const fs::path& directory, const fs::path& image, std::vector<LogPaths>& into) {
+  std::error_code failed;
+  for (const auto& entry : fs::directory_iterator(directory, failed)) {
+    if (!is_log_name(image, entry.path().filename().string())) continue;
+    LogPaths found{entry.path(), {}};
+    if (entry.is_symlink()) found = {resolve_link(entry.path()), entry.path()};
+    const auto same = std::find_if(into.begin(), into.end(), [&](const LogPaths& known) {
+      return fs::equivalent(known.file, found.file);
+    });
+    if (same == into.end()) into.push_back(found);
+  }
+}
+
+}  // namespace
+
+NewLogFile::NewLogFile(const RawFile& base, const fs::path& directory)
+    : image_(base.path()), directory_(log_directory(base, directory)) {
+  fd_.reset(::open(directory_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!fd_ && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) paths_.file = give_name(1);
+  if (fd_) return;
+  throw Error("no redo log for {} can be made in {}: {}; say with --disk-dir where it may lie",
+              image_.string(), directory_.string(), errno_text(errno));
+}
+
+NewLogFile::~NewLogFile() {
+  if (!fd_) return;
+  std::error_code ignored;
+  if (!paths_.link.empty()) fs::remove(paths_.link, ignored);
+  if (!paths_.file.empty()) fs::remove(paths_.file, ignored);
+}
+
+bool NewLogFile::name_is_free(const fs::path& path) const {
+  return fs::symlink_status(image_.parent_path() / path.filename()).type() == fs::file_type::not_found;
+}
+
+// Both ways fail with EEXIST where somebody else has just taken the name.
+fs::path NewLogFile::give_name(std::uint64_t number) {
+  const std::string self = fmt::format("/proc/self/fd/{}", fd_.get());
+  for (;; ++number) {
+    const fs::path path = directory_ / log_name(image_, number);
+    if (!name_is_free(path)) continue;
+    if (fd_) {
+      if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return path;
+    } else {
+      fd_.reset(::open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600));
+      if (fd_) return path;
+    }
+    if (errno != EEXIST) throw_errno("create {}", path.string());
+  }
+}
+
+LogPaths NewLogFile::publish(std::uint64_t number) {
+  if (paths_.file.empty()) paths_.file = give_name(number);
+  sync_directory(directory_);
+  if (directory_ != image_.parent_path()) paths_.link = make_link(image_, paths_.file);
+  return paths_;
+}
+
+UniqueFd NewLogFile::release() noexcept { return std::move(fd_); }
+
+std::vector<LogPaths> find_logs(const RawFile& base, const fs::path& directory) {
+  std::vector<LogPaths> found;
+  if (!base.is_block_device()) add_logs_in(base.path().parent_path(), base.path(), found);
+  if (!directory.empty()) add_logs_in(fs::absolute(directory), base.path(), found);
+  return found;
+}
+
+}  // namespace tintype

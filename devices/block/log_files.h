@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "devices/block/raw_file.h"
+#include "vmm/base/unique_fd.h"
+
+namespace tintype {
+
+// Redo logs of the image `disk.img` are called `disk.img.0001.redo`, `disk.img.0002.redo`, ... The number
+// only makes the name unique: the order of a stack is in the superblocks. Where logs lie in a directory of
+// their own, a symbolic link of the same name beside the image leads to each, so that an image is never
+// opened without its log only because another --disk-dir was given.
+
+struct LogPaths {
+  std::filesystem::path file;
+  std::filesystem::path
+      link;  ///< empty where the file itself lies beside the image (or the link could not be made)
+};
+
+/// A log file in the making. It has no name until publish(): whatever ends us before leaves nothing behind.
+/// (On the few file systems that have no O_TMPFILE it has one from the start, and being killed in these
+/// milliseconds leaves a file that is no log yet.)
+class NewLogFile {
+ public:
+  /// `directory` empty: beside the image. Throws tintype::Error where no file can be made there.
+  NewLogFile(const RawFile& base, const std::filesystem::path& directory);
+  ~NewLogFile();
+  NewLogFile(const NewLogFile&) = delete;
+  NewLogFile& operator=(const NewLogFile&) = delete;
+
+  int fd() const noexcept { return fd_.get(); }
+  /// Gives the file the first free name from `number` on, and makes the name durable.
+  LogPaths publish(std::uint64_t number);
+  /// The file is now a log: the destructor leaves it alone.
+  UniqueFd release() noexcept;
+
+ private:
+  std::filesystem::path give_name(std::uint64_t number);
+  bool name_is_free(const std::filesystem::path& path) const;
+
+  std::filesystem::path image_;
+  std::filesystem::path directory_;
+  UniqueFd fd_;
+  LogPaths paths_;  ///< what it has been given so far
+};
+
+/// Files and links that are named like logs of the image, in its own directory and in `directory`, each file
+/// once. Throws tintype::Error for a link that leads nowhere.
+std::vector<LogPaths> find_logs(const RawFile& base, const std::filesystem::path& directory);
+
+}  // namespace tintype

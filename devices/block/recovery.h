@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+
+#include "devices/block/layer_stack.h"
+#include "devices/block/virtual_disk.h"
+
+namespace tintype {
+
+/// The stack of a disk that is being opened. Redo logs that a killed machine left are all checked first; then
+/// they are copied into the base and deleted, so that the stack is the base alone. For a read-only disk they
+/// stay, and are read through. Throws tintype::Error where a log is damaged, missing, or does not belong to
+/// the image as it now is; nothing has been changed then.
+std::shared_ptr<const LayerStack> recover(std::shared_ptr<RawFile> base, const DiskOptions& options);
+
+}  // namespace tintype

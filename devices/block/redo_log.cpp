@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "devices/block/redo_log.h"
+
+#include <sys/random.h>
+
+#include <cstring>
+#include <span>
+
+#include "devices/block/log_files.h"
+#include "vmm/base/error.h"
+#include "vmm/base/io.h"
+
+namespace tintype {
+
+using namespace log_format;
+
+namespace {
+
+Superblock make_superblock(const RawFile& base, std::uint64_t sequence) {
+  const BaseIdentity identity = base.identity();
+  Superblock superblock;
+  superblock.magic = kMagic;
+  superblock.version = kVersion;
+  superblock.base_kind = identity.is_block_device ? BaseKind::kBlockDevice : BaseKind::kFile;
+  if (::getrandom(superblock.log_id.data(), superblock.log_id.size(), 0) != ssize_t{16})
+    throw_errno("getrandom");
+  superblock.sequence = sequence;
+  superblock.disk_size = base.size();
+  superblock.base_inode = identity.inode;
+  superblock.base_birth_ns = identity.birth_ns;
+  const std::string path = base.path().string();
+  superblock.base_path_length =
+      static_cast<std::uint32_t>(path.copy(superblock.base_path.data(), superblock.base_path.size()));
+  superblock.checksum = checksum_of(superblock);
+  return superblock;
+}
+
+}  // namespace
+
+RedoLog::RedoLog(std::filesystem::path path, std::filesystem::path link, UniqueFd fd,
+                 const Superblock& superblock)
+    : BlockFile(std::move(path), std::move(fd)),
+      link_(std::move(link)),
+      superblock_(superblock),
+      seed_(log_seed(superblock)) {}
+
+std::shared_ptr<RedoLog> RedoLog::create(const RawFile& base, const std::filesystem::path& directory,
+                                         std::uint64_t sequence) {
+  const Superblock superblock = make_superblock(base, sequence);
+  State state;
+  state.checksum = checksum_of(state, log_seed(superblock));
+  NewLogFile file(base, directory);
+  write_exactly(file.fd(), std::as_bytes(std::span(&state, 1)), kStateOffset, "a fresh redo log");
+  write_exactly(file.fd(), std::as_bytes(std::span(&superblock, 1)), 0, "a fresh redo log");
+  sync_file(file.fd(), "a fresh redo log");
+  const LogPaths paths = file.publish(sequence);
+  std::shared_ptr<RedoLog> log(new RedoLog(paths.file, paths.link, file.release(), superblock));
+  log->state_ = state;
+  return log;
+}
+
+void RedoLog::allocate(SectorRange range, std::vector<Run>& into) {
+  while (!range.empty()) {
+    Run run{range, 0};
+    if (!free_.empty()) {
+      FreeRun& room = free_.back();
+      run.range.end = range.start + std::min(room.count, range.count());
+      run.position = room.position;
+      room.position += run.range.count();
+      room.count -= run.range.count();
+      if (room.count == 0) free_.pop_back();
+    } else {
+      const std::uint64_t left_in_group = kDataSectorsPerGroup - next_data_ % kDataSectorsPerGroup;
+      run.range.end = range.start + std::min(left_in_group, range.count());
+      run.position = data_position(next_data_);
+      next_data_ += run.range.count();
+    }
+    into.push_back(run);
+    range.start = run.range.end;
+  }
+}
+
+void RedoLog::give_back(const Run& run) { free_.push_back({run.position, run.range.count()}); }
+
+Record RedoLog::hold_record(const Run& run, std::uint64_t slot) const noexcept {
+  Record record{run.range.start, run.position, static_cast<std::uint32_t>(run.range.count()),
+                RecordKind::kHold, 0};
+  record.checksum = checksum_of(record, seed_, slot);
+  return record;
+}
+
+Record RedoLog::release_record(const SectorRange& range, std::uint64_t slot) const noexcept {
+  Record record{range.start, 0, static_cast<std::uint32_t>(range.count()), RecordKind::kRelease, 0};
+  record.checksum = checksum_of(record, seed_, slot);
+  return record;
+}
+
+bool RedoLog::has_record(const Record& record, std::uint64_t slot) const noexcept {
+  Record there;
+  const auto offset = static_cast<off_t>(slot_offset(slot));
+  if (::pread(fd(), &there, sizeof there, offset) != static_cast<ssize_t>(sizeof there)) return false;
+  return std::memcmp(&there, &record, sizeof there) == 0;
+}
+
+void RedoLog::set_state(StateKind kind, std::uint64_t base_modified_ns) {
+  State state;
+  state.kind = kind;
+  state.base_modified_ns = base_modified_ns;
+  state.checksum = checksum_of(state, seed_);
+  write_exactly(fd(), std::as_bytes(std::span(&state, 1)), kStateOffset, path().string());
+  state_ = state;
+  note_write();
+}
+
+// The state comes first: should the file come back after a power cut, or be out of sight when the disk is
+// next opened, nobody may replay it over newer data. The link goes before the file, so that a link without a
+// file always means that somebody took the file away.
+void RedoLog::retire() {
+  set_state(StateKind::kRetired);
+  sync();
+  if (!link_.empty()) {
+    std::filesystem::remove(link_);
+    sync_directory(link_.parent_path());
+  }
+  std::filesystem::remove(path());
+  sync_directory(path().parent_path());
+}
+
+void RedoLog::discard() noexcept {
+  std::error_code ignored;
+  if (!link_.empty()) std::filesystem::remove(link_, ignored);
+  std::filesystem::remove(path(), ignored);
+}
+
+}  // namespace tintype

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "devices/block/block_file.h"
+#include "devices/block/raw_file.h"
+#include "devices/block/redo_log_format.h"
+#include "devices/block/sectors.h"
+
+namespace tintype {
+
+/// A log of uncommitted updates: a file that holds some sectors of a disk, newer than what lies below, and a
+/// record of each range that it holds.
+///
+/// No locks here: the disk's mutex guards index and allocation while the log is active; once it is frozen,
+/// nothing changes until it is folded. Space is never used twice within a log, so that a read in flight finds
+/// its data where the index said, whatever happens meanwhile.
+class RedoLog : public BlockFile {
+ public:
+  /// Appended data: sectors of the disk, and where in the file they lie.
+  struct Run {
+    SectorRange range;
+    std::uint64_t position = 0;
+  };
+
+  /// A log above `base`, in a new file in `directory` (empty: beside the image), durable when this returns.
+  /// Throws tintype::Error or std::system_error; nothing is left behind then.
+  static std::shared_ptr<RedoLog> create(const RawFile& base, const std::filesystem::path& directory,
+                                         std::uint64_t sequence);
+
+  const ExtentIndex& index() const noexcept { return index_; }
+  ExtentIndex& index() noexcept { return index_; }
+  const log_format::Superblock& superblock() const noexcept { return superblock_; }
+  const log_format::State& state() const noexcept { return state_; }
+  std::uint64_t sequence() const noexcept { return superblock_.sequence; }
+
+  /// Room for `range`, in one or a few runs, appended to `into`.
+  void allocate(SectorRange range, std::vector<Run>& into);
+  /// Room that no record speaks of: data that could not be written.
+  void give_back(const Run& run);
+  std::uint64_t take_slot() noexcept { return next_slot_++; }
+  log_format::Record hold_record(const Run& run, std::uint64_t slot) const noexcept;
+  log_format::Record release_record(const SectorRange& range, std::uint64_t slot) const noexcept;
+  /// Whether the record has reached the file, for when writing it failed half-way. Reads on this thread.
+  bool has_record(const log_format::Record& record, std::uint64_t slot) const noexcept;
+
+  /// Overwrites the state sector. Throws std::system_error.
+  void set_state(log_format::StateKind kind, std::uint64_t base_modified_ns = 0);
+  /// Deletes the file, and the link to it beside the image. Its contents must be in the base, durably. Throws
+  /// std::system_error.
+  void retire();
+  /// Deletes a log that was never used, as far as that goes (what remains holds nothing).
+  void discard() noexcept;
+
+ private:
+  friend class LogScan;
+  RedoLog(std::filesystem::path path, std::filesystem::path link, UniqueFd fd,
+          const log_format::Superblock& superblock);
+
+  std::filesystem::path link_;  ///< beside the image, where the log lies elsewhere; else empty
+  log_format::Superblock superblock_;
+  log_format::State state_;
+  std::uint64_t seed_;
+  ExtentIndex index_;
+  std::uint64_t next_slot_ = 0;
+  std::uint64_t next_data_ = 0;  ///< number of the next data sector
+  struct FreeRun {
+    std::uint64_t position = 0, count = 0;
+  };
+  std::vector<FreeRun> free_;
+};
+
+}  // namespace tintype

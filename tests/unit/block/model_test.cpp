@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <poll.h>
+
+#include <atomic>
+#include <memory>
+#include <random>
+#include <thread>
+
+#include <doctest/doctest.h>
+
+#include "devices/block/stacked_disk.h"
+#include "tests/unit/block/disk_model.h"
+#include "tests/unit/block/temp_dir.h"
+#include "vmm/base/io.h"
+
+namespace tintype {
+namespace {
+
+constexpr std::uint64_t kSectors = 12'000;  ///< nearly three groups of a log
+
+/// A guest that reads, writes and flushes at random, many requests at a time, and compares all it sees with
+/// the model.
+class RandomGuest {
+ public:
+  RandomGuest(VirtualDisk& disk, DiskModel& model, unsigned seed)
+      : disk_(disk), model_(model), random_(seed) {}
+
+  std::string error;  ///< the first thing that went wrong
+
+  std::uint64_t roll(std::uint64_t limit) {
+    return std::uniform_int_distribution<std::uint64_t>(0, limit - 1)(random_);
+  }
+
+  void submit_one() {
+    auto job = std::make_unique<Job>();
+    job->guest = this;
+    job->request.owner = job.get();
+    job->request.done = finished;
+    const std::uint64_t kind = roll(20);
+    job->request.operation = kind == 0  ? BlockOperation::kFlush
+                             : kind < 9 ? BlockOperation::kRead
+                                        : BlockOperation::kWrite;
+    if (job->request.operation != BlockOperation::kFlush) lay_out(*job);
+    job->begun = model_.now();
+    if (job->request.operation == BlockOperation::kWrite) {
+      job->tag = model_.begin_write(job->range);
+      DiskModel::fill(job->data, job->tag, job->range.start);
+    }
+    ++in_flight_;
+    disk_.submit(job.release()->request);
+  }
+
+  void complete(int wait_ms) {
+    disk_.kick();
+    pollfd waiting{disk_.completion_fd(), POLLIN, 0};
+    ::poll(&waiting, 1, wait_ms);
+    disk_.complete();
+  }
+
+  void run(int requests, std::size_t depth) {
+    while (requests > 0 && error.empty()) {
+      const std::size_t limit = 1 + roll(depth);
+      while (in_flight_ < limit && requests-- > 0) submit_one();
+      complete(static_cast<int>(roll(2)));
+    }
+  }
+
+  void drain() {
+    for (int i = 0; i < 30'000 && in_flight_ > 0; ++i) complete(1);
+    if (in_flight_ > 0) error = "requests never finish";
+  }
+
+ private:
+  struct Job {
+    BlockRequest request;
+    RandomGuest* guest = nullptr;
+    SectorRange range;
+    std::vector<std::byte> data;
+    DiskModel::Tag tag = 0;
+    DiskModel::Time begun = 0;
+  };
+
+  void lay_out(Job& job) {
+    const std::uint64_t count = 1 + (roll(4) == 0 ? roll(300) : roll(16));
+    const std::uint64_t room =
+        roll(3) == 0 ? 200 : kSectors - 400;  // a third of it goes to a few hot sectors
+    job.range.start = roll(room);
+    job.range.end = job.range.start + count;
+    job.data.resize(count * 512);
+    job.request.offset = job.range.start * 512;
+    for (std::size_t at = 0; at < job.data.size();) {  // in a few segments of odd lengths
+      const std::size_t length = std::min<std::size_t>(job.data.size() - at, 1 + roll(job.data.size()));
+      job.request.segments.push_back({job.data.data() + at, length});
+      at += length;
+    }
+  }
+
+  static void finished(BlockRequest& request, int error_number) noexcept {
+    std::unique_ptr<Job> job(static_cast<Job*>(request.owner));
+    job->guest->check(*job, error_number);
+  }
+
+  void check(const Job& job, int error_number) {
+    --in_flight_;
+    if (error_number != 0 && error.empty()) error = fmt::format("a request failed with {}", error_number);
+    if (job.request.operation == BlockOperation::kWrite)
+      model_.end_write(job.range, job.tag, error_number == 0);
+    if (job.request.operation != BlockOperation::kRead || error_number != 0) return;
+    const std::string wrong = model_.check_read(job.range, job.data, job.begun);
+    if (error.empty()) error = wrong;
+  }
+
+  VirtualDisk& disk_;
+  DiskModel& model_;
+  std::mt19937_64 random_;
+  std::size_t in_flight_ = 0;
+};
+
+/// Reads a frozen disk on a thread of its own and compares it with the model of that instant.
+class FrozenChecker {
+ public:
+  FrozenChecker(std::unique_ptr<FrozenDisk> frozen, const DiskModel& model, VirtualDisk& disk)
+      : thread_([this, frozen = std::move(frozen), model, &disk]() mutable {
+          run(std::move(frozen), model, disk);
+        }) {}
+  ~FrozenChecker() { thread_.join(); }
+
+  bool over() const { return over_; }
+  std::string error() {
+    while (!over_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return error_;
+  }
+
+ private:
+  void run(std::unique_ptr<FrozenDisk> frozen, const DiskModel& model, VirtualDisk& disk) {
+    try {
+      frozen->wait_for_old_io(30'000);
+      check_all(*frozen, model);
+      frozen.reset();
+      disk.start_fold([this](const std::string& error) {
+        if (!error.empty()) fold_error = error;
+      });
+    } catch (const std::exception& failure) {
+      error_ = failure.what();
+    }
+    over_ = true;
+  }
+
+  void check_all(FrozenDisk& frozen, const DiskModel& model) {
+    std::vector<std::byte> copy(frozen.size());
+    for (auto range = frozen.next_data(0); range; range = frozen.next_data(range->offset + range->length)) {
+      frozen.read(range->offset, std::span(copy).subspan(range->offset, range->length));
+    }
+    error_ = model.check_frozen({0, kSectors}, copy);
+    std::vector<std::byte> again(frozen.size());
+    frozen.read(0, again);
+    if (error_.empty() && copy != again) error_ = "the frozen disk has changed";
+  }
+
+  std::string error_;
+  std::atomic<bool> over_{false};
+
+ public:
+  std::string fold_error;
+
+ private:
+  std::thread thread_;
+};
+
+std::vector<std::byte> contents_of(const std::filesystem::path& image) {
+  std::vector<std::byte> data(std::filesystem::file_size(image));
+  read_exactly(open_file(image, O_RDONLY).get(), data, 0, image.string());
+  return data;
+}
+
+void random_run(IoEngineKind kind, unsigned seed, int rounds) {
+  CAPTURE(seed);
+  const TempDir directory;
+  const auto image = directory.image(kSectors * 512);
+  std::vector<std::byte> initial(kSectors * 512);
+  DiskModel::fill(initial, 0, 0);
+  write_exactly(open_file(image, O_WRONLY).get(), initial, 0, image.string());
+
+  DiskOptions options;
+  options.id = "disk0";
+  options.image = image;
+  if (seed % 2 != 0) {
+    options.log_directory = directory.path() / "logs";
+    std::filesystem::create_directory(options.log_directory);
+  }
+  DiskTuning tuning;
+  tuning.engine = kind;
+  StackedDisk disk(options, tuning);
+  DiskModel model(kSectors);
+  RandomGuest guest(disk, model, seed);
+  std::vector<std::unique_ptr<FrozenChecker>> checkers;
+  std::size_t deepest = 0, drained = 0;
+  for (int round = 0; round < rounds && guest.error.empty(); ++round) {
+    guest.run(static_cast<int>(20 + guest.roll(200)), 24);
+    disk.prepare_switch();
+    guest.run(static_cast<int>(guest.roll(20)), 24);
+    if (guest.roll(5) == 0) {
+      disk.cancel_switch();
+      continue;
+    }
+    auto frozen = disk.switch_to_fresh_log();
+    checkers.push_back(std::make_unique<FrozenChecker>(std::move(frozen), model, disk));
+    deepest = std::max(deepest, disk.log_count());
+    if (guest.roll(3) != 0) continue;
+    for (int i = 0; i < 2'000 && disk.log_count() > 0 && guest.error.empty(); ++i) guest.run(5, 24);
+    if (disk.log_count() == 0) ++drained;
+  }
+  guest.drain();
+  for (const auto& checker : checkers) {
+    CHECK(checker->error() == "");
+    CHECK(checker->fold_error == "");
+  }
+  disk.close();
+  CHECK(guest.error == "");
+  CHECK(disk.log_count() == 0);
+  CHECK(model.check_read({0, kSectors}, contents_of(image), model.now()) == "");
+  CHECK(deepest >= 2);
+  CHECK(drained >= 1);
+  for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
+    CHECK(!entry.path().string().ends_with(".redo"));
+  }
+}
+
+}  // namespace
+
+TEST_CASE(
+    "no read ever sees a lost, torn, doubled or resurrected write, whatever switches and folds go on "
+    "(io_uring)") {
+  for (unsigned seed = 1; seed <= 6; ++seed) random_run(IoEngineKind::kRing, seed, 60);
+}
+
+TEST_CASE(
+    "no read ever sees a lost, torn, doubled or resurrected write, whatever switches and folds go on "
+    "(threads)") {
+  for (unsigned seed = 11; seed <= 16; ++seed) random_run(IoEngineKind::kThreads, seed, 60);
+}
+
+}  // namespace tintype
