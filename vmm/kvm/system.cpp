@@ -8,6 +8,7 @@
 
 #include "vmm/base/error.h"
 #include "vmm/kvm/ioctl.h"
+#include "vmm/kvm/lists.h"
 
 namespace tintype {
 
@@ -21,22 +22,20 @@ UniqueFd open_kvm() {
   throw Error("/dev/kvm cannot be opened ({}): `tintype doctor` tells more", errno_text(errno));
 }
 
-/// Calls a KVM ioctl whose argument ends in an array of unknown length: grows it until the kernel is satisfied.
-template <typename Header, typename Entry>
-std::vector<Entry> growing_list(int fd, unsigned long request, std::uint32_t Header::*count, std::string_view name) {
+/// Calls an ioctl that fills a list of unknown length: gives it more room until it is satisfied.
+template <typename List, typename Head>
+auto growing_list(int fd, unsigned long request, std::uint32_t Head::*count, std::string_view name) {
   for (std::uint32_t room = 128; room <= 65536; room *= 2) {
-    std::vector<std::uint64_t> storage((sizeof(Header) + room * sizeof(Entry)) / sizeof(std::uint64_t) + 1);
-    auto* header = reinterpret_cast<Header*>(storage.data());
-    header->*count = room;
+    List list(room);
+    list.head().*count = room;
     try {
-      kvm_ioctl(fd, request, header, name);
+      kvm_ioctl(fd, request, &list.head(), name);
     } catch (const std::system_error& error) {
       if (error.code().value() == E2BIG) continue;
       throw;
     }
-    std::vector<Entry> entries(header->*count);
-    if (!entries.empty()) std::memcpy(entries.data(), header + 1, entries.size() * sizeof(Entry));
-    return entries;
+    const auto entries = list.entries().first(list.head().*count);
+    return std::vector(entries.begin(), entries.end());
   }
   throw Error("{} returns more than 65536 entries", name);
 }
@@ -57,11 +56,11 @@ std::size_t KvmSystem::vcpu_mmap_size() const {
 }
 
 std::vector<kvm_cpuid_entry2> KvmSystem::supported_cpuid() const {
-  return growing_list<kvm_cpuid2, kvm_cpuid_entry2>(fd(), KVM_GET_SUPPORTED_CPUID, &kvm_cpuid2::nent, "KVM_GET_SUPPORTED_CPUID");
+  return growing_list<KvmCpuidList>(fd(), kKvmGetSupportedCpuid, &KvmCpuidHead::nent, "KVM_GET_SUPPORTED_CPUID");
 }
 
 std::vector<std::uint32_t> KvmSystem::msr_indices() const {
-  return growing_list<kvm_msr_list, std::uint32_t>(fd(), KVM_GET_MSR_INDEX_LIST, &kvm_msr_list::nmsrs, "KVM_GET_MSR_INDEX_LIST");
+  return growing_list<KvmMsrIndexList>(fd(), kKvmGetMsrIndexList, &KvmMsrListHead::nmsrs, "KVM_GET_MSR_INDEX_LIST");
 }
 
 UniqueFd KvmSystem::create_vm() const { return UniqueFd(kvm_ioctl(fd(), KVM_CREATE_VM, 0UL, "KVM_CREATE_VM")); }

@@ -8,12 +8,14 @@
 
 #include "vmm/base/error.h"
 #include "vmm/kvm/ioctl.h"
+#include "vmm/kvm/lists.h"
 
 namespace tintype {
 
 namespace {
 
-constexpr std::size_t kLegacyXsaveSize = sizeof(kvm_xsave);  // 4096 bytes, before AMX made the area grow
+constexpr std::size_t kLegacyXsaveSize = sizeof(kvm_xsave);  // before AMX made the area grow
+static_assert(kLegacyXsaveSize == 4096);
 
 template <typename T>
 T get(int fd, unsigned long request, std::string_view name) {
@@ -27,21 +29,6 @@ void set(int fd, unsigned long request, const T& value, std::string_view name) {
   T copy = value;
   kvm_ioctl(fd, request, &copy, name);
 }
-
-/// A KVM structure that ends in an array: header and entries in one aligned block.
-template <typename Header, typename Entry>
-class WithEntries {
- public:
-  explicit WithEntries(std::size_t count) : storage_((sizeof(Header) + count * sizeof(Entry)) / sizeof(std::uint64_t) + 1) {}
-  Header* header() noexcept { return reinterpret_cast<Header*>(storage_.data()); }
-  Entry* entries() noexcept { return reinterpret_cast<Entry*>(header() + 1); }
-
- private:
-  std::vector<std::uint64_t> storage_;
-};
-
-using MsrBlock = WithEntries<kvm_msrs, kvm_msr_entry>;
-using CpuidBlock = WithEntries<kvm_cpuid2, kvm_cpuid_entry2>;
 
 }  // namespace
 
@@ -91,17 +78,18 @@ void KvmVcpu::set_xsave(std::span<const std::uint8_t> area) {
 
 std::vector<kvm_cpuid_entry2> KvmVcpu::cpuid() const {
   constexpr std::uint32_t kRoom = 256;  // KVM_MAX_CPUID_ENTRIES
-  CpuidBlock block(kRoom);
-  block.header()->nent = kRoom;
-  kvm_ioctl(fd_.get(), KVM_GET_CPUID2, block.header(), "KVM_GET_CPUID2");
-  return {block.entries(), block.entries() + block.header()->nent};
+  KvmCpuidList list(kRoom);
+  list.head().nent = kRoom;
+  kvm_ioctl(fd_.get(), kKvmGetCpuid2, &list.head(), "KVM_GET_CPUID2");
+  const auto entries = list.entries().first(list.head().nent);
+  return {entries.begin(), entries.end()};
 }
 
 void KvmVcpu::set_cpuid(std::span<const kvm_cpuid_entry2> entries) {
-  CpuidBlock block(entries.size());
-  block.header()->nent = static_cast<std::uint32_t>(entries.size());
-  std::copy(entries.begin(), entries.end(), block.entries());
-  kvm_ioctl(fd_.get(), KVM_SET_CPUID2, block.header(), "KVM_SET_CPUID2");
+  KvmCpuidList list(entries.size());
+  list.head().nent = static_cast<std::uint32_t>(entries.size());
+  std::copy(entries.begin(), entries.end(), list.entries().begin());
+  kvm_ioctl(fd_.get(), kKvmSetCpuid2, &list.head(), "KVM_SET_CPUID2");
 }
 
 std::uint32_t KvmVcpu::tsc_khz() const {
@@ -114,11 +102,12 @@ std::vector<kvm_msr_entry> KvmVcpu::msrs(std::span<const std::uint32_t> indices)
   // KVM_GET_MSRS stops at the first MSR that it refuses and returns how many it has read: step over that one and go on.
   std::vector<kvm_msr_entry> values;
   while (!indices.empty()) {
-    MsrBlock block(indices.size());
-    block.header()->nmsrs = static_cast<std::uint32_t>(indices.size());
-    for (std::size_t i = 0; i < indices.size(); ++i) block.entries()[i].index = indices[i];
-    const auto count = static_cast<std::size_t>(kvm_ioctl(fd_.get(), KVM_GET_MSRS, block.header(), "KVM_GET_MSRS"));
-    values.insert(values.end(), block.entries(), block.entries() + count);
+    KvmMsrs list(indices.size());
+    list.head().nmsrs = static_cast<std::uint32_t>(indices.size());
+    for (std::size_t i = 0; i < indices.size(); ++i) list.entries()[i].index = indices[i];
+    const auto count = static_cast<std::size_t>(kvm_ioctl(fd_.get(), kKvmGetMsrs, &list.head(), "KVM_GET_MSRS"));
+    const auto read = list.entries().first(count);
+    values.insert(values.end(), read.begin(), read.end());
     indices = indices.subspan(std::min(count + 1, indices.size()));
   }
   return values;
@@ -126,10 +115,10 @@ std::vector<kvm_msr_entry> KvmVcpu::msrs(std::span<const std::uint32_t> indices)
 
 std::optional<std::uint32_t> KvmVcpu::set_msrs(std::span<const kvm_msr_entry> entries) {
   if (entries.empty()) return std::nullopt;
-  MsrBlock block(entries.size());
-  block.header()->nmsrs = static_cast<std::uint32_t>(entries.size());
-  std::copy(entries.begin(), entries.end(), block.entries());
-  const auto count = static_cast<std::size_t>(kvm_ioctl(fd_.get(), KVM_SET_MSRS, block.header(), "KVM_SET_MSRS"));
+  KvmMsrs list(entries.size());
+  list.head().nmsrs = static_cast<std::uint32_t>(entries.size());
+  std::copy(entries.begin(), entries.end(), list.entries().begin());
+  const auto count = static_cast<std::size_t>(kvm_ioctl(fd_.get(), kKvmSetMsrs, &list.head(), "KVM_SET_MSRS"));
   return count < entries.size() ? std::optional(entries[count].index) : std::nullopt;
 }
 
