@@ -21,6 +21,10 @@ struct KvmMsrsHead {
 struct KvmMsrListHead {
   std::uint32_t nmsrs;
 };
+/// What every XSAVE area has; a larger one (KVM_CAP_XSAVE2) goes on behind it.
+struct KvmXsaveHead {
+  std::uint32_t region[1024];
+};
 
 inline constexpr unsigned long kKvmGetSupportedCpuid = _IOWR(KVMIO, 0x05, KvmCpuidHead);
 inline constexpr unsigned long kKvmGetMsrIndexList = _IOWR(KVMIO, 0x02, KvmMsrListHead);
@@ -28,6 +32,9 @@ inline constexpr unsigned long kKvmGetMsrs = _IOWR(KVMIO, 0x88, KvmMsrsHead);
 inline constexpr unsigned long kKvmSetMsrs = _IOW(KVMIO, 0x89, KvmMsrsHead);
 inline constexpr unsigned long kKvmSetCpuid2 = _IOW(KVMIO, 0x90, KvmCpuidHead);
 inline constexpr unsigned long kKvmGetCpuid2 = _IOWR(KVMIO, 0x91, KvmCpuidHead);
+inline constexpr unsigned long kKvmGetXsave = _IOR(KVMIO, 0xa4, KvmXsaveHead);
+inline constexpr unsigned long kKvmSetXsave = _IOW(KVMIO, 0xa5, KvmXsaveHead);
+inline constexpr unsigned long kKvmGetXsave2 = _IOR(KVMIO, 0xcf, KvmXsaveHead);
 
 /// A head and room for `count` entries behind it, in one aligned block, all zero.
 template <typename Head, typename Entry>

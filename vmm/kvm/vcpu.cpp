@@ -14,8 +14,7 @@ namespace tintype {
 
 namespace {
 
-constexpr std::size_t kLegacyXsaveSize = sizeof(kvm_xsave);  // before AMX made the area grow
-static_assert(kLegacyXsaveSize == 4096);
+constexpr std::size_t kLegacyXsaveSize = sizeof(KvmXsaveHead);  // before AMX made the area grow
 
 template <typename T>
 T get(int fd, unsigned long request, std::string_view name) {
@@ -66,14 +65,14 @@ void KvmVcpu::set_xcrs(const kvm_xcrs& xcrs) { set(fd_.get(), KVM_SET_XCRS, xcrs
 
 std::vector<std::uint8_t> KvmVcpu::xsave() const {
   std::vector<std::uint8_t> area(xsave_size_);
-  kvm_ioctl(fd_.get(), has_xsave2_ ? KVM_GET_XSAVE2 : KVM_GET_XSAVE, area.data(), "KVM_GET_XSAVE");
+  kvm_ioctl(fd_.get(), has_xsave2_ ? kKvmGetXsave2 : kKvmGetXsave, area.data(), "KVM_GET_XSAVE");
   return area;
 }
 
 void KvmVcpu::set_xsave(std::span<const std::uint8_t> area) {
   std::vector<std::uint8_t> copy(xsave_size_);
   std::copy_n(area.begin(), std::min(area.size(), copy.size()), copy.begin());
-  kvm_ioctl(fd_.get(), KVM_SET_XSAVE, copy.data(), "KVM_SET_XSAVE");
+  kvm_ioctl(fd_.get(), kKvmSetXsave, copy.data(), "KVM_SET_XSAVE");
 }
 
 std::vector<kvm_cpuid_entry2> KvmVcpu::cpuid() const {
