@@ -10,7 +10,7 @@ using namespace virtio;
 
 namespace {
 
-constexpr std::uint32_t kSegments = 254;             // with header and status a chain that fills the queue
+constexpr std::uint32_t kSegments = 254;  // with header and status a chain that fills the queue
 constexpr std::uint32_t kSegmentBytes = 256 << 10;
 static_assert(std::uint64_t{kSegments} * kSegmentBytes <= kBlkMaxData);
 
@@ -38,7 +38,9 @@ std::uint64_t VirtioBlk::features() const noexcept {
 }
 
 // A driver that does not know FLUSH takes a finished write for a lasting one (5.2.6.2).
-void VirtioBlk::activate(std::uint64_t negotiated) noexcept { executor_.set_write_through((negotiated & kBlkFlush) == 0); }
+void VirtioBlk::activate(std::uint64_t negotiated) noexcept {
+  executor_.set_write_through((negotiated & kBlkFlush) == 0);
+}
 
 QueueError VirtioBlk::handle(std::uint16_t, const DescriptorChain& chain) noexcept {
   BlkExecutor::Slot& slot = executor_.next_slot();
@@ -79,7 +81,8 @@ void VirtioBlk::finished(const BlkExecutor::Slot& slot, int error_number) noexce
 }
 
 void VirtioBlk::data_landed(const BlkCommand& command) noexcept {
-  for (const ChainBuffer& buffer : command.data) host_->memory().mark_dirty(buffer.address, buffer.host.size());
+  for (const ChainBuffer& buffer : command.data)
+    host_->memory().mark_dirty(buffer.address, buffer.host.size());
 }
 
 StateRecord VirtioBlk::save(const VirtioMmioStateV1& transport) const {
@@ -89,16 +92,19 @@ StateRecord VirtioBlk::save(const VirtioMmioStateV1& transport) const {
 VirtioMmioStateV1 VirtioBlk::check_record(const StateRecord& record, std::string_view name) const {
   const auto [transport, capacity, read_only, serial] = from_record<VirtioBlkStateV1>(record);
   if (capacity != limits_.capacity) {
-    throw StateError("{} was a disk of {} bytes when the machine was saved, but the one given now has {}: give the disk of that checkpoint",
-                     name, capacity, limits_.capacity);
+    throw StateError(
+        "{} was a disk of {} bytes when the machine was saved, but the one given now has {}: give the disk "
+        "of that checkpoint",
+        name, capacity, limits_.capacity);
   }
   if (read_only != limits_.read_only) {
     throw StateError("{} was {} when the machine was saved: give it in the same way again", name,
                      read_only ? "read-only" : "writable");
   }
   if (serial != serial_) {
-    throw StateError("{} had the serial number '{}' when the machine was saved, but has '{}' now: give it with serial={}", name,
-                     serial, serial_, serial);
+    throw StateError(
+        "{} had the serial number '{}' when the machine was saved, but has '{}' now: give it with serial={}",
+        name, serial, serial_, serial);
   }
   return transport;
 }

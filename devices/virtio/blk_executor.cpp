@@ -9,11 +9,15 @@ namespace {
 
 BlockOperation operation_of(BlkAction action) {
   switch (action) {
-    case BlkAction::kRead: return BlockOperation::kRead;
-    case BlkAction::kWrite: return BlockOperation::kWrite;
-    case BlkAction::kFlush: return BlockOperation::kFlush;
+    case BlkAction::kRead:
+      return BlockOperation::kRead;
+    case BlkAction::kWrite:
+      return BlockOperation::kWrite;
+    case BlkAction::kFlush:
+      return BlockOperation::kFlush;
     case BlkAction::kGetId:
-    case BlkAction::kRefuse: break;
+    case BlkAction::kRefuse:
+      break;
   }
   check(false, "only reads, writes and flushes are carried out by the disk");
   return BlockOperation::kFlush;

@@ -10,7 +10,8 @@
 
 namespace tintype {
 
-/// Carries out commands on a block backend, many at a time, from a fixed pool: no memory is allocated once it has warmed up. Knows nothing of queues.
+/// Carries out commands on a block backend, many at a time, from a fixed pool: no memory is allocated once it
+/// has warmed up. Knows nothing of queues.
 ///
 /// Used by one thread at a time (under the transport's lock).
 class BlkExecutor {
@@ -48,7 +49,8 @@ class BlkExecutor {
   bool has_room() const noexcept { return !free_.empty(); }
   /// A free slot, to be filled. There must be room. It is used by start(), or free again if not.
   Slot& next_slot() noexcept { return slots_[free_.back()]; }
-  /// Hands next_slot(), whose action is kRead, kWrite or kFlush, to the backend. finished() may come before it returns.
+  /// Hands next_slot(), whose action is kRead, kWrite or kFlush, to the backend. finished() may come before
+  /// it returns.
   void start() noexcept;
   /// Lets the host begin with what was started.
   void kick() noexcept;
@@ -66,11 +68,11 @@ class BlkExecutor {
 
   BlockBackend& backend_;
   Listener& listener_;
-  std::vector<Slot> slots_;            ///< never resized: the backend holds pointers to them
+  std::vector<Slot> slots_;  ///< never resized: the backend holds pointers to them
   std::vector<std::uint32_t> free_;
-  std::size_t abandoned_ = 0;          ///< busy slots that nobody waits for
+  std::size_t abandoned_ = 0;  ///< busy slots that nobody waits for
   bool write_through_ = false;
-  bool submitted_ = false;             ///< since the last kick()
+  bool submitted_ = false;  ///< since the last kick()
 };
 
 }  // namespace tintype

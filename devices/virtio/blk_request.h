@@ -15,8 +15,8 @@ struct BlkLimits {
   bool read_only = false;
 };
 
-/// Data of one request at most, so that one request cannot keep the host busy for seconds. With SEG_MAX segments of SIZE_MAX bytes a driver
-/// that keeps to what it was told stays below.
+/// Data of one request at most, so that one request cannot keep the host busy for seconds. With SEG_MAX
+/// segments of SIZE_MAX bytes a driver that keeps to what it was told stays below.
 inline constexpr std::uint64_t kBlkMaxData = 64 << 20;
 
 enum class BlkAction : std::uint8_t {
@@ -27,18 +27,21 @@ enum class BlkAction : std::uint8_t {
   kRefuse,  ///< answered with `refusal` at once
 };
 
-/// A block request as the driver meant it, checked: what lies in `data` is memory, and for reads and writes the range lies inside the disk.
+/// A block request as the driver meant it, checked: what lies in `data` is memory, and for reads and writes
+/// the range lies inside the disk.
 struct BlkCommand {
   BlkAction action = BlkAction::kRefuse;
-  std::uint8_t refusal = 0;       ///< status of kRefuse
-  std::uint64_t offset = 0;       ///< bytes from the start of the disk
-  std::uint32_t length = 0;       ///< bytes of `data`
+  std::uint8_t refusal = 0;  ///< status of kRefuse
+  std::uint64_t offset = 0;  ///< bytes from the start of the disk
+  std::uint32_t length = 0;  ///< bytes of `data`
   std::vector<ChainBuffer> data;
-  Gpa status;                     ///< where the status byte goes
+  Gpa status;  ///< where the status byte goes
 };
 
-/// Reads a request (5.2.6) out of a chain into `command`, whose memory is used again. An error where the driver left no room for the header or
-/// the status byte, so that there is no way to answer; everything else that is wrong becomes a kRefuse.
-[[nodiscard]] QueueError parse_blk_request(const DescriptorChain& chain, const BlkLimits& limits, BlkCommand& command);
+/// Reads a request (5.2.6) out of a chain into `command`, whose memory is used again. An error where the
+/// driver left no room for the header or the status byte, so that there is no way to answer; everything else
+/// that is wrong becomes a kRefuse.
+[[nodiscard]] QueueError parse_blk_request(const DescriptorChain& chain, const BlkLimits& limits,
+                                           BlkCommand& command);
 
 }  // namespace tintype

@@ -42,7 +42,8 @@ QueueError DescriptorChain::walk(GuestMemory& memory, const Queue& queue, std::u
 namespace {
 
 bool indirect_table_allowed(const Descriptor& descriptor) noexcept {
-  return (descriptor.flags & kDescriptorNext) == 0 && descriptor.length != 0 && descriptor.length % sizeof(Descriptor) == 0;
+  return (descriptor.flags & kDescriptorNext) == 0 && descriptor.length != 0 &&
+         descriptor.length % sizeof(Descriptor) == 0;
 }
 
 }  // namespace
@@ -61,7 +62,8 @@ QueueError DescriptorChain::follow(GuestMemory& memory, const Queue& queue) {
       if (table.indirect || !queue.indirect_allowed() || !indirect_table_allowed(*descriptor)) {
         return QueueError::kBadIndirectTable;
       }
-      table = {descriptor->address, descriptor->length / static_cast<std::uint32_t>(sizeof(Descriptor)), queue.max_size(), true};
+      table = {descriptor->address, descriptor->length / static_cast<std::uint32_t>(sizeof(Descriptor)),
+               queue.max_size(), true};
       index = 0;
       continue;
     }
@@ -73,7 +75,8 @@ QueueError DescriptorChain::follow(GuestMemory& memory, const Queue& queue) {
   }
 }
 
-QueueError DescriptorChain::add(GuestMemory& memory, std::uint64_t address, std::uint32_t length, bool writable) {
+QueueError DescriptorChain::add(GuestMemory& memory, std::uint64_t address, std::uint32_t length,
+                                bool writable) {
   if (!writable && saw_writable_) return QueueError::kReadableAfterWritable;
   saw_writable_ = writable;
   if (length == 0) return QueueError::kNone;  // nothing to give a device, and no address to check
@@ -104,7 +107,8 @@ void append_slice(std::span<const ChainBuffer> buffers, std::uint64_t offset, st
   }
 }
 
-bool copy_from(std::span<const ChainBuffer> buffers, std::uint64_t offset, std::span<std::byte> into) noexcept {
+bool copy_from(std::span<const ChainBuffer> buffers, std::uint64_t offset,
+               std::span<std::byte> into) noexcept {
   for (const ChainBuffer& buffer : buffers) {
     if (into.empty()) return true;
     if (offset >= buffer.host.size()) {
@@ -119,7 +123,8 @@ bool copy_from(std::span<const ChainBuffer> buffers, std::uint64_t offset, std::
   return into.empty();
 }
 
-std::uint32_t copy_to(GuestMemory& memory, std::span<const ChainBuffer> buffers, std::span<const std::byte> from) noexcept {
+std::uint32_t copy_to(GuestMemory& memory, std::span<const ChainBuffer> buffers,
+                      std::span<const std::byte> from) noexcept {
   std::uint32_t copied = 0;
   for (const ChainBuffer& buffer : buffers) {
     const std::size_t count = std::min(buffer.host.size(), from.size());

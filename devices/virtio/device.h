@@ -13,19 +13,22 @@
 
 namespace tintype {
 
-/// What a virtio device may ask of the transport it is plugged into. With the transport's lock held, which it is in every call of a VirtioDevice.
+/// What a virtio device may ask of the transport it is plugged into. With the transport's lock held, which it
+/// is in every call of a VirtioDevice.
 class VirtioHost {
  public:
   virtual ~VirtioHost() = default;
   virtual GuestMemory& memory() noexcept = 0;
-  /// Gives a chain back to the driver, which sees it, and is interrupted if it wants to be, at the end of the batch.
+  /// Gives a chain back to the driver, which sees it, and is interrupted if it wants to be, at the end of the
+  /// batch.
   virtual void give_back(std::uint16_t queue, std::uint16_t head, std::uint32_t written) noexcept = 0;
 };
 
-/// One kind of virtio device, without registers, rings and threads: those are the transport's. It is handed descriptor chains and gives them
-/// back, at once or later and in any order.
+/// One kind of virtio device, without registers, rings and threads: those are the transport's. It is handed
+/// descriptor chains and gives them back, at once or later and in any order.
 ///
-/// All methods but the first group are called with the transport's lock held, on the device's I/O thread or (activate, abandon) on a vCPU's.
+/// All methods but the first group are called with the transport's lock held, on the device's I/O thread or
+/// (activate, abandon) on a vCPU's.
 class VirtioDevice {
  public:
   virtual ~VirtioDevice() = default;
@@ -47,14 +50,16 @@ class VirtioDevice {
   virtual void activate(std::uint64_t /*negotiated*/) noexcept {}
   /// False where handle() has no room; asked again after complete().
   virtual bool has_room() const noexcept { return true; }
-  /// Works on a chain, which is valid only during the call. An error means that the driver broke the rules and cannot be answered.
+  /// Works on a chain, which is valid only during the call. An error means that the driver broke the rules
+  /// and cannot be answered.
   [[nodiscard]] virtual QueueError handle(std::uint16_t queue, const DescriptorChain& chain) noexcept = 0;
   /// No more chains for now: hand to the host what was collected.
   virtual void end_batch() noexcept {}
   /// The host has finished something.
   virtual void complete() noexcept {}
 
-  /// Forgets the chains in flight of a queue: they must not be given back. The host may still be at work on their memory; then draining().
+  /// Forgets the chains in flight of a queue: they must not be given back. The host may still be at work on
+  /// their memory; then draining().
   virtual void abandon(std::uint16_t /*queue*/) noexcept {}
   /// True while the host works on memory of chains that were abandoned.
   virtual bool draining() const noexcept { return false; }

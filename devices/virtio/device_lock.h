@@ -6,10 +6,11 @@
 
 namespace tintype {
 
-/// The lock of a device with a thread of its own. Held for one batch of work or one register access, never while waiting for host I/O,
-/// so that whoever freezes the device waits for microseconds.
+/// The lock of a device with a thread of its own. Held for one batch of work or one register access, never
+/// while waiting for host I/O, so that whoever freezes the device waits for microseconds.
 ///
-/// Whoever freezes goes first: a busy I/O thread would otherwise take a plain mutex again before anyone else woke up.
+/// Whoever freezes goes first: a busy I/O thread would otherwise take a plain mutex again before anyone else
+/// woke up.
 class DeviceLock {
  public:
   /// For a batch of work, or for a register access. Waits while the device is frozen.

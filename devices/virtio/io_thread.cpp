@@ -14,7 +14,8 @@ namespace {
 constexpr std::uint32_t kStopSource = ~0U;
 }
 
-IoThread::IoThread(std::string name, DeviceLock& lock, std::vector<Source> sources, std::function<void()> after_batch)
+IoThread::IoThread(std::string name, DeviceLock& lock, std::vector<Source> sources,
+                   std::function<void()> after_batch)
     : name_(std::move(name)),
       lock_(lock),
       sources_(std::move(sources)),
@@ -35,7 +36,8 @@ void IoThread::watch(int fd, std::uint32_t source) {
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u32 = source;
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) throw_errno("epoll_ctl: add descriptor {} for {}", fd, name_);
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0)
+    throw_errno("epoll_ctl: add descriptor {} for {}", fd, name_);
 }
 
 void IoThread::run() noexcept {

@@ -13,8 +13,8 @@
 
 namespace tintype {
 
-/// The thread of one device: sleeps until one of its descriptors is readable, then works with the device's lock held.
-/// All signals are blocked in it.
+/// The thread of one device: sleeps until one of its descriptors is readable, then works with the device's
+/// lock held. All signals are blocked in it.
 class IoThread {
  public:
   /// A descriptor to wait for, and what to do about it (in particular: make it unreadable again).
@@ -23,9 +23,10 @@ class IoThread {
     std::function<void()> serve;
   };
 
-  /// Starts at once. `after_batch` is called once after the sources that were ready together, under the same hold of the lock.
-  /// The lock and everything the functions touch must outlive the object.
-  IoThread(std::string name, DeviceLock& lock, std::vector<Source> sources, std::function<void()> after_batch);
+  /// Starts at once. `after_batch` is called once after the sources that were ready together, under the same
+  /// hold of the lock. The lock and everything the functions touch must outlive the object.
+  IoThread(std::string name, DeviceLock& lock, std::vector<Source> sources,
+           std::function<void()> after_batch);
   IoThread(const IoThread&) = delete;
   IoThread& operator=(const IoThread&) = delete;
   /// Stops and joins. The device must not be frozen, for the thread may be waiting for its lock.

@@ -9,7 +9,8 @@ using namespace virtio;
 
 namespace {
 
-/// Chains taken from a queue under one hold of the lock. It bounds how long a freeze waits, and is enough to make the rest cheap.
+/// Chains taken from a queue under one hold of the lock. It bounds how long a freeze waits, and is enough to
+/// make the rest cheap.
 constexpr unsigned kBatch = 64;
 
 }  // namespace
@@ -17,8 +18,8 @@ constexpr unsigned kBatch = 64;
 // --- Interrupts and failure ---
 
 void MmioTransport::interrupt(std::uint32_t reason) noexcept {
-  // The wire is an edge. It pulses even where the bit is set already: a driver may have read the bit, and acknowledge it only
-  // after it has looked at the ring for the last time.
+  // The wire is an edge. It pulses even where the bit is set already: a driver may have read the bit, and
+  // acknowledge it only after it has looked at the ring for the last time.
   interrupt_status_.fetch_or(reason);
   interrupt_.pulse();
 }
@@ -57,7 +58,8 @@ void MmioTransport::serve_queue(std::uint16_t index) noexcept {
   }
 }
 
-// Takes chains until there are none: then true. False where the batch ends earlier, with the bell rung again if need be.
+// Takes chains until there are none: then true. False where the batch ends earlier, with the bell rung again
+// if need be.
 bool MmioTransport::serve_some(std::uint16_t index, unsigned& budget) noexcept {
   while (budget-- > 0 && !lock_.wanted()) {
     if (!device_.has_room()) return false;  // serve_completions() comes back
@@ -111,8 +113,9 @@ void MmioTransport::end_batch() noexcept {
 
 // --- After a restore ---
 
-// The machine that was photographed had requests under way, bells rung and interrupts sent that nobody here knows of. So everything is done once
-// more: the requests issued again, every queue looked at, and an interrupt raised, which a driver that has nothing to do survives.
+// The machine that was photographed had requests under way, bells rung and interrupts sent that nobody here
+// knows of. So everything is done once more: the requests issued again, every queue looked at, and an
+// interrupt raised, which a driver that has nothing to do survives.
 void MmioTransport::serve_restored() noexcept {
   if (!restored_) return;
   std::size_t issued = 0;
@@ -120,7 +123,8 @@ void MmioTransport::serve_restored() noexcept {
     const ChainInFlight chain = to_issue_again_[issued++];
     if (!handle_chain(chain.queue, chain.head)) return restored_ = false, void();
   }
-  to_issue_again_.erase(to_issue_again_.begin(), to_issue_again_.begin() + static_cast<std::ptrdiff_t>(issued));
+  to_issue_again_.erase(to_issue_again_.begin(),
+                        to_issue_again_.begin() + static_cast<std::ptrdiff_t>(issued));
   if (!to_issue_again_.empty()) return;
 
   restored_ = false;

@@ -37,7 +37,8 @@ void MmioTransport::bus_read(std::uint64_t offset, std::span<std::byte> data) no
     return read_config(offset - kConfig, data);
   }
   std::uint32_t value = 0;
-  if (data.size() != sizeof value || offset % sizeof value != 0) return;  // 4.2.2.2: control registers are read whole
+  if (data.size() != sizeof value || offset % sizeof value != 0)
+    return;  // 4.2.2.2: control registers are read whole
   if (offset == kInterruptStatus) {
     value = interrupt_status_.load();
   } else {
@@ -70,27 +71,49 @@ void MmioTransport::read_config(std::uint64_t offset, std::span<std::byte> data)
 
 std::uint32_t MmioTransport::read_register(std::uint64_t offset) const noexcept {
   switch (offset) {
-    case kMagicValue: return kMagic;
-    case kVersion: return kTransportVersion;
-    case kDeviceId: return device_.device_id();
-    case kVendorId: return kVendor;
-    case kDeviceFeatures: return half(offered_features(), device_features_selector_);
-    case kQueueNumMax: return selected_queue_max();
-    case kQueueReady: return queue_reads_ready() ? 1 : 0;
-    case kStatus: return visible_status();
-    case kConfigGeneration: return config_generation_;
-    default: return offset >= kSharedMemoryFirst && offset <= kSharedMemoryLast ? ~0U : 0;
+    case kMagicValue:
+      return kMagic;
+    case kVersion:
+      return kTransportVersion;
+    case kDeviceId:
+      return device_.device_id();
+    case kVendorId:
+      return kVendor;
+    case kDeviceFeatures:
+      return half(offered_features(), device_features_selector_);
+    case kQueueNumMax:
+      return selected_queue_max();
+    case kQueueReady:
+      return queue_reads_ready() ? 1 : 0;
+    case kStatus:
+      return visible_status();
+    case kConfigGeneration:
+      return config_generation_;
+    default:
+      return offset >= kSharedMemoryFirst && offset <= kSharedMemoryLast ? ~0U : 0;
   }
 }
 
 void MmioTransport::write_register(std::uint64_t offset, std::uint32_t value, Held& held) noexcept {
   switch (offset) {
-    case kDeviceFeaturesSel: device_features_selector_ = value; break;
-    case kDriverFeaturesSel: driver_features_selector_ = value; break;
-    case kDriverFeatures: write_driver_features(value); break;
-    case kQueueSel: queue_selector_ = value; break;
-    case kStatus: write_status(value, held); break;
-    default: write_queue_register(offset, value, held); break;
+    case kDeviceFeaturesSel:
+      device_features_selector_ = value;
+      break;
+    case kDriverFeaturesSel:
+      driver_features_selector_ = value;
+      break;
+    case kDriverFeatures:
+      write_driver_features(value);
+      break;
+    case kQueueSel:
+      queue_selector_ = value;
+      break;
+    case kStatus:
+      write_status(value, held);
+      break;
+    default:
+      write_queue_register(offset, value, held);
+      break;
   }
 }
 
@@ -101,7 +124,8 @@ std::uint32_t MmioTransport::selected_queue_max() const noexcept {
   return queue == nullptr ? 0 : queue->max_size();
 }
 
-// A queue that was stopped reads as ready until the host is done with its buffers (4.2.2.2: the driver reads it back to be sure).
+// A queue that was stopped reads as ready until the host is done with its buffers (4.2.2.2: the driver reads
+// it back to be sure).
 bool MmioTransport::queue_reads_ready() const noexcept {
   const Queue* queue = selected_queue();
   return queue != nullptr && (queue->ready() || device_.draining());
@@ -113,14 +137,29 @@ void MmioTransport::write_queue_register(std::uint64_t offset, std::uint32_t val
   if (offset == kQueueReady) return set_queue_ready(value, held);
   QueueLayout layout = queue->layout();
   switch (offset) {
-    case kQueueNum: layout.size = value; break;
-    case kQueueDescLow: set_low(layout.descriptors, value); break;
-    case kQueueDescHigh: set_high(layout.descriptors, value); break;
-    case kQueueDriverLow: set_low(layout.available, value); break;
-    case kQueueDriverHigh: set_high(layout.available, value); break;
-    case kQueueDeviceLow: set_low(layout.used, value); break;
-    case kQueueDeviceHigh: set_high(layout.used, value); break;
-    default: return;  // read-only, or no register at all
+    case kQueueNum:
+      layout.size = value;
+      break;
+    case kQueueDescLow:
+      set_low(layout.descriptors, value);
+      break;
+    case kQueueDescHigh:
+      set_high(layout.descriptors, value);
+      break;
+    case kQueueDriverLow:
+      set_low(layout.available, value);
+      break;
+    case kQueueDriverHigh:
+      set_high(layout.available, value);
+      break;
+    case kQueueDeviceLow:
+      set_low(layout.used, value);
+      break;
+    case kQueueDeviceHigh:
+      set_high(layout.used, value);
+      break;
+    default:
+      return;  // read-only, or no register at all
   }
   if (queue->ready()) return fail(QueueError::kChangedWhileReady);
   queue->registers() = layout;
@@ -134,7 +173,8 @@ void MmioTransport::set_queue_ready(std::uint32_t value, Held& held) noexcept {
   } else if (value == 0 && queue.ready()) {
     device_.abandon(static_cast<std::uint16_t>(queue_selector_));
     queue.stop();
-    std::erase_if(to_issue_again_, [this](const ChainInFlight& chain) { return chain.queue == queue_selector_; });
+    std::erase_if(to_issue_again_,
+                  [this](const ChainInFlight& chain) { return chain.queue == queue_selector_; });
     wait_until_drained(held);
   }
 }
@@ -158,7 +198,8 @@ bool MmioTransport::running() const noexcept {
 void MmioTransport::write_status(std::uint32_t value, Held& held) noexcept {
   if (value == 0) return reset(held);
   const std::uint32_t driver_bits = kStatusKnown & ~kStatusNeedsReset;
-  const std::uint32_t added = value & driver_bits & ~status_;  // a driver must not clear a bit (2.1.1), so none is cleared
+  const std::uint32_t added =
+      value & driver_bits & ~status_;  // a driver must not clear a bit (2.1.1), so none is cleared
   status_ |= added & (kStatusAcknowledge | kStatusDriver | kStatusFailed);
   if ((added & kStatusFeaturesOk) != 0) accept_features();
   if ((added & kStatusDriverOk) != 0 && (status_ & kStatusFeaturesOk) != 0) activate();

@@ -12,8 +12,8 @@ namespace tintype {
 
 using namespace virtio;
 
-// How a transport lives: construction, thread, freezing and saved state. Its registers are in mmio_registers.cpp, its work on queues in
-// mmio_queues.cpp.
+// How a transport lives: construction, thread, freezing and saved state. Its registers are in
+// mmio_registers.cpp, its work on queues in mmio_queues.cpp.
 
 MmioTransport::MmioTransport(std::string name, GuestMemory& memory, IrqLine& interrupt, VirtioDevice& device)
     : name_(std::move(name)), memory_(memory), interrupt_(interrupt), device_(device) {
@@ -36,7 +36,8 @@ void MmioTransport::start() {
                        wake_.take();
                        serve_restored();
                      }});
-  if (device_.completion_fd() >= 0) sources.push_back({device_.completion_fd(), [this] { serve_completions(); }});
+  if (device_.completion_fd() >= 0)
+    sources.push_back({device_.completion_fd(), [this] { serve_completions(); }});
   thread_ = std::make_unique<IoThread>(name_, lock_, std::move(sources), [this] { end_batch(); });
 }
 
@@ -75,7 +76,9 @@ VirtioMmioStateV1 MmioTransport::save_transport() const {
 
 StateRecord MmioTransport::save_state() const { return device_.save(save_transport()); }
 
-void MmioTransport::check_state(const StateRecord& record) const { check_transport(device_.check_record(record, name_)); }
+void MmioTransport::check_state(const StateRecord& record) const {
+  check_transport(device_.check_record(record, name_));
+}
 
 void MmioTransport::check_transport(const VirtioMmioStateV1& state) const {
   const auto expect = [this](bool holds, std::string_view otherwise) {
@@ -84,11 +87,13 @@ void MmioTransport::check_transport(const VirtioMmioStateV1& state) const {
   const auto has = [&](std::uint32_t bits) { return (state.status & bits) == bits; };
   expect((state.status & ~kStatusKnown) == 0, "its status has unknown bits");
   expect(!has(kStatusDriverOk) || has(kStatusFeaturesOk), "its driver is ready without features agreed on");
-  expect(!has(kStatusFeaturesOk) || has(kStatusAcknowledge | kStatusDriver), "features agreed on without a driver");
+  expect(!has(kStatusFeaturesOk) || has(kStatusAcknowledge | kStatusDriver),
+         "features agreed on without a driver");
   expect((state.interrupt_status & ~(kInterruptUsedBuffer | kInterruptConfigChange)) == 0,
          "its interrupt status has unknown bits");
   if (has(kStatusFeaturesOk)) {
-    expect((state.driver_features & ~offered_features()) == 0, "its driver uses features that this program does not offer");
+    expect((state.driver_features & ~offered_features()) == 0,
+           "its driver uses features that this program does not offer");
     expect((state.driver_features & kFeatureVersion1) != 0, "its driver is older than virtio 1.0");
   }
   expect(state.queues.size() == queues_.size(), "it has another number of queues");
@@ -116,7 +121,8 @@ void MmioTransport::restore_state(const StateRecord& record) {
   queue_selector_ = queue_selector;
   for (std::size_t i = 0; i < queues.size(); ++i) {
     queues_[i].restore(queues[i], driver_features);
-    for (const std::uint16_t head : queues[i].in_flight) to_issue_again_.push_back({static_cast<std::uint16_t>(i), head});
+    for (const std::uint16_t head : queues[i].in_flight)
+      to_issue_again_.push_back({static_cast<std::uint16_t>(i), head});
   }
   if (running()) device_.activate(driver_features_);
   restored_ = true;

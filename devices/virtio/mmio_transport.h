@@ -28,31 +28,37 @@ inline constexpr std::uint64_t kVirtioWindow = 4096;
 /// Where in the window a driver rings the bell of a queue (a 4-byte write of the queue's number).
 inline constexpr std::uint64_t kVirtioNotifyOffset = 0x50;
 
-/// Virtio over MMIO, version 2 (4.2): the registers, the status machine and the queues of one device, and its I/O thread.
+/// Virtio over MMIO, version 2 (4.2): the registers, the status machine and the queues of one device, and its
+/// I/O thread.
 ///
-/// Register accesses come from vCPU threads. The bell (QueueNotify) and the interrupt registers take no lock; everything else takes the
-/// device's, which the I/O thread holds for a batch of chains at a time.
+/// Register accesses come from vCPU threads. The bell (QueueNotify) and the interrupt registers take no lock;
+/// everything else takes the device's, which the I/O thread holds for a batch of chains at a time.
 ///
-/// A driver that breaks the rules of the rings gets DEVICE_NEEDS_RESET and a configuration-change interrupt; nothing more happens until it resets.
+/// A driver that breaks the rules of the rings gets DEVICE_NEEDS_RESET and a configuration-change interrupt;
+/// nothing more happens until it resets.
 ///
-/// A reset while the host still works on requests is over when the host has finished, since only then does nobody write
-/// into the driver's buffers any more. The vCPU waits a moment for that; if the host takes longer, Status reads as it did before, as 2.4 allows, until then.
+/// A reset while the host still works on requests is over when the host has finished, since only then does
+/// nobody write into the driver's buffers any more. The vCPU waits a moment for that; if the host takes
+/// longer, Status reads as it did before, as 2.4 allows, until then.
 class MmioTransport final : public Device, private VirtioHost {
  public:
-  /// `name` is the state's name, and the thread's. Everything given must outlive the transport. `device` belongs to it alone.
+  /// `name` is the state's name, and the thread's. Everything given must outlive the transport. `device`
+  /// belongs to it alone.
   MmioTransport(std::string name, GuestMemory& memory, IrqLine& interrupt, VirtioDevice& device);
   MmioTransport(const MmioTransport&) = delete;
   MmioTransport& operator=(const MmioTransport&) = delete;
   ~MmioTransport() override;
 
-  /// Starts the I/O thread. After a restore, only when guest memory and the interrupt controllers are in place: the thread first issues the
-  /// requests again that were in flight, looks at every queue, and interrupts once.
+  /// Starts the I/O thread. After a restore, only when guest memory and the interrupt controllers are in
+  /// place: the thread first issues the requests again that were in flight, looks at every queue, and
+  /// interrupts once.
   void start();
   /// Stops the I/O thread; bells ring unheard afterwards. Not while frozen.
   void stop() noexcept;
 
   std::size_t queue_count() const noexcept { return queues_.size(); }
-  /// Bell of a queue: to be registered as an ioeventfd at kVirtioNotifyOffset, length 4, datamatch `queue`. A write that exits rings the same bell.
+  /// Bell of a queue: to be registered as an ioeventfd at kVirtioNotifyOffset, length 4, datamatch `queue`. A
+  /// write that exits rings the same bell.
   EventFd& queue_bell(std::size_t queue) noexcept { return bells_[queue]; }
 
   /// The device's configuration has changed (any thread): a new generation and an interrupt.
@@ -85,7 +91,9 @@ class MmioTransport final : public Device, private VirtioHost {
   void write_register(std::uint64_t offset, std::uint32_t value, Held& held) noexcept;
   void write_queue_register(std::uint64_t offset, std::uint32_t value, Held& held) noexcept;
   void read_config(std::uint64_t offset, std::span<std::byte> data) const noexcept;
-  Queue* selected_queue() noexcept { return queue_selector_ < queues_.size() ? &queues_[queue_selector_] : nullptr; }
+  Queue* selected_queue() noexcept {
+    return queue_selector_ < queues_.size() ? &queues_[queue_selector_] : nullptr;
+  }
   const Queue* selected_queue() const noexcept {
     return queue_selector_ < queues_.size() ? &queues_[queue_selector_] : nullptr;
   }
@@ -126,12 +134,13 @@ class MmioTransport final : public Device, private VirtioHost {
   VirtioDevice& device_;
 
   DeviceLock lock_;
-  std::condition_variable drained_;           ///< with lock_: the host has finished what was abandoned
+  std::condition_variable drained_;                  ///< with lock_: the host has finished what was abandoned
   std::atomic<std::uint32_t> interrupt_status_ = 0;  ///< without lock_
 
   // What follows is guarded by lock_.
   std::uint32_t status_ = 0;
-  std::uint32_t status_before_reset_ = 0;     ///< what a driver reads until the reset is over; 0: none is under way
+  std::uint32_t status_before_reset_ =
+      0;  ///< what a driver reads until the reset is over; 0: none is under way
   std::uint32_t config_generation_ = 0;
   std::uint64_t driver_features_ = 0;
   std::uint32_t device_features_selector_ = 0;
@@ -139,17 +148,17 @@ class MmioTransport final : public Device, private VirtioHost {
   std::uint32_t queue_selector_ = 0;
   std::vector<Queue> queues_;
   QueueError failure_ = QueueError::kNone;
-  DescriptorChain chain_;                     ///< used again for each chain, so that the hot path allocates nothing
+  DescriptorChain chain_;  ///< used again for each chain, so that the hot path allocates nothing
 
   struct ChainInFlight {
     std::uint16_t queue = 0, head = 0;
   };
-  bool restored_ = false;                     ///< the next batch begins with serve_restored()
+  bool restored_ = false;  ///< the next batch begins with serve_restored()
   std::vector<ChainInFlight> to_issue_again_;
 
-  std::vector<EventFd> bells_;                ///< by queue
-  EventFd wake_;                              ///< there is work that no bell tells of
-  std::unique_ptr<IoThread> thread_;          ///< last: it uses all of the above
+  std::vector<EventFd> bells_;        ///< by queue
+  EventFd wake_;                      ///< there is work that no bell tells of
+  std::unique_ptr<IoThread> thread_;  ///< last: it uses all of the above
 };
 
 }  // namespace tintype

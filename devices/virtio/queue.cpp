@@ -14,43 +14,61 @@ using namespace virtio;
 
 std::string_view text(QueueError error) noexcept {
   switch (error) {
-    case QueueError::kNone: return "nothing wrong";
-    case QueueError::kBadSize: return "a queue size that is no power of two or too large";
-    case QueueError::kRingOutsideMemory: return "a ring that is misaligned or not memory";
-    case QueueError::kChangedWhileReady: return "a ring moved while the queue was ready";
-    case QueueError::kIndexJumped: return "an available index that jumped by more than the queue holds";
-    case QueueError::kHeadOutOfRange: return "an available entry that names no descriptor";
-    case QueueError::kHeadInFlight: return "a chain made available again before it was used";
-    case QueueError::kNextOutOfRange: return "a descriptor whose next one does not exist";
-    case QueueError::kChainTooLong: return "a chain longer than the queue";
-    case QueueError::kBadIndirectTable: return "an indirect table that is not allowed";
-    case QueueError::kReadableAfterWritable: return "a readable buffer after a writable one";
-    case QueueError::kBufferOutsideMemory: return "a buffer that is not memory";
-    case QueueError::kTooManyBytes: return "a chain of 4 GiB or more";
-    case QueueError::kMalformedRequest: return "a request without room for its header or its answer";
+    case QueueError::kNone:
+      return "nothing wrong";
+    case QueueError::kBadSize:
+      return "a queue size that is no power of two or too large";
+    case QueueError::kRingOutsideMemory:
+      return "a ring that is misaligned or not memory";
+    case QueueError::kChangedWhileReady:
+      return "a ring moved while the queue was ready";
+    case QueueError::kIndexJumped:
+      return "an available index that jumped by more than the queue holds";
+    case QueueError::kHeadOutOfRange:
+      return "an available entry that names no descriptor";
+    case QueueError::kHeadInFlight:
+      return "a chain made available again before it was used";
+    case QueueError::kNextOutOfRange:
+      return "a descriptor whose next one does not exist";
+    case QueueError::kChainTooLong:
+      return "a chain longer than the queue";
+    case QueueError::kBadIndirectTable:
+      return "an indirect table that is not allowed";
+    case QueueError::kReadableAfterWritable:
+      return "a readable buffer after a writable one";
+    case QueueError::kBufferOutsideMemory:
+      return "a buffer that is not memory";
+    case QueueError::kTooManyBytes:
+      return "a chain of 4 GiB or more";
+    case QueueError::kMalformedRequest:
+      return "a request without room for its header or its answer";
   }
   return "an unknown error";
 }
 
 namespace {
 
-bool part_fits(const GuestMemory& memory, std::uint64_t address, std::uint64_t bytes, std::uint64_t alignment) noexcept {
+bool part_fits(const GuestMemory& memory, std::uint64_t address, std::uint64_t bytes,
+               std::uint64_t alignment) noexcept {
   return address % alignment == 0 && memory.contains(Gpa(address), bytes);
 }
 
 }  // namespace
 
-QueueError check_layout(const GuestMemory& memory, const QueueLayout& layout, std::uint32_t max_size) noexcept {
+QueueError check_layout(const GuestMemory& memory, const QueueLayout& layout,
+                        std::uint32_t max_size) noexcept {
   if (!std::has_single_bit(layout.size) || layout.size > max_size) return QueueError::kBadSize;
-  const bool fits = part_fits(memory, layout.descriptors, layout.size * sizeof(Descriptor), kDescriptorAlignment) &&
-                    part_fits(memory, layout.available, available_bytes(layout.size), kAvailableAlignment) &&
-                    part_fits(memory, layout.used, used_bytes(layout.size), kUsedAlignment);
+  const bool fits =
+      part_fits(memory, layout.descriptors, layout.size * sizeof(Descriptor), kDescriptorAlignment) &&
+      part_fits(memory, layout.available, available_bytes(layout.size), kAvailableAlignment) &&
+      part_fits(memory, layout.used, used_bytes(layout.size), kUsedAlignment);
   return fits ? QueueError::kNone : QueueError::kRingOutsideMemory;
 }
 
 Queue::Queue(GuestMemory& memory, std::uint32_t max_size)
     : memory_(memory), max_size_(max_size), is_in_flight_(max_size, false) {
-  check(std::has_single_bit(max_size) && max_size <= kMaxQueueSize, "a queue's maximum size is a power of two");
+  check(std::has_single_bit(max_size) && max_size <= kMaxQueueSize,
+        "a queue's maximum size is a power of two");
   in_flight_.reserve(max_size);
 }
 
@@ -80,7 +98,8 @@ void Queue::set_features(std::uint64_t negotiated) noexcept {
   event_index_ = (negotiated & kFeatureEventIndex) != 0;
 }
 
-// start() has checked that the sums fit, and that the addresses are memory and aligned; GuestMemory checks again, always.
+// start() has checked that the sums fit, and that the addresses are memory and aligned; GuestMemory checks
+// again, always.
 template <typename T>
 std::optional<T> Queue::load(std::uint64_t ring, std::uint64_t offset) const noexcept {
   return memory_.load_acquire<T>(Gpa(ring + offset));
@@ -132,8 +151,8 @@ QueueResult<bool> Queue::publish() noexcept {
 }
 
 QueueResult<bool> Queue::driver_wants_interrupt(std::uint16_t before) const noexcept {
-  // The driver writes what it waits for, then looks at the index once more; we write the index, then look at what it waits for. Without
-  // a full barrier on both sides each could miss the other's write.
+  // The driver writes what it waits for, then looks at the index once more; we write the index, then look at
+  // what it waits for. Without a full barrier on both sides each could miss the other's write.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (!event_index_) {
     const auto flags = load<std::uint16_t>(layout_.available, kAvailableFlags);
@@ -146,14 +165,14 @@ QueueResult<bool> Queue::driver_wants_interrupt(std::uint16_t before) const noex
 }
 
 void Queue::pause_kicks() noexcept {
-  // With event indices the event lies behind us as soon as we have popped one chain, so that the driver keeps quiet by itself.
+  // With event indices the event lies behind us as soon as we have popped one chain, so that the driver keeps
+  // quiet by itself.
   if (!event_index_) (void)store(layout_.used, kUsedFlags, kUsedNoNotify);
 }
 
 QueueResult<bool> Queue::resume_kicks() noexcept {
-  const bool asked = event_index_
-                         ? store(layout_.used, available_event_offset(layout_.size), next_available_)
-                         : store(layout_.used, kUsedFlags, std::uint16_t{0});
+  const bool asked = event_index_ ? store(layout_.used, available_event_offset(layout_.size), next_available_)
+                                  : store(layout_.used, kUsedFlags, std::uint16_t{0});
   if (!asked) return QueueError::kRingOutsideMemory;
   std::atomic_thread_fence(std::memory_order_seq_cst);  // as in driver_wants_interrupt(), the other way round
   const auto index = load<std::uint16_t>(layout_.available, kAvailableIndex);
@@ -162,12 +181,14 @@ QueueResult<bool> Queue::resume_kicks() noexcept {
 }
 
 VirtioQueueStateV1 Queue::save() const {
-  return {ready_,           layout_.size, layout_.descriptors, layout_.available, layout_.used,
-          next_available_, next_used_,   in_flight_};
+  return {ready_,       layout_.size,    layout_.descriptors, layout_.available,
+          layout_.used, next_available_, next_used_,          in_flight_};
 }
 
 void Queue::check_state(const VirtioQueueStateV1& state, std::string_view who, bool broken) const {
-  const auto refuse = [who](std::string_view why) { throw StateError("the saved state of {} is damaged: {}", who, why); };
+  const auto refuse = [who](std::string_view why) {
+    throw StateError("the saved state of {} is damaged: {}", who, why);
+  };
   if (!state.ready) {
     if (!state.in_flight.empty()) refuse("a queue that is not ready has requests in flight");
     if (state.next_available != 0 || state.next_used != 0) refuse("a queue that is not ready has indices");
@@ -182,9 +203,11 @@ void Queue::check_state(const VirtioQueueStateV1& state, std::string_view who, b
     if (seen[head]) refuse("a request is in flight twice");
     seen[head] = true;
   }
-  // Every chain that was popped has been given back or is in flight (unless the driver's error made us forget them).
+  // Every chain that was popped has been given back or is in flight (unless the driver's error made us forget
+  // them).
   const auto outstanding = static_cast<std::uint16_t>(state.next_available - state.next_used);
-  if (!broken && outstanding != state.in_flight.size()) refuse("a queue's indices do not agree with its requests in flight");
+  if (!broken && outstanding != state.in_flight.size())
+    refuse("a queue's indices do not agree with its requests in flight");
 }
 
 void Queue::restore(const VirtioQueueStateV1& state, std::uint64_t negotiated) {

@@ -16,19 +16,19 @@ namespace tintype {
 /// How a driver broke the rules. Every one of these makes the device say DEVICE_NEEDS_RESET.
 enum class QueueError : std::uint8_t {
   kNone,
-  kBadSize,               ///< queue size zero, no power of two, or larger than QueueNumMax
-  kRingOutsideMemory,     ///< a ring or descriptor table that is not wholly memory, or misaligned
-  kChangedWhileReady,     ///< a ring moved or resized while the device uses it
-  kIndexJumped,           ///< the available index went ahead of the device by more than the queue holds
-  kHeadOutOfRange,        ///< an available entry that names no descriptor
-  kHeadInFlight,          ///< a chain made available again before it was used
-  kNextOutOfRange,        ///< a descriptor's `next` that names no descriptor
-  kChainTooLong,          ///< more descriptors than the queue holds: a loop
-  kBadIndirectTable,      ///< nested, chained on, not negotiated, empty, or no whole number of descriptors
-  kReadableAfterWritable, ///< device-readable buffers must come first
-  kBufferOutsideMemory,   ///< a buffer that is not wholly inside one region of memory
-  kTooManyBytes,          ///< a chain of 4 GiB or more
-  kMalformedRequest,      ///< no room for the request's header or status: there is no way to answer
+  kBadSize,                ///< queue size zero, no power of two, or larger than QueueNumMax
+  kRingOutsideMemory,      ///< a ring or descriptor table that is not wholly memory, or misaligned
+  kChangedWhileReady,      ///< a ring moved or resized while the device uses it
+  kIndexJumped,            ///< the available index went ahead of the device by more than the queue holds
+  kHeadOutOfRange,         ///< an available entry that names no descriptor
+  kHeadInFlight,           ///< a chain made available again before it was used
+  kNextOutOfRange,         ///< a descriptor's `next` that names no descriptor
+  kChainTooLong,           ///< more descriptors than the queue holds: a loop
+  kBadIndirectTable,       ///< nested, chained on, not negotiated, empty, or no whole number of descriptors
+  kReadableAfterWritable,  ///< device-readable buffers must come first
+  kBufferOutsideMemory,    ///< a buffer that is not wholly inside one region of memory
+  kTooManyBytes,           ///< a chain of 4 GiB or more
+  kMalformedRequest,       ///< no room for the request's header or status: there is no way to answer
 };
 std::string_view text(QueueError error) noexcept;
 
@@ -57,12 +57,12 @@ struct QueueLayout {
 
 /// A split virtqueue (2.7), the device's side of it.
 ///
-/// The driver owns the memory of the rings and may write anything there at any time, so every value is copied out once, checked, and
-/// only then used, and every access goes through GuestMemory, which also marks what is written. Not locked: the transport's
-/// lock is held around every call.
+/// The driver owns the memory of the rings and may write anything there at any time, so every value is copied
+/// out once, checked, and only then used, and every access goes through GuestMemory, which also marks what is
+/// written. Not locked: the transport's lock is held around every call.
 ///
-/// One batch of work is: pause_kicks(), then pop() until it gives nothing, add_used() for each chain that is finished (then or
-/// in a later batch), publish(), resume_kicks().
+/// One batch of work is: pause_kicks(), then pop() until it gives nothing, add_used() for each chain that is
+/// finished (then or in a later batch), publish(), resume_kicks().
 class Queue {
  public:
   Queue(GuestMemory& memory, std::uint32_t max_size);
@@ -75,7 +75,8 @@ class Queue {
   QueueLayout& registers() noexcept { return layout_; }
   /// Checks what the registers hold and starts at index 0.
   [[nodiscard]] QueueError start() noexcept;
-  /// Stops using the rings; keeps the registers. Chains in flight are forgotten: whoever works on them must know.
+  /// Stops using the rings; keeps the registers. Chains in flight are forgotten: whoever works on them must
+  /// know.
   void stop() noexcept;
   /// As after a reset of the device.
   void reset() noexcept;
@@ -84,7 +85,8 @@ class Queue {
   void set_features(std::uint64_t negotiated) noexcept;
   bool indirect_allowed() const noexcept { return indirect_; }
 
-  /// The head of the next chain that the driver made available, or nothing where there is none. It is in flight until add_used().
+  /// The head of the next chain that the driver made available, or nothing where there is none. It is in
+  /// flight until add_used().
   QueueResult<std::optional<std::uint16_t>> pop() noexcept;
   /// Heads of the chains in flight, in the order in which they were popped.
   std::span<const std::uint16_t> in_flight() const noexcept { return in_flight_; }
@@ -121,10 +123,12 @@ class Queue {
   std::uint16_t next_used_ = 0;       ///< of the next chain to give back
   std::uint16_t published_ = 0;       ///< what the driver sees of next_used_
   std::vector<std::uint16_t> in_flight_;
-  std::vector<bool> is_in_flight_;    ///< by head, so that a doubled one is found at once
+  std::vector<bool> is_in_flight_;  ///< by head, so that a doubled one is found at once
 };
 
-/// Whether a queue could run with this layout: size a power of two and at most `max_size`, the parts aligned and wholly memory.
-[[nodiscard]] QueueError check_layout(const GuestMemory& memory, const QueueLayout& layout, std::uint32_t max_size) noexcept;
+/// Whether a queue could run with this layout: size a power of two and at most `max_size`, the parts aligned
+/// and wholly memory.
+[[nodiscard]] QueueError check_layout(const GuestMemory& memory, const QueueLayout& layout,
+                                      std::uint32_t max_size) noexcept;
 
 }  // namespace tintype

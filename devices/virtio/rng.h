@@ -9,8 +9,8 @@
 
 namespace tintype {
 
-/// A virtio entropy device (5.4): fills buffers from the host's getrandom(). It keeps nothing, so two machines restored from
-/// one state get different numbers from it.
+/// A virtio entropy device (5.4): fills buffers from the host's getrandom(). It keeps nothing, so two
+/// machines restored from one state get different numbers from it.
 class VirtioRng final : public VirtioDevice {
  public:
   std::uint32_t device_id() const noexcept override { return virtio::kDeviceEntropy; }
@@ -21,7 +21,9 @@ class VirtioRng final : public VirtioDevice {
 
   QueueError handle(std::uint16_t queue, const DescriptorChain& chain) noexcept override;
 
-  StateRecord save(const VirtioMmioStateV1& transport) const override { return to_record(VirtioRngStateV1{transport}); }
+  StateRecord save(const VirtioMmioStateV1& transport) const override {
+    return to_record(VirtioRngStateV1{transport});
+  }
   VirtioMmioStateV1 check_record(const StateRecord& record, std::string_view name) const override;
 
  private:

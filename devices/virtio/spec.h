@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What "Virtual I/O Device (VIRTIO) Version 1.2" fixes: numbers, registers and structures in guest memory. Section
-// numbers are that document's. Everything is little-endian, and so is every computer that Tintype runs on.
+// What "Virtual I/O Device (VIRTIO) Version 1.2" fixes: numbers, registers and structures in guest memory.
+// Section numbers are that document's. Everything is little-endian, and so is every computer that Tintype
+// runs on.
 
 #include <cstddef>
 #include <cstdint>
@@ -55,9 +56,9 @@ inline constexpr std::uint64_t kSharedMemoryLast = 0x0bc;   //     all ones wher
 inline constexpr std::uint64_t kConfigGeneration = 0x0fc;   // R
 inline constexpr std::uint64_t kConfig = 0x100;             // RW  device-specific, any width
 
-inline constexpr std::uint32_t kMagic = 0x74726976;         // "virt"
+inline constexpr std::uint32_t kMagic = 0x74726976;  // "virt"
 inline constexpr std::uint32_t kTransportVersion = 2;
-inline constexpr std::uint32_t kVendor = 0x544e4954;        // "TINT"
+inline constexpr std::uint32_t kVendor = 0x544e4954;  // "TINT"
 
 // InterruptStatus and InterruptACK
 inline constexpr std::uint32_t kInterruptUsedBuffer = 1;
@@ -118,18 +119,19 @@ inline constexpr std::uint64_t kBlkFlush = 1ULL << 9;
 
 // 5.2.4: Block Device configuration layout
 struct BlkConfig {
-  std::uint64_t capacity = 0;             // 0   in sectors of 512
-  std::uint32_t size_max = 0;             // 8
-  std::uint32_t seg_max = 0;              // 12
-  std::uint8_t geometry[4] = {};          // 16
-  std::uint32_t blk_size = 0;             // 20
-  std::uint8_t topology[8] = {};          // 24
-  std::uint8_t writeback = 0;             // 32
-  std::uint8_t unused0 = 0;               // 33
-  std::uint16_t num_queues = 0;           // 34
+  std::uint64_t capacity = 0;               // 0   in sectors of 512
+  std::uint32_t size_max = 0;               // 8
+  std::uint32_t seg_max = 0;                // 12
+  std::uint8_t geometry[4] = {};            // 16
+  std::uint32_t blk_size = 0;               // 20
+  std::uint8_t topology[8] = {};            // 24
+  std::uint8_t writeback = 0;               // 32
+  std::uint8_t unused0 = 0;                 // 33
+  std::uint16_t num_queues = 0;             // 34
   std::uint8_t discard_and_erase[36] = {};  // 36
 };
-static_assert(sizeof(BlkConfig) == 72 && offsetof(BlkConfig, blk_size) == 20 && offsetof(BlkConfig, num_queues) == 34);
+static_assert(sizeof(BlkConfig) == 72 && offsetof(BlkConfig, blk_size) == 20 &&
+              offsetof(BlkConfig, num_queues) == 34);
 
 // 5.2.6: Block Device operation. A request is this header, data, and a status byte that the device writes.
 struct BlkHeader {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Saved forms of the virtio devices (vmm/base/state.h says how they work). A device's record holds its transport's, which holds its queues'.
+// Saved forms of the virtio devices (vmm/base/state.h says how they work). A device's record holds its
+// transport's, which holds its queues'.
 
 #include <cstdint>
 #include <string>
@@ -62,7 +63,8 @@ struct VirtioBlkStateV1 {
   static constexpr std::string_view kType = "virtio-blk";
   static constexpr std::uint32_t kVersion = 1;
   VirtioMmioStateV1 transport;
-  std::uint64_t capacity = 0;  ///< bytes; this and the next two must be the disk's at restore, since the guest has seen them
+  std::uint64_t capacity =
+      0;  ///< bytes; this and the next two must be the disk's at restore, since the guest has seen them
   bool read_only = false;
   std::string serial;
   bool operator==(const VirtioBlkStateV1&) const = default;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Drives a fuzz target where there is no libFuzzer: makes inputs from a seed until the time is up, or runs the files it is given.
+// Drives a fuzz target where there is no libFuzzer: makes inputs from a seed until the time is up, or runs
+// the files it is given.
 //
 //   virtio_fuzz --seconds 60 --seed 7        virtio_fuzz INPUT...
 //
-// The input being run lies in a file all the time (--input-file, by default virtio_fuzz.input here), so that one that kills the program is left
-// there, to be given as INPUT.
+// The input being run lies in a file all the time (--input-file, by default virtio_fuzz.input here), so that
+// one that kills the program is left there, to be given as INPUT.
 #include <fcntl.h>
 
 #include <algorithm>
@@ -66,7 +67,8 @@ class CurrentInput {
     mapping_ = Mapping::of_fd(fd_.get(), kLongest);
   }
   ~CurrentInput() { std::filesystem::remove(path_); }
-  // What follows the input is zero, which is what the target reads past its end anyway, and the last steps are then harmless.
+  // What follows the input is zero, which is what the target reads past its end anyway, and the last steps
+  // are then harmless.
   void set(const Input& input) {
     std::memset(mapping_.data(), 0, kLongest);
     std::memcpy(mapping_.data(), input.data(), input.size());
@@ -81,7 +83,8 @@ class CurrentInput {
 void mutate(std::mt19937_64& random, Input& input) {
   for (auto left = random() % 4; left > 0 && !input.empty(); --left) {
     std::uint8_t& byte = input[random() % input.size()];
-    byte = random() % 2 == 0 ? static_cast<std::uint8_t>(random()) : static_cast<std::uint8_t>(byte ^ (1U << random() % 8));
+    byte = random() % 2 == 0 ? static_cast<std::uint8_t>(random())
+                             : static_cast<std::uint8_t>(byte ^ (1U << random() % 8));
   }
 }
 
@@ -97,8 +100,8 @@ int generate(const Options& options) {
     current.set(input);
     LLVMFuzzerTestOneInput(input.data(), input.size());
   }
-  std::printf("Done %llu runs in %u seconds, seed %llu\n", static_cast<unsigned long long>(runs), options.seconds,
-              static_cast<unsigned long long>(options.seed));
+  std::printf("Done %llu runs in %u seconds, seed %llu\n", static_cast<unsigned long long>(runs),
+              options.seconds, static_cast<unsigned long long>(options.seed));
   return runs == 0 ? 1 : 0;
 }
 

@@ -7,7 +7,8 @@
 
 namespace tintype {
 
-/// An input of the fuzz target that this program is linked with, which gets further into it than random bytes would.
+/// An input of the fuzz target that this program is linked with, which gets further into it than random bytes
+/// would.
 std::vector<std::uint8_t> generate_input(std::mt19937_64& random);
 
 }  // namespace tintype

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A guest that does anything at all to a virtio device: its registers, its rings, its requests; a host that finishes them in any order and
-// with any error; and somebody who freezes, saves and restores in between, now and then from a damaged state.
+// A guest that does anything at all to a virtio device: its registers, its rings, its requests; a host that
+// finishes them in any order and with any error; and somebody who freezes, saves and restores in between, now
+// and then from a damaged state.
 //
-// An input is a list of steps (Step below), each a byte and its operands. After every step the device must keep its promises (check_promises).
-// Runs under libFuzzer, and by fuzz_main.cpp without it.
+// An input is a list of steps (Step below), each a byte and its operands. After every step the device must
+// keep its promises (check_promises). Runs under libFuzzer, and by fuzz_main.cpp without it.
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -27,8 +28,8 @@ using namespace virtio;
 
 constexpr std::uint64_t kDisk = 256 << 10;
 
-/// Guest memory with a hole in it. It is made once, for mapping gigabytes costs more than a whole input; what an
-/// input wrote is cleared after it.
+/// Guest memory with a hole in it. It is made once, for mapping gigabytes costs more than a whole input; what
+/// an input wrote is cleared after it.
 GuestMemory& shared_memory() {
   static GuestMemory memory(kHoleStart + (4 << 20));
   return memory;
@@ -86,21 +87,37 @@ class Session {
  private:
   void step(VirtioStep step) {
     switch (step) {
-      case VirtioStep::kWriteRegister: return write_register();
-      case VirtioStep::kReadRegister: return read_register();
-      case VirtioStep::kStartDriver: return start_driver();
-      case VirtioStep::kDescriptor: return put_descriptor();
-      case VirtioStep::kAvailable: return put_available();
-      case VirtioStep::kAvailableIndex: return set_available_index(source_.take<std::uint16_t>());
-      case VirtioStep::kRequest: return put_request();
-      case VirtioStep::kKick: out(kQueueNotify, 0), transport_->serve_everything(); return;
-      case VirtioStep::kServe: return transport_->serve_everything();
-      case VirtioStep::kFinish: return finish();
-      case VirtioStep::kSaveRestore: return save_and_restore();
-      case VirtioStep::kRestoreDamaged: return restore_damaged();
-      case VirtioStep::kPoke: return poke();
-      case VirtioStep::kConfigChange: return transport_->config_changed();
-      case VirtioStep::kCount: break;
+      case VirtioStep::kWriteRegister:
+        return write_register();
+      case VirtioStep::kReadRegister:
+        return read_register();
+      case VirtioStep::kStartDriver:
+        return start_driver();
+      case VirtioStep::kDescriptor:
+        return put_descriptor();
+      case VirtioStep::kAvailable:
+        return put_available();
+      case VirtioStep::kAvailableIndex:
+        return set_available_index(source_.take<std::uint16_t>());
+      case VirtioStep::kRequest:
+        return put_request();
+      case VirtioStep::kKick:
+        out(kQueueNotify, 0), transport_->serve_everything();
+        return;
+      case VirtioStep::kServe:
+        return transport_->serve_everything();
+      case VirtioStep::kFinish:
+        return finish();
+      case VirtioStep::kSaveRestore:
+        return save_and_restore();
+      case VirtioStep::kRestoreDamaged:
+        return restore_damaged();
+      case VirtioStep::kPoke:
+        return poke();
+      case VirtioStep::kConfigChange:
+        return transport_->config_changed();
+      case VirtioStep::kCount:
+        break;
     }
   }
 
@@ -116,16 +133,25 @@ class Session {
   void write_register() {
     const std::uint64_t offset = source_.one_of(kVirtioRegisters) % kVirtioWindow;
     const std::uint32_t value = source_.one_of(kVirtioValues);
-    if (source_.below(16) == 15) return bus_out<std::uint8_t>(*transport_, offset, static_cast<std::uint8_t>(value));
+    if (source_.below(16) == 15)
+      return bus_out<std::uint8_t>(*transport_, offset, static_cast<std::uint8_t>(value));
     out(offset, value);
   }
   void read_register() {
     const std::uint64_t offset = source_.one_of(kVirtioRegisters) % kVirtioWindow;
     switch (source_.below(4)) {
-      case 0: bus_in<std::uint8_t>(*transport_, offset); break;
-      case 1: bus_in<std::uint16_t>(*transport_, offset); break;
-      case 2: bus_in<std::uint32_t>(*transport_, offset); break;
-      default: bus_in<std::uint64_t>(*transport_, offset); break;
+      case 0:
+        bus_in<std::uint8_t>(*transport_, offset);
+        break;
+      case 1:
+        bus_in<std::uint16_t>(*transport_, offset);
+        break;
+      case 2:
+        bus_in<std::uint32_t>(*transport_, offset);
+        break;
+      default:
+        bus_in<std::uint64_t>(*transport_, offset);
+        break;
     }
   }
 
@@ -141,7 +167,8 @@ class Session {
     available_index_ = 0;
     store(available() + kAvailableIndex, std::uint16_t{0});
     out(kQueueSel, 0), out(kQueueNum, size_);
-    out_address(kQueueDescLow, rings_), out_address(kQueueDriverLow, available()), out_address(kQueueDeviceLow, used());
+    out_address(kQueueDescLow, rings_), out_address(kQueueDriverLow, available()),
+        out_address(kQueueDeviceLow, used());
     out(kQueueReady, 1);
     out(kStatus, kStatusAcknowledge | kStatusDriver | kStatusFeaturesOk | kStatusDriverOk);
   }
@@ -155,7 +182,8 @@ class Session {
 
   void put_descriptor() {
     const std::uint32_t index = source_.take<std::uint8_t>();
-    const Descriptor descriptor{address(), length(), static_cast<std::uint16_t>(source_.take<std::uint8_t>() & 7),
+    const Descriptor descriptor{address(), length(),
+                                static_cast<std::uint16_t>(source_.take<std::uint8_t>() & 7),
                                 source_.take<std::uint8_t>()};
     store((source_.below(4) == 0 ? kVirtioTable : rings_) + index * sizeof descriptor, descriptor);
   }
@@ -185,7 +213,8 @@ class Session {
     store(table, Descriptor{header, sizeof(BlkHeader), kDescriptorNext, next(0)});
     for (std::uint32_t i = 0; i < buffers; ++i) {
       store(table + (i + 1) * sizeof(Descriptor),
-            Descriptor{address(), length(), static_cast<std::uint16_t>(direction | kDescriptorNext), next(i + 1)});
+            Descriptor{address(), length(), static_cast<std::uint16_t>(direction | kDescriptorNext),
+                       next(i + 1)});
     }
     store(table + (buffers + 1) * sizeof(Descriptor), Descriptor{address(), 1, kDescriptorWrite, 0});
     if (indirect) {

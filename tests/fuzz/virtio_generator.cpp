@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inputs for virtio_fuzz.cpp: mostly a driver that starts honestly, works for a while, and breaks one rule or another on the way.
+// Inputs for virtio_fuzz.cpp: mostly a driver that starts honestly, works for a while, and breaks one rule or
+// another on the way.
 #include "tests/fuzz/generator.h"
-
 #include "tests/fuzz/virtio_steps.h"
 
 namespace tintype {
@@ -35,32 +35,48 @@ void start_driver(Writer& out) {
 
 void request(Writer& out) {
   out.step(VirtioStep::kRequest);
-  out.choice(8);   // type
-  out.choice(5);   // sector
+  out.choice(8);  // type
+  out.choice(5);  // sector
   const std::uint64_t buffers = out.below(4);
   out.byte(buffers);
-  out.any(2);      // indirect, first descriptor
+  out.any(2);  // indirect, first descriptor
   for (std::uint64_t i = 0; i < buffers; ++i) {
     out.choice(5), out.any(1);  // address
     out.choice(5);              // length
   }
-  out.choice(5), out.any(1);    // status
+  out.choice(5), out.any(1);  // status
 }
 
-void anything(Writer& out) {
-  out.any(1 + static_cast<unsigned>(out.below(12)));
-}
+void anything(Writer& out) { out.any(1 + static_cast<unsigned>(out.below(12))); }
 
 void work(Writer& out) {
   switch (out.below(16)) {
-    case 0: case 1: case 2: case 3: case 4: return request(out);
-    case 5: case 6: case 7: return out.step(VirtioStep::kKick);
-    case 8: return out.step(VirtioStep::kServe);
-    case 9: case 10: case 11: return out.step(VirtioStep::kFinish), out.any(2);
-    case 12: return out.step(VirtioStep::kSaveRestore);
-    case 13: return out.step(VirtioStep::kDescriptor), out.any(1), out.choice(15), out.any(1), out.choice(15), out.any(3);
-    case 14: return out.below(4) == 0 ? (out.step(VirtioStep::kRestoreDamaged), out.any(6)) : out.step(VirtioStep::kConfigChange);
-    default: return out.below(4) == 0 ? start_driver(out) : anything(out);
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+    case 4:
+      return request(out);
+    case 5:
+    case 6:
+    case 7:
+      return out.step(VirtioStep::kKick);
+    case 8:
+      return out.step(VirtioStep::kServe);
+    case 9:
+    case 10:
+    case 11:
+      return out.step(VirtioStep::kFinish), out.any(2);
+    case 12:
+      return out.step(VirtioStep::kSaveRestore);
+    case 13:
+      return out.step(VirtioStep::kDescriptor), out.any(1), out.choice(15), out.any(1), out.choice(15),
+             out.any(3);
+    case 14:
+      return out.below(4) == 0 ? (out.step(VirtioStep::kRestoreDamaged), out.any(6))
+                               : out.step(VirtioStep::kConfigChange);
+    default:
+      return out.below(4) == 0 ? start_driver(out) : anything(out);
   }
 }
 

@@ -15,8 +15,8 @@
 
 namespace tintype {
 
-/// A disk in memory that finishes requests when, in what order and with what error the test says. It checks what every backend
-/// may rely on, and remembers the first thing that was wrong in `complaint`.
+/// A disk in memory that finishes requests when, in what order and with what error the test says. It checks
+/// what every backend may rely on, and remembers the first thing that was wrong in `complaint`.
 class MockBlockBackend final : public BlockBackend {
  public:
   explicit MockBlockBackend(std::uint64_t size, bool read_only = false, std::string serial = "mock-serial")
@@ -82,7 +82,8 @@ class MockBlockBackend final : public BlockBackend {
       length += segment.iov_len;
       if (memory_ != nullptr && !is_guest_memory(segment)) complain("a segment outside guest memory");
     }
-    if (length == 0 || length % kSectorSize != 0 || request.offset % kSectorSize != 0) complain("not whole sectors");
+    if (length == 0 || length % kSectorSize != 0 || request.offset % kSectorSize != 0)
+      complain("not whole sectors");
     if (!range_fits<std::uint64_t>(request.offset, length, content_.size())) complain("outside the disk");
     if (request.operation == BlockOperation::kWrite && read_only_) complain("a write to a read-only disk");
   }

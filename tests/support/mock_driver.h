@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The guest's side of a virtio device, for tests, fuzzers and benchmarks: a driver that is honest unless told otherwise.
+// The guest's side of a virtio device, for tests, fuzzers and benchmarks: a driver that is honest unless told
+// otherwise.
 //
 //   MockDriver driver(transport, memory);
 //   driver.start();                                        // the whole sequence of 3.1.1
 //   driver.queue().chain().readable(header).writable(513).offer();
 //   driver.kick();
 //
-// It is written against the specification and not against our queue code, so that one does not inherit the other's mistakes.
+// It is written against the specification and not against our queue code, so that one does not inherit the
+// other's mistakes.
 
 #include <cstdint>
 #include <cstring>
@@ -35,7 +37,8 @@ class MockHeap {
     next_ = align_up(next_, alignment);
     const Gpa taken(next_);
     next_ += bytes;
-    if (!memory_.contains(taken, bytes)) throw std::runtime_error("the mock driver has run out of guest memory");
+    if (!memory_.contains(taken, bytes))
+      throw std::runtime_error("the mock driver has run out of guest memory");
     return taken;
   }
   Gpa put(std::span<const std::byte> bytes) {
@@ -94,8 +97,12 @@ class MockQueue {
   void suppress_interrupts(bool on) {
     store(Gpa(available_.value()), static_cast<std::uint16_t>(on ? virtio::kAvailableNoInterrupt : 0));
   }
-  void set_used_event(std::uint16_t event) { store(Gpa(available_.value() + virtio::used_event_offset(size_)), event); }
-  std::uint16_t available_event() const { return load<std::uint16_t>(used_.value() + virtio::available_event_offset(size_)); }
+  void set_used_event(std::uint16_t event) {
+    store(Gpa(available_.value() + virtio::used_event_offset(size_)), event);
+  }
+  std::uint16_t available_event() const {
+    return load<std::uint16_t>(used_.value() + virtio::available_event_offset(size_));
+  }
   std::uint16_t used_flags() const { return load<std::uint16_t>(used_.value()); }
   std::uint16_t used_index() const { return load<std::uint16_t>(used_.value() + virtio::kUsedIndex); }
 
@@ -142,7 +149,8 @@ class MockQueue {
   std::uint32_t next_descriptor_ = 0;
 };
 
-/// Builds a descriptor chain buffer by buffer. Descriptors are taken from the table in turn: a test offers no more than the queue holds.
+/// Builds a descriptor chain buffer by buffer. Descriptors are taken from the table in turn: a test offers no
+/// more than the queue holds.
 class MockQueue::ChainBuilder {
  public:
   explicit ChainBuilder(MockQueue& queue) : queue_(queue) {}
@@ -177,7 +185,8 @@ class MockQueue::ChainBuilder {
     for (std::size_t i = 0; i + 1 < parts_.size(); ++i) link(parts_[i], static_cast<std::uint16_t>(i + 1));
     const Gpa table = queue_.heap().put(std::as_bytes(std::span(parts_)));
     const std::uint16_t head = queue_.next_descriptor();
-    queue_.put_descriptor(head, {table.value(), static_cast<std::uint32_t>(parts_.size() * 16), virtio::kDescriptorIndirect, 0});
+    queue_.put_descriptor(head, {table.value(), static_cast<std::uint32_t>(parts_.size() * 16),
+                                 virtio::kDescriptorIndirect, 0});
     return head;
   }
   /// ... and makes the chain available.
@@ -213,7 +222,8 @@ inline MockQueue::ChainBuilder MockQueue::chain() { return ChainBuilder(*this); 
 /// A driver of a virtio-mmio device with one queue.
 class MockDriver {
  public:
-  MockDriver(BusDevice& device, GuestMemory& memory, std::uint32_t queue_size = 16, std::uint64_t heap = 0x10000)
+  MockDriver(BusDevice& device, GuestMemory& memory, std::uint32_t queue_size = 16,
+             std::uint64_t heap = 0x10000)
       : device_(device), heap_(memory, heap), queue_(memory, heap_, queue_size) {}
 
   std::uint32_t read(std::uint64_t offset) { return bus_in<std::uint32_t>(device_, offset); }

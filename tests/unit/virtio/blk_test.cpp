@@ -11,7 +11,8 @@ namespace {
 
 using namespace virtio;
 
-/// Offers the chain, lets everything finish, and gives the status byte, which is the last byte of buffer `status`.
+/// Offers the chain, lets everything finish, and gives the status byte, which is the last byte of buffer
+/// `status`.
 std::uint8_t run(VirtioBlkRig& rig, MockQueue::ChainBuilder chain, std::size_t status) {
   chain.offer();
   rig.kick();
@@ -53,7 +54,8 @@ TEST_CASE("a request may be cut into buffers anywhere") {
   rig.kick();
   rig.serve();
   CHECK(rig.byte_at(Gpa(read.buffer(2).value() + 24)) == kBlkOk);
-  CHECK(bytes_at(rig.memory, read.buffer(1), 1000) == std::vector<std::byte>(data.begin(), data.begin() + 1000));
+  CHECK(bytes_at(rig.memory, read.buffer(1), 1000) ==
+        std::vector<std::byte>(data.begin(), data.begin() + 1000));
   CHECK(rig.byte_at(Gpa(read.buffer(2).value() + 23)) == std::to_integer<unsigned>(data[1023]));
 }
 
@@ -64,7 +66,8 @@ TEST_CASE("requests outside the disk, or not of whole sectors, fail without reac
   CHECK(run(rig, rig.read_chain(sectors, 512), 2) == kBlkIoError);
   CHECK(run(rig, rig.read_chain(sectors - 1, 1024), 2) == kBlkIoError);
   CHECK(run(rig, rig.read_chain(~0ULL, 512), 2) == kBlkIoError);
-  CHECK(run(rig, rig.read_chain((1ULL << 55) + 1, 512), 2) == kBlkIoError);  // times 512 this is sector 1 again
+  CHECK(run(rig, rig.read_chain((1ULL << 55) + 1, 512), 2) ==
+        kBlkIoError);  // times 512 this is sector 1 again
   CHECK(run(rig, rig.read_chain(0, 511), 2) == kBlkIoError);
   CHECK(rig.backend.transfers() == 0);
   CHECK(run(rig, rig.read_chain(sectors - 1, 512), 2) == kBlkOk);

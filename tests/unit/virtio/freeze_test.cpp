@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Freezing, saving and going on: where machines that are photographed lose requests, or do them twice.
-#include <doctest/doctest.h>
-
 #include <cstring>
+
+#include <doctest/doctest.h>
 
 #include "devices/virtio/spec.h"
 #include "tests/support/virtio_blk_rig.h"
@@ -48,7 +48,9 @@ TEST_CASE("a completion between freeze and thaw waits, and touches nothing meanw
   rig.transport.stop();
 }
 
-TEST_CASE("requests in flight at the capture are issued again after the restore, in their order, and answered once") {
+TEST_CASE(
+    "requests in flight at the capture are issued again after the restore, in their order, and answered "
+    "once") {
   VirtioBlkRig rig;
   rig.backend.hold();
   REQUIRE(rig.driver.start());
@@ -80,7 +82,8 @@ TEST_CASE("requests in flight at the capture are issued again after the restore,
   CHECK_FALSE(again.driver.needs_reset());
 }
 
-TEST_CASE("a bell that rang at the instant of capture and was heard by nobody is not missed after the restore") {
+TEST_CASE(
+    "a bell that rang at the instant of capture and was heard by nobody is not missed after the restore") {
   VirtioBlkRig rig;
   REQUIRE(rig.driver.start());
   auto chain = rig.read_chain(0, 512);
@@ -92,7 +95,8 @@ TEST_CASE("a bell that rang at the instant of capture and was heard by nobody is
   CHECK(again.byte_at(chain.buffer(2)) == kBlkOk);
 }
 
-TEST_CASE("an interrupt that was on its way at the capture is raised again, even where no status bit was left") {
+TEST_CASE(
+    "an interrupt that was on its way at the capture is raised again, even where no status bit was left") {
   VirtioBlkRig rig;
   REQUIRE(rig.driver.start());
   rig.read_chain(0, 512).offer();

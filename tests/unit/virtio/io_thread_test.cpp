@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The block device with its own thread, and a guest, a host and somebody who freezes at the same time.
-#include <doctest/doctest.h>
-
 #include <atomic>
 #include <chrono>
 #include <thread>
+
+#include <doctest/doctest.h>
 
 #include "devices/virtio/spec.h"
 #include "tests/support/virtio_blk_rig.h"
@@ -67,7 +67,8 @@ TEST_CASE("freezing a busy device takes effect at once and between requests, a t
     const StateRecord first = rig.transport.save_state();
     const std::uint16_t used = rig.driver.queue().used_index();
     std::this_thread::sleep_for(std::chrono::microseconds(i % 3 * 50));
-    if (!(rig.transport.save_state() == first) || rig.driver.queue().used_index() != used) FAIL("it moved while frozen");
+    if (!(rig.transport.save_state() == first) || rig.driver.queue().used_index() != used)
+      FAIL("it moved while frozen");
     rig.transport.thaw();
   }
   const unsigned so_far = answered;
