@@ -95,7 +95,7 @@ TEST_CASE("any one byte changed in any file is found, the file is named, and a r
     flip(repository, "checkpoint.json", 1);
     flip(repository, "machine.state", 1);
     for (const char* part : {"memory.part", "disk0.part", "disk1.part"}) {
-      flip(repository, part, 20);
+      flip(repository, part, 30);
     }
     CHECK(damaged_parts(repository).empty());
   }
