@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/state/cpu_features.h"
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -54,18 +53,23 @@ constexpr std::array kNames = {
     NamedBit{0x80000001, 0, Register::kEdx, 29, "lm"},
 };
 
-std::uint32_t word_of(std::span<const kvm_cpuid_entry2> leaves, const FeatureWord& word) {
-  const auto leaf = std::find_if(leaves.begin(), leaves.end(), [&](const kvm_cpuid_entry2& entry) {
-    return entry.function == word.function && entry.index == word.index;
-  });
-  if (leaf == leaves.end()) return 0;
-  switch (word.where) {
-    case Register::kEax: return leaf->eax;
-    case Register::kEbx: return leaf->ebx;
-    case Register::kEcx: return leaf->ecx;
-    case Register::kEdx: return leaf->edx;
+std::uint32_t value_of(const kvm_cpuid_entry2& leaf, Register where) {
+  switch (where) {
+    case Register::kEax: return leaf.eax;
+    case Register::kEbx: return leaf.ebx;
+    case Register::kEcx: return leaf.ecx;
+    case Register::kEdx: return leaf.edx;
   }
   return 0;
+}
+
+/// A list may name a leaf more than once; then what any of them has counts.
+std::uint32_t word_of(std::span<const kvm_cpuid_entry2> leaves, const FeatureWord& word) {
+  std::uint32_t bits = 0;
+  for (const kvm_cpuid_entry2& leaf : leaves) {
+    if (leaf.function == word.function && leaf.index == word.index) bits |= value_of(leaf, word.where);
+  }
+  return bits;
 }
 
 std::string name_of(const FeatureWord& word, unsigned bit) {

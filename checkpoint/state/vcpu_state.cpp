@@ -163,8 +163,8 @@ void check_lengths(const VcpuStateV1& saved) {
 
 }  // namespace
 
-VcpuState::VcpuState(KvmVcpu& vcpu, std::vector<std::uint32_t> msr_indices, std::vector<kvm_cpuid_entry2> supported)
-    : vcpu_(vcpu), msr_indices_(std::move(msr_indices)), supported_(std::move(supported)) {}
+VcpuState::VcpuState(KvmVcpu& vcpu, std::vector<std::uint32_t> msr_indices, std::vector<kvm_cpuid_entry2> offered)
+    : vcpu_(vcpu), msr_indices_(std::move(msr_indices)), offered_(std::move(offered)) {}
 
 std::string VcpuState::state_name() const { return fmt::format("vcpu{}", vcpu_.id()); }
 
@@ -191,7 +191,7 @@ StateRecord VcpuState::save_state() const {
 void VcpuState::check_state(const StateRecord& record) const {
   const auto saved = from_record<VcpuStateV1>(record);
   check_lengths(saved);
-  const auto missing = missing_cpu_features(cpuid_for_kvm(saved.cpuid), supported_);
+  const auto missing = missing_cpu_features(cpuid_for_kvm(saved.cpuid), offered_);
   if (missing.empty()) return;
   throw StateError("the guest saw CPU features that this host lacks ({}): restore it on a host that has them", fmt::join(missing, ", "));
 }

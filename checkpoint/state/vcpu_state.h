@@ -13,8 +13,9 @@ namespace tintype {
 /// A vCPU as a thing with state. The vCPU must be parked, with no exit half-done.
 class VcpuState : public Stateful {
  public:
-  /// `msr_indices`: what KVM_GET_MSR_INDEX_LIST says. `supported` is the host's KVM_GET_SUPPORTED_CPUID, against which a saved CPUID is checked.
-  VcpuState(KvmVcpu& vcpu, std::vector<std::uint32_t> msr_indices, std::vector<kvm_cpuid_entry2> supported);
+  /// `msr_indices`: what KVM_GET_MSR_INDEX_LIST says. `offered` is what CPUID
+  /// can show on this host, against which a saved CPUID is checked.
+  VcpuState(KvmVcpu& vcpu, std::vector<std::uint32_t> msr_indices, std::vector<kvm_cpuid_entry2> offered);
 
   std::string state_name() const override;
   StateRecord save_state() const override;
@@ -24,7 +25,7 @@ class VcpuState : public Stateful {
  private:
   KvmVcpu& vcpu_;
   std::vector<std::uint32_t> msr_indices_;
-  std::vector<kvm_cpuid_entry2> supported_;
+  std::vector<kvm_cpuid_entry2> offered_;
 };
 
 }  // namespace tintype
