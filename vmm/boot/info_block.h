@@ -33,8 +33,6 @@ class InfoBlock {
   void replace_first(const T& value) {
     std::memcpy(bytes_.data(), &value, sizeof value);
   }
-  /// False where it does not fit its area: only names of absurd length can do that.
-  bool fits() const noexcept { return bytes_.size() <= kBootInfoArea.size; }
   std::span<const std::byte> bytes() const noexcept { return bytes_; }
 
  private:

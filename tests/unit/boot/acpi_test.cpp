@@ -150,7 +150,7 @@ std::map<std::string, Bytes> objects_of(const BootRequest& request) {
 }
 
 bool holds(const Bytes& bytes, const Bytes& part) {
-  return std::ranges::search(bytes, part).begin() != bytes.end();
+  return std::search(bytes.begin(), bytes.end(), part.begin(), part.end()) != bytes.end();
 }
 
 }  // namespace
@@ -178,13 +178,13 @@ TEST_CASE("old kernels find by the RSDT what new ones find by the XSDT") {
 TEST_CASE("the FADT leads to the ports where the devices are") {
   const FoundTables tables(machine_of(1, 0));
   const auto fadt = tables.at<acpi::Fadt>(tables.from_xsdt.at("FACP"));
-  CHECK(fadt.sci_line == kSciIrq);
-  CHECK(fadt.pm1a_event_port == kAcpiPm1aEventPort);
+  CHECK(+fadt.sci_line == kSciIrq);
+  CHECK(+fadt.pm1a_event_port == kAcpiPm1aEventPort);
   CHECK(std::uint64_t{fadt.x_pm1a_event.address} == kAcpiPm1aEventPort);
-  CHECK(fadt.pm1a_control_port == kAcpiPm1aControlPort);
-  CHECK(fadt.pm_timer_port == kAcpiPmTimerPort);
+  CHECK(+fadt.pm1a_control_port == kAcpiPm1aControlPort);
+  CHECK(+fadt.pm_timer_port == kAcpiPmTimerPort);
   CHECK(std::uint64_t{fadt.reset_register.address} == kAcpiResetPort);
-  CHECK(fadt.reset_value == kAcpiResetValue);
+  CHECK(+fadt.reset_value == kAcpiResetValue);
   CHECK((fadt.flags & acpi::kResetRegisterWorks) != 0);
   CHECK((fadt.flags & acpi::kNoPowerButtonRegister) == 0);
   const auto facs = tables.at<acpi::Facs>(fadt.facs);

@@ -55,12 +55,12 @@ TEST_CASE("the zero page keeps the kernel's own header and says what a loader ha
   boot.request.append = "console=ttyS0";
   boot.load(bzimage());
   const ZeroPage page = zero_page(boot);
-  CHECK(page.header.magic == linux_boot::kMagic);
-  CHECK(page.header.kernel_alignment == 0x200000);
+  CHECK(+page.header.magic == linux_boot::kMagic);
+  CHECK(+page.header.kernel_alignment == 0x200000);
   CHECK(page.header.loader_type == 0xff);
-  CHECK(page.rsdp == kAcpiArea.start);
+  CHECK(+page.rsdp == kAcpiArea.start);
   CHECK(boot.text_at(page.header.command_line) == "console=ttyS0");
-  CHECK(page.ext_command_line == 0);
+  CHECK(+page.ext_command_line == 0);
   CHECK(page.edd_and_sentinel == std::array<std::uint8_t, 8>{});
 }
 
@@ -91,7 +91,7 @@ TEST_CASE("the initrd lies as high as the kernel can reach, and not on the kerne
   boot.load(bzimage());
   const ZeroPage page = zero_page(boot);
   CHECK(ramdisk_start(page) == (64 << 20) - 8192);
-  CHECK(page.header.ramdisk_size == 6000);
+  CHECK(+page.header.ramdisk_size == 6000);
   CHECK(boot.at<std::uint8_t>(ramdisk_start(page) + 5999) == 0x66);
 
   SetupHeader near = good_setup_header();
@@ -192,9 +192,9 @@ TEST_CASE("a vmlinux without a PVH note is entered by the 64-bit protocol") {
   CHECK(boot.plan.entry.mode == CpuMode::kLong64);
   CHECK(boot.plan.entry.rip == 0x1000000);
   const ZeroPage page = zero_page(boot);
-  CHECK(page.header.boot_flag == 0xaa55);
-  CHECK(page.header.magic == linux_boot::kMagic);
-  CHECK(page.header.ramdisk_size == 10);
+  CHECK(+page.header.boot_flag == 0xaa55);
+  CHECK(+page.header.magic == linux_boot::kMagic);
+  CHECK(+page.header.ramdisk_size == 10);
   CHECK(boot.text_at(page.header.command_line) == "quiet");
 }
 

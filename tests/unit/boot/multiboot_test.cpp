@@ -91,8 +91,8 @@ TEST_CASE("multiboot information tells memory, command line and who loaded") {
   CHECK(boot.text_at(info.loader_name) == "Tintype");
   CHECK((info.flags & (multiboot::kHasMemory | multiboot::kHasMemoryMap)) != 0);
   const auto first = boot.at<multiboot::MapEntry>(info.memory_map);
-  CHECK(first.size == 20);
-  CHECK(first.length == kConventionalEnd);
+  CHECK(+first.size == 20);
+  CHECK(+first.length == kConventionalEnd);
   CHECK(info.memory_map_length == memory_map(64 << 20).size() * 24);
 }
 
@@ -103,8 +103,8 @@ TEST_CASE("memory past the hole is in the multiboot map but not in memory_upper"
   CHECK(info.memory_upper == (kHoleStart - (1 << 20)) / 1024);
   const auto last =
       boot.at<multiboot::MapEntry>(info.memory_map + info.memory_map_length - sizeof(multiboot::MapEntry));
-  CHECK(last.start == kHoleEnd);
-  CHECK(last.length == 64 << 20);
+  CHECK(+last.start == kHoleEnd);
+  CHECK(+last.length == 64 << 20);
 }
 
 TEST_CASE("the initrd is a page-aligned module behind the kernel") {
