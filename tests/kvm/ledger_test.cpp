@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Memory, CPU and both disks of the same instant, under full load. TINTYPE_LEDGER_ROUNDS sets how often (200).
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <random>
+#include <thread>
+
+#include "tests/support/tintype_process.h"
+
+namespace tintype::test {
+
+namespace {
+
+int rounds() {
+  const char* text = std::getenv("TINTYPE_LEDGER_ROUNDS");
+  return text != nullptr ? std::atoi(text) : 200;
+}
+
+/// Restores the newest checkpoint in a fresh process and has the guest audit itself.
+std::string verdict(const TestDirectory& directory, const std::filesystem::path& repository, int round) {
+  const auto disks = directory / ("restored-" + std::to_string(round));
+  std::filesystem::create_directory(disks);
+  MachineProcess restored({"restore", repository, "--name", "restored", "--disk-dir", disks});
+  restored.type("q");
+  const auto line = restored.wait_for("LEDGER ", std::chrono::seconds(30));
+  std::string last = line.value_or("nothing");
+  while (last.find("LEDGER RUN") != std::string::npos || last.find("LEDGER FLUSH") != std::string::npos) {
+    last = restored.wait_for("LEDGER ", std::chrono::seconds(30)).value_or("nothing");
+  }
+  restored.kill();
+  std::filesystem::remove_all(disks);
+  return last;
+}
+
+}  // namespace
+
+TEST_CASE("a checkpoint at any instant of a full load on two disks restores to records that all agree") {
+  const TestDirectory directory;
+  MachineProcess machine({"run", "--name", "ledger", "--kernel", guest_image("ledger"), "--memory", "32M", "--append", "mb=2",
+                          "--disk", directory.blank_image("a.img", 2 << 20), "--disk", directory.blank_image("b.img", 2 << 20)});
+  REQUIRE(machine.wait_for("LEDGER RUN"));
+  std::mt19937 random(7);
+  for (int round = 0; round < rounds(); ++round) {
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 50'000));
+    const auto repository = directory / ("repository-" + std::to_string(round));
+    const CommandResult taken = tintype({"checkpoint", "ledger", "--to", repository, "--json"});
+    INFO(taken.err);
+    REQUIRE(taken.exit_code == 0);
+    const std::string says = verdict(directory, repository, round);
+    CAPTURE(round);
+    CHECK(says.substr(0, 9) == "LEDGER OK");
+    std::filesystem::remove_all(repository);
+    machine.wait_for("LEDGER RUN", std::chrono::milliseconds(200));  // keeps its pipe from filling
+  }
+  machine.type("q");
+  CHECK(machine.wait_for("LEDGER OK", std::chrono::seconds(30)));
+}
+
+TEST_CASE("a machine that was killed in the middle of it all leaves disks that it can be started on again") {
+  const TestDirectory directory;
+  const Arguments run{"run", "--name", "ledger", "--kernel", guest_image("ledger"), "--memory", "32M", "--append", "mb=2",
+                      "--disk", directory.blank_image("a.img", 2 << 20), "--disk", directory.blank_image("b.img", 2 << 20)};
+  for (int round = 0; round < 5; ++round) {
+    MachineProcess machine(run);
+    REQUIRE(machine.wait_for("LEDGER RUN"));
+    std::thread checkpoint([&] { tintype({"checkpoint", "ledger", "--to", directory / "repository"}); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(20 * round));
+    machine.kill();
+    checkpoint.join();
+  }
+  MachineProcess machine(run);
+  CHECK(machine.wait_for("LEDGER RUN"));
+  const CommandResult verified = tintype({"verify", directory / "repository"});
+  INFO(verified.err);
+  CHECK((verified.exit_code == 0 || verified.err.find("no checkpoint") != std::string::npos));
+}
+
+}  // namespace tintype::test
