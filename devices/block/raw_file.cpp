@@ -8,12 +8,16 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "devices/block/backend.h"
 #include "vmm/base/error.h"
 
 namespace tintype {
 namespace {
+
+constexpr auto kLockPatience = std::chrono::milliseconds(1'500);
 
 [[noreturn]] void throw_open_failure(const std::string& path, bool read_only, int error_number) {
   switch (error_number) {
@@ -41,18 +45,30 @@ UniqueFd open_image(const std::filesystem::path& path, bool read_only) {
   return fd;
 }
 
-// An open-file-description lock: held by the descriptor, so that it also keeps out a second disk of our own
-// process, and is gone when the process is, however it ends.
-void lock_image(int fd, const std::string& path, bool read_only) {
+bool try_lock(int fd, const std::string& path, bool read_only) {
   struct flock whole {};
   whole.l_type = static_cast<short>(read_only ? F_RDLCK : F_WRLCK);
   whole.l_whence = SEEK_SET;
-  if (::fcntl(fd, F_OFD_SETLK, &whole) == 0) return;
+  if (::fcntl(fd, F_OFD_SETLK, &whole) == 0) return true;
   if (errno != EAGAIN && errno != EACCES) throw_errno("fcntl(F_OFD_SETLK) on {}", path);
-  throw Error(
-      "the disk image {} is in use by another machine: stop that machine, or give this one a copy of the "
-      "image",
-      path);
+  return false;
+}
+
+// An open-file-description lock: held by the descriptor, so that it also keeps out a second disk of our own
+// process, and is gone when the process is, however it ends. Or shortly after: what a killed process had
+// given to io_uring keeps the descriptor, and so the lock, until the kernel is through with it. That is as it
+// should be, and worth a moment's patience.
+void lock_image(int fd, const std::string& path, bool read_only) {
+  const auto limit = std::chrono::steady_clock::now() + kLockPatience;
+  while (!try_lock(fd, path, read_only)) {
+    if (std::chrono::steady_clock::now() > limit) {
+      throw Error(
+          "the disk image {} is in use by another machine: stop that machine, or give this one a copy of the "
+          "image",
+          path);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
 }
 
 std::uint64_t image_size(int fd, const struct stat& info, const std::string& path) {

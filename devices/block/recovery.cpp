@@ -108,16 +108,9 @@ Found load_logs(const RawFile& base, const DiskOptions& options) {
   return found;
 }
 
-// Killed half-way, we are back where we were, with some of it done: the copies are the same next time. The
-// lowest log is deleted first, since a log that came back without the ones above it would bring back old
-// data.
-void replay(const Logs& logs, RawFile& base) {
+std::uint64_t copy_all(const Logs& logs, RawFile& base) {
   std::vector<std::byte> buffer;
   std::uint64_t sectors = 0;
-  for (const auto& log : logs) {
-    log->set_state(StateKind::kFolding);
-    log->sync();
-  }
   for (const auto& log : logs) {
     sectors += log->index().sector_count();
     for (auto extent = log->index().at_or_after(0); extent;
@@ -126,10 +119,31 @@ void replay(const Logs& logs, RawFile& base) {
     }
   }
   if (base.needs_sync()) base.sync();
-  for (const auto& log : logs) log->retire();
-  if (sectors > 0)
-    log_note("{}: folded in {} KiB of updates from a redo log that was left over", base.path().string(),
-             sectors / 2);
+  return sectors;
+}
+
+// Killed half-way, we are back where we were, with some of it done: the copies are the same next time. The
+// lowest log is deleted first, since a log that came back without the ones above it would bring back old
+// data.
+void replay(const Logs& logs, RawFile& base) {
+  try {
+    for (const auto& log : logs) {
+      log->set_state(StateKind::kFolding);
+      log->sync();
+    }
+    const std::uint64_t sectors = copy_all(logs, base);
+    for (const auto& log : logs) log->retire();
+    if (sectors > 0) {
+      log_note("{}: folded in {} KiB of updates from a redo log that was left over", base.path().string(),
+               sectors / 2);
+    }
+  } catch (const std::system_error& failure) {
+    throw Error(
+        "the redo log that a killed machine left could not be folded into the disk image {} ({}): nothing is "
+        "lost, "
+        "so make room or mend what is wrong and try again",
+        base.path().string(), failure.what());
+  }
 }
 
 }  // namespace

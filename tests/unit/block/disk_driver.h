@@ -13,6 +13,40 @@
 
 namespace tintype {
 
+/// A request that a test keeps in flight.
+class PendingRequest {
+ public:
+  PendingRequest(BlockBackend& disk, BlockOperation operation, std::uint64_t offset = 0,
+                 std::size_t length = 0, std::uint8_t value = 0xee)
+      : data(length, std::byte{value}), disk_(disk) {
+    request_.operation = operation;
+    request_.offset = offset;
+    if (length > 0) request_.segments.push_back({data.data(), data.size()});
+    request_.owner = this;
+    request_.done = [](BlockRequest& done, int error_number) noexcept {
+      static_cast<PendingRequest*>(done.owner)->result_ = error_number;
+    };
+    disk_.submit(request_);
+    disk_.kick();
+  }
+  PendingRequest(const PendingRequest&) = delete;
+  PendingRequest& operator=(const PendingRequest&) = delete;
+
+  /// Has been answered, with what is at hand.
+  bool done() {
+    for (int i = 0; i < 20; ++i) disk_.complete();  // a request may have several stages, and others before it
+    return result_ >= 0;
+  }
+  int result() const { return result_; }
+
+  std::vector<std::byte> data;
+
+ private:
+  BlockBackend& disk_;
+  BlockRequest request_;
+  int result_ = -1;
+};
+
 /// Drives a disk the way a device does, one request at a time, waiting for each.
 class DiskDriver {
  public:

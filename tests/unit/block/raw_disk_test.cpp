@@ -3,36 +3,9 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/unit/block/disk_driver.h"
-#include "tests/unit/block/temp_dir.h"
-#include "vmm/base/error.h"
+#include "tests/unit/block/test_disk.h"
 
 namespace tintype {
-namespace {
-
-DiskOptions options_for(const std::filesystem::path& image, bool read_only = false) {
-  DiskOptions options;
-  options.id = "disk0";
-  options.image = image;
-  options.read_only = read_only;
-  return options;
-}
-
-std::string open_error(const DiskOptions& options) {
-  try {
-    (void)VirtualDisk::open(options);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return {};
-}
-
-bool mentions(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-}  // namespace
-
 TEST_CASE("what was written is read back, and lies in the image") {
   for (const IoEngineKind kind : {IoEngineKind::kRing, IoEngineKind::kThreads}) {
     const TempDir directory;

@@ -13,8 +13,8 @@ namespace tintype {
 /// A directory that is gone when the test is over.
 class TempDir {
  public:
-  TempDir() {
-    std::string name = (std::filesystem::temp_directory_path() / "tintype-block-XXXXXX").string();
+  explicit TempDir(const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
+    std::string name = (parent / "tintype-block-XXXXXX").string();
     path_ = ::mkdtemp(name.data());
   }
   ~TempDir() {

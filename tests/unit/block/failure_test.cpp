@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/mount.h>
+
+#include <cstring>
+
+#include <doctest/doctest.h>
+
+#include "tests/unit/block/test_disk.h"
+
+namespace tintype {
+namespace {
+
+/// A small file system in memory, where we are allowed to mount one.
+class SmallFileSystem {
+ public:
+  explicit SmallFileSystem(const char* size) {
+    mounted_ =
+        ::mount("none", directory_.path().c_str(), "tmpfs", 0, (std::string("size=") + size).c_str()) == 0;
+  }
+  ~SmallFileSystem() {
+    if (mounted_) ::umount2(directory_.path().c_str(), MNT_DETACH);
+  }
+  bool mounted() const { return mounted_; }
+  const std::filesystem::path& path() const { return directory_.path(); }
+
+ private:
+  TempDir directory_;
+  bool mounted_ = false;
+};
+
+bool is_log(const HostIo& io) { return layer_of(io).extension() == ".redo"; }
+bool is_record(const HostIo& io) {
+  return is_log(io) && io.kind == HostIo::Kind::kWrite && io.segments[0].iov_len % 512 != 0;
+}
+
+}  // namespace
+
+TEST_CASE("a flush syncs every layer that holds unflushed writes, and no other") {
+  const TempDir directory;
+  ScriptedDisk test(directory.image(1 << 20));
+  CHECK(test.driver->flush() == 0);
+  CHECK(test.io->syncs == 0);
+  CHECK(test.driver->fill(0, 4096, 0x11) == 0);
+  auto first = test.freeze();
+  CHECK(test.driver->fill(4096, 4096, 0x22) == 0);
+  auto second = test.freeze();
+  CHECK(test.driver->fill(8192, 4096, 0x33) == 0);
+  std::vector<std::string> synced;
+  test.io->fail = [&](const HostIo& io) {
+    if (io.kind == HostIo::Kind::kSync) synced.push_back(layer_of(io).filename());
+    return 0;
+  };
+  CHECK(test.driver->flush() == 0);
+  CHECK(synced == std::vector<std::string>{"disk.img", "disk.img.0001.redo", "disk.img.0002.redo"});
+  synced.clear();
+  CHECK(test.driver->flush() == 0);
+  CHECK(synced.empty());
+  CHECK(test.driver->fill(8192, 512, 0x44) == 0);
+  CHECK(test.driver->flush() == 0);
+  CHECK(synced == std::vector<std::string>{"disk.img.0002.redo"});
+}
+
+TEST_CASE("a flush does not lean on the sync of another flush that has not ended") {
+  const TempDir directory;
+  ScriptedDisk test(directory.image(1 << 20));
+  CHECK(test.driver->fill(0, 4096, 0x11) == 0);
+  test.io->hold = [](const HostIo& io) { return io.kind == HostIo::Kind::kSync; };
+  PendingRequest first(*test.disk, BlockOperation::kFlush);
+  PendingRequest second(*test.disk, BlockOperation::kFlush);
+  CHECK_FALSE(first.done());
+  CHECK_FALSE(second.done());
+  CHECK(test.io->held() == 2);
+  CHECK(test.driver->holds(0, 4096, 0x11));  // and nothing else waits
+  test.io->release_all();
+  CHECK(first.done());
+  CHECK(second.done());
+}
+
+TEST_CASE("once the host has lost data in a sync, no later flush says that all is well") {
+  const TempDir directory;
+  ScriptedDisk test(directory.image(1 << 20));
+  CHECK(test.driver->fill(0, 4096, 0x11) == 0);
+  test.io->fail = [](const HostIo& io) { return io.kind == HostIo::Kind::kSync ? EIO : 0; };
+  CHECK(test.driver->flush() == EIO);
+  test.io->fail = nullptr;
+  CHECK(test.driver->flush() == EIO);
+}
+
+TEST_CASE("a log that finds no room fails the request, and loses nothing else") {
+  const TempDir directory;
+  const auto image = directory.image(1 << 20);
+  {
+    ScriptedDisk test(image);
+    CHECK(test.driver->fill(0, 16384, 0x11) == 0);
+    auto frozen = test.freeze();
+    CHECK(test.driver->fill(4096, 4096, 0x22) == 0);
+    for (const auto& full :
+         {std::function<bool(const HostIo&)>(is_log), std::function<bool(const HostIo&)>(is_record)}) {
+      test.io->fail = [&](const HostIo& io) {
+        return io.kind == HostIo::Kind::kWrite && full(io) ? ENOSPC : 0;
+      };
+      CHECK(test.driver->fill(8192, 4096, 0x33) == ENOSPC);
+      test.io->fail = nullptr;
+      CHECK(test.driver->holds(8192, 4096, 0x11));
+      CHECK(test.driver->holds(4096, 4096, 0x22));
+    }
+    CHECK(test.driver->fill(8192, 4096, 0x44) == 0);
+    CHECK(test.driver->holds(8192, 4096, 0x44));
+  }
+  TestDisk again(image);
+  CHECK(again.driver->holds(0, 4096, 0x11));
+  CHECK(again.driver->holds(4096, 4096, 0x22));
+  CHECK(again.driver->holds(8192, 4096, 0x44));
+}
+
+TEST_CASE("a record that was reported as failed but lies in the file counts") {
+  const TempDir directory;
+  const auto image = directory.image(1 << 20);
+  ScriptedDisk test(image);
+  auto frozen = test.freeze();
+  test.io->fail = [](const HostIo& io) {
+    if (!is_record(io)) return 0;
+    auto& record = const_cast<HostIo&>(io);
+    REQUIRE(::pwritev(io.fd, record.remaining(), static_cast<int>(record.remaining_count()),
+                      static_cast<off_t>(io.offset)) > 0);
+    return EIO;
+  };
+  CHECK(test.driver->fill(0, 4096, 0x11) == 0);
+  CHECK(test.driver->holds(0, 4096, 0x11));
+}
+
+TEST_CASE("the file system of the logs fills up, and the guest's disk stays whole") {
+  const SmallFileSystem small("1m");
+  if (!small.mounted()) return;
+  const TempDir directory;
+  const auto image = directory.image(8 << 20);
+  TestDisk test(image, small.path());
+  CHECK(test.driver->fill(0, 8 << 20, 0x11) == 0);
+  auto frozen = test.freeze();
+  std::vector<bool> written;
+  for (std::uint64_t i = 0; i < 512; ++i) {
+    const int result = test.driver->fill(i * 16384, 16384, 0x22);
+    CHECK((result == 0 || result == ENOSPC));
+    written.push_back(result == 0);
+  }
+  CHECK(std::count(written.begin(), written.end(), false) > 0);
+  CHECK(std::count(written.begin(), written.end(), true) > 10);
+  const auto all_there = [&] {
+    bool whole = true;
+    for (std::uint64_t i = 0; i < 512; ++i)
+      whole = whole && test.driver->holds(i * 16384, 16384, written[i] ? 0x22 : 0x11);
+    return whole;
+  };
+  CHECK(all_there());
+  CHECK(frozen_holds(*frozen, 0, 8 << 20, 0x11));
+  frozen.reset();
+  // Folding needs room for release records in the log; where even that is missing it says so and keeps the
+  // log.
+  const std::string error = test.fold();
+  CHECK((error.empty() || mentions(error, "No space left on device")));
+  CHECK(all_there());
+  test.abandon();
+  TestDisk again(image, small.path());
+  bool whole = true;
+  for (std::uint64_t i = 0; i < 512; ++i)
+    whole = whole && again.driver->holds(i * 16384, 16384, written[i] ? 0x22 : 0x11);
+  CHECK(whole);
+}
+
+TEST_CASE("folding into a full file system keeps the logs, and ends well once there is room") {
+  const SmallFileSystem small("1m");
+  if (!small.mounted()) return;
+  const TempDir logs;
+  const auto image = small.path() / "disk.img";
+  std::ofstream(image).flush();
+  std::filesystem::resize_file(image, 8 << 20);  // sparse: there is no room for so much
+  TestDisk test(image, logs.path());
+  auto frozen = test.freeze();
+  CHECK(test.driver->fill(0, 4 << 20, 0x11) == 0);
+  auto second = test.freeze();
+  CHECK(test.driver->fill(2 << 20, 4 << 20, 0x22) == 0);
+  frozen.reset();
+  second.reset();
+  for (int i = 0; i < 2; ++i) {
+    CHECK(mentions(test.fold(), "No space left on device"));
+    CHECK(test.disk->log_count() == 2);
+    CHECK(test.driver->holds(0, 2 << 20, 0x11));
+    CHECK(test.driver->holds(2 << 20, 4 << 20, 0x22));
+    CHECK(test.driver->fill(0, 512, 0x11) == 0);
+  }
+  try {
+    test.disk->close();
+    FAIL("close() does not say that the log could not be folded");
+  } catch (const Error& error) {
+    CHECK(mentions(error.what(), "it is kept"));
+  }
+  test.abandon();
+  CHECK(mentions(open_error(options_for(image)), "make room"));
+  REQUIRE(::mount("none", small.path().c_str(), "tmpfs", MS_REMOUNT, "size=64m") == 0);
+  TestDisk again(image, logs.path());
+  CHECK(again.disk->log_count() == 0);
+  CHECK(again.driver->holds(0, 2 << 20, 0x11));
+  CHECK(again.driver->holds(2 << 20, 4 << 20, 0x22));
+}
+
+TEST_CASE("a log that cannot be made leaves the disk as it was, and says where it was to lie") {
+  const TempDir directory;
+  TestDisk test(directory.image(1 << 20), directory.path() / "nowhere");
+  CHECK(test.driver->fill(0, 4096, 0x11) == 0);
+  try {
+    test.disk->prepare_switch();
+    FAIL("a log was made in a directory that does not exist");
+  } catch (const Error& error) {
+    CHECK(mentions(error.what(), "nowhere"));
+    CHECK(mentions(error.what(), "--disk-dir"));
+  }
+  CHECK(test.disk->log_count() == 0);
+  CHECK(test.driver->holds(0, 4096, 0x11));
+  test.disk->close();
+}
+
+}  // namespace tintype

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <thread>
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include "devices/block/stacked_disk.h"
+#include "tests/unit/block/test_disk.h"
+#include "vmm/base/io.h"
+
+namespace tintype {
+namespace {
+
+constexpr std::uint32_t kSectors = 9'000;
+using Clock = std::chrono::steady_clock;
+
+/// What the child tells its parent, before a write is submitted and after it was acknowledged. Short enough
+/// for write(2) to be atomic.
+struct Message {
+  std::uint32_t first = 0, count = 0;
+  std::uint64_t number = 0;  ///< the top bit: acknowledged
+};
+constexpr std::uint64_t kAcknowledged = std::uint64_t{1} << 63;
+
+// ---- The child: writes numbered sectors as fast as it can while another thread switches and folds all the
+// time.
+
+class Writer {
+ public:
+  Writer(VirtualDisk& disk, int pipe, std::uint64_t first_number, unsigned seed)
+      : disk_(disk), pipe_(pipe), number_(first_number), random_(seed), busy_(kSectors, false) {}
+
+  [[noreturn]] void run_until_killed() {
+    for (;;) {
+      while (in_flight_ < 12) submit_one();
+      disk_.kick();
+      pollfd waiting{disk_.completion_fd(), POLLIN, 0};
+      ::poll(&waiting, 1, 100);
+      disk_.complete();
+    }
+  }
+
+ private:
+  struct Job {
+    BlockRequest request;
+    Writer* writer = nullptr;
+    Message message;
+    std::vector<std::uint64_t> data;
+  };
+
+  std::uint32_t roll(std::uint32_t limit) {
+    return std::uniform_int_distribution<std::uint32_t>(0, limit - 1)(random_);
+  }
+
+  void submit_one() {
+    auto job = std::make_unique<Job>();
+    job->writer = this;
+    job->request.owner = job.get();
+    job->request.done = finished;
+    if (roll(30) == 0) {
+      job->request.operation = BlockOperation::kFlush;
+    } else if (!lay_out(*job)) {
+      return;
+    }
+    ++in_flight_;
+    disk_.submit(job.release()->request);
+  }
+
+  bool lay_out(Job& job) {
+    Message& message = job.message;
+    message.count = 1 + (roll(8) == 0 ? roll(200) : roll(16));
+    message.first = roll(roll(3) == 0 ? 300 : kSectors - 300);
+    for (std::uint32_t i = 0; i < message.count; ++i) {
+      if (busy_[message.first + i])
+        return false;  // one write at a time to a sector, so that numbers in it only grow
+    }
+    for (std::uint32_t i = 0; i < message.count; ++i) busy_[message.first + i] = true;
+    message.number = number_++;
+    job.data.assign(std::size_t{message.count} * 64, message.number);
+    job.request.operation = BlockOperation::kWrite;
+    job.request.offset = std::uint64_t{message.first} * 512;
+    job.request.segments.push_back({job.data.data(), job.data.size() * 8});
+    tell(message);
+    return true;
+  }
+
+  static void finished(BlockRequest& request, int error_number) noexcept {
+    const std::unique_ptr<Job> job(static_cast<Job*>(request.owner));
+    Writer& writer = *job->writer;
+    --writer.in_flight_;
+    if (error_number != 0) ::_exit(3);
+    if (request.operation == BlockOperation::kFlush) return;
+    for (std::uint32_t i = 0; i < job->message.count; ++i) writer.busy_[job->message.first + i] = false;
+    job->message.number |= kAcknowledged;
+    writer.tell(job->message);
+  }
+
+  void tell(const Message& message) {
+    if (::write(pipe_, &message, sizeof message) != ssize_t{sizeof message}) ::_exit(4);
+  }
+
+  VirtualDisk& disk_;
+  int pipe_;
+  std::uint64_t number_;
+  std::mt19937 random_;
+  std::vector<bool> busy_;
+  int in_flight_ = 0;
+};
+
+void switch_and_fold_forever(VirtualDisk& disk, unsigned seed) {
+  std::mt19937 random(seed);
+  for (;;) {
+    disk.prepare_switch();
+    {
+      auto frozen = disk.switch_to_fresh_log();  // (the device need not be frozen for what is tested here)
+      frozen->wait_for_old_io(30'000);
+      std::this_thread::sleep_for(std::chrono::microseconds(random() % 4'000));
+    }
+    disk.start_fold(nullptr);
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 6'000));
+  }
+}
+
+[[noreturn]] void be_the_child(const std::filesystem::path& image, int pipe, std::uint64_t first_number,
+                               unsigned seed) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  try {
+    DiskTuning tuning;
+    tuning.engine = seed % 3 == 0 ? IoEngineKind::kThreads : IoEngineKind::kAuto;
+    StackedDisk disk(options_for(image), tuning);
+    std::thread switcher([&] { switch_and_fold_forever(disk, seed); });
+    Writer(disk, pipe, first_number, seed).run_until_killed();
+  } catch (...) {
+    ::_exit(5);
+  }
+}
+
+// ---- The parent: kills it, opens the disk, and looks for every acknowledged write.
+
+class KillRounds {
+ public:
+  explicit KillRounds(std::filesystem::path image)
+      : image_(std::move(image)), acknowledged_(kSectors, 0), issued_(kSectors, 0) {}
+
+  std::size_t writes = 0, left_over = 0;
+
+  void run_round(unsigned seed) {
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    const UniqueFd from_child(ends[0]);
+    UniqueFd to_parent(ends[1]);
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) be_the_child(image_, to_parent.get(), next_number_, seed);
+    to_parent.reset();
+    listen(from_child.get(), Clock::now() + std::chrono::milliseconds(20 + seed * 37 % 180));
+    ::kill(child, SIGKILL);
+    listen(from_child.get(), Clock::now() + std::chrono::seconds(30));  // to the end of what it said
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    REQUIRE(WIFSIGNALED(status));  // it did not end by itself: no request failed
+    for (const auto& entry : std::filesystem::directory_iterator(image_.parent_path())) {
+      if (entry.path().extension() == ".redo") ++left_over;
+    }
+    if (seed % 4 == 0) kill_a_recovery(seed);
+    verify();
+  }
+
+ private:
+  void listen(int fd, Clock::time_point until) {
+    Message message;
+    for (;;) {
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
+      if (left <= 0) return;
+      pollfd waiting{fd, POLLIN, 0};
+      if (::poll(&waiting, 1, static_cast<int>(left)) <= 0) return;
+      if (::read(fd, &message, sizeof message) != ssize_t{sizeof message}) return;
+      hear(message);
+    }
+  }
+
+  void hear(const Message& message) {
+    const bool acknowledged = (message.number & kAcknowledged) != 0;
+    const std::uint64_t number = message.number & ~kAcknowledged;
+    next_number_ = std::max(next_number_, number + 1);
+    if (acknowledged) ++writes;
+    for (std::uint32_t i = 0; i < message.count; ++i) {
+      (acknowledged ? acknowledged_ : issued_)[message.first + i] = number;
+    }
+  }
+
+  /// Kills a second process in the middle of opening the disk.
+  void kill_a_recovery(unsigned seed) {
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      try {
+        StackedDisk disk(options_for(image_));
+        ::_exit(0);
+      } catch (...) {
+        ::_exit(5);
+      }
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(seed * 733 % 12'000));
+    ::kill(child, SIGKILL);
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK((WIFSIGNALED(status) || WEXITSTATUS(status) == 0));
+  }
+
+  void verify() {
+    const auto disk = VirtualDisk::open(options_for(image_));
+    CHECK(disk->log_count() == 0);
+    std::vector<std::uint64_t> data(std::size_t{kSectors} * 64);
+    REQUIRE(DiskDriver(*disk).read(0, std::as_writable_bytes(std::span(data))) == 0);
+    for (std::uint32_t sector = 0; sector < kSectors; ++sector)
+      verify_sector(sector, std::span(data).subspan(std::size_t{sector} * 64, 64));
+    disk->close();
+  }
+
+  void verify_sector(std::uint32_t sector, std::span<const std::uint64_t> words) {
+    const std::uint64_t seen = words[0];
+    bool fine = seen >= acknowledged_[sector] && seen <= std::max(acknowledged_[sector], issued_[sector]);
+    for (const std::uint64_t word : words) fine = fine && word == seen;
+    if (!fine) {
+      FAIL_CHECK(fmt::format("sector {} holds write {}, but {} was acknowledged and {} issued last", sector,
+                             seen, acknowledged_[sector], issued_[sector]));
+    }
+    acknowledged_[sector] = issued_[sector] = seen;
+  }
+
+  std::filesystem::path image_;
+  std::vector<std::uint64_t> acknowledged_, issued_;
+  std::uint64_t next_number_ = 1;
+};
+
+void kill_again_and_again(const TempDir& directory, unsigned first_seed, unsigned rounds) {
+  KillRounds test(directory.image(std::uint64_t{kSectors} * 512));
+  for (unsigned seed = first_seed; seed < first_seed + rounds; ++seed) {
+    CAPTURE(seed);
+    test.run_round(seed);
+  }
+  CHECK(test.writes > rounds * 10);
+  CHECK(test.left_over > rounds / 4);
+  MESSAGE(rounds, " machines killed, ", test.writes, " acknowledged writes found, ", test.left_over,
+          " logs left over");
+}
+
+}  // namespace
+
+TEST_CASE("killed at any instant, the disk holds every acknowledged write (a file system on a disk)") {
+  const TempDir directory;
+  kill_again_and_again(directory, 1, 40);
+}
+
+TEST_CASE("killed at any instant, the disk holds every acknowledged write (a file system in memory)") {
+  if (!std::filesystem::exists("/dev/shm")) return;
+  const TempDir directory("/dev/shm");
+  kill_again_and_again(directory, 1001, 60);
+}
+
+}  // namespace tintype
