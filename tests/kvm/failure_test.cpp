@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 
+#include <algorithm>
 #include <fstream>
 #include <thread>
 
