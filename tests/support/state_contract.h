@@ -226,9 +226,10 @@ struct StateContract {
         values[path].insert(state_contract_detail::value_text(record.fields[index].value));
       });
     }
-    for (const auto& [path, seen] : values) {
+    for (const auto& entry : values) {
+      const std::string& path = entry.first;
       if (constant.count(path) != 0 || running.count(path) != 0) continue;
-      CHECK_MESSAGE(seen.size() > 1, "no change made this field differ: ", path);
+      CHECK_MESSAGE(entry.second.size() > 1, "no change made this field differ: ", path);
     }
     for (const std::string& path : constant) CHECK_MESSAGE(values.count(path) == 1, "no such field: ", path);
     for (const std::string& path : running) CHECK_MESSAGE(values.count(path) == 1, "no such field: ", path);
