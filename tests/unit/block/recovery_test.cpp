@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+
+#include <sys/stat.h>
+
+#include <cstring>
+
+#include <doctest/doctest.h>
+
+#include "devices/block/redo_log_format.h"
+#include "tests/unit/block/test_disk.h"
+#include "vmm/base/io.h"
+
+namespace tintype {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A disk whose machine was killed with two logs on top: 0x11 in the base, 0x22 in the lower log, 0x33 in the
+/// upper.
+class Leftover {
+ public:
+  Leftover() : image(directory.image(4 << 20)) { leave(image); }
+
+  static void leave(const fs::path& image, const fs::path& log_directory = {}) {
+    TestDisk test(image, log_directory);
+    REQUIRE(test.driver->fill(0, 64 << 10, 0x11) == 0);
+    auto lower = test.freeze();
+    REQUIRE(test.driver->fill(16 << 10, 32 << 10, 0x22) == 0);
+    auto upper = test.freeze();
+    REQUIRE(test.driver->fill(32 << 10, 8 << 10, 0x33) == 0);
+  }
+  static bool whole(DiskDriver& driver) {
+    return driver.holds(0, 16 << 10, 0x11) && driver.holds(16 << 10, 16 << 10, 0x22) &&
+           driver.holds(32 << 10, 8 << 10, 0x33) && driver.holds(40 << 10, 8 << 10, 0x22) &&
+           driver.holds(48 << 10, 16 << 10, 0x11);
+  }
+  bool recovers(const fs::path& log_directory = {}) const {
+    TestDisk test(image, log_directory);
+    return test.disk->log_count() == 0 && whole(*test.driver) && logs_in(directory.path()).empty();
+  }
+  /// Opening fails with a sentence that contains `part`, and changes nothing.
+  bool refuses(const std::string& part) const {
+    const auto before = contents();
+    const std::string error = open_error(options_for(image));
+    INFO(error);
+    CHECK(mentions(error, part));
+    return mentions(error, part) && contents() == before;
+  }
+
+  TempDir directory;
+  fs::path image;
+
+ private:
+  std::vector<std::string> contents() const {
+    std::vector<std::string> all;
+    for (const auto& entry : fs::directory_iterator(directory.path())) {
+      if (entry.is_regular_file())
+        all.push_back(entry.path().string() + read_text_file(entry.path(), 64 << 20));
+    }
+    std::sort(all.begin(), all.end());
+    return all;
+  }
+};
+
+void poke(const fs::path& file, std::uint64_t offset, std::uint8_t change) {
+  const UniqueFd fd = open_file(file, O_RDWR);
+  std::byte value{};
+  read_exactly(fd.get(), {&value, 1}, offset, file.string());
+  value ^= std::byte{change};
+  write_exactly(fd.get(), {&value, 1}, offset, file.string());
+}
+
+}  // namespace
+
+TEST_CASE("logs that a killed machine left are folded in at the next start") {
+  const Leftover left;
+  CHECK(logs_in(left.directory.path()).size() == 2);
+  CHECK(left.recovers());
+}
+
+TEST_CASE("a read-only disk reads through left-over logs and leaves them alone") {
+  const Leftover left;
+  {
+    const auto disk = VirtualDisk::open(options_for(left.image, true));
+    DiskDriver driver(*disk);
+    CHECK(disk->log_count() == 2);
+    CHECK(Leftover::whole(driver));
+    disk->prepare_switch();
+    auto frozen = disk->switch_to_fresh_log();
+    frozen->wait_for_old_io(1'000);
+    CHECK(frozen_holds(*frozen, 32 << 10, 8 << 10, 0x33));
+    frozen.reset();
+    disk->close();
+  }
+  CHECK(logs_in(left.directory.path()).size() == 2);
+  CHECK(left.recovers());
+}
+
+TEST_CASE("any changed byte in a log's header or records is refused, and nothing is changed") {
+  const Leftover left;
+  const auto log = logs_in(left.directory.path())[0];
+  std::vector<std::uint64_t> offsets;
+  for (std::uint64_t i = 0; i < 4096; i += 61) offsets.push_back(i);
+  for (std::uint64_t i = 0; i < 512; i += 13) offsets.push_back(log_format::kStateOffset + i);
+  for (std::uint64_t i = 0; i < 3 * log_format::kRecordBytes; ++i)
+    offsets.push_back(log_format::kHeaderBytes + i);
+  for (const std::uint64_t offset : offsets) {
+    CAPTURE(offset);
+    poke(log, offset, 0x40);
+    const std::string error = open_error(options_for(left.image));
+    CHECK(mentions(error, log.string()));
+    CHECK((mentions(error, "is damaged") || mentions(error, "format version")));
+    poke(log, offset, 0x40);
+  }
+  CHECK(left.recovers());
+}
+
+TEST_CASE("a log that is cut off anywhere is refused, and nothing is changed") {
+  const Leftover left;
+  const auto log = logs_in(left.directory.path())[1];
+  const auto size = fs::file_size(log);
+  const auto copy = left.directory.path() / "copy";
+  fs::copy_file(log, copy);
+  for (const std::uint64_t length :
+       {std::uint64_t{0}, std::uint64_t{100}, std::uint64_t{4096}, std::uint64_t{4600},
+        log_format::kHeaderBytes + 7, log_format::kHeaderBytes + 32, size - 4096, size - 512, size - 1}) {
+    CAPTURE(length);
+    fs::resize_file(log, length);
+    CHECK(left.refuses("is damaged"));
+    const UniqueFd fd = open_file(log, O_WRONLY | O_TRUNC);
+    const std::string whole = read_text_file(copy, 64 << 20);
+    write_exactly(fd.get(), std::as_bytes(std::span(whole)), 0, log.string());
+  }
+  CHECK(left.recovers());
+}
+
+TEST_CASE("an image that was changed behind the log's back is not made worse") {
+  const Leftover left;
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // time stamps may be as coarse as a timer tick
+  poke(left.image, 1 << 20, 0xff);
+  CHECK(left.refuses("has been changed by something else"));
+  for (const auto& log : logs_in(left.directory.path())) fs::remove(log);  // as the sentence says
+  CHECK(open_error(options_for(left.image)) == "");
+}
+
+TEST_CASE("an image of another size, or another image, does not get the updates of a log") {
+  {
+    const Leftover left;
+    fs::resize_file(left.image, 8 << 20);
+    CHECK(left.refuses("has 8388608 bytes, but had 4194304"));
+  }
+  {
+    const Leftover left;
+    const auto copy = left.directory.path() / "copy";
+    fs::copy_file(left.image, copy);
+    fs::rename(copy, left.image);
+    CHECK(left.refuses("is another file"));
+  }
+}
+
+TEST_CASE("an image that was moved together with its logs, or copied with its time stamp, is still theirs") {
+  {
+    const Leftover left;
+    const auto elsewhere = left.directory.path() / "elsewhere";
+    fs::create_directory(elsewhere);
+    for (const auto& log : logs_in(left.directory.path())) fs::rename(log, elsewhere / log.filename());
+    fs::rename(left.image, elsewhere / left.image.filename());
+    TestDisk test(elsewhere / left.image.filename());
+    CHECK(Leftover::whole(*test.driver));
+  }
+  {
+    const Leftover left;
+    struct stat info {};
+    REQUIRE(::stat(left.image.c_str(), &info) == 0);
+    const auto copy = left.directory.path() / "copy";
+    fs::copy_file(left.image, copy);
+    const timespec times[2] = {info.st_atim, info.st_mtim};
+    REQUIRE(::utimensat(AT_FDCWD, copy.c_str(), times, 0) == 0);
+    fs::rename(copy, left.image);
+    CHECK(left.recovers());
+  }
+}
+
+TEST_CASE("a log that is missing from the middle, or there twice, is noticed") {
+  const Leftover left;
+  const auto logs = logs_in(left.directory.path());
+  {
+    TestDisk test(left.image);  // folds them in
+    test.abandon();
+    Leftover::leave(left.image);
+    const auto twice = left.directory.path() / "disk.img.0009.redo";
+    fs::copy_file(logs[1], twice);
+    CHECK(left.refuses("both redo log number 2"));
+    fs::remove(twice);
+    CHECK(left.recovers());
+  }
+  TestDisk test(left.image);
+  auto first = test.freeze();
+  REQUIRE(test.driver->fill(0, 512, 1) == 0);
+  auto second = test.freeze();
+  REQUIRE(test.driver->fill(0, 512, 2) == 0);
+  auto third = test.freeze();
+  REQUIRE(test.driver->fill(0, 512, 3) == 0);
+  first.reset(), second.reset(), third.reset();
+  test.abandon();
+  fs::remove(logs_in(left.directory.path())[1]);
+  CHECK(left.refuses("is missing"));
+}
+
+TEST_CASE("a log in a directory of its own is found without naming that directory") {
+  const TempDir directory, logs;
+  const auto image = directory.image(4 << 20);
+  Leftover::leave(image, logs.path());
+  CHECK(logs_in(logs.path()).size() == 2);
+  CHECK(logs_in(directory.path()).size() == 2);  // the links that lead to them
+  {
+    TestDisk test(image);
+    CHECK(Leftover::whole(*test.driver));
+  }
+  CHECK(logs_in(logs.path()).empty());
+  CHECK(logs_in(directory.path()).empty());
+  Leftover::leave(image, logs.path());
+  fs::remove(logs_in(logs.path())[0]);
+  CHECK(mentions(open_error(options_for(image)), "leads to is missing"));
+}
+
+TEST_CASE("images of the same name share a directory for logs without harm") {
+  const TempDir here, there, logs;
+  const auto image = here.image(4 << 20);
+  const auto other = there.image(4 << 20);
+  Leftover::leave(image, logs.path());
+  Leftover::leave(other, logs.path());
+  CHECK(logs_in(logs.path()).size() == 4);
+  for (const auto& each : {other, image}) {
+    TestDisk test(each, logs.path());
+    CHECK(test.disk->log_count() == 0);
+    CHECK(Leftover::whole(*test.driver));
+  }
+  CHECK(logs_in(logs.path()).empty());
+}
+
+TEST_CASE("a log that was folded but not deleted in time is deleted, never replayed") {
+  const TempDir directory;
+  const auto image = directory.image(4 << 20);
+  TestDisk test(image);
+  auto frozen = test.freeze();
+  REQUIRE(test.driver->fill(0, 4096, 0x22) == 0);
+  const auto log = logs_in(directory.path())[0];
+  const auto kept = directory.path() / "kept";
+  fs::create_hard_link(log, kept);  // the file will come back
+  frozen.reset();
+  CHECK(test.fold() == "");
+  REQUIRE(test.driver->fill(0, 4096, 0x33) == 0);
+  test.abandon();
+  fs::rename(kept, log);
+  TestDisk again(image);
+  CHECK(again.driver->holds(0, 4096, 0x33));
+  CHECK(logs_in(directory.path()).empty());
+}
+
+}  // namespace tintype

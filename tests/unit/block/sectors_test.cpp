@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "devices/block/sectors.h"
+
+#include <algorithm>
+#include <random>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "devices/block/drain.h"
+
+namespace tintype {
+
+TEST_CASE("the index of a log agrees with a table of sectors, whatever is inserted and erased") {
+  constexpr std::uint64_t kCount = 300;
+  std::mt19937 random(7);
+  const auto roll = [&](std::uint64_t limit) { return random() % limit; };
+  ExtentIndex index;
+  RangeSet set;
+  std::vector<std::uint64_t> table(kCount, 0);
+  for (std::uint64_t step = 1; step < 5'000; ++step) {
+    const SectorRange range{roll(kCount), 0};
+    const SectorRange changed{range.start, std::min(kCount, range.start + roll(40))};
+    const std::uint64_t position =
+        roll(3) == 0 ? 1 + roll(1000) : 10'000 + changed.start;  // the latter often continue each other
+    const bool insert = roll(2) == 0;
+    for (std::uint64_t sector = changed.start; sector < changed.end; ++sector) {
+      table[sector] = insert ? position + (sector - changed.start) : 0;
+    }
+    insert ? index.insert(changed, position) : index.erase(changed);
+    insert ? set.insert(changed) : set.erase(changed);
+    std::uint64_t held = 0;
+    for (std::uint64_t sector = 0; sector < kCount; ++sector) {
+      const auto extent = index.at_or_after(sector);
+      const bool here = extent && extent->range.start == sector;
+      REQUIRE((here ? extent->position : 0) == table[sector]);
+      REQUIRE(set.overlaps({sector, sector + 1}) == here);
+      held += here;
+    }
+    REQUIRE(index.sector_count() == held);
+  }
+}
+
+TEST_CASE("a set of ranges joins those that touch") {
+  RangeSet set;
+  set.insert({10, 20});
+  set.insert({30, 40});
+  CHECK(set.range_count() == 2);
+  set.insert({20, 30});
+  CHECK(set.range_count() == 1);
+  CHECK(set.at_or_after(15) == SectorRange{15, 40});
+  CHECK_FALSE(set.at_or_after(40).has_value());
+}
+
+namespace {
+
+struct DrainFixture {
+  ExtentIndex index;
+  std::vector<SectorRange> in_flight;
+  std::uint64_t cursor = 0;
+
+  DrainFixture() { index.insert({0, 100}, 1000); }
+  std::vector<Drain::Part> route(Drain& drain, SectorRange range) {
+    std::vector<Drain::Part> parts;
+    drain.route(range, parts);
+    return parts;
+  }
+  Drain::Chunk next_chunk(Drain& drain, std::uint64_t limit) {
+    return drain.next_chunk(cursor, limit, [this](const SectorRange&) { return in_flight; });
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(DrainFixture, "a write to what is being copied makes the copy void") {
+  Drain drain(index);
+  REQUIRE(next_chunk(drain, 100).sectors == 100);
+  const auto parts = route(drain, {10, 20});
+  REQUIRE(parts.size() == 1);
+  CHECK(parts[0].target == Drain::Target::kLog);
+  CHECK(parts[0].position == 1010);
+  drain.chunk_copied();
+  drain.begin_release();
+  CHECK(drain.next_releases(10) == std::vector<SectorRange>{{0, 10}, {20, 100}});
+}
+
+TEST_CASE_FIXTURE(DrainFixture, "what a write in flight touches is not copied") {
+  Drain drain(index);
+  in_flight = {{40, 60}};
+  const Drain::Chunk chunk = next_chunk(drain, 100);
+  REQUIRE(chunk.extents.size() == 2);
+  CHECK(chunk.extents[0].range == SectorRange{0, 40});
+  CHECK(chunk.extents[1].range == SectorRange{60, 100});
+  CHECK(chunk.extents[1].position == 1060);
+}
+
+TEST_CASE_FIXTURE(DrainFixture, "a sector is released only after a sync that began when it was mirrored") {
+  Drain drain(index);
+  CHECK(route(drain, {10, 20})[0].target == Drain::Target::kBoth);
+  drain.begin_release();  // the write is still in flight
+  CHECK(drain.next_releases(10).empty());
+  drain.mirrored({10, 20}, true);
+  CHECK(drain.next_releases(10).empty());
+  drain.begin_release();
+  CHECK(drain.next_releases(10) == std::vector<SectorRange>{{10, 20}});
+  CHECK(route(drain, {10, 20})[0].target == Drain::Target::kBoth);  // until the record is written
+  drain.released({10, 20});
+  CHECK(route(drain, {10, 20})[0].target == Drain::Target::kBase);
+  CHECK(next_chunk(drain, 1000).sectors == 90);
+}
+
+TEST_CASE_FIXTURE(DrainFixture, "a mirrored write that failed takes the sector back to the log") {
+  Drain drain(index);
+  drain.mirrored({10, 20}, true);
+  drain.begin_release();
+  drain.mirrored({12, 14}, false);
+  CHECK(drain.next_releases(10) == std::vector<SectorRange>{{10, 12}, {14, 20}});
+}
+
+TEST_CASE_FIXTURE(DrainFixture, "a write that lands after the release does not bring the sector back") {
+  Drain drain(index);
+  drain.mirrored({10, 20}, true);
+  drain.begin_release();
+  drain.released({10, 20});
+  drain.mirrored({5, 25}, true);
+  drain.begin_release();
+  CHECK(drain.next_releases(10) == std::vector<SectorRange>{{5, 10}, {20, 25}});
+}
+
+}  // namespace tintype
