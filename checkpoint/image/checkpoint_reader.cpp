@@ -77,6 +77,8 @@ void CheckpointReader::open_parts(const fs::path& directory) {
       disks_.push_back({part.name, open_part(directory, part, PartKind::kDisk)});
     }
   }
+  if (memory_) memory_->check_gaps();
+  for (const DiskPart& disk : disks_) disk.part->check_gaps();
 }
 
 // The manifest's two halves, what the machine was and what the files are, must tell the same story.
