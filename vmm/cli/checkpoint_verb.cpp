@@ -34,8 +34,8 @@ class CheckpointVerb final : public Verb {
   }
 
   int run(Output& output) override {
-    ControlClient client = connect_to_machine(name_);
-    const json report = client.call("checkpoint", params(), kLongestSilence, output.progress());
+    const json options = params();
+    const json report = connect_to_machine(name_).call("checkpoint", options, kLongestSilence, output.progress());
     output.end_progress();
     if (!output.json()) output.line("{}", report_text(report_from_json(report.dump())));
     output.result(report);

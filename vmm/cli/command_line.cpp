@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -49,22 +50,28 @@ std::string usage_sentence(const CLI::App& app, const CLI::ParseError& failure) 
   std::string complaint = failure.what();
   std::replace(complaint.begin(), complaint.end(), '\n', ' ');
   while (!complaint.empty() && (complaint.back() == ' ' || complaint.back() == '.')) complaint.pop_back();
+  if (complaint.size() > 1 && std::islower(complaint[1]) != 0) complaint[0] = static_cast<char>(std::tolower(complaint[0]));
   const auto chosen = app.get_subcommands();
   const std::string verb = chosen.empty() ? "" : " " + chosen.front()->get_name();
-  return fmt::format("{}: `tintype{} --help` shows what can be given.", complaint, verb);
+  return fmt::format("{}: `tintype{} --help` shows what can be given", complaint, verb);
 }
 
 bool is_request_for_text(const CLI::ParseError& outcome) { return outcome.get_exit_code() == 0; }  // --help, --version
 
-void refuse_later_verbs(int argc, char** argv) {
-  if (argc < 2) return;
+/// CLI11 would only say that some verb is required.
+void check_verb(int argc, char** argv) {
+  if (argc < 2) throw UsageError("say what to do: `tintype --help` shows the verbs");
   const std::string_view verb = argv[1];
-  if (std::find(std::begin(kLaterVerbs), std::end(kLaterVerbs), verb) == std::end(kLaterVerbs)) return;
-  throw Error("`tintype {}` is not in this version: `tintype --help` shows the verbs that are", verb);
+  if (std::find(std::begin(kLaterVerbs), std::end(kLaterVerbs), verb) != std::end(kLaterVerbs)) {
+    throw Error("`tintype {}` is not in this version: `tintype --help` shows the verbs that are", verb);
+  }
+  const auto known = verbs();
+  const bool is_verb = std::any_of(known.begin(), known.end(), [&](const VerbEntry& entry) { return entry.name == verb; });
+  if (!is_verb && !verb.starts_with('-')) throw UsageError("there is no verb \"{}\": `tintype --help` shows those that there are", verb);
 }
 
 int parse_and_run(int argc, char** argv, Output& output) {
-  refuse_later_verbs(argc, argv);
+  check_verb(argc, argv);
   CLI::App app("Tintype runs virtual machines and photographs them while they run.", "tintype");
   app.set_version_flag("--version", "tintype " TINTYPE_VERSION);
   app.require_subcommand(1);
@@ -74,7 +81,6 @@ int parse_and_run(int argc, char** argv, Output& output) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& outcome) {
     if (is_request_for_text(outcome)) return app.exit(outcome);
-    if (argc < 2) throw UsageError("say what to do: `tintype --help` shows the verbs");
     throw UsageError(usage_sentence(app, outcome));
   }
   const auto chosen = std::find_if(declared.begin(), declared.end(), [](const DeclaredVerb& verb) { return verb.subcommand->parsed(); });
