@@ -88,7 +88,7 @@ void VcpuThread::main() noexcept {
 
 void VcpuThread::run_loop() {
   for (;;) {
-    if (gate_.closed()) park_at_gate();
+    while (gate_.closed() && !end_.load(std::memory_order_seq_cst)) park_at_gate();  // looked at again after every wake-up
     if (end_.load(std::memory_order_seq_cst)) return;
     if (vcpu_.run() == KvmVcpu::RunResult::kInterrupted) {
       vcpu_.set_immediate_exit(false);  // then look at the flags: whoever kicks sets its flag first
