@@ -43,15 +43,19 @@ TEST_CASE("all CPUs start, lock and interrupt each other") {
 
 TEST_CASE("a flat real-mode binary runs at 0x7c00, and a triple fault tells where") {
   const TestDirectory directory;
-  // lidt [zero limit at 0x7d00]; int 3 would need a handler: with no IDT it triple-faults.
-  write_bytes(directory / "crash.bin", {0x66, 0xb8, 0x78, 0x56, 0x34, 0x12,    // mov eax, 0x12345678
-                                        0x0f, 0x01, 0x1e, 0x00, 0x7d,          // lidt [0x7d00]
-                                        0x0f, 0x0b});                          // ud2
+  write_bytes(directory / "crash.bin", {0x66, 0xbb, 0x78, 0x56, 0x34, 0x12,  // mov ebx, 0x12345678
+                                        0x0f, 0x01, 0x16, 0x00, 0x7d,        // lgdt [0x7d00]: zeros, an empty table
+                                        0x0f, 0x01, 0x1e, 0x00, 0x7d,        // lidt [0x7d00]: likewise
+                                        0x0f, 0x20, 0xc0,                    // mov eax, cr0
+                                        0x0c, 0x01,                          // or al, 1
+                                        0x0f, 0x22, 0xc0,                    // mov cr0, eax: protected mode
+                                        0xb8, 0x08, 0x00,                    // mov ax, 8
+                                        0x8e, 0xd8});                        // mov ds, ax: no such segment, and no handler for that
   const CommandResult result = tintype({"run", "--kernel", directory / "crash.bin", "--serial", "null"});
   CHECK(result.exit_code == 1);
   CHECK(contains(result.err, "triple fault"));
   CHECK(contains(result.err, "12345678"));
-  CHECK(contains(result.err, "ud2"));
+  CHECK(contains(result.err, "-> 7c1b: 8e d8                         mov ds, ax"));
   CHECK(contains(result.err, "crash.bin"));
 }
 
