@@ -29,8 +29,7 @@ Pipe make_pipe() {
 }
 
 /// Everything that the child needs is made before fork(): the parent may have other threads.
-pid_t spawn(const Arguments& arguments, int input, int output, int errors) {
-  const std::string program = (build_directory() / "tintype").string();
+pid_t spawn(const std::string& program, const Arguments& arguments, int input, int output, int errors) {
   std::vector<char*> argv{const_cast<char*>(program.c_str())};
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
@@ -40,7 +39,7 @@ pid_t spawn(const Arguments& arguments, int input, int output, int errors) {
   ::dup2(input, STDIN_FILENO);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(errors, STDERR_FILENO);
-  ::execv(program.c_str(), argv.data());
+  ::execvp(program.c_str(), argv.data());
   ::_exit(127);
 }
 
@@ -77,7 +76,7 @@ bool read_some(int fd, std::string& into, Clock::time_point until) {
 }  // namespace
 
 fs::path build_directory() {
-  if (const char* named = std::getenv("TINTYPE_BUILD")) return named;
+  if (const char* named = std::getenv("TINTYPE_BUILD_DIR")) return named;
   return fs::read_symlink("/proc/self/exe").parent_path().parent_path().parent_path();
 }
 
@@ -105,7 +104,7 @@ fs::path TestDirectory::blank_image(const std::string& name, std::uint64_t bytes
 CommandResult tintype(const Arguments& arguments, std::chrono::seconds limit) {
   Pipe out = make_pipe(), err = make_pipe();
   const UniqueFd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  const pid_t pid = spawn(arguments, nothing.get(), out.write_end.get(), err.write_end.get());
+  const pid_t pid = spawn(build_directory() / "tintype", arguments, nothing.get(), out.write_end.get(), err.write_end.get());
   out.write_end.reset();
   err.write_end.reset();
   const auto until = Clock::now() + limit;
@@ -123,9 +122,11 @@ CommandResult tintype(const Arguments& arguments, std::chrono::seconds limit) {
   return result;
 }
 
-MachineProcess::MachineProcess(const Arguments& arguments) {
+MachineProcess::MachineProcess(const Arguments& arguments) : MachineProcess(build_directory() / "tintype", arguments) {}
+
+MachineProcess::MachineProcess(const std::string& program, const Arguments& arguments) {
   Pipe in = make_pipe(), out = make_pipe();
-  pid_ = spawn(arguments, in.read_end.get(), out.write_end.get(), out.write_end.get());
+  pid_ = spawn(program, arguments, in.read_end.get(), out.write_end.get(), out.write_end.get());
   input_ = std::move(in.write_end);
   output_ = std::move(out.read_end);
 }

@@ -15,7 +15,7 @@ namespace tintype::test {
 
 using Arguments = std::vector<std::string>;
 
-/// build/, worked out from where the test program lies (build/tests/SUITE/NAME_tests), or TINTYPE_BUILD.
+/// build/, worked out from where the test program lies (build/tests/SUITE/NAME_tests), or TINTYPE_BUILD_DIR.
 std::filesystem::path build_directory();
 std::filesystem::path guest_image(const std::string& name);
 
@@ -47,6 +47,8 @@ CommandResult tintype(const Arguments& arguments, std::chrono::seconds limit = s
 class MachineProcess {
  public:
   explicit MachineProcess(const Arguments& arguments);
+  /// The same for another program, to compare with.
+  MachineProcess(const std::string& program, const Arguments& arguments);
   ~MachineProcess();
   MachineProcess(const MachineProcess&) = delete;
   MachineProcess& operator=(const MachineProcess&) = delete;
