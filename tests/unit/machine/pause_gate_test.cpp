@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/machine/pause.h"
+
+#include <doctest/doctest.h>
+
+#include <thread>
+#include <vector>
+
+namespace tintype {
+
+TEST_CASE("no thread passes a closed gate, however often it is closed and opened") {
+  constexpr std::size_t kThreads = 4;
+  PauseGate gate(kThreads);
+  std::atomic<std::uint64_t> steps = 0;
+  std::atomic<bool> end = false;
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      while (!end) {
+        while (gate.closed() && !end) gate.park();
+        ++steps;
+      }
+      gate.leave_for_good();
+    });
+  }
+  for (int round = 0; round < 2000; ++round) {
+    gate.close();
+    gate.wait_until_parked();
+    const std::uint64_t before = steps;
+    std::this_thread::yield();
+    CHECK(steps == before);
+    gate.open();
+  }
+  end = true;
+  gate.let_go();
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_CASE("a thread that has left does not keep the others' pause from being complete") {
+  PauseGate gate(2);
+  std::thread gone([&] { gate.leave_for_good(); });
+  std::thread parked([&] {
+    while (!gate.closed()) std::this_thread::yield();
+    gate.park();
+  });
+  gate.close();
+  gate.wait_until_parked();
+  gate.open();
+  gone.join();
+  parked.join();
+}
+
+}  // namespace tintype
