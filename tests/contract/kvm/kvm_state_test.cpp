@@ -30,9 +30,9 @@ struct Fixture {
   KvmSystem system;
   KvmVm vm = vm_with_chips(system);
   KvmVcpu vcpu{system, vm, 0};
-  Fixture() { vcpu.set_cpuid(system.supported_cpuid()); }
-  std::vector<kvm_cpuid_entry2> offered() const {
+  std::vector<kvm_cpuid_entry2> offered() {
     auto leaves = system.supported_cpuid();
+    vcpu.set_cpuid(leaves);
     const auto shown = vcpu.cpuid();
     leaves.insert(leaves.end(), shown.begin(), shown.end());
     return leaves;

@@ -32,7 +32,7 @@ kvm_cpuid_entry2 shown(unsigned cpu, unsigned cpus, std::uint32_t function, std:
 
 TEST_CASE("every CPU has an APIC ID of its own, the same in each leaf that tells it") {
   for (unsigned cpu = 0; cpu < 6; ++cpu) {
-    CHECK(shown(cpu, 6, 1).ebx >> 24 == cpu);
+    CHECK((shown(cpu, 6, 1).ebx >> 24) == cpu);
     CHECK(shown(cpu, 6, 0xb, 0).edx == cpu);
     CHECK(shown(cpu, 6, 0xb, 1).edx == cpu);
     CHECK(shown(cpu, 6, 0x8000001e).eax == cpu);
