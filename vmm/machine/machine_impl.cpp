@@ -101,6 +101,7 @@ std::unique_ptr<Machine::Impl> Machine::Impl::restore(const RestoreOptions& opti
   check_restorable(checkpoint, impl->memory_, impl->states_);
   load_memory(checkpoint, impl->memory_, progress);
   restore_states(checkpoint, impl->states_);
+  impl->processors_.announce_pause();
   impl->restored_from_ = checkpoint.manifest().id;
   disks.keep();
   return impl;
@@ -168,6 +169,7 @@ void Machine::Impl::resume_by_user() {
     const std::lock_guard lock(state_mutex_);
     if (!std::exchange(paused_by_user_, false)) return;
   }
+  processors_.announce_pause();
   processors_.resume();
 }
 

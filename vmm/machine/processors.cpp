@@ -59,6 +59,10 @@ void Processors::pause() {
 
 void Processors::resume() { gate_.open(); }
 
+void Processors::announce_pause() {
+  for (const auto& vcpu : vcpus_) vcpu->announce_pause();
+}
+
 void Processors::request_end() noexcept {
   for (const auto& thread : threads_) thread->request_end();
   gate_.let_go();

@@ -29,6 +29,8 @@ class Processors {
   /// Returns when all are parked, with no exit half-done. Not on a vCPU's thread.
   void pause();
   void resume();
+  /// Tells the guests' watchdogs that time was taken from them. With all parked, or before they start.
+  void announce_pause();
   /// Makes all threads end soon, parked or not. Any thread.
   void request_end() noexcept;
   void join();
