@@ -4,12 +4,14 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include <functional>
 #include <mutex>
@@ -275,6 +277,26 @@ TEST_CASE("serial console: a file gets everything; a boot starts it anew, a rest
   run(FileStart::kTruncate, text);
   run(FileStart::kAppend, "restored\n");
   CHECK((read_text_file(directory.file("log")) == text + "restored\n"));
+}
+
+TEST_CASE("serial console: SIGKILL loses nothing that was printed a moment ago, with or without a newline") {
+  const TemporaryDirectory directory;
+  const std::string text = numbered_lines(3000) + "and no newline";
+  const Pipe printed;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    SerialConsole console(make_file_endpoint(directory.file("log"), FileStart::kTruncate));
+    FakePort port(console);
+    console.start(port);
+    print_politely(console, port, text);
+    [[maybe_unused]] const auto written = ::write(printed.writer.get(), "x", 1);
+    for (;;) ::pause();
+  }
+  CHECK(read_some(printed.reader.get(), 1, 20s) == "x");
+  std::this_thread::sleep_for(200ms);  // a moment on an idle machine is two milliseconds, but this one is shared
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  CHECK((read_text_file(directory.file("log")) == text));
 }
 
 TEST_CASE("serial console: a file that cannot be written is refused at the start, with a sentence") {
