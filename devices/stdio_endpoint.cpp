@@ -17,9 +17,9 @@ namespace tintype {
 namespace {
 
 constexpr std::string_view kHelp =
-    "\r\nCtrl-A x       leave: ends the machine\r\n"
-    "Ctrl-A Ctrl-A  sends Ctrl-A to the guest\r\n"
-    "Ctrl-A h       shows this help\r\n";
+    "\nCtrl-A x       leave: ends the machine\n"
+    "Ctrl-A Ctrl-A  sends Ctrl-A to the guest\n"
+    "Ctrl-A h       shows this help\n";
 
 class StdioEndpoint final : public SerialEndpoint {
  public:
