@@ -21,8 +21,15 @@ namespace {
 
 std::filesystem::path log_path(const std::string& name) { return runtime_directory() / (name + ".log"); }
 
-/// Runs the machine to its end in this process. `on_running` is called when its vCPUs have been let go.
-MachineEnd run_to_end(const Launch& launch, const std::function<void()>& on_running) {
+void print_crash(const MachineEnd& end) {
+  if (end.crash_report.empty()) return;
+  std::fputs(end.crash_report.c_str(), stderr);
+  if (end.crash_report.back() != '\n') std::fputc('\n', stderr);
+}
+
+/// Runs the machine to its end in this process. `on_running` is called when its vCPUs have been let go, `on_end` when it has ended, while the name
+/// is still held.
+MachineEnd run_to_end(const Launch& launch, const std::function<void()>& on_running, const std::function<void()>& on_end) {
   StopSignals signals;
   const NameClaim claim(runtime_directory(), launch.name);
   const std::unique_ptr<Machine> machine = launch.make();
@@ -31,25 +38,21 @@ MachineEnd run_to_end(const Launch& launch, const std::function<void()>& on_runn
   const StopWatch watch(signals, [&machine](bool force) { machine->stop(force); });
   machine->start();
   on_running();
-  return machine->wait();
-}
-
-void print_crash(const MachineEnd& end) {
-  if (end.crash_report.empty()) return;
-  std::fputs(end.crash_report.c_str(), stderr);
-  if (end.crash_report.back() != '\n') std::fputc('\n', stderr);
+  const MachineEnd end = machine->wait();
+  print_crash(end);
+  on_end();
+  return end;
 }
 
 int run_in_foreground(const Launch& launch, Output& output) {
-  const MachineEnd end = run_to_end(launch, [] {});
-  print_crash(end);
+  const MachineEnd end = run_to_end(launch, [] {}, [] {});
   nlohmann::json result = {{"name", launch.name}, {"exit_code", end.exit_code}, {"reason", end.reason}};
   if (!end.crash_report.empty()) result["crash_report"] = end.crash_report;
   output.result(result);
   return end.exit_code;
 }
 
-/// What becomes of a detached machine can be read in its log; one that has nothing to say leaves none.
+/// What became of a detached machine can be read in its log; one that had nothing to say leaves none.
 void remove_empty_log(const std::string& name) {
   std::error_code ignored;
   if (std::filesystem::file_size(log_path(name), ignored) == 0) std::filesystem::remove(log_path(name), ignored);
@@ -62,10 +65,7 @@ int run_as_child(const Launch& launch, Detachment& detachment) {
     reported = true;
   };
   try {
-    const MachineEnd end = run_to_end(launch, on_running);
-    print_crash(end);
-    remove_empty_log(launch.name);
-    return end.exit_code;
+    return run_to_end(launch, on_running, [&] { remove_empty_log(launch.name); }).exit_code;
   } catch (const std::exception& failure) {
     if (reported) throw;
     detachment.report_failure(failure.what(), dynamic_cast<const UsageError*>(&failure) != nullptr);

@@ -22,6 +22,16 @@ sigset_t stopping_signals() {
   return set;
 }
 
+/// As if the signal had never been blocked: whoever put the terminal into raw mode has a handler that puts it back.
+[[noreturn]] void die_of(int number) {
+  sigset_t only;
+  ::sigemptyset(&only);
+  ::sigaddset(&only, number);
+  ::pthread_sigmask(SIG_UNBLOCK, &only, nullptr);
+  ::raise(number);
+  ::_exit(128 + number);
+}
+
 int next_signal(int fd) {
   signalfd_siginfo info{};
   return ::read(fd, &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
@@ -62,7 +72,7 @@ void StopWatch::react(int signal_number, int count) {
   } else if (count == 2) {
     try_stop(true);
   } else {
-    ::_exit(128 + signal_number);
+    die_of(signal_number);
   }
 }
 
