@@ -51,8 +51,7 @@ constexpr std::uint64_t kAuditEvery = 16;     // lines between two comparisons o
 /// Line `number` as it lies in the file: always kLineLength bytes, different in more than one place from its neighbours.
 std::string line_text(std::uint64_t number) {
   char text[kLineLength + 1];
-  std::snprintf(text, sizeof text, "%012" PRIu64 " %016" PRIx64 ".\n", number, number * 0x9e3779b97f4a7c15);
-  text[kLineLength - 1] = '\n';
+  std::snprintf(text, sizeof text, "%012" PRIu64 " %016" PRIx64 "..\n", number, number * 0x9e3779b97f4a7c15);
   return {text, kLineLength};
 }
 
