@@ -3,6 +3,8 @@
 
 #include <sched.h>
 
+#include <utility>
+
 #include "vmm/base/error.h"
 
 namespace tintype {
@@ -73,15 +75,17 @@ void IoRing::prepare(HostIo& io) noexcept {
   ::io_uring_sqe_set_data(entry, &io);
 }
 
-// The kernel refuses for a moment when it is short of memory; an overflow of completions it keeps for us.
+// The kernel refuses for a moment when it is short of memory, and some kernels while completions wait to be
+// taken.
 void IoRing::enter() noexcept {
   while (::io_uring_sq_ready(&ring_) != 0) {
-    if (::io_uring_submit(&ring_) < 0) ::sched_yield();
+    if (::io_uring_submit(&ring_) >= 0) continue;
+    set_aside_completions();
+    ::sched_yield();
   }
 }
 
-HostIo* IoRing::reap() noexcept {
-  const std::lock_guard lock(reap_mutex_);
+HostIo* IoRing::take_completion() noexcept {
   for (;;) {
     io_uring_cqe* completion = nullptr;
     if (::io_uring_peek_cqe(&ring_, &completion) != 0) return nullptr;
@@ -91,6 +95,21 @@ HostIo* IoRing::reap() noexcept {
     if (io->settle(result)) return io;
     queue(*io);
   }
+}
+
+void IoRing::set_aside_completions() noexcept {
+  const std::lock_guard lock(reap_mutex_);
+  while (HostIo* const io = take_completion()) {
+    io->next = nullptr;
+    (aside_first_ == nullptr ? aside_first_ : aside_last_->next) = io;
+    aside_last_ = io;
+  }
+}
+
+HostIo* IoRing::reap() noexcept {
+  const std::lock_guard lock(reap_mutex_);
+  if (aside_first_ != nullptr) return std::exchange(aside_first_, aside_first_->next);
+  return take_completion();
 }
 
 }  // namespace tintype

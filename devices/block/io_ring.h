@@ -34,6 +34,8 @@ class IoRing final : public IoEngine {
   HostIo* take_queue() noexcept;
   void prepare(HostIo& io) noexcept;
   void enter() noexcept;
+  HostIo* take_completion() noexcept;
+  void set_aside_completions() noexcept;
 
   EventFd bell_;
   io_uring ring_{};
@@ -43,7 +45,9 @@ class IoRing final : public IoEngine {
   HostIo* queue_last_ = nullptr;
 
   std::mutex submit_mutex_;  ///< guards the ring's submission side
-  std::mutex reap_mutex_;    ///< guards the ring's completion side
+  std::mutex reap_mutex_;    ///< guards the ring's completion side, and what was taken out of it early
+  HostIo* aside_first_ = nullptr;
+  HostIo* aside_last_ = nullptr;
 };
 
 }  // namespace tintype

@@ -29,7 +29,7 @@ bool is_log_name(const fs::path& image, std::string_view name) {
 }
 
 fs::path log_directory(const RawFile& base, const fs::path& directory) {
-  if (!directory.empty()) return fs::absolute(directory);
+  if (!directory.empty()) return fs::weakly_canonical(directory);
   if (!base.is_block_device()) return base.path().parent_path();
   throw Error(
       "the disk {} is a block device and has no room beside it for a redo log: say with --disk-dir where the "
@@ -120,7 +120,7 @@ UniqueFd NewLogFile::release() noexcept { return std::move(fd_); }
 std::vector<LogPaths> find_logs(const RawFile& base, const fs::path& directory) {
   std::vector<LogPaths> found;
   if (!base.is_block_device()) add_logs_in(base.path().parent_path(), base.path(), found);
-  if (!directory.empty()) add_logs_in(fs::absolute(directory), base.path(), found);
+  if (!directory.empty()) add_logs_in(fs::weakly_canonical(directory), base.path(), found);
   return found;
 }
 

@@ -119,6 +119,7 @@ std::shared_ptr<RawFile> RawFile::open(const std::filesystem::path& path, bool r
         "the disk image {} is neither a regular file nor a block device: give the path of a raw image",
         path.string());
   }
+  ::fcntl(fd.get(), F_SETFL, 0);  // no longer non-blocking
   lock_image(fd.get(), path.string(), read_only);
   const std::uint64_t size = image_size(fd.get(), info, path.string());
   check_size(size, path.string());
