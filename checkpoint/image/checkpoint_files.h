@@ -5,7 +5,8 @@
 
 namespace tintype::checkpoint_files {
 
-// The files of a checkpoint, and the names that its manifest has for its parts. A disk's part goes by the disk's id.
+// The files of a checkpoint, and the names that its manifest has for its parts. A disk's part goes by the
+// disk's id.
 inline constexpr const char* kManifest = "checkpoint.json";
 inline constexpr const char* kState = "machine.state";
 inline constexpr const char* kMemory = "memory.part";

@@ -20,7 +20,8 @@ constexpr std::size_t kMaximumManifestBytes = 16 << 20;
 
 void require_file(const fs::path& path) {
   std::error_code error;
-  if (!fs::is_regular_file(path, error)) throw ImageError("{} is missing: the checkpoint is not whole", path.string());
+  if (!fs::is_regular_file(path, error))
+    throw ImageError("{} is missing: the checkpoint is not whole", path.string());
 }
 
 }  // namespace
@@ -29,7 +30,8 @@ Manifest read_manifest(const fs::path& directory, std::uint64_t id) {
   const fs::path path = directory / checkpoint_files::kManifest;
   require_file(path);
   Manifest manifest = decode_manifest(read_text_file(path, kMaximumManifestBytes), path.string());
-  if (manifest.id != id) throw ImageError("{} is the manifest of checkpoint {}, not of {}", path.string(), manifest.id, id);
+  if (manifest.id != id)
+    throw ImageError("{} is the manifest of checkpoint {}, not of {}", path.string(), manifest.id, id);
   return manifest;
 }
 
@@ -45,15 +47,18 @@ std::vector<NamedState> read_states(const fs::path& directory, const Manifest& m
   }
   std::vector<std::byte> bytes(size);
   read_exactly(fd.get(), bytes, 0, path.string());
-  if (checksum_of(bytes) != part->summary.checksum) throw ImageError("{} is damaged, or belongs to another checkpoint", path.string());
+  if (checksum_of(bytes) != part->summary.checksum)
+    throw ImageError("{} is damaged, or belongs to another checkpoint", path.string());
   return decode_states(bytes, path.string());
 }
 
-std::unique_ptr<PartReader> open_part(const fs::path& directory, const PartDescription& description, PartKind kind) {
+std::unique_ptr<PartReader> open_part(const fs::path& directory, const PartDescription& description,
+                                      PartKind kind) {
   const fs::path path = directory / description.file;
   require_file(path);
   auto part = std::make_unique<PartReader>(path);
-  if (part->summary() != description.summary) throw ImageError("{} is not the one that belongs to this checkpoint", path.string());
+  if (part->summary() != description.summary)
+    throw ImageError("{} is not the one that belongs to this checkpoint", path.string());
   if (part->kind() != kind) throw ImageError("{} is a part of the wrong kind", path.string());
   return part;
 }
@@ -85,13 +90,16 @@ void CheckpointReader::open_parts(const fs::path& directory) {
 void CheckpointReader::check_machine() const {
   const MachineDescription& machine = manifest_.machine;
   if (!memory_ || memory_->content_bytes() != machine.memory) {
-    throw ImageError("checkpoint {} does not hold the {} bytes of memory that its machine has", manifest_.id, machine.memory);
+    throw ImageError("checkpoint {} does not hold the {} bytes of memory that its machine has", manifest_.id,
+                     machine.memory);
   }
-  if (disks_.size() != machine.disks.size()) throw ImageError("checkpoint {} has a part for a disk that its machine has not", manifest_.id);
+  if (disks_.size() != machine.disks.size())
+    throw ImageError("checkpoint {} has a part for a disk that its machine has not", manifest_.id);
   for (const DiskDescription& description : machine.disks) {
     const PartReader* part = disk(description.id);
     if (part == nullptr || part->content_bytes() != description.size) {
-      throw ImageError("checkpoint {} does not hold the {} bytes of {}", manifest_.id, description.size, description.id);
+      throw ImageError("checkpoint {} does not hold the {} bytes of {}", manifest_.id, description.size,
+                       description.id);
     }
   }
 }

@@ -15,9 +15,10 @@
 
 namespace tintype {
 
-/// A checkpoint that is going to be used. The constructor opens and checks everything but the data of memory and disks: manifest, machine.state,
-/// header, index, footer and gaps of each part, and that they belong together. The data is checked as it is read. From then on all
-/// files are open, so the checkpoint can be deleted meanwhile without harm.
+/// A checkpoint that is going to be used. The constructor opens and checks everything but the data of memory
+/// and disks: manifest, machine.state, header, index, footer and gaps of each part, and that they belong
+/// together. The data is checked as it is read. From then on all files are open, so the checkpoint can be
+/// deleted meanwhile without harm.
 class CheckpointReader {
  public:
   /// Without an id: the newest. Throws tintype::Error (ImageError and StateError where it is damaged).

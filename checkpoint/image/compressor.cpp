@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/image/compressor.h"
 
-#include <cstring>
-#include <new>
-
 #include <lz4.h>
 #include <zstd.h>
+
+#include <cstring>
+#include <new>
 
 namespace tintype {
 namespace {
@@ -33,9 +33,9 @@ std::span<const std::byte> Compressor::compress(std::span<const std::byte> data)
   const std::size_t room = data.size() - 1;
   std::size_t size = 0;
   if (codec_ == Compression::kLz4) {
-    size = static_cast<std::size_t>(LZ4_compress_default(reinterpret_cast<const char*>(copy_.get()),
-                                                         reinterpret_cast<char*>(compressed_.get()),
-                                                         static_cast<int>(data.size()), static_cast<int>(room)));
+    size = static_cast<std::size_t>(LZ4_compress_default(
+        reinterpret_cast<const char*>(copy_.get()), reinterpret_cast<char*>(compressed_.get()),
+        static_cast<int>(data.size()), static_cast<int>(room)));
   } else {
     size = ZSTD_compressCCtx(zstd_, compressed_.get(), room, copy_.get(), data.size(), kZstdLevel);
     if (ZSTD_isError(size) != 0) size = 0;
@@ -45,11 +45,13 @@ std::span<const std::byte> Compressor::compress(std::span<const std::byte> data)
 
 bool decompress(Compression codec, std::span<const std::byte> from, std::span<std::byte> into) noexcept {
   if (codec == Compression::kLz4) {
-    const int size = LZ4_decompress_safe(reinterpret_cast<const char*>(from.data()), reinterpret_cast<char*>(into.data()),
-                                         static_cast<int>(from.size()), static_cast<int>(into.size()));
+    const int size =
+        LZ4_decompress_safe(reinterpret_cast<const char*>(from.data()), reinterpret_cast<char*>(into.data()),
+                            static_cast<int>(from.size()), static_cast<int>(into.size()));
     return size >= 0 && static_cast<std::size_t>(size) == into.size();
   }
-  if (codec == Compression::kZstd) return ZSTD_decompress(into.data(), into.size(), from.data(), from.size()) == into.size();
+  if (codec == Compression::kZstd)
+    return ZSTD_decompress(into.data(), into.size(), from.data(), from.size()) == into.size();
   return false;
 }
 

@@ -19,8 +19,8 @@ class Compressor {
   Compressor(const Compressor&) = delete;
   Compressor& operator=(const Compressor&) = delete;
 
-  /// Valid until the next call; empty where the data does not become smaller. The data may change meanwhile (it is copied first): the result
-  /// is then that of some mixture.
+  /// Valid until the next call; empty where the data does not become smaller. The data may change meanwhile
+  /// (it is copied first): the result is then that of some mixture.
   std::span<const std::byte> compress(std::span<const std::byte> data);
 
  private:
@@ -31,6 +31,7 @@ class Compressor {
 };
 
 /// False where the bytes do not decompress to exactly as much as `into` holds.
-[[nodiscard]] bool decompress(Compression codec, std::span<const std::byte> from, std::span<std::byte> into) noexcept;
+[[nodiscard]] bool decompress(Compression codec, std::span<const std::byte> from,
+                              std::span<std::byte> into) noexcept;
 
 }  // namespace tintype

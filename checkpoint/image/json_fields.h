@@ -69,8 +69,8 @@ class Writer {
   Json json_ = Json::object();
 };
 
-/// From untrusted JSON: everything listed must be there and of the right kind and range. Throws ImageError that names the field.
-/// What is not listed is left alone, so that later versions may add remarks.
+/// From untrusted JSON: everything listed must be there and of the right kind and range. Throws ImageError
+/// that names the field. What is not listed is left alone, so that later versions may add remarks.
 class Reader {
  public:
   Reader(const Json& json, std::string where) : json_(json), where_(std::move(where)) {

@@ -57,7 +57,8 @@ class Load {
     while (!data.empty()) {
       const auto place = locate_(block);
       const std::size_t count = std::min(place.size(), data.size()) / kBlockSize * kBlockSize;
-      if (count == 0) throw ImageError("{} holds block {}, which is not memory", part_.path().string(), block);
+      if (count == 0)
+        throw ImageError("{} holds block {}, which is not memory", part_.path().string(), block);
       std::memcpy(place.data(), data.data(), count);
       data = data.subspan(count);
       block += count / kBlockSize;
@@ -77,14 +78,15 @@ class Load {
   std::atomic<std::size_t> next_ = 0;
   std::atomic<std::uint64_t> done_ = 0;
   std::atomic<bool> failed_ = false;
-  std::uint64_t reported_ = 0;   // of the one thread that reports
+  std::uint64_t reported_ = 0;  // of the one thread that reports
   std::mutex mutex_;
   std::exception_ptr failure_;
 };
 
 }  // namespace
 
-void load_part(const PartReader& part, const LocateBlock& locate, unsigned threads, const ProgressSink& progress) {
+void load_part(const PartReader& part, const LocateBlock& locate, unsigned threads,
+               const ProgressSink& progress) {
   Load load(part, locate, progress);
   {
     std::vector<std::jthread> helpers;

@@ -14,7 +14,8 @@ namespace tintype {
 using json_fields::Json;
 using json_fields::Same;
 
-// One list of fields for each struct, for both ways. They stand in namespace tintype, where the compiler finds them by their arguments.
+// One list of fields for each struct, for both ways. They stand in namespace tintype, where the compiler
+// finds them by their arguments.
 
 void fields(auto& archive, Same<PauseTimes> auto& pause) {
   archive("total", pause.total);
@@ -118,8 +119,8 @@ void fields(auto& archive, Same<Manifest> auto& manifest) {
 
 namespace {
 
-// How a manifest begins. The checksum is of all bytes behind the sixteen digits that follow; these here must be as they are, so that no byte
-// of the file is without a check.
+// How a manifest begins. The checksum is of all bytes behind the sixteen digits that follow; these here must
+// be as they are, so that no byte of the file is without a check.
 constexpr std::string_view kBeginning = "{\n  \"checksum\": \"xxh3:";
 constexpr std::size_t kDigits = 16;
 constexpr std::string_view kChecksumPrefix = "xxh3:";
@@ -146,14 +147,17 @@ void check_checksum(std::string_view text, const std::string& what) {
     throw ImageError("{} does not begin with its checksum: it is damaged, or no checkpoint's manifest", what);
   }
   const auto digits = text.substr(kBeginning.size(), kDigits);
-  if (digits != json_fields::hexadecimal_text(checksum_of_rest(text))) throw ImageError("{} is damaged: its checksum does not match", what);
+  if (digits != json_fields::hexadecimal_text(checksum_of_rest(text)))
+    throw ImageError("{} is damaged: its checksum does not match", what);
 }
 
 void check_format(const Json& json, const std::string& what) {
   const auto format = json.find("format");
-  if (format == json.end() || !format->is_number_unsigned()) throw ImageError("{} has no format version", what);
+  if (format == json.end() || !format->is_number_unsigned())
+    throw ImageError("{} has no format version", what);
   if (*format != kManifestFormat) {
-    throw ImageError("{} has format version {}; this version of Tintype reads {}", what, format->get<std::uint64_t>(), kManifestFormat);
+    throw ImageError("{} has format version {}; this version of Tintype reads {}", what,
+                     format->get<std::uint64_t>(), kManifestFormat);
   }
 }
 
@@ -181,7 +185,8 @@ void check_regions(const MachineDescription& machine, const std::string& what) {
     end = *region_end;
     blocks += region.size / kBlockSize;
   }
-  if (blocks * kBlockSize != machine.memory) throw ImageError("{} describes memory regions that are not {} bytes", what, machine.memory);
+  if (blocks * kBlockSize != machine.memory)
+    throw ImageError("{} describes memory regions that are not {} bytes", what, machine.memory);
 }
 
 }  // namespace
@@ -228,8 +233,8 @@ std::string utc_time_text() {
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
   ::gmtime_r(&now, &parts);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
-                     parts.tm_min, parts.tm_sec);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", parts.tm_year + 1900, parts.tm_mon + 1,
+                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
 }  // namespace tintype

@@ -16,10 +16,10 @@ inline constexpr std::uint32_t kManifestFormat = 1;
 
 /// A disk as the machine had it. The machine turns its own configuration into this and back.
 struct DiskDescription {
-  std::string id;                   ///< "disk0"
+  std::string id;  ///< "disk0"
   std::filesystem::path image;
-  std::uint64_t size = 0;           ///< bytes
-  std::string mode;                 ///< "persistent", "undoable", "nonpersistent"
+  std::uint64_t size = 0;  ///< bytes
+  std::string mode;        ///< "persistent", "undoable", "nonpersistent"
   bool read_only = false;
   std::string serial;
   bool operator==(const DiskDescription&) const = default;
@@ -39,9 +39,9 @@ struct CpuDescription {
 };
 
 struct MachineDescription {
-  std::uint64_t memory = 0;         ///< bytes
+  std::uint64_t memory = 0;  ///< bytes
   std::uint32_t cpus = 0;
-  std::filesystem::path kernel, initrd;   ///< for information
+  std::filesystem::path kernel, initrd;  ///< for information
   std::string append;
   std::vector<RegionDescription> regions;
   std::vector<DiskDescription> disks;
@@ -51,9 +51,9 @@ struct MachineDescription {
 
 /// A file of the checkpoint.
 struct PartDescription {
-  std::string name;                 ///< "memory", "state", or the disk's id
-  std::string file;                 ///< "memory.part", "machine.state", "disk0.part"
-  PartSummary summary;              ///< of machine.state: file_bytes and checksum only
+  std::string name;     ///< "memory", "state", or the disk's id
+  std::string file;     ///< "memory.part", "machine.state", "disk0.part"
+  PartSummary summary;  ///< of machine.state: file_bytes and checksum only
   bool operator==(const PartDescription&) const = default;
 };
 
@@ -61,10 +61,10 @@ struct PartDescription {
 struct Manifest {
   std::uint64_t id = 0;
   std::string vm;
-  std::string time;                 ///< UTC, ISO 8601: "2024-05-01T12:34:56Z"
+  std::string time;  ///< UTC, ISO 8601: "2024-05-01T12:34:56Z"
   std::string host;
   std::string tintype_version;
-  std::uint64_t parent = 0;         ///< 0: none, everything is in here
+  std::uint64_t parent = 0;  ///< 0: none, everything is in here
   std::vector<PartDescription> parts;
   MachineDescription machine;
   CheckpointReport report;
@@ -77,7 +77,8 @@ std::string encode_manifest(const Manifest& manifest);
 /// From untrusted text. Throws ImageError that says what is wrong; `what` names the file.
 Manifest decode_manifest(std::string_view text, const std::string& what);
 
-/// What `checkpoint --json` prints: one object, as DESIGN's command line has it. And the way back (throws tintype::Error).
+/// What `checkpoint --json` prints: one object, as DESIGN's command line has it. And the way back (throws
+/// tintype::Error).
 std::string report_as_json(const CheckpointReport& report);
 CheckpointReport report_from_json(std::string_view text);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The files of a checkpoint one by one, each checked against the manifest. For the reader, and for verify, which goes on after a
-// damaged one. All throw ImageError (or StateError) that names the file.
+// The files of a checkpoint one by one, each checked against the manifest. For the reader, and for verify,
+// which goes on after a damaged one. All throw ImageError (or StateError) that names the file.
 
 #include <cstdint>
 #include <filesystem>
@@ -17,6 +17,7 @@ namespace tintype {
 
 Manifest read_manifest(const std::filesystem::path& directory, std::uint64_t id);
 std::vector<NamedState> read_states(const std::filesystem::path& directory, const Manifest& manifest);
-std::unique_ptr<PartReader> open_part(const std::filesystem::path& directory, const PartDescription& description, PartKind kind);
+std::unique_ptr<PartReader> open_part(const std::filesystem::path& directory,
+                                      const PartDescription& description, PartKind kind);
 
 }  // namespace tintype

@@ -10,7 +10,8 @@
 
 namespace tintype {
 
-/// The unit of a part. Memory: a page by its number in GuestMemory (without the hole). Disks: byte offset / 4096.
+/// The unit of a part. Memory: a page by its number in GuestMemory (without the hole). Disks: byte offset /
+/// 4096.
 inline constexpr std::uint64_t kBlockSize = 4096;
 
 /// No extent holds more blocks than this, so that a reader knows the buffer it needs before it reads.
@@ -23,23 +24,23 @@ struct Extent {
   std::uint64_t first_block = 0;
   std::uint32_t blocks = 0;
   Compression codec = Compression::kNone;
-  bool zero = false;                ///< explicitly zero: no bytes are stored
-  std::uint64_t offset = 0;         ///< in the file
-  std::uint64_t stored_bytes = 0;   ///< in the file
-  std::uint64_t checksum = 0;       ///< xxh3-64 of the stored bytes
+  bool zero = false;               ///< explicitly zero: no bytes are stored
+  std::uint64_t offset = 0;        ///< in the file
+  std::uint64_t stored_bytes = 0;  ///< in the file
+  std::uint64_t checksum = 0;      ///< xxh3-64 of the stored bytes
 
   std::uint64_t end_block() const noexcept { return first_block + blocks; }
   std::uint64_t data_bytes() const noexcept { return blocks * kBlockSize; }
   std::uint64_t end_offset() const noexcept { return offset + stored_bytes; }
 };
 
-/// What a manifest says of a part. `checksum` is the xxh3-64 of header, index and footer; as the index holds the checksums of all data, it stands for
-/// every byte of the file.
+/// What a manifest says of a part. `checksum` is the xxh3-64 of header, index and footer; as the index holds
+/// the checksums of all data, it stands for every byte of the file.
 struct PartSummary {
   std::uint64_t content_bytes = 0;  ///< of the memory or disk
   std::uint64_t file_bytes = 0;
   std::uint64_t checksum = 0;
-  std::uint64_t data_blocks = 0;    ///< blocks in extents; all others are zero
+  std::uint64_t data_blocks = 0;  ///< blocks in extents; all others are zero
   bool operator==(const PartSummary&) const = default;
 };
 

@@ -16,10 +16,12 @@ namespace tintype::part_layout {
 inline constexpr std::uint32_t kFormat = 1;
 inline constexpr std::size_t kHeaderBytes = 64, kFooterBytes = 64, kEntryBytes = 40;
 
-/// Where the first extent begins, so that uncompressed blocks lie at multiples of their size. The bytes between are zero.
+/// Where the first extent begins, so that uncompressed blocks lie at multiples of their size. The bytes
+/// between are zero.
 inline constexpr std::uint64_t kDataOffset = 4096;
 
-/// Blocks in no extent are the parent's and not zero. Reserved for incremental checkpoints: version 1 never sets it, and refuses it.
+/// Blocks in no extent are the parent's and not zero. Reserved for incremental checkpoints: version 1 never
+/// sets it, and refuses it.
 inline constexpr std::uint32_t kFlagAbsentIsParent = 1;
 
 using HeaderBytes = std::array<std::byte, kHeaderBytes>;
@@ -43,7 +45,8 @@ Footer decode_footer(const FooterBytes& bytes, const std::string& what);
 
 /// `into` holds kEntryBytes.
 void encode_entry(const Extent& extent, std::span<std::byte> into);
-/// Nothing where a value is not one that the format knows. How extents lie to each other is for the reader to check.
+/// Nothing where a value is not one that the format knows. How extents lie to each other is for the reader to
+/// check.
 std::optional<Extent> decode_entry(std::span<const std::byte> from);
 
 }  // namespace tintype::part_layout

@@ -20,7 +20,9 @@ namespace {
 
 constexpr std::size_t kGapStep = 1 << 20;
 
-std::unique_ptr<std::byte[]> buffer_of(std::uint64_t bytes) { return std::make_unique_for_overwrite<std::byte[]>(bytes); }
+std::unique_ptr<std::byte[]> buffer_of(std::uint64_t bytes) {
+  return std::make_unique_for_overwrite<std::byte[]>(bytes);
+}
 
 }  // namespace
 
@@ -57,7 +59,8 @@ std::vector<std::byte> PartReader::read_index(const part_layout::Footer& footer)
   const std::string what = path_.string();
   const auto bytes = checked_multiply<std::uint64_t>(footer.entries, part_layout::kEntryBytes);
   const std::uint64_t end = summary_.file_bytes - part_layout::kFooterBytes;
-  if (!bytes || footer.index_offset < part_layout::kDataOffset || footer.index_offset > end || end - footer.index_offset != *bytes) {
+  if (!bytes || footer.index_offset < part_layout::kDataOffset || footer.index_offset > end ||
+      end - footer.index_offset != *bytes) {
     throw ImageError("{} has the wrong length for its index", what);
   }
   index_offset_ = footer.index_offset;
@@ -84,16 +87,20 @@ void PartReader::take_index(std::span<const std::byte> index) {
 bool PartReader::extent_is_sound(const Extent& extent) const {
   if (extent.blocks == 0 || extent.blocks > kMaximumExtentBlocks) return false;
   if (!range_fits<std::uint64_t>(extent.first_block, extent.blocks, blocks())) return false;
-  if (extent.zero) return extent.stored_bytes == 0 && extent.offset == 0 && extent.checksum == 0 && extent.codec == Compression::kNone;
+  if (extent.zero)
+    return extent.stored_bytes == 0 && extent.offset == 0 && extent.checksum == 0 &&
+           extent.codec == Compression::kNone;
   if (extent.offset < part_layout::kDataOffset) return false;
   if (!range_fits(extent.offset, extent.stored_bytes, index_offset_)) return false;
-  return extent.codec == Compression::kNone ? extent.stored_bytes == extent.data_bytes()
-                                            : extent.stored_bytes > 0 && extent.stored_bytes < extent.data_bytes();
+  return extent.codec == Compression::kNone
+             ? extent.stored_bytes == extent.data_bytes()
+             : extent.stored_bytes > 0 && extent.stored_bytes < extent.data_bytes();
 }
 
 std::vector<Extent> PartReader::extents_by_offset() const {
   std::vector<Extent> sorted;
-  std::ranges::copy_if(extents_, std::back_inserter(sorted), [](const Extent& extent) { return !extent.zero; });
+  std::ranges::copy_if(extents_, std::back_inserter(sorted),
+                       [](const Extent& extent) { return !extent.zero; });
   if (!std::ranges::is_sorted(sorted, {}, &Extent::offset)) std::ranges::sort(sorted, {}, &Extent::offset);
   return sorted;
 }
@@ -101,7 +108,8 @@ std::vector<Extent> PartReader::extents_by_offset() const {
 void PartReader::check_places() const {
   std::uint64_t end = part_layout::kDataOffset;
   for (const Extent& extent : extents_by_offset()) {
-    if (extent.offset < end) throw ImageError("two extents of {} overlap at {}", path_.string(), extent.offset);
+    if (extent.offset < end)
+      throw ImageError("two extents of {} overlap at {}", path_.string(), extent.offset);
     end = extent.end_offset();
   }
 }
@@ -121,21 +129,25 @@ void PartReader::read_extent(const Extent& extent, std::span<std::byte> into) co
 
 void PartReader::read_stored(const Extent& extent, std::span<std::byte> into) const {
   read_exactly(fd_.get(), into, extent.offset, path_.string());
-  if (checksum_of(into) != extent.checksum) throw_damaged(extent, "are damaged: their checksum does not match");
+  if (checksum_of(into) != extent.checksum)
+    throw_damaged(extent, "are damaged: their checksum does not match");
 }
 
 void PartReader::throw_damaged(const Extent& extent, std::string_view why) const {
-  throw ImageError("blocks {} to {} of {} (bytes {} to {} of the file) {}", extent.first_block, extent.end_block() - 1, path_.string(),
-                   extent.offset, extent.end_offset() - 1, why);
+  throw ImageError("blocks {} to {} of {} (bytes {} to {} of the file) {}", extent.first_block,
+                   extent.end_block() - 1, path_.string(), extent.offset, extent.end_offset() - 1, why);
 }
 
 void PartReader::read_blocks(std::uint64_t first_block, std::span<std::byte> into) const {
   const std::uint64_t end_block = first_block + into.size() / kBlockSize;
-  check(into.size() % kBlockSize == 0 && end_block <= blocks() && first_block <= end_block, "wanted blocks lie inside the part");
+  check(into.size() % kBlockSize == 0 && end_block <= blocks() && first_block <= end_block,
+        "wanted blocks lie inside the part");
   auto extent = std::ranges::upper_bound(extents_, first_block, {}, &Extent::end_block);
   for (std::uint64_t block = first_block; block < end_block;) {
     const bool inside = extent != extents_.end() && extent->first_block <= block;
-    const std::uint64_t next = inside ? extent->end_block() : extent != extents_.end() ? extent->first_block : end_block;
+    const std::uint64_t next = inside                     ? extent->end_block()
+                               : extent != extents_.end() ? extent->first_block
+                                                          : end_block;
     const std::uint64_t count = std::min(next, end_block) - block;
     const auto piece = into.subspan((block - first_block) * kBlockSize, count * kBlockSize);
     if (inside) {
@@ -147,7 +159,8 @@ void PartReader::read_blocks(std::uint64_t first_block, std::span<std::byte> int
   }
 }
 
-void PartReader::read_within(const Extent& extent, std::uint64_t first_block, std::span<std::byte> into) const {
+void PartReader::read_within(const Extent& extent, std::uint64_t first_block,
+                             std::span<std::byte> into) const {
   if (into.size() == extent.data_bytes()) return read_extent(extent, into);
   const auto whole = buffer_of(extent.data_bytes());
   read_extent(extent, {whole.get(), extent.data_bytes()});
@@ -169,7 +182,8 @@ void PartReader::check_gap(std::uint64_t from, std::uint64_t to) const {
   while (from < to) {
     const auto piece = std::span(buffer).first(std::min<std::uint64_t>(to - from, buffer.size()));
     read_exactly(fd_.get(), piece, from, path_.string());
-    if (!is_zero(piece)) throw ImageError("{} holds something between {} and {} where nothing may be", path_.string(), from, to);
+    if (!is_zero(piece))
+      throw ImageError("{} holds something between {} and {} where nothing may be", path_.string(), from, to);
     from += piece.size();
   }
 }

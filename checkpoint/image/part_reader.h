@@ -19,8 +19,8 @@ namespace part_layout {
 struct Footer;
 }
 
-/// Reads one part. The constructor checks header, footer and index wholly; the data of an extent is checked when it is read.
-/// All reading is const and may go on from several threads at once.
+/// Reads one part. The constructor checks header, footer and index wholly; the data of an extent is checked
+/// when it is read. All reading is const and may go on from several threads at once.
 class PartReader {
  public:
   /// Throws ImageError where the file is damaged, std::system_error where it cannot be read.
@@ -35,14 +35,16 @@ class PartReader {
   /// Sorted by block, not overlapping. Blocks in no extent are zero.
   std::span<const Extent> extents() const noexcept { return extents_; }
 
-  /// The data of one extent; `into` holds exactly extent.data_bytes(). When this returns, the checksum was right; when it throws ImageError,
-  /// what `into` holds must not be used.
+  /// The data of one extent; `into` holds exactly extent.data_bytes(). When this returns, the checksum was
+  /// right; when it throws ImageError, what `into` holds must not be used.
   void read_extent(const Extent& extent, std::span<std::byte> into) const;
 
-  /// Any blocks, zero ones too; `into` is whole blocks. Extents that are wanted in part are read whole, to be checked.
+  /// Any blocks, zero ones too; `into` is whole blocks. Extents that are wanted in part are read whole, to be
+  /// checked.
   void read_blocks(std::uint64_t first_block, std::span<std::byte> into) const;
 
-  /// Reads the bytes of the file that no extent, index or footer covers. They must be zero; throws ImageError where they are not.
+  /// Reads the bytes of the file that no extent, index or footer covers. They must be zero; throws ImageError
+  /// where they are not.
   void check_gaps() const;
 
  private:
@@ -64,11 +66,13 @@ class PartReader {
   std::vector<Extent> extents_;
 };
 
-/// Where a block lives in the caller's memory: the bytes from its first one on that lie in one piece (at least one block).
+/// Where a block lives in the caller's memory: the bytes from its first one on that lie in one piece (at
+/// least one block).
 using LocateBlock = std::function<std::span<std::byte>(std::uint64_t block)>;
 
-/// Loads all data of a part into memory that is zero so far, with several threads. Every checksum was right when it returns.
-/// Throws ImageError; memory is then in no defined state.
-void load_part(const PartReader& part, const LocateBlock& locate, unsigned threads, const ProgressSink& progress = {});
+/// Loads all data of a part into memory that is zero so far, with several threads. Every checksum was right
+/// when it returns. Throws ImageError; memory is then in no defined state.
+void load_part(const PartReader& part, const LocateBlock& locate, unsigned threads,
+               const ProgressSink& progress = {});
 
 }  // namespace tintype

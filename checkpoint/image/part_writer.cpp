@@ -2,6 +2,7 @@
 #include "checkpoint/image/part_writer.h"
 
 #include <fcntl.h>
+
 #include <linux/magic.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
@@ -20,7 +21,8 @@
 namespace tintype {
 namespace {
 
-// A single block is checked and decompressed with all of its extent, so extents are not made larger than pays.
+// A single block is checked and decompressed with all of its extent, so extents are not made larger than
+// pays.
 constexpr std::uint64_t kRawExtentBytes = 512 * kBlockSize, kCompressedExtentBytes = 64 * kBlockSize;
 
 constexpr std::uint64_t kReserveStep = 64 << 20;
@@ -71,7 +73,8 @@ PartWriter::PartWriter(const std::filesystem::path& path, const PartOptions& opt
       position_(part_layout::kDataOffset),
       writeback_(part_layout::kDataOffset) {
   can_reserve_ = !lies_in_memory(fd_.get());
-  if (options_.compression != Compression::kNone) compressor_ = std::make_unique<Compressor>(options_.compression);
+  if (options_.compression != Compression::kNone)
+    compressor_ = std::make_unique<Compressor>(options_.compression);
   write(part_layout::encode_header({options_.kind, options_.content_bytes}), 0);
 }
 
@@ -79,8 +82,10 @@ PartWriter::~PartWriter() = default;
 
 PartWriter::Appended PartWriter::append(std::uint64_t first_block, std::span<const std::byte> data) {
   const std::uint64_t tail = data.size() % kBlockSize;
-  check(!finished_ && first_block <= blocks_ && block_count(data.size()) <= blocks_ - first_block, "appended blocks lie inside the part");
-  check(tail == 0 || first_block * kBlockSize + data.size() == options_.content_bytes, "only the last block is not whole");
+  check(!finished_ && first_block <= blocks_ && block_count(data.size()) <= blocks_ - first_block,
+        "appended blocks lie inside the part");
+  check(tail == 0 || first_block * kBlockSize + data.size() == options_.content_bytes,
+        "only the last block is not whole");
 
   const std::uint64_t blocks_before = stored_blocks_, bytes_before = stored_bytes_;
   const std::size_t extents_before = extents_.size();
@@ -94,7 +99,8 @@ PartWriter::Appended PartWriter::append(std::uint64_t first_block, std::span<con
   start_writeback();
 
   const std::uint64_t written = stored_blocks_ - blocks_before;
-  return {written, block_count(data.size()) - written, stored_bytes_ - bytes_before, extents_before, extents_.size() - extents_before};
+  return {written, block_count(data.size()) - written, stored_bytes_ - bytes_before, extents_before,
+          extents_.size() - extents_before};
 }
 
 void PartWriter::append_blocks(std::uint64_t first_block, std::span<const std::byte> data) {
@@ -158,7 +164,8 @@ void PartWriter::flush_queue() {
   reserve_space(position_);
   std::span<iovec> pieces(queue_);
   while (!pieces.empty()) {
-    const auto written = ::pwritev(fd_.get(), pieces.data(), static_cast<int>(pieces.size()), static_cast<off_t>(position_ - queued_bytes_));
+    const auto written = ::pwritev(fd_.get(), pieces.data(), static_cast<int>(pieces.size()),
+                                   static_cast<off_t>(position_ - queued_bytes_));
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) throw_write_error(written < 0 ? errno : ENOSPC);
     queued_bytes_ -= static_cast<std::uint64_t>(written);
@@ -167,24 +174,29 @@ void PartWriter::flush_queue() {
   queue_.clear();
 }
 
-// Allocating in large steps keeps ext4 from throttling repeated captures. Where it does not work, writing itself will tell why.
+// Allocating in large steps keeps ext4 from throttling repeated captures. Where it does not work, writing
+// itself will tell why.
 void PartWriter::reserve_space(std::uint64_t end) {
   if (end <= reserved_ || !can_reserve_) return;
   const std::uint64_t step = std::min(kReserveStep, align_up(options_.content_bytes, kBlockSize));
   const std::uint64_t target = std::max(end, reserved_ + step);
-  can_reserve_ = ::fallocate(fd_.get(), 0, static_cast<off_t>(reserved_), static_cast<off_t>(target - reserved_)) == 0;
+  can_reserve_ =
+      ::fallocate(fd_.get(), 0, static_cast<off_t>(reserved_), static_cast<off_t>(target - reserved_)) == 0;
   if (can_reserve_) reserved_ = target;
 }
 
-// The device starts on what is written, so that little is left for the fsync at the end. Not all file systems can; none must.
+// The device starts on what is written, so that little is left for the fsync at the end. Not all file systems
+// can; none must.
 void PartWriter::start_writeback() {
   if (position_ < writeback_ + kWritebackStep) return;
-  (void)::sync_file_range(fd_.get(), static_cast<off_t>(writeback_), static_cast<off_t>(position_ - writeback_), SYNC_FILE_RANGE_WRITE);
+  (void)::sync_file_range(fd_.get(), static_cast<off_t>(writeback_),
+                          static_cast<off_t>(position_ - writeback_), SYNC_FILE_RANGE_WRITE);
   writeback_ = position_;
 }
 
 void PartWriter::discard(const Appended& appended) {
-  check(!finished_ && appended.first_extent + appended.extents <= extents_.size(), "only what was appended is discarded");
+  check(!finished_ && appended.first_extent + appended.extents <= extents_.size(),
+        "only what was appended is discarded");
   if (appended.extents == 0) return;
   const auto taken = std::span(extents_).subspan(appended.first_extent, appended.extents);
   check(taken.front().blocks != 0, "nothing is discarded twice");
@@ -248,7 +260,8 @@ void PartWriter::erase_dead_ranges() {
 void PartWriter::write_index() {
   std::vector<std::byte> index(extents_.size() * part_layout::kEntryBytes);
   for (std::size_t i = 0; i < extents_.size(); ++i) {
-    part_layout::encode_entry(extents_[i], std::span(index).subspan(i * part_layout::kEntryBytes, part_layout::kEntryBytes));
+    part_layout::encode_entry(
+        extents_[i], std::span(index).subspan(i * part_layout::kEntryBytes, part_layout::kEntryBytes));
   }
   const auto footer = part_layout::encode_footer({position_, extents_.size(), checksum_of(index)});
   write(index, position_);
@@ -279,10 +292,14 @@ void PartWriter::write(std::span<const std::byte> bytes, std::uint64_t offset) {
 void PartWriter::throw_write_error(int error_number) const {
   const auto directory = path_.parent_path().string();
   if (error_number == ENOSPC || error_number == EDQUOT) {
-    throw DestinationFull("the destination is full: {} could not be written beyond {} MiB; make room on the file system of {}, or choose "
-                          "another destination", path_.filename().string(), stored_bytes_ >> 20, directory);
+    throw DestinationFull(
+        "the destination is full: {} could not be written beyond {} MiB; make room on the file system of {}, "
+        "or choose "
+        "another destination",
+        path_.filename().string(), stored_bytes_ >> 20, directory);
   }
-  throw Error("writing {} failed after {} MiB: {}", path_.string(), stored_bytes_ >> 20, errno_text(error_number));
+  throw Error("writing {} failed after {} MiB: {}", path_.string(), stored_bytes_ >> 20,
+              errno_text(error_number));
 }
 
 }  // namespace tintype

@@ -19,15 +19,17 @@ class Compressor;
 
 struct PartOptions {
   PartKind kind = PartKind::kMemory;
-  std::uint64_t content_bytes = 0;            ///< of the memory or disk, a multiple of 512
+  std::uint64_t content_bytes = 0;  ///< of the memory or disk, a multiple of 512
   Compression compression = Compression::kNone;
 };
 
-/// Writes one part of a checkpoint. One thread at a time uses it; it is the thread that waits for the destination.
+/// Writes one part of a checkpoint. One thread at a time uses it; it is the thread that waits for the
+/// destination.
 ///
-/// Data goes from the caller's memory straight into the file: the zero test, the checksum and the write are the only passes over it. Data that
-/// is compressed is copied first, so it may be guest memory that changes meanwhile. What was written from changing memory is worthless: the
-/// caller finds out, discards it, and appends the same blocks again from a copy that holds still.
+/// Data goes from the caller's memory straight into the file: the zero test, the checksum and the write are
+/// the only passes over it. Data that is compressed is copied first, so it may be guest memory that changes
+/// meanwhile. What was written from changing memory is worthless: the caller finds out, discards it, and
+/// appends the same blocks again from a copy that holds still.
 class PartWriter {
  public:
   /// What one append() did, and the handle to take it back.
@@ -42,14 +44,17 @@ class PartWriter {
   PartWriter(const PartWriter&) = delete;
   PartWriter& operator=(const PartWriter&) = delete;
 
-  /// Writes blocks, in any order. `data` is whole blocks, or ends where the part's content ends. Zero blocks are left out.
-  /// Throws DestinationFull, or tintype::Error for other failures; afterwards only abandoning makes sense.
+  /// Writes blocks, in any order. `data` is whole blocks, or ends where the part's content ends. Zero blocks
+  /// are left out. Throws DestinationFull, or tintype::Error for other failures; afterwards only abandoning
+  /// makes sense.
   Appended append(std::uint64_t first_block, std::span<const std::byte> data);
 
-  /// Takes one append() back, once, at any time before finish(): its blocks count as zero unless they are appended again.
+  /// Takes one append() back, once, at any time before finish(): its blocks count as zero unless they are
+  /// appended again.
   void discard(const Appended& appended);
 
-  /// Writes index and footer and cuts the file to length. Throws ImageError where a block was appended twice and not discarded.
+  /// Writes index and footer and cuts the file to length. Throws ImageError where a block was appended twice
+  /// and not discarded.
   void finish();
 
   /// fsync; writing back has begun long before, so it is short. After finish().
@@ -70,7 +75,8 @@ class PartWriter {
   void append_data(std::uint64_t first_block, std::span<const std::byte> run);
   void append_raw(std::uint64_t first_block, std::span<const std::byte> run);
   void append_compressed(std::uint64_t first_block, std::span<const std::byte> run);
-  void add_extent(std::uint64_t first_block, std::span<const std::byte> run, Compression codec, std::span<const std::byte> stored);
+  void add_extent(std::uint64_t first_block, std::span<const std::byte> run, Compression codec,
+                  std::span<const std::byte> stored);
   void queue_write(std::span<const std::byte> bytes);
   void flush_queue();
   void reserve_space(std::uint64_t end);
@@ -86,18 +92,18 @@ class PartWriter {
   PartOptions options_;
   std::uint64_t blocks_;
   UniqueFd fd_;
-  std::vector<Extent> extents_;         ///< in the order of writing; those with no blocks were discarded
+  std::vector<Extent> extents_;  ///< in the order of writing; those with no blocks were discarded
   std::vector<DeadRange> dead_;
-  std::vector<iovec> queue_;            ///< pieces of memory whose place is the file's end up to position_
+  std::vector<iovec> queue_;  ///< pieces of memory whose place is the file's end up to position_
   std::uint64_t queued_bytes_ = 0;
-  std::uint64_t position_;              ///< where the next extent goes
-  std::uint64_t reserved_ = 0;          ///< the file has room up to here
-  std::uint64_t writeback_ = 0;         ///< writing back was started up to here
+  std::uint64_t position_;       ///< where the next extent goes
+  std::uint64_t reserved_ = 0;   ///< the file has room up to here
+  std::uint64_t writeback_ = 0;  ///< writing back was started up to here
   std::uint64_t stored_bytes_ = 0, stored_blocks_ = 0;
   bool can_reserve_;
   bool finished_ = false;
   PartSummary summary_;
-  std::unique_ptr<Compressor> compressor_;   ///< null where nothing is compressed
+  std::unique_ptr<Compressor> compressor_;  ///< null where nothing is compressed
 };
 
 }  // namespace tintype

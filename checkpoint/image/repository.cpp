@@ -2,10 +2,11 @@
 #include "checkpoint/image/repository.h"
 
 #include <fcntl.h>
+#include <unistd.h>
+
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -24,11 +25,12 @@ namespace {
 namespace fs = std::filesystem;
 
 // Names in a repository that are not checkpoints. All of these files are empty.
-constexpr const char* kLockName = ".lock";                  // taken for the moments in which names change
-constexpr std::string_view kPendingPrefix = ".tmp-";        // ".tmp-00000004", a checkpoint in the making
-constexpr std::string_view kDeletedPrefix = ".deleted-";    // ".deleted-00000004", on its way out
-constexpr std::string_view kLastIdPrefix = ".last-id-";     // ".last-id-00000004": this id was deleted, and none below it is free
-constexpr const char* kWriterLockName = ".writer";          // inside of ".tmp-...", locked by its writer
+constexpr const char* kLockName = ".lock";                // taken for the moments in which names change
+constexpr std::string_view kPendingPrefix = ".tmp-";      // ".tmp-00000004", a checkpoint in the making
+constexpr std::string_view kDeletedPrefix = ".deleted-";  // ".deleted-00000004", on its way out
+constexpr std::string_view kLastIdPrefix =
+    ".last-id-";  // ".last-id-00000004": this id was deleted, and none below it is free
+constexpr const char* kWriterLockName = ".writer";  // inside of ".tmp-...", locked by its writer
 
 constexpr auto kLockPatience = std::chrono::seconds(10);
 
@@ -38,7 +40,8 @@ std::string id_name(std::uint64_t id) { return fmt::format("{:08}", id); }
 std::optional<std::uint64_t> id_of(std::string_view name) {
   std::uint64_t id = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), id);
-  if (error != std::errc() || end != name.data() + name.size() || id == 0 || name != id_name(id)) return std::nullopt;
+  if (error != std::errc() || end != name.data() + name.size() || id == 0 || name != id_name(id))
+    return std::nullopt;
   return id;
 }
 
@@ -48,7 +51,18 @@ std::optional<std::uint64_t> id_after(std::string_view prefix, std::string_view 
 
 template <typename Function>
 void for_each_name(const fs::path& directory, Function function) {
-  for (const auto& entry : fs::directory_iterator(directory)) function(entry.path().filename().string());
+  std::error_code error;
+  fs::directory_iterator entry(directory, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error))
+    function(entry->path().filename().string());
+  if (error) throw Error("{} cannot be read: {}", directory.string(), error.message());
+}
+
+/// Absolute, and without a slash at the end.
+fs::path directory_path(const fs::path& path) {
+  if (path.empty()) throw Error("the repository has an empty name; name a directory for the checkpoints");
+  const fs::path absolute = fs::absolute(path).lexically_normal();
+  return absolute.has_filename() ? absolute : absolute.parent_path();
 }
 
 /// The lock on the names of a repository. Held for moments, never while data is written.
@@ -62,7 +76,8 @@ class NamesLock {
     while (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK && errno != EINTR) throw_errno("lock {}", path.string());
       if (std::chrono::steady_clock::now() > deadline) {
-        throw Error("another process keeps the repository {} locked; try again when it has ended", repository.string());
+        throw Error("another process keeps the repository {} locked; try again when it has ended",
+                    repository.string());
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
@@ -74,7 +89,8 @@ class NamesLock {
 
 void rename_new(const fs::path& from, const fs::path& to) {
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
-  if (errno == EINVAL || errno == ENOSYS) {  // a file system without RENAME_NOREPLACE; we hold the lock on names
+  if (errno == EINVAL ||
+      errno == ENOSYS) {  // a file system without RENAME_NOREPLACE; we hold the lock on names
     if (!fs::exists(to) && ::rename(from.c_str(), to.c_str()) == 0) return;
   }
   throw_errno("rename {} to {}", from.string(), to.string());
@@ -137,9 +153,11 @@ void PendingCheckpoint::abandon() noexcept {
 Repository Repository::create(const fs::path& path) {
   std::error_code error;
   if (fs::exists(path, error) && !fs::is_directory(path, error)) {
-    throw Error("{} is not a directory; name a directory for the checkpoints, which is created where it is missing", path.string());
+    throw Error(
+        "{} is not a directory; name a directory for the checkpoints, which is created where it is missing",
+        path.string());
   }
-  const fs::path absolute = fs::absolute(path);
+  const fs::path absolute = directory_path(path);
   if (!fs::exists(absolute, error)) {
     fs::create_directories(absolute.parent_path(), error);
     if (::mkdir(absolute.c_str(), 0700) != 0 && errno != EEXIST) {
@@ -154,9 +172,10 @@ Repository Repository::create(const fs::path& path) {
 Repository Repository::open(const fs::path& path) {
   std::error_code error;
   if (!fs::is_directory(path, error)) {
-    throw Error("there is no repository {}; name the directory that was given to checkpoint --to", path.string());
+    throw Error("there is no repository {}; name the directory that was given to checkpoint --to",
+                path.string());
   }
-  return Repository(fs::absolute(path));
+  return Repository(directory_path(path));
 }
 
 void Repository::require_space(std::uint64_t bytes) const {
@@ -164,8 +183,9 @@ void Repository::require_space(std::uint64_t bytes) const {
   if (::statvfs(path_.c_str(), &info) != 0) throw_errno("statvfs {}", path_.string());
   const std::uint64_t available = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
   if (available >= bytes) return;
-  throw DestinationFull("{} has {} MiB free, and the checkpoint may need {} MiB; make room, or choose another destination", path_.string(),
-                        available >> 20, (bytes >> 20) + 1);
+  throw DestinationFull(
+      "{} has {} MiB free, and the checkpoint may need {} MiB; make room, or choose another destination",
+      path_.string(), available >> 20, (bytes >> 20) + 1);
 }
 
 PendingCheckpoint Repository::begin() {
@@ -173,7 +193,8 @@ PendingCheckpoint Repository::begin() {
   remove_leftovers();
   const std::uint64_t id = next_id();
   const fs::path directory = path_ / (std::string(kPendingPrefix) + id_name(id));
-  if (::mkdir(directory.c_str(), 0700) != 0) throw Error("the repository {} cannot be written: {}", path_.string(), errno_text(errno));
+  if (::mkdir(directory.c_str(), 0700) != 0)
+    throw Error("the repository {} cannot be written: {}", path_.string(), errno_text(errno));
   try {
     return {path_, directory, id, create_writer_lock(directory)};
   } catch (...) {
@@ -194,7 +215,8 @@ void Repository::remove_leftovers() {
 std::uint64_t Repository::next_id() const {
   std::uint64_t last = 0;
   for_each_name(path_, [&](const std::string& name) {
-    for (const std::string_view prefix : {std::string_view(), kPendingPrefix, kDeletedPrefix, kLastIdPrefix}) {
+    for (const std::string_view prefix :
+         {std::string_view(), kPendingPrefix, kDeletedPrefix, kLastIdPrefix}) {
       last = std::max(last, id_after(prefix, name).value_or(0));
     }
   });
@@ -214,7 +236,8 @@ std::uint64_t Repository::resolve(std::optional<std::uint64_t> id) const {
   const auto all = ids();
   if (all.empty()) throw Error("{} holds no checkpoint", path_.string());
   if (!id) return all.back();
-  if (!std::ranges::binary_search(all, *id)) throw Error("{} holds no checkpoint {}; it holds {} to {}", path_.string(), *id, all.front(), all.back());
+  if (!std::ranges::binary_search(all, *id))
+    throw Error("{} holds no checkpoint {}; it holds {} to {}", path_.string(), *id, all.front(), all.back());
   return *id;
 }
 
@@ -232,7 +255,8 @@ void Repository::remove(std::uint64_t id) {
   remove_quietly(doomed);
 }
 
-// So that an id is never used twice, whatever was deleted. Checkpoints that are still there speak for themselves.
+// So that an id is never used twice, whatever was deleted. Checkpoints that are still there speak for
+// themselves.
 void Repository::remember_last_id(std::uint64_t id) {
   std::vector<fs::path> older;
   std::uint64_t last = 0;

@@ -11,8 +11,8 @@
 
 namespace tintype {
 
-/// A checkpoint in the making: a directory under a temporary name, locked as long as this lives, so that nobody takes it for a
-/// dead writer's. Destroyed without seal(), it is removed.
+/// A checkpoint in the making: a directory under a temporary name, locked as long as this lives, so that
+/// nobody takes it for a dead writer's. Destroyed without seal(), it is removed.
 class PendingCheckpoint {
  public:
   PendingCheckpoint(PendingCheckpoint&&) noexcept;
@@ -22,22 +22,25 @@ class PendingCheckpoint {
   std::uint64_t id() const noexcept { return id_; }
   const std::filesystem::path& directory() const noexcept { return directory_; }
 
-  /// Gives the directory its real name, for good: fsync of it, rename, fsync of the repository. The files in it must be synced already.
-  /// Throws tintype::Error; it then was not sealed and can only be abandoned.
+  /// Gives the directory its real name, for good: fsync of it, rename, fsync of the repository. The files in
+  /// it must be synced already. Throws tintype::Error; it then was not sealed and can only be abandoned.
   void seal();
-  /// Removes all that was written. Never throws: what cannot be removed now goes when the next checkpoint is begun.
+  /// Removes all that was written. Never throws: what cannot be removed now goes when the next checkpoint is
+  /// begun.
   void abandon() noexcept;
 
  private:
   friend class Repository;
-  PendingCheckpoint(std::filesystem::path repository, std::filesystem::path directory, std::uint64_t id, UniqueFd lock);
+  PendingCheckpoint(std::filesystem::path repository, std::filesystem::path directory, std::uint64_t id,
+                    UniqueFd lock);
 
-  std::filesystem::path repository_, directory_;   ///< directory_ is empty when sealed or abandoned
+  std::filesystem::path repository_, directory_;  ///< directory_ is empty when sealed or abandoned
   std::uint64_t id_;
   UniqueFd lock_;
 };
 
-/// A directory of checkpoints, `00000001/`, `00000002/`, ... Several machines may write to one at the same time.
+/// A directory of checkpoints, `00000001/`, `00000002/`, ... Several machines may write to one at the same
+/// time.
 class Repository {
  public:
   /// Created where missing. Throws tintype::Error where the path is a file, or cannot be written.
@@ -50,7 +53,8 @@ class Repository {
   /// Throws tintype::Error where the file system has less than this many bytes free.
   void require_space(std::uint64_t bytes) const;
 
-  /// Removes what dead writers left, takes the next id. Ids are never used twice, even where the checkpoint was deleted.
+  /// Removes what dead writers left, takes the next id. Ids are never used twice, even where the checkpoint
+  /// was deleted.
   PendingCheckpoint begin();
 
   /// All ids, ascending; checkpoints that are damaged too.
@@ -59,7 +63,8 @@ class Repository {
   std::uint64_t resolve(std::optional<std::uint64_t> id) const;
   std::filesystem::path directory_of(std::uint64_t id) const;
 
-  /// Renamed away first, so that it is gone at once or not at all. Throws tintype::Error where there is none such.
+  /// Renamed away first, so that it is gone at once or not at all. Throws tintype::Error where there is none
+  /// such.
   void remove(std::uint64_t id);
 
  private:

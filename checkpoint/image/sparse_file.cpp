@@ -21,14 +21,16 @@ fs::path replaceable(const fs::path& path) {
   if (error) throw Error("{} cannot be written: {}", path.string(), error.message());
   const auto status = fs::status(real, error);
   if (fs::exists(status) && !fs::is_regular_file(status)) {
-    throw Error("{} is not a regular file and is not written over; name a new file, or one to replace", path.string());
+    throw Error("{} is not a regular file and is not written over; name a new file, or one to replace",
+                path.string());
   }
   return real;
 }
 
 [[noreturn]] void throw_write_error(const fs::path& path, int error_number) {
   if (error_number == ENOSPC || error_number == EDQUOT) {
-    throw DestinationFull("there is no room for {}; make room on its file system, or choose another place", path.string());
+    throw DestinationFull("there is no room for {}; make room on its file system, or choose another place",
+                          path.string());
   }
   throw Error("{} cannot be written: {}", path.string(), errno_text(error_number));
 }

@@ -10,11 +10,12 @@
 
 namespace tintype {
 
-/// A file that takes its name only when it is whole: until finish() it lies beside that name under another one, and it is removed where finish()
-/// is never reached. What is not written is a hole.
+/// A file that takes its name only when it is whole: until finish() it lies beside that name under another
+/// one, and it is removed where finish() is never reached. What is not written is a hole.
 class SparseFile {
  public:
-  /// A regular file of that name will be replaced; throws tintype::Error where anything else is there, or the place cannot be written.
+  /// A regular file of that name will be replaced; throws tintype::Error where anything else is there, or the
+  /// place cannot be written.
   SparseFile(const std::filesystem::path& path, std::uint64_t bytes);
   ~SparseFile();
   SparseFile(const SparseFile&) = delete;
@@ -26,7 +27,7 @@ class SparseFile {
   const std::filesystem::path& path() const noexcept { return path_; }
 
  private:
-  std::filesystem::path path_, temporary_;   ///< temporary_ is empty when finished
+  std::filesystem::path path_, temporary_;  ///< temporary_ is empty when finished
   UniqueFd fd_;
 };
 

@@ -21,10 +21,19 @@ constexpr std::size_t kNamedExtents = 20;
 class Verifier {
  public:
   Verifier(const Repository& repository, std::uint64_t id, Verification& result, const ProgressSink& progress)
-      : repository_(repository), directory_(repository.directory_of(id)), id_(id), result_(result), progress_(progress) {}
+      : repository_(repository),
+        directory_(repository.directory_of(id)),
+        id_(id),
+        result_(result),
+        progress_(progress) {}
 
   void run() {
     ++result_.checkpoints;
+    attempt(".", [&] { verify_all(); });
+  }
+
+ private:
+  void verify_all() {
     const std::size_t damages_before = result_.damages.size();
     count_bytes();
     std::optional<Manifest> manifest;
@@ -40,8 +49,9 @@ class Verifier {
     }
   }
 
- private:
-  void damage(const std::string& file, std::string reason) { result_.damages.push_back({id_, file, std::move(reason)}); }
+  void damage(const std::string& file, std::string reason) {
+    result_.damages.push_back({id_, file, std::move(reason)});
+  }
 
   template <typename Function>
   void attempt(const std::string& file, Function function) {
@@ -68,12 +78,14 @@ class Verifier {
       if (description.name == checkpoint_files::kStateName) {
         attempt(description.file, [&] { read_states(directory_, manifest); });
       } else {
-        verify_part(description.file, [&] { return open_part(directory_, description, kind_of(description)); });
+        verify_part(description.file,
+                    [&] { return open_part(directory_, description, kind_of(description)); });
       }
     }
     for (const auto& entry : fs::directory_iterator(directory_)) {
       const std::string name = entry.path().filename().string();
-      if (!expected.contains(name)) damage(name, fmt::format("{} does not belong to the checkpoint", entry.path().string()));
+      if (!expected.contains(name))
+        damage(name, fmt::format("{} does not belong to the checkpoint", entry.path().string()));
     }
   }
 
@@ -81,7 +93,8 @@ class Verifier {
     return description.name == checkpoint_files::kMemoryName ? PartKind::kMemory : PartKind::kDisk;
   }
 
-  /// Without a manifest nobody knows which files there should be, but those that are there can be sound in themselves.
+  /// Without a manifest nobody knows which files there should be, but those that are there can be sound in
+  /// themselves.
   void verify_files_alone() {
     for (const auto& entry : fs::directory_iterator(directory_)) {
       const std::string name = entry.path().filename().string();
@@ -119,7 +132,9 @@ class Verifier {
       }
       report(file, extent.stored_bytes);
     }
-    if (bad > kNamedExtents) damage(file, fmt::format("{} more extents of {} are damaged", bad - kNamedExtents, part.path().string()));
+    if (bad > kNamedExtents)
+      damage(file,
+             fmt::format("{} more extents of {} are damaged", bad - kNamedExtents, part.path().string()));
   }
 
   void report(const std::string& file, std::uint64_t bytes) {
@@ -140,7 +155,8 @@ class Verifier {
 
 }  // namespace
 
-Verification verify_checkpoints(const fs::path& path, std::optional<std::uint64_t> id, const ProgressSink& progress) {
+Verification verify_checkpoints(const fs::path& path, std::optional<std::uint64_t> id,
+                                const ProgressSink& progress) {
   const Repository repository = Repository::open(path);
   const auto ids = id ? std::vector{repository.resolve(id)} : repository.ids();
   Verification result;

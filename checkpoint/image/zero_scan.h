@@ -6,7 +6,8 @@
 
 namespace tintype {
 
-/// True where all bytes are zero. Leaves at the first 64 bytes that are not, so that data costs next to nothing.
+/// True where all bytes are zero. Leaves at the first 64 bytes that are not, so that data costs next to
+/// nothing.
 bool is_zero(std::span<const std::byte> bytes) noexcept;
 
 }  // namespace tintype

@@ -3,7 +3,8 @@
 
 #include <new>
 
-// Chooses AVX2 or AVX-512 at run time where the CPU has it: twice as fast as what the plain header compiles to.
+// Chooses AVX2 or AVX-512 at run time where the CPU has it: twice as fast as what the plain header compiles
+// to.
 #include <xxh_x86dispatch.h>
 
 namespace tintype {

@@ -22,16 +22,18 @@ struct NamedState {
 inline constexpr std::uint64_t kMaximumStateBytes = 64ULL << 20;
 inline constexpr unsigned kMaximumStateDepth = 16;
 
-/// The bytes of `machine.state` (checkpoint/FORMAT.md). Throws StateError for a name that comes twice, or a limit exceeded.
+/// The bytes of `machine.state` (checkpoint/FORMAT.md). Throws StateError for a name that comes twice, or a
+/// limit exceeded.
 std::vector<std::byte> encode_states(std::span<const NamedState> states);
 
-/// The way back, from untrusted bytes: every length, count and depth is checked before anything is allocated for it, and the checksum
-/// before anything else. Throws StateError; `what` names the file in its text.
+/// The way back, from untrusted bytes: every length, count and depth is checked before anything is allocated
+/// for it, and the checksum before anything else. Throws StateError; `what` names the file in its text.
 std::vector<NamedState> decode_states(std::span<const std::byte> bytes, const std::string& what);
 
 /// For people: a line for each field, indented by depth; long bytes are cut short.
 std::string states_as_text(std::span<const NamedState> states);
-/// One JSON object: {"uart0": {"type", "version", "fields": {"line_control": 3, ...}}}. Bytes are text in hexadecimal.
+/// One JSON object: {"uart0": {"type", "version", "fields": {"line_control": 3, ...}}}. Bytes are text in
+/// hexadecimal.
 std::string states_as_json(std::span<const NamedState> states);
 
 }  // namespace tintype

@@ -43,7 +43,8 @@ void add_value(std::string& text, const StateValue& value, unsigned depth) {
     fmt::format_to(out, "{} ({:#x})\n", *number, *number);
   } else if (const auto* bytes = std::get_if<StateBytes>(&value)) {
     const std::span shown(bytes->data(), std::min(bytes->size(), kShownBytes));
-    fmt::format_to(out, "{}{} [{} bytes]\n", hexadecimal(shown), shown.size() < bytes->size() ? "..." : "", bytes->size());
+    fmt::format_to(out, "{}{} [{} bytes]\n", hexadecimal(shown), shown.size() < bytes->size() ? "..." : "",
+                   bytes->size());
   } else {
     const auto& records = std::get<std::vector<StateRecord>>(value);
     fmt::format_to(out, "[{} records]\n", records.size());

@@ -16,14 +16,20 @@ using image_test::Bytes;
 
 std::vector<NamedState> sample() {
   const StateRecord inner{"inner", 2, {{1, "word", std::uint64_t{0xfffffffffffffffb}}}};
-  const StateRecord outer{"outer", 1, {{1, "flag", std::uint64_t{1}}, {2, "bytes", StateBytes{1, 2, 0xff}}, {300, "empty", StateBytes{}},
-                                       {4, "list", std::vector<StateRecord>{inner, inner}}, {5, "none", std::vector<StateRecord>{}}}};
+  const StateRecord outer{"outer",
+                          1,
+                          {{1, "flag", std::uint64_t{1}},
+                           {2, "bytes", StateBytes{1, 2, 0xff}},
+                           {300, "empty", StateBytes{}},
+                           {4, "list", std::vector<StateRecord>{inner, inner}},
+                           {5, "none", std::vector<StateRecord>{}}}};
   return {{"uart0", outer}, {"vcpu0", inner}, {"nothing", {"empty", 1, {}}}};
 }
 
 StateRecord nested(unsigned depth) {
   StateRecord record{"leaf", 1, {}};
-  for (unsigned i = 1; i < depth; ++i) record = StateRecord{"node", 1, {{1, "below", std::vector<StateRecord>{record}}}};
+  for (unsigned i = 1; i < depth; ++i)
+    record = StateRecord{"node", 1, {{1, "below", std::vector<StateRecord>{record}}}};
   return record;
 }
 
@@ -83,7 +89,8 @@ TEST_CASE("a forged state with a right checksum neither crashes nor allocates wh
 TEST_CASE("a count that the file cannot hold is refused before anything is allocated") {
   Bytes bad = encode_states(sample());
   store_number<std::uint32_t>(std::span(bad), 12, 0xffffffff);
-  CHECK_THROWS_WITH_AS(decode_states(resealed(bad), "machine.state"), doctest::Contains("longer than the file"), StateError);
+  CHECK_THROWS_WITH_AS(decode_states(resealed(bad), "machine.state"),
+                       doctest::Contains("longer than the file"), StateError);
 }
 
 TEST_CASE("records nested too deep are refused both ways") {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every way in which the files of a repository can go bad: verify names the file, and a reader that would restore refuses.
+// Every way in which the files of a repository can go bad: verify names the file, and a reader that would
+// restore refuses.
 #include <algorithm>
 #include <set>
 
@@ -15,9 +16,11 @@ namespace {
 using namespace image_test;
 namespace fs = std::filesystem;
 
-const std::vector<std::string> kFiles{"checkpoint.json", "machine.state", "memory.part", "disk0.part", "disk1.part"};
+const std::vector<std::string> kFiles{"checkpoint.json", "machine.state", "memory.part", "disk0.part",
+                                      "disk1.part"};
 
-std::set<std::string> damaged_parts(const fs::path& repository, std::optional<std::uint64_t> id = std::nullopt) {
+std::set<std::string> damaged_parts(const fs::path& repository,
+                                    std::optional<std::uint64_t> id = std::nullopt) {
   std::set<std::string> parts;
   for (const Damage& damage : verify_checkpoints(repository, id).damages) parts.insert(damage.part);
   return parts;
@@ -28,7 +31,8 @@ void read_whole(const fs::path& repository, std::uint64_t id) {
   const CheckpointReader reader(repository, id);
   const auto read = [](const PartReader& part) {
     Bytes bytes(part.blocks() * kBlockSize);
-    load_part(part, [&](std::uint64_t block) { return std::span(bytes).subspan(block * kBlockSize); }, 1);
+    load_part(
+        part, [&](std::uint64_t block) { return std::span(bytes).subspan(block * kBlockSize); }, 1);
   };
   read(reader.memory());
   for (const DiskDescription& disk : reader.manifest().machine.disks) read(*reader.disk(disk.id));
@@ -69,7 +73,8 @@ void flip(const fs::path& repository, const std::string& file, std::uint64_t ste
   for (std::uint64_t offset = 0; offset < size; offset += step == 1 ? 1 : 1 + random() % (2 * step)) {
     const auto bits = static_cast<std::byte>(1U << (random() % 8));
     const ChangedByte change(fd, offset, bits);
-    if (damaged_parts(repository) != std::set{file}) FAIL_CHECK("verify does not name ", file, " for byte ", offset);
+    if (damaged_parts(repository) != std::set{file})
+      FAIL_CHECK("verify does not name ", file, " for byte ", offset);
     if (!restore_refuses(repository)) FAIL_CHECK("restored with byte ", offset, " of ", file, " changed");
   }
 }
@@ -103,7 +108,8 @@ TEST_CASE("every byte of a part's header, index and footer, and of what lies bet
   for (std::uint64_t offset = 0; offset < end; ++offset) {
     if (offset == 4096) offset = end - 64 - part.extents().size() * 40;
     const ChangedByte change(fd, offset, std::byte{0x80});
-    if (damaged_parts(repository) != std::set<std::string>{"memory.part"}) FAIL_CHECK("byte ", offset, " is unchecked");
+    if (damaged_parts(repository) != std::set<std::string>{"memory.part"})
+      FAIL_CHECK("byte ", offset, " is unchecked");
     if (!restore_refuses(repository)) FAIL_CHECK("restored with byte ", offset, " changed");
   }
 }
@@ -116,7 +122,8 @@ TEST_CASE("a file cut short, or drawn out, is found") {
     CAPTURE(file);
     const fs::path path = repository / "00000001" / file;
     const Bytes good = read_file(path);
-    for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{63}, good.size() / 2, good.size() - 1}) {
+    for (const std::size_t size :
+         {std::size_t{0}, std::size_t{1}, std::size_t{63}, good.size() / 2, good.size() - 1}) {
       write_file(path, std::span(good).first(size));
       CHECK(damaged_parts(repository) == std::set{file});
       CHECK(restore_refuses(repository));
@@ -211,7 +218,8 @@ TEST_CASE("damage in the manifest hides no damage in the parts") {
   const ScratchDirectory scratch;
   const fs::path repository = scratch / "r", directory = repository / "00000001";
   write_sample(repository, 1);
-  const UniqueFd manifest = open_file(directory / "checkpoint.json", O_RDWR), disk = open_file(directory / "disk0.part", O_RDWR);
+  const UniqueFd manifest = open_file(directory / "checkpoint.json", O_RDWR),
+                 disk = open_file(directory / "disk0.part", O_RDWR);
   const ChangedByte first(manifest, 100, std::byte{1}), second(disk, 5000, std::byte{1});
   CHECK(damaged_parts(repository) == std::set<std::string>{"checkpoint.json", "disk0.part"});
 }

@@ -82,11 +82,13 @@ TEST_CASE("a forged manifest with a right checksum is refused with the place nam
   refused(replaced(good, "\"format\": 1", "\"format\": 2"), "format version 2");
   refused(replaced(good, "fedcba9876543210", "FEDCBA9876543210"), "checksum");
   refused(resealed(good.substr(0, good.size() - 3)), "not a JSON object");
-  refused(resealed("{\n  \"checksum\": \"xxh3:0123456789abcdef\"" + std::string(100000, '[')), "not a JSON object");
+  refused(resealed("{\n  \"checksum\": \"xxh3:0123456789abcdef\"" + std::string(100000, '[')),
+          "not a JSON object");
 }
 
 TEST_CASE("a manifest of later make with remarks that we do not know is still read") {
-  const std::string text = replaced(encode_manifest(full_manifest()), "\"vm\":", "\"remark\": {\"a\": []}, \"vm\":");
+  const std::string text =
+      replaced(encode_manifest(full_manifest()), "\"vm\":", "\"remark\": {\"a\": []}, \"vm\":");
   CHECK(decode_manifest(text, "m").vm == "sample");
 }
 
@@ -94,9 +96,12 @@ TEST_CASE("the report that checkpoint prints has what the command line promises"
   CheckpointReport report = full_manifest().report;
   report.id = 7;
   const std::string text = report_as_json(report);
-  for (const char* key : {"id", "repository", "vm", "strategy", "parent", "pause_us", "total", "kick", "devices", "disks", "state", "protect",
-                          "resume", "memory", "pages_total", "pages_written", "pages_zero", "bytes_written", "faults", "fault_us", "p50", "p99",
-                          "max", "capture_area_peak_bytes", "rounds", "copy_ms", "seal_ms", "total_ms"}) {
+  for (const char* key :
+       {"id",     "repository", "vm",          "strategy",      "parent",     "pause_us",
+        "total",  "kick",       "devices",     "disks",         "state",      "protect",
+        "resume", "memory",     "pages_total", "pages_written", "pages_zero", "bytes_written",
+        "faults", "fault_us",   "p50",         "p99",           "max",        "capture_area_peak_bytes",
+        "rounds", "copy_ms",    "seal_ms",     "total_ms"}) {
     CAPTURE(key);
     CHECK(text.find(fmt::format("\"{}\":", key)) != text.npos);
   }
@@ -107,7 +112,8 @@ TEST_CASE("the report that checkpoint prints has what the command line promises"
 }
 
 TEST_CASE("every strategy and compression has a name that leads back to it") {
-  for (const Strategy strategy : {Strategy::kAuto, Strategy::kStop, Strategy::kPrecopy, Strategy::kCow, Strategy::kFork, Strategy::kHybrid}) {
+  for (const Strategy strategy : {Strategy::kAuto, Strategy::kStop, Strategy::kPrecopy, Strategy::kCow,
+                                  Strategy::kFork, Strategy::kHybrid}) {
     CHECK(strategy_of(name_of(strategy)) == strategy);
   }
   for (const Compression compression : {Compression::kNone, Compression::kLz4, Compression::kZstd}) {

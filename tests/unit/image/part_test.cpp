@@ -24,7 +24,8 @@ Bytes read_all(const PartReader& part) {
 
 Bytes load_all(const PartReader& part, unsigned threads) {
   Bytes all(part.blocks() * kBlockSize);
-  load_part(part, [&](std::uint64_t block) { return std::span(all).subspan(block * kBlockSize); }, threads);
+  load_part(
+      part, [&](std::uint64_t block) { return std::span(all).subspan(block * kBlockSize); }, threads);
   return all;
 }
 
@@ -36,7 +37,8 @@ void put(Bytes& into, std::size_t first_block, std::span<const std::byte> data) 
   std::ranges::copy(data, into.begin() + static_cast<std::ptrdiff_t>(first_block * kBlockSize));
 }
 
-void append_and_finish(const std::filesystem::path& path, const PartOptions& options, std::span<const std::byte> content) {
+void append_and_finish(const std::filesystem::path& path, const PartOptions& options,
+                       std::span<const std::byte> content) {
   PartWriter writer(path, options);
   writer.append(0, content);
   writer.finish();
@@ -73,7 +75,8 @@ TEST_CASE("a part comes back as it was written, whatever the codec and the order
 TEST_CASE("zero blocks cost no bytes, however they lie between others") {
   const ScratchDirectory scratch;
   Bytes content = noise(3000, 1);
-  for (std::size_t block = 0; block < 3000; block += 2) std::ranges::fill(block_of(content, block), std::byte{0});
+  for (std::size_t block = 0; block < 3000; block += 2)
+    std::ranges::fill(block_of(content, block), std::byte{0});
   PartWriter writer(scratch / "p", memory_of(3000));
   const auto appended = writer.append(0, content);
   CHECK(appended.written_blocks == 1500);
@@ -199,7 +202,8 @@ TEST_CASE("an extent that crosses the hole below 4 GiB is loaded on both sides o
   append_and_finish(scratch / "p", memory_of(100), content);
   Bytes low(37 * kBlockSize), high(63 * kBlockSize);
   const auto locate = [&](std::uint64_t block) {
-    return block < 37 ? std::span(low).subspan(block * kBlockSize) : std::span(high).subspan((block - 37) * kBlockSize);
+    return block < 37 ? std::span(low).subspan(block * kBlockSize)
+                      : std::span(high).subspan((block - 37) * kBlockSize);
   };
   load_part(PartReader(scratch / "p"), locate, 2);
   CHECK(std::ranges::equal(low, std::span(content).first(low.size())));

@@ -3,9 +3,10 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <unistd.h>
+
 #include <sys/mount.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <mutex>
 #include <set>
@@ -42,8 +43,8 @@ void killed_after(Work work) {
   REQUIRE(WIFSIGNALED(status));
 }
 
-/// Runs `work` on a file system of one MiB, in a process of its own, where only it sees that. Returns its exit status, or nothing where
-/// this system lets nobody mount anything.
+/// Runs `work` on a file system of one MiB, in a process of its own, where only it sees that. Returns its
+/// exit status, or nothing where this system lets nobody mount anything.
 template <typename Work>
 std::optional<int> on_small_file_system(const fs::path& mount_point, Work work) {
   constexpr int kCannotMount = 77;
@@ -158,7 +159,8 @@ TEST_CASE("a writer killed at any instant leaves whole checkpoints only") {
   const ScratchDirectory scratch;
   std::mt19937 random(1);
   std::size_t most = 0;
-  // On a busy machine few get as far as one checkpoint in that time: then more rounds, each allowed a little longer.
+  // On a busy machine few get as far as one checkpoint in that time: then more rounds, each allowed a little
+  // longer.
   for (unsigned round = 0; round < 25 || (most == 0 && round < 500); ++round) {
     const pid_t child = ::fork();
     REQUIRE(child >= 0);
@@ -225,7 +227,8 @@ TEST_CASE("deleting a checkpoint leaves the others whole, and deleting what is n
   delete_checkpoint(scratch / "r", 2);
   CHECK(Repository::open(scratch / "r").ids() == std::vector<std::uint64_t>{1, 3});
   CHECK(verify_checkpoints(scratch / "r", std::nullopt).good());
-  CHECK_THROWS_WITH_AS(delete_checkpoint(scratch / "r", 2), doctest::Contains("holds no checkpoint 2"), Error);
+  CHECK_THROWS_WITH_AS(delete_checkpoint(scratch / "r", 2), doctest::Contains("holds no checkpoint 2"),
+                       Error);
 }
 
 TEST_CASE("a deletion that was cut short is finished by the next checkpoint, and never shows") {
@@ -238,10 +241,20 @@ TEST_CASE("a deletion that was cut short is finished by the next checkpoint, and
   CHECK_FALSE(names_in(scratch / "r").contains(".deleted-00000001"));
 }
 
+TEST_CASE("a repository named with a slash at its end is the same repository, for its owner's eyes too") {
+  const ScratchDirectory scratch;
+  CHECK(write_sample((scratch / "r").string() + "/", 1).report.repository == (scratch / "r").string());
+  CHECK(write_sample(scratch / "r", 2).id == 2);
+  CHECK(fs::status(scratch / "r").permissions() == fs::perms::owner_all);
+  CHECK_THROWS_AS(Repository::create(""), Error);
+  CHECK_THROWS_AS(Repository::open(""), Error);
+}
+
 TEST_CASE("names that only look like a checkpoint's are not taken for one") {
   const ScratchDirectory scratch;
   write_sample(scratch / "r", 1);
-  for (const char* name : {"1", "0000002", "00000000", "000000003", "0000000x", "lost+found", "99999999999999999999999"}) {
+  for (const char* name :
+       {"1", "0000002", "00000000", "000000003", "0000000x", "lost+found", "99999999999999999999999"}) {
     fs::create_directory(scratch / "r" / name);
   }
   CHECK(Repository::open(scratch / "r").ids() == std::vector<std::uint64_t>{1});

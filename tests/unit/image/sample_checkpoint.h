@@ -14,7 +14,8 @@ inline constexpr std::uint64_t kDisk0Bytes = 20 * kBlockSize, kDisk1Bytes = 5 * 
 inline Bytes sample_memory(unsigned seed) {
   Bytes memory(kMemoryBlocks * kBlockSize);
   for (const std::size_t block : {0, 1, 2, 7, 38, 39, 40, 41, 63}) {
-    std::ranges::copy(block % 2 == 0 ? noise(1, seed + static_cast<unsigned>(block)) : pattern(1, seed), block_of(memory, block).begin());
+    std::ranges::copy(block % 2 == 0 ? noise(1, seed + static_cast<unsigned>(block)) : pattern(1, seed),
+                      block_of(memory, block).begin());
   }
   return memory;
 }
@@ -27,8 +28,11 @@ inline Bytes sample_disk(std::uint64_t bytes, unsigned seed) {
 }
 
 inline std::vector<NamedState> sample_states(unsigned seed) {
-  const StateRecord record{"uart-16550", 1, {{1, "line_control", std::uint64_t{3}}, {2, "received", StateBytes{1, 2, 3}},
-                                             {3, "seed", std::uint64_t{seed}}}};
+  const StateRecord record{"uart-16550",
+                           1,
+                           {{1, "line_control", std::uint64_t{3}},
+                            {2, "received", StateBytes{1, 2, 3}},
+                            {3, "seed", std::uint64_t{seed}}}};
   return {{"uart0", record}, {"vcpu0", {"vcpu", 1, {{1, "inner", std::vector<StateRecord>{record}}}}}};
 }
 
@@ -38,8 +42,10 @@ inline MachineDescription sample_machine() {
   machine.cpus = 2;
   machine.kernel = "/boot/vmlinuz";
   machine.append = "console=ttyS0";
-  machine.regions = {{0, kLowBlocks * kBlockSize, 0}, {kHighStart, (kMemoryBlocks - kLowBlocks) * kBlockSize, kLowBlocks}};
-  machine.disks = {{"disk0", "/images/a.img", kDisk0Bytes, "persistent", false, "disk0"}, {"disk1", "/images/b.img", kDisk1Bytes, "undoable", true, "B"}};
+  machine.regions = {{0, kLowBlocks * kBlockSize, 0},
+                     {kHighStart, (kMemoryBlocks - kLowBlocks) * kBlockSize, kLowBlocks}};
+  machine.disks = {{"disk0", "/images/a.img", kDisk0Bytes, "persistent", false, "disk0"},
+                   {"disk1", "/images/b.img", kDisk1Bytes, "undoable", true, "B"}};
   machine.cpu = {"AuthenticAMD", "EPYC", {"avx2", "svm"}};
   return machine;
 }
@@ -57,7 +63,8 @@ inline Manifest sample_manifest() {
 }
 
 /// Everything written, nothing sealed.
-inline std::unique_ptr<CheckpointWriter> written_sample(const std::filesystem::path& repository, unsigned seed, Compression compression) {
+inline std::unique_ptr<CheckpointWriter> written_sample(const std::filesystem::path& repository,
+                                                        unsigned seed, Compression compression) {
   auto writer = std::make_unique<CheckpointWriter>(
       NewCheckpoint{repository, compression, kMemoryBlocks * kBlockSize, sample_machine().disks, 1 << 20});
   writer->memory_part().append(0, sample_memory(seed));
@@ -67,7 +74,8 @@ inline std::unique_ptr<CheckpointWriter> written_sample(const std::filesystem::p
   return writer;
 }
 
-inline Manifest write_sample(const std::filesystem::path& repository, unsigned seed, Compression compression = Compression::kNone) {
+inline Manifest write_sample(const std::filesystem::path& repository, unsigned seed,
+                             Compression compression = Compression::kNone) {
   const auto writer = written_sample(repository, seed, compression);
   writer->sync();
   return writer->seal(sample_manifest());

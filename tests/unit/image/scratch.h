@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fcntl.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -9,8 +11,6 @@
 #include <span>
 #include <stdexcept>
 #include <vector>
-
-#include <fcntl.h>
 
 #include "checkpoint/image/part_format.h"
 #include "vmm/base/io.h"
@@ -51,7 +51,8 @@ inline Bytes noise(std::size_t blocks, unsigned seed) {
 /// Blocks that compress well; each one different, never zero.
 inline Bytes pattern(std::size_t blocks, unsigned seed) {
   Bytes bytes(blocks * kBlockSize);
-  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>((i / kBlockSize + seed) % 250 + 1);
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    bytes[i] = static_cast<std::byte>((i / kBlockSize + seed) % 250 + 1);
   return bytes;
 }
 
