@@ -21,6 +21,9 @@ struct KvmMsrsHead {
 struct KvmMsrListHead {
   std::uint32_t nmsrs;
 };
+struct KvmRoutingHead {
+  std::uint32_t nr, flags;
+};
 /// What every XSAVE area has; a larger one (KVM_CAP_XSAVE2) goes on behind it.
 struct KvmXsaveHead {
   std::uint32_t region[1024];
@@ -35,6 +38,7 @@ inline constexpr unsigned long kKvmGetCpuid2 = _IOWR(KVMIO, 0x91, KvmCpuidHead);
 inline constexpr unsigned long kKvmGetXsave = _IOR(KVMIO, 0xa4, KvmXsaveHead);
 inline constexpr unsigned long kKvmSetXsave = _IOW(KVMIO, 0xa5, KvmXsaveHead);
 inline constexpr unsigned long kKvmGetXsave2 = _IOR(KVMIO, 0xcf, KvmXsaveHead);
+inline constexpr unsigned long kKvmSetGsiRouting = _IOW(KVMIO, 0x6a, KvmRoutingHead);
 
 /// A head and room for `count` entries behind it, in one aligned block, all zero.
 template <typename Head, typename Entry>
@@ -51,8 +55,9 @@ class KvmList {
 
 using KvmCpuidList = KvmList<KvmCpuidHead, kvm_cpuid_entry2>;
 using KvmMsrs = KvmList<KvmMsrsHead, kvm_msr_entry>;
+using KvmRouting = KvmList<KvmRoutingHead, kvm_irq_routing_entry>;
 using KvmMsrIndexList = KvmList<KvmMsrListHead, std::uint32_t>;
 
-static_assert(sizeof(kvm_cpuid_entry2) == 40 && sizeof(kvm_msr_entry) == 16);
+static_assert(sizeof(kvm_cpuid_entry2) == 40 && sizeof(kvm_msr_entry) == 16 && sizeof(kvm_irq_routing_entry) == 48);
 
 }  // namespace tintype

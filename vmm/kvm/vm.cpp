@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/kvm/vm.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include "vmm/kvm/ioctl.h"
+#include "vmm/kvm/lists.h"
 
 namespace tintype {
 
@@ -35,6 +36,13 @@ void KvmVm::create_pit() {
 
 UniqueFd KvmVm::create_vcpu(unsigned id) {
   return UniqueFd(kvm_ioctl(fd(), KVM_CREATE_VCPU, static_cast<unsigned long>(id), "KVM_CREATE_VCPU"));
+}
+
+void KvmVm::set_gsi_routing(std::span<const kvm_irq_routing_entry> entries) {
+  KvmRouting list(entries.size());
+  list.head().nr = static_cast<std::uint32_t>(entries.size());
+  std::copy(entries.begin(), entries.end(), list.entries().begin());
+  kvm_ioctl(fd(), kKvmSetGsiRouting, &list.head(), "KVM_SET_GSI_ROUTING");
 }
 
 void KvmVm::set_irq_line(std::uint32_t gsi, bool asserted) {

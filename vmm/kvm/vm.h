@@ -4,6 +4,7 @@
 #include <linux/kvm.h>
 
 #include <cstdint>
+#include <span>
 
 #include "vmm/base/unique_fd.h"
 #include "vmm/kvm/system.h"
@@ -26,6 +27,7 @@ class KvmVm {
   void create_pit();                                      ///< KVM_CREATE_PIT2, with the speaker port answered by KVM
   UniqueFd create_vcpu(unsigned id);
 
+  void set_gsi_routing(std::span<const kvm_irq_routing_entry> entries);  ///< KVM_SET_GSI_ROUTING: replaces all of it
   void set_irq_line(std::uint32_t gsi, bool asserted);    ///< KVM_IRQ_LINE
   /// KVM_IRQFD: each signal of `event_fd` is one edge on `gsi`.
   void attach_irqfd(int event_fd, std::uint32_t gsi);

@@ -10,6 +10,7 @@
 #include "vmm/kvm/capabilities.h"
 #include "vmm/machine/describe.h"
 #include "vmm/machine/exit_report.h"
+#include "vmm/machine/gsi_routing.h"
 #include "vmm/machine/restored_disks.h"
 #include "vmm/machine/trace.h"
 
@@ -36,6 +37,7 @@ KvmVm make_vm(const KvmSystem& system, const GuestMemory& memory) {
   vm.set_identity_map_address(kIdentityMapAddress);
   vm.set_tss_address(kTssAddress);
   vm.create_irqchip();
+  vm.set_gsi_routing(pc_gsi_routing());
   vm.create_pit();
   std::uint32_t slot = 0;
   for (const MemoryRegion& region : memory.regions()) vm.set_memory(slot++, region.start.value(), region.size, region.host);
