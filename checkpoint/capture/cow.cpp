@@ -2,7 +2,6 @@
 #include "checkpoint/capture/cow.h"
 
 #include <poll.h>
-#include <sys/resource.h>
 
 #include <chrono>
 #include <cstring>
@@ -52,7 +51,7 @@ void CowCapture::protect() {
 void CowCapture::handle_faults() noexcept {
   name_this_thread("capture-faults");
   block_signals_in_this_thread();
-  ::setpriority(PRIO_PROCESS, 0, -10);  // best effort: vCPUs wait for this thread
+  const ScopedNice urgent(-15);  // vCPUs wait for this thread
   pollfd waits[] = {{userfault_->fd(), POLLIN, 0}, {stop_.fd(), POLLIN, 0}};
   while (::poll(waits, 2, -1) >= 0 || errno == EINTR) {
     if ((waits[1].revents & POLLIN) != 0) return;
@@ -120,6 +119,7 @@ void CowCapture::give_back_to_guest(std::size_t chunk) noexcept {
 // ---- the writer ----
 
 void CowCapture::copy_out(PartWriter& part, const ProgressSink& progress) {
+  const ScopedNice patient(10);  // nobody waits for this one, and it must not hold up a vCPU that has just been released
   ChunkWriter writer(part, residency_, memory_.pages(), progress);
   mark_absent_chunks();
   while (pages_done_ < memory_.pages()) {

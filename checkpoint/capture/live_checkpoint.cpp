@@ -8,6 +8,7 @@
 #include "checkpoint/capture/disk_copy.h"
 #include "checkpoint/capture/strategy.h"
 #include "checkpoint/image/checkpoint_writer.h"
+#include "vmm/base/thread.h"
 
 namespace tintype {
 
@@ -122,6 +123,7 @@ void LiveCheckpoint::prepare_disks() {
 
 // Steps 3 to 8. The only stretch in which the guest stands still; each part of it is measured.
 void LiveCheckpoint::pause_and_capture() {
+  const ScopedNice urgent(-15);
   PauseTimes& times = report_.pause_us;
   Stopwatch watch;
   paused_ = true;
