@@ -15,11 +15,11 @@ namespace tintype {
 struct AcpiPmStateV1 {
   static constexpr std::string_view kType = "acpi-pm";
   static constexpr std::uint32_t kVersion = 1;
-  std::uint16_t status = 0;         ///< PM1 status
-  std::uint16_t enable = 0;         ///< PM1 enable
-  std::uint16_t control = 0;        ///< PM1 control, without SCI_EN (always 1) and the bits that read as 0
-  std::uint32_t timer = 0;          ///< PM timer, 24 bits
-  std::uint8_t reset_control = 0;   ///< last write to the reset port
+  std::uint16_t status = 0;        ///< PM1 status
+  std::uint16_t enable = 0;        ///< PM1 enable
+  std::uint16_t control = 0;       ///< PM1 control, without SCI_EN (always 1) and the bits that read as 0
+  std::uint32_t timer = 0;         ///< PM timer, 24 bits
+  std::uint8_t reset_control = 0;  ///< last write to the reset port
   bool operator==(const AcpiPmStateV1&) const = default;
   static void fields(auto& self, auto&& field) {
     field(1, "status", self.status);
@@ -30,21 +30,25 @@ struct AcpiPmStateV1 {
   }
 };
 
-/// ACPI's fixed hardware (ACPI 6.5, 4.8): the power button and its interrupt, the sleep register through which a guest powers off, the
-/// 3.579545 MHz timer, and the reset port. Attach the object itself at kAcpiPmBase (kAcpiPmPortCount ports) and reset_port() at
-/// kAcpiResetPort (1 port); the addresses are in vmm/base/platform.h, where the ACPI tables find them too.
+/// ACPI's fixed hardware (ACPI 6.5, 4.8): the power button and its interrupt, the sleep register through
+/// which a guest powers off, the 3.579545 MHz timer, and the reset port. Attach the object itself at
+/// kAcpiPmBase (kAcpiPmPortCount ports) and reset_port() at kAcpiResetPort (1 port); the addresses are in
+/// vmm/base/platform.h, where the ACPI tables find them too.
 ///
-/// Left out, because no guest here asks for it: the timer's overflow interrupt (TMR_STS stays 0), the sleep button, S1 to S4.
+/// Left out, because no guest here asks for it: the timer's overflow interrupt (TMR_STS stays 0), the sleep
+/// button, S1 to S4.
 class AcpiPm final : public Device {
  public:
   /// The callbacks run on the vCPU thread that wrote the register, and only post the event to the machine.
-  AcpiPm(IrqLine& sci, const HostClock& clock, std::function<void()> on_power_off, std::function<void()> on_reset);
+  AcpiPm(IrqLine& sci, const HostClock& clock, std::function<void()> on_power_off,
+         std::function<void()> on_reset);
 
   void bus_read(std::uint64_t offset, std::span<std::byte> data) noexcept override;
   void bus_write(std::uint64_t offset, std::span<const std::byte> data) noexcept override;
   BusDevice& reset_port() noexcept { return reset_port_; }
 
-  /// Any thread. False where the guest has not enabled the button: nothing will come of it. While frozen, the press is kept for thaw().
+  /// Any thread. False where the guest has not enabled the button: nothing will come of it. While frozen, the
+  /// press is kept for thaw().
   bool press_power_button() noexcept;
 
   void freeze() noexcept override;

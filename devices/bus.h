@@ -10,10 +10,12 @@
 
 namespace tintype {
 
-/// Maps address ranges to devices. Filled before the machine runs, only read afterwards, so look-ups take no lock.
+/// Maps address ranges to devices. Filled before the machine runs, only read afterwards, so look-ups take no
+/// lock.
 class Bus {
  public:
-  /// Throws tintype::Error where the range overlaps one that is attached already. The device must outlive the bus's use.
+  /// Throws tintype::Error where the range overlaps one that is attached already. The device must outlive the
+  /// bus's use.
   void attach(std::uint64_t start, std::uint64_t length, BusDevice& device, const std::string& name);
 
   /// False where nobody answers (data is then all ones) or where the access crosses the end of a window.

@@ -15,11 +15,12 @@ struct DebugExitStateV1 {
   static void fields(auto&, auto&&) {}
 };
 
-/// The port by which a test kernel ends its machine, as QEMU's isa-debug-exit: a write of any width anywhere in the window ends
-/// the program with the status `value << 1 | 1`, which is never 0. Reads give zeros.
+/// The port by which a test kernel ends its machine, as QEMU's isa-debug-exit: a write of any width anywhere
+/// in the window ends the program with the status `value << 1 | 1`, which is never 0. Reads give zeros.
 class DebugExit final : public Device {
  public:
-  /// `on_exit` is called on the vCPU thread that wrote, and returns at once: it only posts the code to the machine.
+  /// `on_exit` is called on the vCPU thread that wrote, and returns at once: it only posts the code to the
+  /// machine.
   explicit DebugExit(std::function<void(int code)> on_exit) : on_exit_(std::move(on_exit)) {}
 
   void bus_read(std::uint64_t offset, std::span<std::byte> data) noexcept override;

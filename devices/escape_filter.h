@@ -22,9 +22,12 @@ class EscapeFilter {
     if (escaped_) return Action::kSwallow;
     if (!is_command || key == kEscape) return Action::kPass;
     switch (key) {
-      case 'x': return Action::kLeave;
-      case 'h': return Action::kHelp;
-      default: return Action::kSwallow;
+      case 'x':
+        return Action::kLeave;
+      case 'h':
+        return Action::kHelp;
+      default:
+        return Action::kSwallow;
     }
   }
 

@@ -21,10 +21,12 @@ constexpr std::size_t kCarefulBytes = 256;  // fits whenever poll reports a term
 
 }  // namespace
 
-HostOutput::HostOutput(int fd, std::string name) : shared_fd_(fd), name_(std::move(name)), kind_(classify()) {}
+HostOutput::HostOutput(int fd, std::string name)
+    : shared_fd_(fd), name_(std::move(name)), kind_(classify()) {}
 
-// O_NONBLOCK belongs to the open file, which a shell and other programs share with us, so the file is opened once more. Not so a
-// regular file: the new one would have a position of its own, and overwrite what others write.
+// O_NONBLOCK belongs to the open file, which a shell and other programs share with us, so the file is opened
+// once more. Not so a regular file: the new one would have a position of its own, and overwrite what others
+// write.
 HostOutput::Kind HostOutput::classify() noexcept {
   struct stat info {};
   if (::fstat(shared_fd_, &info) != 0) return Kind::kPlain;
@@ -38,10 +40,14 @@ HostOutput::Kind HostOutput::classify() noexcept {
 
 std::ptrdiff_t HostOutput::write_some(std::span<const std::uint8_t> bytes) noexcept {
   switch (kind_) {
-    case Kind::kSocket: return ::send(shared_fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    case Kind::kOwn: return ::write(own_.get(), bytes.data(), bytes.size());
-    case Kind::kPlain: return ::write(shared_fd_, bytes.data(), bytes.size());
-    case Kind::kCareful: break;
+    case Kind::kSocket:
+      return ::send(shared_fd_, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    case Kind::kOwn:
+      return ::write(own_.get(), bytes.data(), bytes.size());
+    case Kind::kPlain:
+      return ::write(shared_fd_, bytes.data(), bytes.size());
+    case Kind::kCareful:
+      break;
   }
   pollfd polled{.fd = shared_fd_, .events = POLLOUT, .revents = 0};
   if (::poll(&polled, 1, 0) == 0) {

@@ -10,8 +10,8 @@
 
 namespace tintype {
 
-/// Writes to a descriptor that may be anything and is shared with other programs, without ever blocking on its reader and without making it
-/// non-blocking for those others. One thread.
+/// Writes to a descriptor that may be anything and is shared with other programs, without ever blocking on
+/// its reader and without making it non-blocking for those others. One thread.
 class HostOutput {
  public:
   /// `fd` stays the caller's. `name` is for messages.

@@ -41,9 +41,11 @@ constexpr std::uint8_t kWriteOutputPort = 0xd1;
 constexpr std::uint8_t kEchoAsKeyboard = 0xd2;
 constexpr std::uint8_t kEchoAsMouse = 0xd3;
 constexpr std::uint8_t kSendToMouse = 0xd4;
-constexpr std::uint8_t kPulseOutputPort = 0xf0;  ///< 0xf0 to 0xff: pulls low the lines whose bits are 0; 0xfe is reset
+constexpr std::uint8_t kPulseOutputPort =
+    0xf0;  ///< 0xf0 to 0xff: pulls low the lines whose bits are 0; 0xfe is reset
 
-constexpr std::array kCommandsWithParameter = {kWriteCommandByte, kWriteOutputPort, kEchoAsKeyboard, kEchoAsMouse, kSendToMouse};
+constexpr std::array kCommandsWithParameter = {kWriteCommandByte, kWriteOutputPort, kEchoAsKeyboard,
+                                               kEchoAsMouse, kSendToMouse};
 
 // Answers.
 constexpr std::uint8_t kSelfTestPassed = 0x55;
@@ -51,7 +53,9 @@ constexpr std::uint8_t kPortWorks = 0x00;
 constexpr std::uint8_t kPortBroken = 0x01;  ///< clock line stuck low: nobody looks further for a mouse
 constexpr std::uint8_t kResend = 0xfe;      ///< with the timeout bit: nobody answered on the wire
 
-bool has_parameter(std::uint8_t command) noexcept { return std::ranges::count(kCommandsWithParameter, command) != 0; }
+bool has_parameter(std::uint8_t command) noexcept {
+  return std::ranges::count(kCommandsWithParameter, command) != 0;
+}
 
 }  // namespace
 
@@ -110,17 +114,38 @@ void I8042::write_command(std::uint8_t command) noexcept {
 bool I8042::run_command(std::uint8_t command) noexcept {
   if (command >= kPulseOutputPort) return (command & kNoReset) == 0;
   switch (command) {
-    case kReadCommandByte: answer(command_byte_); break;
-    case kDisableMouse: command_byte_ |= kMouseDisabled; break;
-    case kEnableMouse: command_byte_ &= static_cast<std::uint8_t>(~kMouseDisabled); break;
-    case kTestMousePort: answer(kPortBroken); break;
-    case kSelfTest: answer(kSelfTestPassed); break;
-    case kTestKeyboardPort: answer(kPortWorks); break;
-    case kDisableKeyboard: command_byte_ |= kKeyboardDisabled; break;
-    case kEnableKeyboard: command_byte_ &= static_cast<std::uint8_t>(~kKeyboardDisabled); break;
-    case kReadInputPort: answer(0); break;
-    case kReadOutputPort: answer(output_port_); break;
-    default: break;  // takes a parameter, or is not known: ignored, as the chip does
+    case kReadCommandByte:
+      answer(command_byte_);
+      break;
+    case kDisableMouse:
+      command_byte_ |= kMouseDisabled;
+      break;
+    case kEnableMouse:
+      command_byte_ &= static_cast<std::uint8_t>(~kMouseDisabled);
+      break;
+    case kTestMousePort:
+      answer(kPortBroken);
+      break;
+    case kSelfTest:
+      answer(kSelfTestPassed);
+      break;
+    case kTestKeyboardPort:
+      answer(kPortWorks);
+      break;
+    case kDisableKeyboard:
+      command_byte_ |= kKeyboardDisabled;
+      break;
+    case kEnableKeyboard:
+      command_byte_ &= static_cast<std::uint8_t>(~kKeyboardDisabled);
+      break;
+    case kReadInputPort:
+      answer(0);
+      break;
+    case kReadOutputPort:
+      answer(output_port_);
+      break;
+    default:
+      break;  // takes a parameter, or is not known: ignored, as the chip does
   }
   return false;
 }
@@ -135,9 +160,15 @@ bool I8042::take_parameter(std::uint8_t value) noexcept {
     case kWriteOutputPort:
       output_port_ = value | kNoReset;  // the line comes back up with the reset
       return (value & kNoReset) == 0;
-    case kEchoAsKeyboard: answer(value); break;
-    case kEchoAsMouse: answer(value); break;  // not marked as the mouse's: a probe sees that there is none
-    default: answer(kResend, kTimeout); break;  // kSendToMouse
+    case kEchoAsKeyboard:
+      answer(value);
+      break;
+    case kEchoAsMouse:
+      answer(value);
+      break;  // not marked as the mouse's: a probe sees that there is none
+    default:
+      answer(kResend, kTimeout);
+      break;  // kSendToMouse
   }
   return false;
 }
@@ -164,7 +195,8 @@ StateRecord I8042::save_state() const {
 void I8042::check_state(const StateRecord& record) const {
   const auto state = from_record<I8042StateV1>(record);
   if ((state.status & ~kStatusBits) != 0) {
-    throw StateError("the saved state i8042 version 1 is damaged: status {:#x} has bits that do not exist", state.status);
+    throw StateError("the saved state i8042 version 1 is damaged: status {:#x} has bits that do not exist",
+                     state.status);
   }
   if (state.pending_command != 0 && !has_parameter(state.pending_command)) {
     throw StateError("the saved state i8042 version 1 is damaged: pending_command {:#x} takes no parameter",

@@ -13,8 +13,8 @@ namespace tintype {
 struct I8042StateV1 {
   static constexpr std::string_view kType = "i8042";
   static constexpr std::uint32_t kVersion = 1;
-  std::uint8_t status = 0;           ///< status register
-  std::uint8_t command_byte = 0;     ///< the controller's configuration
+  std::uint8_t status = 0;        ///< status register
+  std::uint8_t command_byte = 0;  ///< the controller's configuration
   std::uint8_t output_port = 0;
   std::uint8_t output = 0;           ///< byte waiting at the data port, where status says so
   std::uint8_t pending_command = 0;  ///< command that waits for its parameter; 0: none
@@ -28,11 +28,12 @@ struct I8042StateV1 {
   }
 };
 
-/// The PC's keyboard controller, with nothing plugged in: enough for a kernel's probe to end quickly, and for the old way of rebooting a
-/// PC, which is to have this chip pull the processor's reset line (command 0xfe). Whatever is sent to the keyboard comes back as
-/// a timeout, as from an empty socket.
+/// The PC's keyboard controller, with nothing plugged in: enough for a kernel's probe to end quickly, and for
+/// the old way of rebooting a PC, which is to have this chip pull the processor's reset line (command 0xfe).
+/// Whatever is sent to the keyboard comes back as a timeout, as from an empty socket.
 ///
-/// Its two ports are not neighbours: attach data_port() at kI8042DataPort and command_port() at kI8042CommandPort, one port each.
+/// Its two ports are not neighbours: attach data_port() at kI8042DataPort and command_port() at
+/// kI8042CommandPort, one port each.
 class I8042 final : public Stateful {
  public:
   /// `on_reset` runs on the vCPU thread that asked, and only posts the event to the machine.

@@ -24,9 +24,12 @@ OutputBuffer::OutputBuffer(std::size_t capacity, WhenFull when_full)
 
 bool OutputBuffer::is_met(Wake wake) const noexcept {
   switch (wake) {
-    case Wake::kNever: return false;
-    case Wake::kAnyByte: return count_ > 0;
-    case Wake::kUrgent: return line_ended_ || count_ >= std::min(kPileOfBytes, capacity_ / 2);
+    case Wake::kNever:
+      return false;
+    case Wake::kAnyByte:
+      return count_ > 0;
+    case Wake::kUrgent:
+      return line_ended_ || count_ >= std::min(kPileOfBytes, capacity_ / 2);
   }
   return false;
 }

@@ -9,8 +9,9 @@
 
 namespace tintype {
 
-/// The guest's output on its way to the host: vCPU threads put bytes in, one writer thread takes them out in blocks. The writer says what
-/// it sleeps for, so that a vCPU rings its bell (a system call) about once a line and not once a byte.
+/// The guest's output on its way to the host: vCPU threads put bytes in, one writer thread takes them out in
+/// blocks. The writer says what it sleeps for, so that a vCPU rings its bell (a system call) about once a
+/// line and not once a byte.
 class OutputBuffer {
  public:
   enum class WhenFull : std::uint8_t {
@@ -33,7 +34,8 @@ class OutputBuffer {
   std::size_t take(std::span<std::uint8_t> into) noexcept;
   /// A line has ended since the last take(), or a good deal has piled up.
   bool is_urgent() const noexcept;
-  /// The writer is about to sleep. False where what it wants to be woken for is there already: it must not sleep.
+  /// The writer is about to sleep. False where what it wants to be woken for is there already: it must not
+  /// sleep.
   [[nodiscard]] bool arm(Wake wake) noexcept;
   /// True once after put() has said that there is no room, when half of the buffer is free again.
   [[nodiscard]] bool take_room_notice() noexcept;

@@ -19,10 +19,11 @@ std::atomic<bool> owned = false;
 int terminal_fd = -1;
 termios saved_modes{};
 
-constexpr std::array kDeadlySignals = {SIGHUP, SIGINT,  SIGQUIT, SIGTERM, SIGABRT, SIGSEGV,
+constexpr std::array kDeadlySignals = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGABRT, SIGSEGV,
                                        SIGBUS, SIGFPE, SIGILL,  SIGTRAP, SIGSYS,  SIGXCPU};
 
-/// Async-signal-safe. SIGTTOU is blocked meanwhile: it would stop a program that has gone into the background.
+/// Async-signal-safe. SIGTTOU is blocked meanwhile: it would stop a program that has gone into the
+/// background.
 void put_back() noexcept {
   if (!owned.exchange(false)) return;
   sigset_t stop, before;
@@ -57,7 +58,8 @@ void release_deadly_signals() noexcept {
   }
 }
 
-/// Keys come one by one and unchanged. Output keeps its newline conversion, so that our own messages look right.
+/// Keys come one by one and unchanged. Output keeps its newline conversion, so that our own messages look
+/// right.
 termios raw_modes(termios modes) noexcept {
   ::cfmakeraw(&modes);
   modes.c_oflag |= OPOST;

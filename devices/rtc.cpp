@@ -50,11 +50,13 @@ constexpr std::uint8_t kAnyTime = 0xc0;        ///< both top bits of an alarm re
 
 constexpr std::int64_t kMicroseconds = 1'000'000;
 constexpr std::int64_t kSecondsPerDay = 86'400;
-constexpr std::int64_t kUpdateWarningUs = 244;       ///< the bit goes up so long before the time changes
-constexpr std::int64_t kFarthestSeconds = 400'000'000'000;  ///< more than ten thousand years: what four digits of a year can ask for
+constexpr std::int64_t kUpdateWarningUs = 244;  ///< the bit goes up so long before the time changes
+constexpr std::int64_t kFarthestSeconds =
+    400'000'000'000;  ///< more than ten thousand years: what four digits of a year can ask for
 
 bool is_time_register(std::uint8_t index) noexcept {
-  return index == kCentury || (index <= kYear && index != kSecondsAlarm && index != kMinutesAlarm && index != kHoursAlarm);
+  return index == kCentury ||
+         (index <= kYear && index != kSecondsAlarm && index != kMinutesAlarm && index != kHoursAlarm);
 }
 
 std::int64_t floor_divide(std::int64_t a, std::int64_t b) noexcept { return a / b - (a % b < 0 ? 1 : 0); }
@@ -89,7 +91,8 @@ void Rtc::bus_write(std::uint64_t offset, std::span<const std::byte> data) noexc
   const std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < data.size(); ++i) {
     const auto value = std::to_integer<std::uint8_t>(data[i]);
-    if (offset + i == 0) index_ = value & (kCmosBytes - 1);  // the top bit masks the NMI, of which there is none
+    if (offset + i == 0)
+      index_ = value & (kCmosBytes - 1);  // the top bit masks the NMI, of which there is none
     if (offset + i == 1) write_register(value);
   }
 }
@@ -106,11 +109,17 @@ std::uint8_t Rtc::read_register() noexcept {
 void Rtc::write_register(std::uint8_t value) noexcept {
   if (is_time_register(index_)) return write_time_register(value);
   switch (index_) {
-    case kA: cmos_[kA] = value & static_cast<std::uint8_t>(~kUpdateInProgress); break;
-    case kB: write_register_b(value); break;
+    case kA:
+      cmos_[kA] = value & static_cast<std::uint8_t>(~kUpdateInProgress);
+      break;
+    case kB:
+      write_register_b(value);
+      break;
     case kC:
-    case kD: break;  // read-only
-    default: cmos_[index_] = value;
+    case kD:
+      break;  // read-only
+    default:
+      cmos_[index_] = value;
   }
 }
 
@@ -131,7 +140,8 @@ void Rtc::write_register_b(std::uint8_t value) noexcept {
 
 std::uint8_t Rtc::take_flags() noexcept {
   const std::int64_t now = clock_.utc_us();
-  const std::int64_t since = std::min(std::exchange(flags_read_us_, now), now);  // the host's clock may have been set back
+  const std::int64_t since =
+      std::min(std::exchange(flags_read_us_, now), now);  // the host's clock may have been set back
   std::uint8_t flags = 0;
   const std::int64_t period = period_us(cmos_[kA]);
   if (period != 0 && now - since >= period) flags |= kPeriodicFlag;
@@ -146,7 +156,8 @@ std::uint8_t Rtc::take_flags() noexcept {
 /// True where the alarm's time of day came up after `from_us` and until `to_us`, in the host's UTC.
 bool Rtc::alarm_between(std::int64_t from_us, std::int64_t to_us) const noexcept {
   const std::int64_t last = floor_divide(to_us, kMicroseconds) + ahead_seconds_;
-  const std::int64_t first = std::max(floor_divide(from_us, kMicroseconds) + ahead_seconds_, last - kSecondsPerDay) + 1;
+  const std::int64_t first =
+      std::max(floor_divide(from_us, kMicroseconds) + ahead_seconds_, last - kSecondsPerDay) + 1;
   const auto matches = [](std::uint8_t alarm, int decoded, std::int64_t now) {
     return (alarm & kAnyTime) == kAnyTime || decoded == now;
   };
@@ -205,21 +216,24 @@ void Rtc::show_time() noexcept {
   cmos_[kCentury] = encode(year / 100);
 }
 
-/// Takes the time registers as the guest's present time; leaves the clock alone where they show no possible time.
+/// Takes the time registers as the guest's present time; leaves the clock alone where they show no possible
+/// time.
 void Rtc::adopt_time() noexcept {
   using namespace std::chrono;
-  const int second = decode(cmos_[kSeconds]), minute = decode(cmos_[kMinutes]), hour = decode_hour(cmos_[kHours]);
+  const int second = decode(cmos_[kSeconds]), minute = decode(cmos_[kMinutes]),
+            hour = decode_hour(cmos_[kHours]);
   const int in_century = decode(cmos_[kYear]), century = decode(cmos_[kCentury]);
   const int month_number = decode(cmos_[kMonth]), day_number = decode(cmos_[kDay]);
   const auto within = [](int value, int last) { return value >= 0 && value <= last; };
-  if (!within(second, 59) || !within(minute, 59) || !within(hour, 23) || !within(in_century, 99) || !within(century, 99) ||
-      !within(month_number, 12) || !within(day_number, 31)) {
+  if (!within(second, 59) || !within(minute, 59) || !within(hour, 23) || !within(in_century, 99) ||
+      !within(century, 99) || !within(month_number, 12) || !within(day_number, 31)) {
     return;
   }
   const year_month_day date{year{century * 100 + in_century}, month{static_cast<unsigned>(month_number)},
                             day{static_cast<unsigned>(day_number)}};
   if (!date.ok()) return;
-  const std::int64_t set = sys_days{date}.time_since_epoch().count() * kSecondsPerDay + hour * 3600 + minute * 60 + second;
+  const std::int64_t set =
+      sys_days{date}.time_since_epoch().count() * kSecondsPerDay + hour * 3600 + minute * 60 + second;
   ahead_seconds_ = set - floor_divide(clock_.utc_us(), kMicroseconds);
 }
 
@@ -234,7 +248,9 @@ void Rtc::check_state(const StateRecord& record) const {
   const auto expect = [](bool holds, std::string_view what) {
     if (!holds) throw StateError("the saved state rtc-cmos version 1 is damaged: {}", what);
   };
-  const auto near = [](std::int64_t seconds) { return seconds >= -kFarthestSeconds && seconds <= kFarthestSeconds; };
+  const auto near = [](std::int64_t seconds) {
+    return seconds >= -kFarthestSeconds && seconds <= kFarthestSeconds;
+  };
   expect(state.index < kCmosBytes, "index selects a register that does not exist");
   expect(near(state.ahead_seconds), "ahead_seconds is more than ten thousand years");
   expect(near(state.flags_read_us / kMicroseconds), "flags_read_us is more than ten thousand years away");

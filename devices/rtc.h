@@ -11,14 +11,16 @@ namespace tintype {
 
 inline constexpr std::size_t kCmosBytes = 128;
 
-/// What the guest can see of the clock, except the time itself: that is always the host's, plus what the guest has set it ahead.
+/// What the guest can see of the clock, except the time itself: that is always the host's, plus what the
+/// guest has set it ahead.
 struct RtcStateV1 {
   static constexpr std::string_view kType = "rtc-cmos";
   static constexpr std::uint32_t kVersion = 1;
-  std::uint8_t index = 0;                       ///< register selected at port 0x70
-  std::array<std::uint8_t, kCmosBytes> cmos{};  ///< registers as last written; time registers count only while SET is on
-  std::int64_t ahead_seconds = 0;               ///< guest's clock minus the host's
-  std::int64_t flags_read_us = 0;               ///< host's UTC when the guest last read register C
+  std::uint8_t index = 0;  ///< register selected at port 0x70
+  std::array<std::uint8_t, kCmosBytes>
+      cmos{};                      ///< registers as last written; time registers count only while SET is on
+  std::int64_t ahead_seconds = 0;  ///< guest's clock minus the host's
+  std::int64_t flags_read_us = 0;  ///< host's UTC when the guest last read register C
   bool operator==(const RtcStateV1&) const = default;
   static void fields(auto& self, auto&& field) {
     field(1, "index", self.index);
@@ -28,11 +30,11 @@ struct RtcStateV1 {
   }
 };
 
-/// The PC's battery clock and its memory (MC146818), at two ports from kRtcPort on. It shows UTC; a restored guest sees in it the
-/// time that has really passed. Setting it works and moves only the guest's view.
+/// The PC's battery clock and its memory (MC146818), at two ports from kRtcPort on. It shows UTC; a restored
+/// guest sees in it the time that has really passed. Setting it works and moves only the guest's view.
 ///
-/// It needs no thread: the update-in-progress bit, the time and the flags of register C are worked out when they are read. So it has
-/// flags for alarm, periodic and update, but raises no interrupt for them.
+/// It needs no thread: the update-in-progress bit, the time and the flags of register C are worked out when
+/// they are read. So it has flags for alarm, periodic and update, but raises no interrupt for them.
 class Rtc final : public Device {
  public:
   explicit Rtc(const HostClock& clock);

@@ -17,16 +17,19 @@
 
 namespace tintype {
 
-/// The far end of the serial cable: a buffer that vCPU threads fill, and one thread that carries bytes between it, the port and an
-/// endpoint of the host. It knows nothing of registers.
+/// The far end of the serial cable: a buffer that vCPU threads fill, and one thread that carries bytes
+/// between it, the port and an endpoint of the host. It knows nothing of registers.
 ///
-/// Output. The first byte after a silence is written at once; then what follows is gathered until a line ends, 2 KiB have piled up
-/// or a millisecond is over. So a busy guest costs about one wake-up a line, and whoever kills this process with SIGKILL
-/// loses no more than about a millisecond of output. When the far end stops reading, 256 KiB are kept, then the port reports a busy transmitter:
-/// the guest waits in its own code, where it can still be paused and checkpointed, and nothing is lost. Only a guest that does not look at the
-/// transmitter loses output then, and the loss is reported. Endpoints that may lose output (a socket) keep the newest 64 KiB instead.
+/// Output. The first byte after a silence is written at once; then what follows is gathered until a line
+/// ends, 2 KiB have piled up or a millisecond is over. So a busy guest costs about one wake-up a line, and
+/// whoever kills this process with SIGKILL loses no more than about a millisecond of output. When the far end
+/// stops reading, 256 KiB are kept, then the port reports a busy transmitter: the guest waits in its own
+/// code, where it can still be paused and checkpointed, and nothing is lost. Only a guest that does not look
+/// at the transmitter loses output then, and the loss is reported. Endpoints that may lose output (a socket)
+/// keep the newest 64 KiB instead.
 ///
-/// Input is offered to the port as it comes; what the port does not take waits, and so, but for a terminal, does its sender.
+/// Input is offered to the port as it comes; what the port does not take waits, and so, but for a terminal,
+/// does its sender.
 class SerialConsole final : public SerialSink {
  public:
   /// Without an endpoint (`null`) output vanishes and there is no input and no thread.
@@ -35,8 +38,8 @@ class SerialConsole final : public SerialSink {
 
   /// Starts the thread. `port` must live until stop().
   void start(SerialPort& port);
-  /// Writes out what is left (giving up where the far end takes nothing for a second), puts a terminal back, ends the thread. Idempotent.
-  /// Not to be called on the console's own thread (`on_leave`).
+  /// Writes out what is left (giving up where the far end takes nothing for a second), puts a terminal back,
+  /// ends the thread. Idempotent. Not to be called on the console's own thread (`on_leave`).
   void stop() noexcept;
 
   bool put(std::uint8_t byte) noexcept override;

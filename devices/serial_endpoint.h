@@ -10,8 +10,9 @@
 
 namespace tintype {
 
-/// What is on the host at the far end of a serial cable: a terminal, a file, a socket. Used by the one thread of a SerialConsole, which polls
-/// the descriptors, and none of it blocks. A descriptor may change with every call; -1 means that there is nothing to wait for.
+/// What is on the host at the far end of a serial cable: a terminal, a file, a socket. Used by the one thread
+/// of a SerialConsole, which polls the descriptors, and none of it blocks. A descriptor may change with every
+/// call; -1 means that there is nothing to wait for.
 class SerialEndpoint {
  public:
   virtual ~SerialEndpoint() = default;
@@ -26,7 +27,8 @@ class SerialEndpoint {
 
   /// Input for the guest; 0 where there was none after all.
   virtual std::size_t read(std::span<std::uint8_t>) noexcept { return 0; }
-  /// How many bytes, from the front, are done with: sent, or lost because the far end has failed for good. 0: wait for output_fd().
+  /// How many bytes, from the front, are done with: sent, or lost because the far end has failed for good. 0:
+  /// wait for output_fd().
   virtual std::size_t write(std::span<const std::uint8_t> bytes) noexcept = 0;
 
   /// True: a far end that does not keep up loses the oldest output. False: it makes the guest wait.
@@ -37,15 +39,16 @@ class SerialEndpoint {
 
 enum class FileStart : std::uint8_t { kTruncate, kAppend };
 
-/// Our own standard input and output. On a terminal, in raw mode, with Ctrl-A x to leave: `on_leave` is called on the console's thread and
-/// only posts the wish. From a pipe or a file: its end just ends the input.
+/// Our own standard input and output. On a terminal, in raw mode, with Ctrl-A x to leave: `on_leave` is
+/// called on the console's thread and only posts the wish. From a pipe or a file: its end just ends the
+/// input.
 std::unique_ptr<SerialEndpoint> make_stdio_endpoint(std::function<void()> on_leave);
 
 /// Output only. Throws tintype::Error where the file cannot be opened.
 std::unique_ptr<SerialEndpoint> make_file_endpoint(const std::filesystem::path& path, FileStart start);
 
-/// A listening Unix socket (mode 0600) with one client at a time; the next may come when it has gone. Throws tintype::Error where
-/// the path is taken. A socket that a dead program left behind is replaced.
+/// A listening Unix socket (mode 0600) with one client at a time; the next may come when it has gone. Throws
+/// tintype::Error where the path is taken. A socket that a dead program left behind is replaced.
 std::unique_ptr<SerialEndpoint> make_unix_endpoint(const std::filesystem::path& path);
 
 }  // namespace tintype

@@ -68,9 +68,14 @@ std::size_t StdioEndpoint::obey_commands(std::span<std::uint8_t> keys) noexcept 
   std::size_t kept = 0;
   for (const std::uint8_t key : keys) {
     switch (filter_.feed(key)) {
-      case EscapeFilter::Action::kPass: keys[kept++] = key; break;
-      case EscapeFilter::Action::kSwallow: break;
-      case EscapeFilter::Action::kLeave: on_leave_(); break;
+      case EscapeFilter::Action::kPass:
+        keys[kept++] = key;
+        break;
+      case EscapeFilter::Action::kSwallow:
+        break;
+      case EscapeFilter::Action::kLeave:
+        on_leave_();
+        break;
       case EscapeFilter::Action::kHelp:
         output_.write({reinterpret_cast<const std::uint8_t*>(kHelp.data()), kHelp.size()});
         break;

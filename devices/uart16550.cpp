@@ -3,70 +3,11 @@
 
 #include <algorithm>
 
+#include "devices/uart16550_registers.h"
+
 namespace tintype {
-namespace {
 
-enum Register : std::uint8_t {
-  kData = 0,             ///< receive and transmit; divisor low where the divisor latch is open
-  kInterruptEnable = 1,  ///< divisor high where the latch is open
-  kInterruptIdentity = 2,
-  kFifoControl = 2,
-  kLineControl = 3,
-  kModemControl = 4,
-  kLineStatus = 5,
-  kModemStatus = 6,
-  kScratch = 7,
-};
-
-// Interrupt enable.
-constexpr std::uint8_t kEnableReceive = 1 << 0;
-constexpr std::uint8_t kEnableTransmit = 1 << 1;
-constexpr std::uint8_t kEnableLineStatus = 1 << 2;
-constexpr std::uint8_t kEnableModemStatus = 1 << 3;
-constexpr std::uint8_t kEnableBits = 0x0f;
-
-// Interrupt identity, in order of priority.
-constexpr std::uint8_t kCauseLineStatus = 0x06;
-constexpr std::uint8_t kCauseReceived = 0x04;
-constexpr std::uint8_t kCauseTimeout = 0x0c;
-constexpr std::uint8_t kCauseTransmit = 0x02;
-constexpr std::uint8_t kCauseModemStatus = 0x00;
-constexpr std::uint8_t kCauseNone = 0x01;
-constexpr std::uint8_t kIdentityFifos = 0xc0;  ///< the mark of a 16550A with its FIFOs on
-
-// FIFO control.
-constexpr std::uint8_t kFifoEnable = 1 << 0;
-constexpr std::uint8_t kClearReceiver = 1 << 1;
-constexpr std::uint8_t kTriggerBits = 0xc0;
-constexpr std::array<std::uint8_t, 4> kTriggerLevels = {1, 4, 8, 14};
-
-constexpr std::uint8_t kDivisorLatch = 1 << 7;  ///< line control
-
-// Modem control.
-constexpr std::uint8_t kDtr = 1 << 0;
-constexpr std::uint8_t kRts = 1 << 1;
-constexpr std::uint8_t kOut1 = 1 << 2;
-constexpr std::uint8_t kOut2 = 1 << 3;
-constexpr std::uint8_t kLoopback = 1 << 4;
-constexpr std::uint8_t kModemControlBits = 0x1f;
-
-// Line status.
-constexpr std::uint8_t kDataReady = 1 << 0;
-constexpr std::uint8_t kOverrun = 1 << 1;
-constexpr std::uint8_t kTransmitEmpty = 0x60;  ///< holding register and shift register, which are one here
-
-// Modem status: lines in the high half, which of them changed in the low half.
-constexpr std::uint8_t kCts = 1 << 4;
-constexpr std::uint8_t kDsr = 1 << 5;
-constexpr std::uint8_t kRing = 1 << 6;
-constexpr std::uint8_t kCarrier = 1 << 7;
-constexpr std::uint8_t kSomebodyThere = kCts | kDsr | kCarrier;
-constexpr std::uint8_t kChangeBits = 0x0f;
-constexpr std::uint8_t kRingEnded = 1 << 2;
-
-constexpr std::uint16_t kDivisorOf9600 = 12;
-
-}  // namespace
+using namespace uart16550;
 
 std::uint8_t Uart16550::ReceiveFifo::pop() noexcept {
   const std::uint8_t byte = bytes_[first_];
@@ -102,20 +43,30 @@ void Uart16550::bus_read(std::uint64_t offset, std::span<std::byte> data) noexce
 
 void Uart16550::bus_write(std::uint64_t offset, std::span<const std::byte> data) noexcept {
   const std::lock_guard lock(mutex_);
-  for (std::size_t i = 0; i < data.size(); ++i) write_register(offset + i, std::to_integer<std::uint8_t>(data[i]));
+  for (std::size_t i = 0; i < data.size(); ++i)
+    write_register(offset + i, std::to_integer<std::uint8_t>(data[i]));
 }
 
 std::uint8_t Uart16550::read_register(std::uint64_t offset) noexcept {
   switch (offset) {
-    case kData: return is_divisor_access() ? static_cast<std::uint8_t>(divisor_) : read_received();
-    case kInterruptEnable: return is_divisor_access() ? static_cast<std::uint8_t>(divisor_ >> 8) : interrupt_enable_;
-    case kInterruptIdentity: return take_interrupt_identity();
-    case kLineControl: return line_control_;
-    case kModemControl: return modem_control_;
-    case kLineStatus: return take_line_status();
-    case kModemStatus: return take_modem_status();
-    case kScratch: return scratch_;
-    default: return 0xff;
+    case kData:
+      return is_divisor_access() ? static_cast<std::uint8_t>(divisor_) : read_received();
+    case kInterruptEnable:
+      return is_divisor_access() ? static_cast<std::uint8_t>(divisor_ >> 8) : interrupt_enable_;
+    case kInterruptIdentity:
+      return take_interrupt_identity();
+    case kLineControl:
+      return line_control_;
+    case kModemControl:
+      return modem_control_;
+    case kLineStatus:
+      return take_line_status();
+    case kModemStatus:
+      return take_modem_status();
+    case kScratch:
+      return scratch_;
+    default:
+      return 0xff;
   }
 }
 
@@ -129,11 +80,18 @@ void Uart16550::write_register(std::uint64_t offset, std::uint8_t value) noexcep
       if (!is_divisor_access()) return write_interrupt_enable(value);
       divisor_ = static_cast<std::uint16_t>((divisor_ & 0x00ff) | value << 8);
       return;
-    case kFifoControl: return write_fifo_control(value);
-    case kLineControl: line_control_ = value; return;
-    case kModemControl: return write_modem_control(value);
-    case kScratch: scratch_ = value; return;
-    default: return;  // the status registers are read-only
+    case kFifoControl:
+      return write_fifo_control(value);
+    case kLineControl:
+      line_control_ = value;
+      return;
+    case kModemControl:
+      return write_modem_control(value);
+    case kScratch:
+      scratch_ = value;
+      return;
+    default:
+      return;  // the status registers are read-only
   }
 }
 
@@ -213,13 +171,15 @@ void Uart16550::loop_back(std::uint8_t byte) noexcept {
     return;
   }
   overrun_ = true;
-  if (!is_fifo_enabled()) received_.replace_last(byte);  // the holding register is overwritten, a full FIFO is not
+  if (!is_fifo_enabled())
+    received_.replace_last(byte);  // the holding register is overwritten, a full FIFO is not
 }
 
 void Uart16550::write_interrupt_enable(std::uint8_t value) noexcept {
   const auto starts = static_cast<std::uint8_t>(value & ~interrupt_enable_);
   interrupt_enable_ = value & kEnableBits;
-  if ((starts & kEnableTransmit) != 0 && is_transmitter_empty()) transmit_interrupt_ = true;  // Linux probes for this
+  if ((starts & kEnableTransmit) != 0 && is_transmitter_empty())
+    transmit_interrupt_ = true;  // Linux probes for this
   if ((starts & kEnableReceive) != 0) note_received();
   update_irq();
 }
@@ -242,22 +202,23 @@ void Uart16550::write_modem_control(std::uint8_t value) noexcept {
   modem_control_ = value & kModemControlBits;
   const std::uint8_t after = modem_lines();
   auto changes = static_cast<std::uint8_t>((before ^ after) >> 4);
-  if ((after & kRing) != 0) changes &= static_cast<std::uint8_t>(~kRingEnded);  // only the end of a ring counts
+  if ((after & kRing) != 0)
+    changes &= static_cast<std::uint8_t>(~kRingEnded);  // only the end of a ring counts
   modem_changes_ |= changes;
   offer_room();
   update_irq();
 }
 
-/// Bytes have come, or the trigger level has: what lies below it counts as timed out at once, since the far end sends all it has.
-void Uart16550::note_received() noexcept {
-  receive_timeout_ = is_below_trigger();
-}
+/// Bytes have come, or the trigger level has: what lies below it counts as timed out at once, since the far
+/// end sends all it has.
+void Uart16550::note_received() noexcept { receive_timeout_ = is_below_trigger(); }
 
 bool Uart16550::is_below_trigger() const noexcept {
   return is_fifo_enabled() && !received_.empty() && received_.size() < receive_trigger();
 }
 
-/// The guest took a byte and left others below the trigger level: if it leaves them there for a while, the pin must rise again.
+/// The guest took a byte and left others below the trigger level: if it leaves them there for a while, the
+/// pin must rise again.
 void Uart16550::want_timeout() noexcept {
   if (timeout_wanted_ || !is_below_trigger() || (interrupt_enable_ & kEnableReceive) == 0) return;
   timeout_wanted_ = true;
@@ -282,7 +243,8 @@ std::size_t Uart16550::receive(std::span<const std::uint8_t> bytes) noexcept {
   const std::lock_guard lock(mutex_);
   std::size_t taken = 0;
   if (!frozen_ && !is_loopback()) {
-    for (; taken < bytes.size() && received_.size() < receive_capacity(); ++taken) received_.push(bytes[taken]);
+    for (; taken < bytes.size() && received_.size() < receive_capacity(); ++taken)
+      received_.push(bytes[taken]);
   }
   if (taken < bytes.size()) input_refused_ = true;
   if (taken > 0) {
@@ -311,77 +273,6 @@ void Uart16550::receive_timeout() noexcept {
   timeout_wanted_ = false;
   note_received();
   update_irq();
-}
-
-// --- checkpoints ---
-
-void Uart16550::freeze() noexcept {
-  const std::lock_guard lock(mutex_);
-  frozen_ = true;
-}
-
-void Uart16550::thaw() noexcept {
-  bool had_room = false, had_timeout = false;
-  {
-    const std::lock_guard lock(mutex_);
-    frozen_ = false;
-    had_room = std::exchange(room_while_frozen_, false);
-    had_timeout = std::exchange(timeout_while_frozen_, false);
-    offer_room();
-  }
-  if (had_room) transmit_room();
-  if (had_timeout) receive_timeout();
-}
-
-StateRecord Uart16550::save_state() const {
-  const std::lock_guard lock(mutex_);
-  return to_record(Uart16550StateV1{.divisor = divisor_,
-                                    .interrupt_enable = interrupt_enable_,
-                                    .fifo_control = fifo_control_,
-                                    .line_control = line_control_,
-                                    .modem_control = modem_control_,
-                                    .modem_changes = modem_changes_,
-                                    .scratch = scratch_,
-                                    .overrun = overrun_,
-                                    .transmit_interrupt = transmit_interrupt_ || transmitter_busy_,
-                                    .receive_timeout = receive_timeout_ || (timeout_wanted_ && is_below_trigger()),
-                                    .received = received_.contents()});
-}
-
-void Uart16550::check_state(const StateRecord& record) const {
-  const auto state = from_record<Uart16550StateV1>(record);
-  const auto expect = [](bool holds, std::string_view what) {
-    if (!holds) throw StateError("the saved state uart-16550 version 1 is damaged: {}", what);
-  };
-  const bool fifo = (state.fifo_control & kFifoEnable) != 0;
-  expect((state.interrupt_enable & ~kEnableBits) == 0, "interrupt_enable has bits that do not exist");
-  expect(fifo ? (state.fifo_control & ~(kFifoEnable | kTriggerBits)) == 0 : state.fifo_control == 0,
-         "fifo_control has bits that do not stay set");
-  expect((state.modem_control & ~kModemControlBits) == 0, "modem_control has bits that do not exist");
-  expect((state.modem_changes & ~kChangeBits) == 0, "modem_changes has bits that do not exist");
-  expect(state.received.size() <= (fifo ? kUartFifoBytes : 1), "more is received than the FIFO holds");
-  expect(!state.receive_timeout || (fifo && !state.received.empty()), "receive_timeout without waiting bytes");
-}
-
-void Uart16550::restore_state(const StateRecord& record) {
-  const auto state = from_record<Uart16550StateV1>(record);
-  const std::lock_guard lock(mutex_);
-  divisor_ = state.divisor;
-  interrupt_enable_ = state.interrupt_enable;
-  fifo_control_ = state.fifo_control;
-  line_control_ = state.line_control;
-  modem_control_ = state.modem_control;
-  modem_changes_ = state.modem_changes;
-  scratch_ = state.scratch;
-  overrun_ = state.overrun;
-  transmit_interrupt_ = state.transmit_interrupt;
-  receive_timeout_ = state.receive_timeout;
-  received_.clear();
-  for (const std::uint8_t byte : state.received) received_.push(byte);
-  transmitter_busy_ = timeout_wanted_ = false;
-  irq_level_ = interrupt_cause() != kCauseNone;
-  irq_.set(irq_level_);  // whatever the pin was told before: the interrupt controllers are new too
-  offer_room();
 }
 
 }  // namespace tintype

@@ -13,21 +13,22 @@ namespace tintype {
 
 inline constexpr std::size_t kUartFifoBytes = 16;
 
-/// What the guest can see of the port. Output has left the machine the moment the guest wrote it, so there is no transmit FIFO here.
+/// What the guest can see of the port. Output has left the machine the moment the guest wrote it, so there is
+/// no transmit FIFO here.
 struct Uart16550StateV1 {
   static constexpr std::string_view kType = "uart-16550";
   static constexpr std::uint32_t kVersion = 1;
-  std::uint16_t divisor = 0;               ///< of the baud rate, which slows nothing down
+  std::uint16_t divisor = 0;  ///< of the baud rate, which slows nothing down
   std::uint8_t interrupt_enable = 0;
-  std::uint8_t fifo_control = 0;           ///< enable bit and receive trigger level
+  std::uint8_t fifo_control = 0;  ///< enable bit and receive trigger level
   std::uint8_t line_control = 0;
   std::uint8_t modem_control = 0;
-  std::uint8_t modem_changes = 0;          ///< low half of the modem status register
+  std::uint8_t modem_changes = 0;  ///< low half of the modem status register
   std::uint8_t scratch = 0;
   bool overrun = false;
-  bool transmit_interrupt = false;         ///< "transmitter empty" has not been reported yet
-  bool receive_timeout = false;            ///< bytes lie in the FIFO below the trigger level, and none came for a while
-  std::vector<std::uint8_t> received;      ///< oldest first, at most 16
+  bool transmit_interrupt = false;  ///< "transmitter empty" has not been reported yet
+  bool receive_timeout = false;  ///< bytes lie in the FIFO below the trigger level, and none came for a while
+  std::vector<std::uint8_t> received;  ///< oldest first, at most 16
   bool operator==(const Uart16550StateV1&) const = default;
   static void fields(auto& self, auto&& field) {
     field(1, "divisor", self.divisor);
@@ -44,14 +45,17 @@ struct Uart16550StateV1 {
   }
 };
 
-/// A 16550A: eight byte-wide registers from kCom1Port on (datasheet: National PC16550D). Wider accesses fall apart into bytes at consecutive
-/// registers, as on an ISA bus. Differences from the chip: sending takes no time, the line has no noise (no parity or framing errors,
-/// no break), and the interrupt pin is not gated by OUT2, since many small kernels forget it.
+/// A 16550A: eight byte-wide registers from kCom1Port on (datasheet: National PC16550D). Wider accesses fall
+/// apart into bytes at consecutive registers, as on an ISA bus. Differences from the chip: sending takes no
+/// time, the line has no noise (no parity or framing errors, no break), and the interrupt pin is not gated by
+/// OUT2, since many small kernels forget it.
 ///
-/// vCPU threads call the bus methods, the far end's thread the SerialPort methods; one lock covers all. No system call is made
-/// here but those of the IrqLine, and of those only one each time the level of the pin changes.
+/// vCPU threads call the bus methods, the far end's thread the SerialPort methods; one lock covers all. No
+/// system call is made here but those of the IrqLine, and of those only one each time the level of the pin
+/// changes.
 ///
-/// While frozen it takes no input and leaves the pin alone; what the far end wanted meanwhile is caught up with in thaw().
+/// While frozen it takes no input and leaves the pin alone; what the far end wanted meanwhile is caught up
+/// with in thaw().
 class Uart16550 final : public Device, public SerialPort {
  public:
   /// `name` is that of the saved state: "uart0".
@@ -134,10 +138,11 @@ class Uart16550 final : public Device, public SerialPort {
   ReceiveFifo received_;
 
   // Not part of the guest's machine, but of how this process serves it.
-  bool transmitter_busy_ = false;      ///< the sink is full; saved as if it had room again, since the next process's has
-  bool input_refused_ = false;         ///< receive() took less than all: receive_room() is owed
-  bool timeout_wanted_ = false;        ///< want_receive_timeout() was called and not answered yet
-  bool irq_level_ = false;             ///< what the pin was last told
+  bool transmitter_busy_ =
+      false;  ///< the sink is full; saved as if it had room again, since the next process's has
+  bool input_refused_ = false;   ///< receive() took less than all: receive_room() is owed
+  bool timeout_wanted_ = false;  ///< want_receive_timeout() was called and not answered yet
+  bool irq_level_ = false;       ///< what the pin was last told
   bool frozen_ = false;
   bool room_while_frozen_ = false;     ///< transmit_room() was called
   bool timeout_while_frozen_ = false;  ///< receive_timeout() was called

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/state_contract.h"
 
-#include <doctest/doctest.h>
-
 #include <map>
 #include <optional>
+
+#include <doctest/doctest.h>
 
 namespace tintype::state_contract_detail {
 namespace {
 
-/// Calls `visit(path, record, index of the field in it)` for every field of the record and of the records in it, parents first.
+/// Calls `visit(path, record, index of the field in it)` for every field of the record and of the records in
+/// it, parents first.
 template <typename Record, typename Visit>
 void visit_fields(Record& record, const Visit& visit, const std::string& prefix = "") {
   for (std::size_t index = 0; index < record.fields.size(); ++index) {
@@ -47,14 +48,16 @@ std::string difference(const StateRecord& expected, const StateRecord& actual) {
   for (const auto& [path, value] : before) {
     if (after.count(path) == 0) text += fmt::format("{}: {} has gone; ", path, value);
     const auto found = after.find(path);
-    if (found != after.end() && found->second != value) text += fmt::format("{}: {} became {}; ", path, value, found->second);
+    if (found != after.end() && found->second != value)
+      text += fmt::format("{}: {} became {}; ", path, value, found->second);
     if (found != after.end()) after.erase(found);
   }
   for (const auto& [path, value] : after) text += fmt::format("{}: {} is new; ", path, value);
   return text.empty() ? "they differ in type, version, numbering or order" : text;
 }
 
-/// One way of spoiling the field at `index` of `record`. Not every way fits every field: false where it left the record whole.
+/// One way of spoiling the field at `index` of `record`. Not every way fits every field: false where it left
+/// the record whole.
 using Spoil = bool (*)(StateRecord& record, std::size_t index);
 
 template <typename Kind>
@@ -85,19 +88,29 @@ bool misnumber(StateRecord& record, std::size_t index) {
   record.fields[index].number = 0xffff;
   return true;
 }
-bool make_number(StateRecord& record, std::size_t index) { return make_kind(record.fields[index], std::uint64_t{0}); }
-bool make_bytes(StateRecord& record, std::size_t index) { return make_kind(record.fields[index], StateBytes(8)); }
+bool make_number(StateRecord& record, std::size_t index) {
+  return make_kind(record.fields[index], std::uint64_t{0});
+}
+bool make_bytes(StateRecord& record, std::size_t index) {
+  return make_kind(record.fields[index], StateBytes(8));
+}
 bool make_records(StateRecord& record, std::size_t index) {
   return make_kind(record.fields[index], std::vector<StateRecord>{});
 }
 
 constexpr std::pair<const char*, Spoil> kSpoils[] = {
-    {"missing", remove},     {"doubled", double_it},   {"in place of its neighbour", overwrite_neighbour},
-    {"misnamed", misname},   {"misnumbered", misnumber}, {"as a number", make_number},
-    {"as bytes", make_bytes}, {"as records", make_records},
+    {"missing", remove},
+    {"doubled", double_it},
+    {"in place of its neighbour", overwrite_neighbour},
+    {"misnamed", misname},
+    {"misnumbered", misnumber},
+    {"as a number", make_number},
+    {"as bytes", make_bytes},
+    {"as records", make_records},
 };
 
-/// `state` with its nth field, in the order of visit_fields, spoiled. Nothing where that way does not fit the field.
+/// `state` with its nth field, in the order of visit_fields, spoiled. Nothing where that way does not fit the
+/// field.
 std::optional<StateRecord> spoiled(const StateRecord& state, std::size_t nth, Spoil spoil) {
   StateRecord copy = state;
   std::size_t seen = 0;
@@ -209,10 +222,12 @@ void Suite::verify_refusals(const StateRecord& state) const {
 
 void Suite::verify_spoiled_fields(Subject& subject, const StateRecord& state) const {
   std::vector<std::string> paths;
-  visit_fields(state, [&](const std::string& path, const StateRecord&, std::size_t) { paths.push_back(path); });
+  visit_fields(state,
+               [&](const std::string& path, const StateRecord&, std::size_t) { paths.push_back(path); });
   for (std::size_t nth = 0; nth < paths.size(); ++nth) {
     for (const auto& [how, spoil] : kSpoils) {
-      if (const auto bad = spoiled(state, nth, spoil)) expect_refusal(subject, *bad, fmt::format("{} {}", paths[nth], how));
+      if (const auto bad = spoiled(state, nth, spoil))
+        expect_refusal(subject, *bad, fmt::format("{} {}", paths[nth], how));
     }
   }
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What every thing with state owes (vmm/base/state.h), as one suite. A test hands in how to make the thing, and ways to change it:
+// What every thing with state owes (vmm/base/state.h), as one suite. A test hands in how to make the thing,
+// and ways to change it:
 //
 //   struct UartFixture {                       // whatever the thing needs to live, fakes included
 //     FakeIrqLine irq;
@@ -20,13 +21,13 @@
 //   - saving changes nothing: two saves are equal;
 //   - each change shows in the saved state, and restoring the earlier state undoes it;
 //   - the changed state can be given to a fresh thing, which then saves the same;
-//   - every field took at least two values over all those states, so none is a constant that was never filled in;
-//   - check_state() refuses another type or version, an unknown field, and for every field: missing, doubled, misnamed, misnumbered, wrong kind;
+//   - every field took at least two values over all those states, so none is a constant that was never filled
+//   in;
+//   - check_state() refuses another type or version, an unknown field, and for every field: missing, doubled,
+//   misnamed, misnumbered, wrong kind;
 //     and whatever `refused` lists; and a refusal leaves the thing as it was.
 //
 // A field inside records is named by its path, "queues.size"; the index in a list does not count.
-
-#include <doctest/doctest.h>
 
 #include <functional>
 #include <memory>
@@ -35,11 +36,14 @@
 #include <utility>
 #include <vector>
 
+#include <doctest/doctest.h>
+
 #include "vmm/base/state.h"
 
 namespace tintype {
 
-/// A value that check_state() must refuse. Where the path leads through a list, its first element is given the value.
+/// A value that check_state() must refuse. Where the path leads through a list, its first element is given
+/// the value.
 struct RefusedValue {
   std::string path;
   StateValue value;
@@ -92,7 +96,8 @@ struct StateContract {
 
   /// A thing as it is when the machine is built. Called many times.
   std::function<std::unique_ptr<Fixture>()> make = [] { return std::make_unique<Fixture>(); };
-  /// Applied one after the other to the same thing; each must show in the saved state. Empty only for a thing whose record has no fields.
+  /// Applied one after the other to the same thing; each must show in the saved state. Empty only for a thing
+  /// whose record has no fields.
   std::vector<Change> changes;
   std::vector<RefusedValue> refused;
   /// Paths of fields that have one value only; say in the test why. (The number of queues, the model.)
@@ -101,7 +106,8 @@ struct StateContract {
   std::set<std::string> running;
 
   void verify() const {
-    state_contract_detail::Suite suite{[this] { return std::make_unique<Wrapped>(make()); }, {}, refused, constant, running};
+    state_contract_detail::Suite suite{
+        [this] { return std::make_unique<Wrapped>(make()); }, {}, refused, constant, running};
     for (const Change& change : changes) {
       suite.changes.push_back({change.what, [&change](state_contract_detail::Subject& subject) {
                                  change.apply(*static_cast<Wrapped&>(subject).fixture);

@@ -22,12 +22,9 @@ TEST_CASE("acpi-pm: state contract") {
       {"a sleep type is chosen", [](Fixture& f) { bus_out<std::uint16_t>(f.pm, 4, 3 << 10); }},
       {"a reset is prepared", [](Fixture& f) { bus_out(f.pm.reset_port(), 0, 0x02); }},
   };
-  contract.refused = {{"status", std::uint64_t{2}},
-                      {"enable", std::uint64_t{0x8000}},
-                      {"enable", std::uint64_t{0x10100}},
-                      {"control", std::uint64_t{0x2000}},
-                      {"timer", std::uint64_t{0x1000000}},
-                      {"reset_control", std::uint64_t{1}}};
+  contract.refused = {{"status", std::uint64_t{2}},        {"enable", std::uint64_t{0x8000}},
+                      {"enable", std::uint64_t{0x10100}},  {"control", std::uint64_t{0x2000}},
+                      {"timer", std::uint64_t{0x1000000}}, {"reset_control", std::uint64_t{1}}};
   contract.verify();
 }
 

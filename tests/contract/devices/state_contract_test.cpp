@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The contract suite against things that break the contract: each of these must be caught, or the suite is worth nothing.
+// The contract suite against things that break the contract: each of these must be caught, or the suite is
+// worth nothing.
 #include "tests/support/state_contract.h"
 
 namespace tintype {
@@ -27,7 +28,15 @@ struct ThingV1 {
   }
 };
 
-enum class Flaw { kNone, kForgetsToRestore, kRestoresOnlyOnce, kAcceptsDamage, kRefusalChanges, kAcceptsBadValue, kSavesRandom };
+enum class Flaw {
+  kNone,
+  kForgetsToRestore,
+  kRestoresOnlyOnce,
+  kAcceptsDamage,
+  kRefusalChanges,
+  kAcceptsBadValue,
+  kSavesRandom
+};
 
 template <Flaw flaw>
 class Thing final : public Stateful {
@@ -65,7 +74,9 @@ StateContract<Fixture<flaw>> contract() {
   StateContract<Fixture<flaw>> contract;
   contract.changes = {{"first", [](auto& f) { f.it.state_.first = 1; }},
                       {"second", [](auto& f) { f.it.state_.second = 2; }},
-                      {"parts", [](auto& f) { f.it.state_.parts = {{3}, {4}}; }}};
+                      {"parts", [](auto& f) {
+                         f.it.state_.parts = {{3}, {4}};
+                       }}};
   contract.refused = {{"first", std::uint64_t{101}}, {"parts.size", std::uint64_t{1} << 32}};
   return contract;
 }

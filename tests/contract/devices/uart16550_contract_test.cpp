@@ -26,7 +26,8 @@ TEST_CASE("uart16550: state contract") {
       {"interrupts on", [](Fixture& f) { f.out(1, 0x0f); }},
       {"input below the trigger level", [](Fixture& f) { f.receive(3); }},
       {"a byte is read", [](Fixture& f) { CHECK(bus_in(f.uart, 0) == 0x55); }},
-      {"loopback, full and overrun", [](Fixture& f) {
+      {"loopback, full and overrun",
+       [](Fixture& f) {
          f.out(4, 0x12);
          for (int i = 0; i < 20; ++i) f.out(0, static_cast<std::uint8_t>(i));
        }},

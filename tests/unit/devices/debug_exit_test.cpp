@@ -7,7 +7,9 @@
 
 namespace tintype {
 
-TEST_CASE("debug-exit: the status is value << 1 | 1 at every width, so that success of a test kernel is 1 and never 0") {
+TEST_CASE(
+    "debug-exit: the status is value << 1 | 1 at every width, so that success of a test kernel is 1 and "
+    "never 0") {
   int code = -1;
   DebugExit port([&](int exit_code) { code = exit_code; });
   bus_out<std::uint8_t>(port, 0, 0);

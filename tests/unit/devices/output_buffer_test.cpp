@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "devices/output_buffer.h"
 
-#include <doctest/doctest.h>
-
 #include <array>
 #include <string>
 #include <string_view>
 #include <thread>
+
+#include <doctest/doctest.h>
 
 #include "devices/escape_filter.h"
 
@@ -71,7 +71,8 @@ TEST_CASE("output buffer: full, it holds the sender, and gives notice once when 
   CHECK(take(buffer) == std::string(17, 'x') + std::string(15, 'y'));
 }
 
-TEST_CASE("output buffer: where the oldest may be lost, the newest stay, in order, and the sender is never held") {
+TEST_CASE(
+    "output buffer: where the oldest may be lost, the newest stay, in order, and the sender is never held") {
   OutputBuffer buffer(64, WhenFull::kDropOldest);
   for (int i = 0; i < 200; ++i) CHECK(buffer.put(static_cast<std::uint8_t>(i)).room);
   const std::string kept = take(buffer);
@@ -96,7 +97,8 @@ TEST_CASE("output buffer: two threads, every byte once and in order") {
   std::array<std::uint8_t, 100> block;
   while (expected < kCount) {
     const std::size_t taken = buffer.take(block);
-    for (std::size_t i = 0; i < taken; ++i) wrong += block[i] != static_cast<std::uint8_t>(expected++) ? 1 : 0;
+    for (std::size_t i = 0; i < taken; ++i)
+      wrong += block[i] != static_cast<std::uint8_t>(expected++) ? 1 : 0;
     if (taken == 0) std::this_thread::yield();
   }
   sender.join();
@@ -110,10 +112,17 @@ TEST_CASE("escape filter: commands are found, and the guest still gets its Ctrl-
     std::string seen;
     for (const char key : keys) {
       switch (filter.feed(static_cast<std::uint8_t>(key))) {
-        case EscapeFilter::Action::kPass: seen += key; break;
-        case EscapeFilter::Action::kSwallow: break;
-        case EscapeFilter::Action::kLeave: seen += "<leave>"; break;
-        case EscapeFilter::Action::kHelp: seen += "<help>"; break;
+        case EscapeFilter::Action::kPass:
+          seen += key;
+          break;
+        case EscapeFilter::Action::kSwallow:
+          break;
+        case EscapeFilter::Action::kLeave:
+          seen += "<leave>";
+          break;
+        case EscapeFilter::Action::kHelp:
+          seen += "<help>";
+          break;
       }
     }
     return seen;

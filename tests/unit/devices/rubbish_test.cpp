@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A guest that writes rubbish to every register at every width: no device crashes, calls back by mistake, or ends up in a state that
-// it would not take back itself.
-#include <doctest/doctest.h>
-
+// A guest that writes rubbish to every register at every width: no device crashes, calls back by mistake, or
+// ends up in a state that it would not take back itself.
 #include <array>
 #include <random>
+
+#include <doctest/doctest.h>
 
 #include "devices/acpi_pm.h"
 #include "devices/bus.h"
@@ -43,8 +43,8 @@ struct SmallPc {
   }
 };
 
-constexpr std::array<std::uint64_t, 7> kStarts = {kCom1Port, kRtcPort, kI8042DataPort, kI8042CommandPort,
-                                                  kDebugExitPort, kAcpiPmBase, kAcpiResetPort};
+constexpr std::array<std::uint64_t, 7> kStarts = {
+    kCom1Port, kRtcPort, kI8042DataPort, kI8042CommandPort, kDebugExitPort, kAcpiPmBase, kAcpiResetPort};
 
 /// One access somewhere in or around a device, as a guest might do it.
 void poke(SmallPc& pc, std::mt19937& random) {
@@ -64,12 +64,23 @@ void poke(SmallPc& pc, std::mt19937& random) {
 void disturb(SmallPc& pc, std::mt19937& random) {
   const std::array<std::uint8_t, 20> input{};
   switch (random() % 6) {
-    case 0: pc.uart.receive(std::span(input).first(random() % input.size())); break;
-    case 1: pc.uart.receive_timeout(); break;
-    case 2: pc.sink.drain(), pc.uart.transmit_room(); break;
-    case 3: static_cast<void>(pc.pm.press_power_button()); break;
-    case 4: pc.clock.advance_us(random() % 3'000'000); break;
-    default: pc.sink.capacity = 16 + random() % 64;
+    case 0:
+      pc.uart.receive(std::span(input).first(random() % input.size()));
+      break;
+    case 1:
+      pc.uart.receive_timeout();
+      break;
+    case 2:
+      pc.sink.drain(), pc.uart.transmit_room();
+      break;
+    case 3:
+      static_cast<void>(pc.pm.press_power_button());
+      break;
+    case 4:
+      pc.clock.advance_us(random() % 3'000'000);
+      break;
+    default:
+      pc.sink.capacity = 16 + random() % 64;
   }
 }
 

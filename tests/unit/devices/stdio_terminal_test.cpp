@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A child process with a terminal of its own (a pty) runs a stdio console and ends in every way a program can end. The parent
-// holds the other end and looks at the terminal's modes afterwards.
-#include <doctest/doctest.h>
+// A child process with a terminal of its own (a pty) runs a stdio console and ends in every way a program can
+// end. The parent holds the other end and looks at the terminal's modes afterwards.
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -18,6 +17,8 @@
 #include <string>
 #include <string_view>
 #include <thread>
+
+#include <doctest/doctest.h>
 
 #include "devices/serial_console.h"
 #include "vmm/base/error.h"
@@ -74,7 +75,9 @@ class OnTerminal {
     ::waitpid(child_, nullptr, 0);
   }
 
-  void type(std::string_view keys) { REQUIRE(::write(main_.get(), keys.data(), keys.size()) == ssize_t(keys.size())); }
+  void type(std::string_view keys) {
+    REQUIRE(::write(main_.get(), keys.data(), keys.size()) == ssize_t(keys.size()));
+  }
   /// Reads what the child prints until `text` has come.
   bool sees(std::string_view text) {
     for (int i = 0; i < 500 && seen_.find(text) == std::string::npos; ++i) {
@@ -102,8 +105,8 @@ class OnTerminal {
   bool is_raw() { return (modes().c_lflag & (ICANON | ECHO | ISIG)) == 0; }
   bool is_as_before() {
     const termios now = modes();
-    return now.c_iflag == before_.c_iflag && now.c_oflag == before_.c_oflag && now.c_lflag == before_.c_lflag &&
-           now.c_cflag == before_.c_cflag;
+    return now.c_iflag == before_.c_iflag && now.c_oflag == before_.c_oflag &&
+           now.c_lflag == before_.c_lflag && now.c_cflag == before_.c_cflag;
   }
 
  private:
@@ -209,7 +212,9 @@ TEST_CASE("terminal: a program's own handler of SIGTERM is left alone") {
   CHECK(terminal.is_as_before());
 }
 
-TEST_CASE("terminal: in the background the program runs and prints, and neither changes the terminal nor is stopped by it") {
+TEST_CASE(
+    "terminal: in the background the program runs and prints, and neither changes the terminal nor is "
+    "stopped by it") {
   OnTerminal terminal([](ChildConsole&) { std::this_thread::sleep_for(50ms); }, true);
   CHECK(terminal.sees("ready"));
   CHECK(terminal.is_as_before());

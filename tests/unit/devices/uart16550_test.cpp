@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "devices/uart16550.h"
 
-#include <doctest/doctest.h>
-
 #include <string_view>
+
+#include <doctest/doctest.h>
 
 #include "tests/support/bus_access.h"
 #include "tests/support/fake_irq_line.h"
@@ -27,7 +27,7 @@ struct Fixture {
   }
   std::string read_all() {
     std::string text;
-    while ((in(kLsr) & 1) != 0) text += static_cast<char>(in(kData));
+    while ((in(kLsr)&1) != 0) text += static_cast<char>(in(kData));
     return text;
   }
 };
@@ -36,14 +36,14 @@ struct Fixture {
 
 TEST_CASE_FIXTURE(Fixture, "uart16550: Linux's autoconfig takes it for a 16550A and for nothing fancier") {
   out(kIer, 0x00);
-  CHECK((in(kIer) & 0x0f) == 0x00);
+  CHECK((in(kIer)&0x0f) == 0x00);
   out(kIer, 0x0f);
   CHECK(in(kIer) == 0x0f);
   out(kIer, 0xff);
   CHECK(in(kIer) == 0x0f);  // no sleep, no UUE: neither 16750 nor XScale
   out(kIer, 0x00);
   out(kMcr, 0x1a);
-  CHECK((in(kMsr) & 0xf0) == 0x90);
+  CHECK((in(kMsr)&0xf0) == 0x90);
   out(kMcr, 0x00);
   out(kLcr, 0xbf);
   out(kFcr, 0x00);
@@ -59,17 +59,19 @@ TEST_CASE_FIXTURE(Fixture, "uart16550: Linux's autoconfig takes it for a 16550A 
   CHECK((in(kIir) >> 6) == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture, "uart16550: in loopback the FIFO holds exactly 16 bytes, so that a driver measures it right") {
+TEST_CASE_FIXTURE(
+    Fixture, "uart16550: in loopback the FIFO holds exactly 16 bytes, so that a driver measures it right") {
   out(kFcr, 0x07);
   out(kMcr, 0x10);
   for (int i = 0; i < 256; ++i) out(kData, static_cast<std::uint8_t>(i));
-  CHECK((in(kLsr) & 0x03) == 0x03);  // data, and an overrun
-  CHECK((in(kLsr) & 0x02) == 0);     // reading has cleared it
+  CHECK((in(kLsr)&0x03) == 0x03);  // data, and an overrun
+  CHECK((in(kLsr)&0x02) == 0);     // reading has cleared it
   CHECK(read_all().size() == 16);
   CHECK(sink.text.empty());
 }
 
-TEST_CASE_FIXTURE(Fixture, "uart16550: in loopback the modem lines are the port's own, and their changes are seen once") {
+TEST_CASE_FIXTURE(
+    Fixture, "uart16550: in loopback the modem lines are the port's own, and their changes are seen once") {
   out(kMcr, 0x10);
   in(kMsr);
   out(kMcr, 0x1f);
@@ -79,13 +81,15 @@ TEST_CASE_FIXTURE(Fixture, "uart16550: in loopback the modem lines are the port'
   CHECK(in(kMsr) == 0xb4);  // its end is
 }
 
-TEST_CASE_FIXTURE(Fixture, "uart16550: a driver that waits for the transmit interrupt gets it on enabling, and again after it was enabled anew") {
+TEST_CASE_FIXTURE(Fixture,
+                  "uart16550: a driver that waits for the transmit interrupt gets it on enabling, and again "
+                  "after it was enabled anew") {
   CHECK_FALSE(irq.asserted());
   out(kIer, 0x02);
   CHECK(irq.asserted());
-  CHECK((in(kIir) & 0x0f) == 0x02);
+  CHECK((in(kIir)&0x0f) == 0x02);
   CHECK_FALSE(irq.asserted());  // reading the identity took it
-  CHECK((in(kIir) & 0x0f) == 0x01);
+  CHECK((in(kIir)&0x0f) == 0x01);
   out(kIer, 0x02);  // no change: no interrupt
   CHECK_FALSE(irq.asserted());
   out(kIer, 0x00);
@@ -93,11 +97,13 @@ TEST_CASE_FIXTURE(Fixture, "uart16550: a driver that waits for the transmit inte
   CHECK(irq.asserted());
 }
 
-TEST_CASE_FIXTURE(Fixture, "uart16550: each refill of the transmitter is answered by an interrupt edge, or the driver sends no more") {
+TEST_CASE_FIXTURE(Fixture,
+                  "uart16550: each refill of the transmitter is answered by an interrupt edge, or the driver "
+                  "sends no more") {
   out(kIer, 0x02);
   for (unsigned round = 1; round <= 3; ++round) {
     CHECK(irq.edges() == round);
-    CHECK((in(kIir) & 0x0f) == 0x02);
+    CHECK((in(kIir)&0x0f) == 0x02);
     for (const char c : std::string_view("sixteen bytes ok")) out(kData, static_cast<std::uint8_t>(c));
   }
   CHECK(sink.text.size() == 48);
@@ -107,10 +113,10 @@ TEST_CASE_FIXTURE(Fixture, "uart16550: the transmit interrupt is not lost while 
   out(kFcr, 0x01);
   out(kIer, 0x03);
   type("x");
-  CHECK((in(kIir) & 0x0f) == 0x04);
-  CHECK((in(kIir) & 0x0f) == 0x04);
+  CHECK((in(kIir)&0x0f) == 0x04);
+  CHECK((in(kIir)&0x0f) == 0x04);
   in(kData);
-  CHECK((in(kIir) & 0x0f) == 0x02);
+  CHECK((in(kIir)&0x0f) == 0x02);
 }
 
 TEST_CASE_FIXTURE(Fixture, "uart16550: without FIFOs one byte at a time is taken, each with its interrupt") {
@@ -124,7 +130,8 @@ TEST_CASE_FIXTURE(Fixture, "uart16550: without FIFOs one byte at a time is taken
   CHECK(irq.edges() == 2);
 }
 
-TEST_CASE_FIXTURE(Fixture, "uart16550: input below the trigger level interrupts as a timeout, at it as data") {
+TEST_CASE_FIXTURE(Fixture,
+                  "uart16550: input below the trigger level interrupts as a timeout, at it as data") {
   out(kFcr, 0x81);  // level 8
   out(kIer, 0x01);
   type("abc");
@@ -137,7 +144,9 @@ TEST_CASE_FIXTURE(Fixture, "uart16550: input below the trigger level interrupts 
   CHECK(in(kIir) == 0xc1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "uart16550: a guest that takes one byte an interrupt gets an edge for what it left, a while later") {
+TEST_CASE_FIXTURE(
+    Fixture,
+    "uart16550: a guest that takes one byte an interrupt gets an edge for what it left, a while later") {
   out(kFcr, 0xc1);
   out(kIer, 0x01);
   type("ab");
@@ -152,7 +161,9 @@ TEST_CASE_FIXTURE(Fixture, "uart16550: a guest that takes one byte an interrupt 
   CHECK_FALSE(irq.asserted());
 }
 
-TEST_CASE_FIXTURE(Fixture, "uart16550: a full FIFO refuses input and calls for it once half is read, so that a paste is not lost") {
+TEST_CASE_FIXTURE(
+    Fixture,
+    "uart16550: a full FIFO refuses input and calls for it once half is read, so that a paste is not lost") {
   out(kFcr, 0x01);
   CHECK(type("0123456789abcdefgh") == 16);
   CHECK(sink.room_calls == 0);
@@ -173,22 +184,25 @@ TEST_CASE_FIXTURE(Fixture, "uart16550: input during loopback waits outside and i
   CHECK(sink.room_calls == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "uart16550: a sink without room makes the transmitter busy, and room brings the interrupt that was due") {
+TEST_CASE_FIXTURE(
+    Fixture,
+    "uart16550: a sink without room makes the transmitter busy, and room brings the interrupt that was due") {
   sink.capacity = 32;
   out(kIer, 0x02);
   in(kIir);
   for (int i = 0; i < 16; ++i) out(kData, 'x');
-  CHECK((in(kLsr) & 0x60) == 0x60);
+  CHECK((in(kLsr)&0x60) == 0x60);
   out(kData, 'y');
-  CHECK((in(kLsr) & 0x60) == 0);
+  CHECK((in(kLsr)&0x60) == 0);
   CHECK_FALSE(irq.asserted());
   sink.drain();
   uart.transmit_room();
-  CHECK((in(kLsr) & 0x60) == 0x60);
+  CHECK((in(kLsr)&0x60) == 0x60);
   CHECK(irq.asserted());
 }
 
-TEST_CASE_FIXTURE(Fixture, "uart16550: frozen, it takes nothing and leaves the pin alone; thawed, it catches up") {
+TEST_CASE_FIXTURE(Fixture,
+                  "uart16550: frozen, it takes nothing and leaves the pin alone; thawed, it catches up") {
   sink.capacity = 16;
   out(kFcr, 0xc1);
   out(kIer, 0x03);
@@ -213,7 +227,8 @@ TEST_CASE_FIXTURE(Fixture, "uart16550: frozen, it takes nothing and leaves the p
   CHECK(in(kIir) == 0xc2);
 }
 
-TEST_CASE_FIXTURE(Fixture, "uart16550: restored, it drives the pin of the new machine and knows no busy transmitter") {
+TEST_CASE_FIXTURE(Fixture,
+                  "uart16550: restored, it drives the pin of the new machine and knows no busy transmitter") {
   sink.capacity = 16;
   out(kIer, 0x02);
   in(kIir);
@@ -223,8 +238,8 @@ TEST_CASE_FIXTURE(Fixture, "uart16550: restored, it drives the pin of the new ma
   Fixture other;
   other.uart.restore_state(state);
   CHECK(other.irq.asserted());
-  CHECK((other.in(kLsr) & 0x60) == 0x60);
-  CHECK((other.in(kIir) & 0x0f) == 0x02);
+  CHECK((other.in(kLsr)&0x60) == 0x60);
+  CHECK((other.in(kIir)&0x0f) == 0x02);
 }
 
 TEST_CASE_FIXTURE(Fixture, "uart16550: wide accesses are bytes at consecutive registers, as on an ISA bus") {
