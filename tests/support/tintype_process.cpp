@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <cstdlib>
@@ -36,6 +37,7 @@ pid_t spawn(const std::string& program, const Arguments& arguments, int input, i
   const pid_t pid = ::fork();
   if (pid < 0) throw_errno("fork");
   if (pid > 0) return pid;
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that is killed leaves no machine behind
   ::dup2(input, STDIN_FILENO);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(errors, STDERR_FILENO);
