@@ -36,11 +36,11 @@ KvmVm make_vm(const KvmSystem& system, const GuestMemory& memory) {
   KvmVm vm(system);
   vm.set_identity_map_address(kIdentityMapAddress);
   vm.set_tss_address(kTssAddress);
+  std::uint32_t slot = 0;
+  for (const MemoryRegion& region : memory.regions()) vm.set_memory(slot++, region.start.value(), region.size, region.host);
   vm.create_irqchip();
   vm.set_gsi_routing(pc_gsi_routing());
   vm.create_pit();
-  std::uint32_t slot = 0;
-  for (const MemoryRegion& region : memory.regions()) vm.set_memory(slot++, region.start.value(), region.size, region.host);
   return vm;
 }
 
