@@ -146,7 +146,7 @@ TEST_CASE(
   console.start(uart);
   bus_out(uart, 2, 0xc1);
   bus_out(uart, 1, 0x01);
-  const std::string printed = numbered_lines(20'000), typed = numbered_lines(300);
+  const std::string printed = numbered_lines(5000), typed = numbered_lines(10);
   std::mutex parked;  // held by a vCPU while it runs, by the checkpoint while it is frozen
   std::atomic<bool> done = false;
   std::string seen, read;
