@@ -246,10 +246,11 @@ TEST_CASE("a log that was folded but not deleted in time is deleted, never repla
   TestDisk test(image);
   auto frozen = test.freeze();
   REQUIRE(test.driver->fill(0, 4096, 0x22) == 0);
+  auto above = test.freeze();  // so that the log is folded as a frozen one, whose records stay as they are
   const auto log = logs_in(directory.path())[0];
   const auto kept = directory.path() / "kept";
   fs::create_hard_link(log, kept);  // the file will come back
-  frozen.reset();
+  frozen.reset(), above.reset();
   CHECK(test.fold() == "");
   REQUIRE(test.driver->fill(0, 4096, 0x33) == 0);
   test.abandon();
