@@ -25,7 +25,7 @@ namespace tintype {
 
 /// Polls until it holds; false where the limit is reached first.
 inline bool wait_for(const std::function<bool()>& condition,
-                     std::chrono::milliseconds limit = std::chrono::seconds(5)) {
+                     std::chrono::milliseconds limit = std::chrono::seconds(30)) {
   const auto end = std::chrono::steady_clock::now() + limit;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > end) return false;
@@ -100,7 +100,7 @@ inline void print(SerialConsole& console, std::string_view text) {
 
 /// What comes out within the limit, at most `size` bytes.
 inline std::string read_some(int fd, std::size_t size,
-                             std::chrono::milliseconds limit = std::chrono::seconds(5)) {
+                             std::chrono::milliseconds limit = std::chrono::seconds(30)) {
   std::string text;
   const auto end = std::chrono::steady_clock::now() + limit;
   while (text.size() < size && std::chrono::steady_clock::now() < end) {

@@ -113,7 +113,7 @@ TEST_CASE_FIXTURE(
     "serial console: input waits for a port that is full, nothing lost, and ends at the end of the pipe") {
   port.capacity = 16;
   console.start(port);
-  const std::string text = numbered_lines(400);
+  const std::string text = numbered_lines(60);
   std::thread writer([&] {
     CHECK(::write(in.writer.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));
     in.writer.reset();
