@@ -86,10 +86,9 @@ TEST_CASE("a checkpoint while another runs is refused, and the first one is not 
   REQUIRE(machine.wait_for("WORK"));
   CommandResult first;
   std::thread other([&] { first = tintype({"checkpoint", "stairs", "--to", directory / "repository"}); });
-  CommandResult second;
-  for (int tries = 0; tries < 200 && second.err.find("already") == std::string::npos; ++tries) {
-    second = tintype({"checkpoint", "stairs", "--to", directory / "elsewhere"});
-  }
+  const auto running = [] { return tintype({"status", "stairs", "--json"}).out.find("\"checkpoint_running\":true") != std::string::npos; };
+  for (int tries = 0; tries < 1000 && !running(); ++tries) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const CommandResult second = tintype({"checkpoint", "stairs", "--to", directory / "elsewhere"});
   other.join();
   CHECK(first.exit_code == 0);
   check_refused(second, "already");
