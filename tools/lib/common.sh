@@ -56,7 +56,9 @@ stop_process() {
 # kvm_works: /dev/kvm is here and a machine runs on it, asked of our own `tintype doctor`. Otherwise kvm_complaint says why not.
 kvm_complaint=''
 kvm_works() {
-  if [[ ! -e /dev/kvm ]]; then
+  if [[ -n ${TINTYPE_NO_KVM:-} ]]; then
+    kvm_complaint='TINTYPE_NO_KVM is set'
+  elif [[ ! -e /dev/kvm ]]; then
     kvm_complaint='there is no /dev/kvm'
   elif [[ ! -r /dev/kvm || ! -w /dev/kvm ]]; then
     kvm_complaint='/dev/kvm may not be opened by this user'
