@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <poll.h>
 #include <unistd.h>
 
 #include <sys/socket.h>
@@ -52,12 +53,18 @@ void remove_dead_socket(const std::filesystem::path& path, const sockaddr_un& ad
   ::unlink(path.c_str());
 }
 
+/// True where the other side has closed its socket altogether.
+bool has_gone(int fd) noexcept {
+  pollfd polled{.fd = fd, .events = 0, .revents = 0};
+  return ::poll(&polled, 1, 0) == 1;
+}
+
 class UnixEndpoint final : public SerialEndpoint {
  public:
   explicit UnixEndpoint(const std::filesystem::path& path);
   ~UnixEndpoint() override;
 
-  int input_fd() const noexcept override { return client_.get(); }
+  int input_fd() const noexcept override { return input_ended_ ? -1 : client_.get(); }
   int output_fd() const noexcept override { return client_.get(); }
   int accept_fd() const noexcept override { return listener_.get(); }
   bool may_lose_output() const noexcept override { return true; }
@@ -70,6 +77,7 @@ class UnixEndpoint final : public SerialEndpoint {
   UniqueFd listener_ = new_socket();
   ino_t inode_ = 0;  ///< of our socket file, so that we do not remove a successor's
   UniqueFd client_;
+  bool input_ended_ = false;  ///< the client sends no more but may still read, as `echo ls | nc -NU` does
 };
 
 UnixEndpoint::UnixEndpoint(const std::filesystem::path& path) : path_(path) {
@@ -92,10 +100,12 @@ UnixEndpoint::~UnixEndpoint() {
 }
 
 void UnixEndpoint::accept() noexcept {
+  if (client_ && has_gone(client_.get())) client_.reset();
   UniqueFd newcomer(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!newcomer) return;
   if (!client_) {
     client_ = std::move(newcomer);
+    input_ended_ = false;
   } else {
     [[maybe_unused]] const auto sent = ::send(newcomer.get(), kBusy.data(), kBusy.size(), MSG_NOSIGNAL);
   }
@@ -105,7 +115,8 @@ std::size_t UnixEndpoint::read(std::span<std::uint8_t> into) noexcept {
   const auto count = ::recv(client_.get(), into.data(), into.size(), 0);
   if (count > 0) return static_cast<std::size_t>(count);
   if (count < 0 && (errno == EINTR || errno == EAGAIN)) return 0;
-  client_.reset();
+  input_ended_ = true;
+  if (has_gone(client_.get())) client_.reset();
   return 0;
 }
 

@@ -119,6 +119,25 @@ TEST_CASE(
 }
 
 TEST_CASE(
+    "serial socket: a client that has sent all it has still gets the answer, and makes room when it goes") {
+  const TemporaryDirectory directory;
+  SerialConsole console(make_unix_endpoint(directory.file("serial")));
+  FakePort port(console);
+  console.start(port);
+  UniqueFd client = connect_to(directory.file("serial"));
+  REQUIRE(::write(client.get(), "ls\n", 3) == 3);
+  REQUIRE(::shutdown(client.get(), SHUT_WR) == 0);
+  CHECK(wait_for([&] { return port.received() == "ls\n"; }));
+  std::this_thread::sleep_for(20ms);
+  print(console, "answer\n");
+  CHECK(read_some(client.get(), 7) == "answer\n");
+  client.reset();
+  const UniqueFd next = connect_to(directory.file("serial"));
+  print(console, "next\n");
+  CHECK(read_some(next.get(), 5) == "next\n");
+}
+
+TEST_CASE(
     "serial socket: a client that stops reading loses the oldest output; the guest never waits for it") {
   const TemporaryDirectory directory;
   SerialConsole console(make_unix_endpoint(directory.file("serial")));

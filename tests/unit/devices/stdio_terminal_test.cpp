@@ -80,7 +80,7 @@ class OnTerminal {
   }
   /// Reads what the child prints until `text` has come.
   bool sees(std::string_view text) {
-    for (int i = 0; i < 500 && seen_.find(text) == std::string::npos; ++i) {
+    for (int i = 0; i < 3000 && seen_.find(text) == std::string::npos; ++i) {
       pollfd polled{.fd = main_.get(), .events = POLLIN, .revents = 0};
       if (::poll(&polled, 1, 10) <= 0) continue;
       char buffer[1024];
@@ -92,7 +92,7 @@ class OnTerminal {
   void kill(int signal_number) { ::kill(child_, signal_number); }
   /// The status of wait(), or -1 where the child does not end.
   int wait() {
-    for (int i = 0; i < 1000; ++i) {
+    for (int i = 0; i < 6000; ++i) {
       int status = 0;
       if (::waitpid(child_, &status, WNOHANG) == child_) {
         child_ = -1;
