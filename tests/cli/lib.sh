@@ -6,11 +6,13 @@ root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 build=${TINTYPE_BUILD_DIR:-$root/build}
 tintype=$build/tintype
 images=$build/guest-images
-work=$(mktemp -d)
+work=$(mktemp -d) || { echo "not ok ${0##*/}: no temporary directory can be made" && exit 1; }
 export TINTYPE_RUNTIME_DIR=$work/run
 readonly limit=60  # seconds for any one command: the machine that tests may be slow and shared
 failures=0
 trap finish EXIT
+
+[[ -x $tintype ]] || { echo "not ok ${0##*/}: there is no $tintype; build it first" && exit 1; }
 
 finish() {
   local pid
@@ -57,7 +59,7 @@ one_object() {
 json_works() { works "$@" --json && one_object; }
 
 # object_has FILTER: a jq filter that is true of the object last printed.
-object_has() { jq -e "$1" "$work/out" >/dev/null || { echo "not true of the object: $1; $(said)"; return 1; }; }
+object_has() { one_object && jq -e "$1" "$work/out" >/dev/null || { echo "not true of the object: $1; $(said)"; return 1; }; }
 
 # fails CODE PATTERN ARGUMENT...: exits with the code, says one sentence on stderr that matches, and nothing on stdout; with --json the same,
 # and on stdout one object that has the sentence too.
