@@ -15,11 +15,11 @@ enum class Compression : std::uint8_t { kNone, kLz4, kZstd };
 
 /// What the user asks for.
 struct CheckpointOptions {
-  std::string repository;                 ///< directory; created where missing
+  std::string repository;  ///< directory; created where missing
   Strategy strategy = Strategy::kAuto;
-  bool full = false;                      ///< hold everything, even where a parent would do
+  bool full = false;  ///< hold everything, even where a parent would do
   Compression compression = Compression::kNone;
-  std::uint64_t capture_area = 0;         ///< bytes of the bounded area for old contents; 0: chosen from the size of memory
+  std::uint64_t capture_area = 0;  ///< bytes of the bounded area for old contents; 0: chosen from the size of memory
 };
 
 /// The pause, split up. Microseconds. `total` runs from the first kick to the last vCPU running.
@@ -37,8 +37,8 @@ struct MemoryReport {
   std::uint64_t faults = 0;
   FaultTimes fault_us;
   std::uint64_t capture_area_peak_bytes = 0;
-  std::uint64_t capture_area_waits = 0;   ///< faults that had to wait because the area was full
-  std::uint64_t rounds = 0;               ///< of precopy; 0 where the strategy has none
+  std::uint64_t capture_area_waits = 0;  ///< faults that had to wait because the area was full
+  std::uint64_t rounds = 0;              ///< of precopy; 0 where the strategy has none
 };
 
 struct DiskReport {
@@ -52,7 +52,7 @@ struct CheckpointReport {
   std::string repository;
   std::string vm;
   Strategy strategy = Strategy::kStop;
-  std::uint64_t parent = 0;               ///< 0: none
+  std::uint64_t parent = 0;  ///< 0: none
   PauseTimes pause_us;
   MemoryReport memory;
   std::vector<DiskReport> disks;
@@ -61,8 +61,8 @@ struct CheckpointReport {
 
 /// Long work tells how far it is. Called from the thread that does the work, a few times a second at most.
 struct Progress {
-  std::string phase;                      ///< "memory", "disk0", "seal", ...
-  std::uint64_t done = 0, total = 0;      ///< bytes
+  std::string phase;                  ///< "memory", "disk0", "seal", ...
+  std::uint64_t done = 0, total = 0;  ///< bytes
 };
 using ProgressSink = std::function<void(const Progress&)>;
 

@@ -53,8 +53,7 @@ void put16(std::array<std::byte, kAcpiPmPortCount>& image, std::size_t at, std::
 
 }  // namespace
 
-AcpiPm::AcpiPm(IrqLine& sci, const HostClock& clock, std::function<void()> on_power_off,
-               std::function<void()> on_reset)
+AcpiPm::AcpiPm(IrqLine& sci, const HostClock& clock, std::function<void()> on_power_off, std::function<void()> on_reset)
     : sci_(sci),
       clock_(clock),
       on_power_off_(std::move(on_power_off)),
@@ -146,8 +145,7 @@ StateRecord AcpiPm::save_state() const {
 void AcpiPm::check_state(const StateRecord& record) const {
   const auto state = from_record<AcpiPmStateV1>(record);
   const auto expect = [](bool holds, std::string_view field) {
-    if (!holds)
-      throw StateError("the saved state acpi-pm version 1 is damaged: {} has bits that do not exist", field);
+    if (!holds) throw StateError("the saved state acpi-pm version 1 is damaged: {} has bits that do not exist", field);
   };
   expect((state.status & ~kEventBits) == 0, "status");
   expect((state.enable & ~kEventBits) == 0, "enable");

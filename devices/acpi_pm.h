@@ -40,8 +40,7 @@ struct AcpiPmStateV1 {
 class AcpiPm final : public Device {
  public:
   /// The callbacks run on the vCPU thread that wrote the register, and only post the event to the machine.
-  AcpiPm(IrqLine& sci, const HostClock& clock, std::function<void()> on_power_off,
-         std::function<void()> on_reset);
+  AcpiPm(IrqLine& sci, const HostClock& clock, std::function<void()> on_power_off, std::function<void()> on_reset);
 
   void bus_read(std::uint64_t offset, std::span<std::byte> data) noexcept override;
   void bus_write(std::uint64_t offset, std::span<const std::byte> data) noexcept override;

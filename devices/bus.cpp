@@ -10,15 +10,14 @@
 namespace tintype {
 
 void Bus::attach(std::uint64_t start, std::uint64_t length, BusDevice& device, const std::string& name) {
-  check(length > 0 && checked_add(start, length - 1).has_value(),
-        "a bus window is not empty and does not wrap around");
+  check(length > 0 && checked_add(start, length - 1).has_value(), "a bus window is not empty and does not wrap around");
   const auto next = windows_.lower_bound(start);
   const bool hits_next = next != windows_.end() && next->first - start < length;
   const bool hits_previous =
       next != windows_.begin() && start - std::prev(next)->first < std::prev(next)->second.length;
   if (hits_next || hits_previous) {
-    throw Error("{} at {:#x} overlaps {}, which is attached already; give it an address of its own", name,
-                start, hits_next ? next->second.name : std::prev(next)->second.name);
+    throw Error("{} at {:#x} overlaps {}, which is attached already; give it an address of its own", name, start,
+                hits_next ? next->second.name : std::prev(next)->second.name);
   }
   windows_.emplace(start, Window{length, &device, name});
 }

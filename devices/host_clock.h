@@ -17,8 +17,7 @@ class HostClock {
   }
   /// Microseconds since 1970-01-01 00:00 UTC.
   virtual std::int64_t utc_us() const noexcept {
-    return std::chrono::duration_cast<std::chrono::microseconds>(
-               std::chrono::system_clock::now().time_since_epoch())
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
         .count();
   }
 };

@@ -21,8 +21,7 @@ constexpr std::size_t kCarefulBytes = 256;  // fits whenever poll reports a term
 
 }  // namespace
 
-HostOutput::HostOutput(int fd, std::string name)
-    : shared_fd_(fd), name_(std::move(name)), kind_(classify()) {}
+HostOutput::HostOutput(int fd, std::string name) : shared_fd_(fd), name_(std::move(name)), kind_(classify()) {}
 
 // O_NONBLOCK belongs to the open file, which a shell and other programs share with us, so the file is opened
 // once more. Not so a regular file: the new one would have a position of its own, and overwrite what others

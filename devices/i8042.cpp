@@ -41,11 +41,10 @@ constexpr std::uint8_t kWriteOutputPort = 0xd1;
 constexpr std::uint8_t kEchoAsKeyboard = 0xd2;
 constexpr std::uint8_t kEchoAsMouse = 0xd3;
 constexpr std::uint8_t kSendToMouse = 0xd4;
-constexpr std::uint8_t kPulseOutputPort =
-    0xf0;  ///< 0xf0 to 0xff: pulls low the lines whose bits are 0; 0xfe is reset
+constexpr std::uint8_t kPulseOutputPort = 0xf0;  ///< 0xf0 to 0xff: pulls low the lines whose bits are 0; 0xfe is reset
 
-constexpr std::array kCommandsWithParameter = {kWriteCommandByte, kWriteOutputPort, kEchoAsKeyboard,
-                                               kEchoAsMouse, kSendToMouse};
+constexpr std::array kCommandsWithParameter = {kWriteCommandByte, kWriteOutputPort, kEchoAsKeyboard, kEchoAsMouse,
+                                               kSendToMouse};
 
 // Answers.
 constexpr std::uint8_t kSelfTestPassed = 0x55;
@@ -53,9 +52,7 @@ constexpr std::uint8_t kPortWorks = 0x00;
 constexpr std::uint8_t kPortBroken = 0x01;  ///< clock line stuck low: nobody looks further for a mouse
 constexpr std::uint8_t kResend = 0xfe;      ///< with the timeout bit: nobody answered on the wire
 
-bool has_parameter(std::uint8_t command) noexcept {
-  return std::ranges::count(kCommandsWithParameter, command) != 0;
-}
+bool has_parameter(std::uint8_t command) noexcept { return std::ranges::count(kCommandsWithParameter, command) != 0; }
 
 }  // namespace
 

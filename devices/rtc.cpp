@@ -91,8 +91,7 @@ void Rtc::bus_write(std::uint64_t offset, std::span<const std::byte> data) noexc
   const std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < data.size(); ++i) {
     const auto value = std::to_integer<std::uint8_t>(data[i]);
-    if (offset + i == 0)
-      index_ = value & (kCmosBytes - 1);  // the top bit masks the NMI, of which there is none
+    if (offset + i == 0) index_ = value & (kCmosBytes - 1);  // the top bit masks the NMI, of which there is none
     if (offset + i == 1) write_register(value);
   }
 }
@@ -156,8 +155,7 @@ std::uint8_t Rtc::take_flags() noexcept {
 /// True where the alarm's time of day came up after `from_us` and until `to_us`, in the host's UTC.
 bool Rtc::alarm_between(std::int64_t from_us, std::int64_t to_us) const noexcept {
   const std::int64_t last = floor_divide(to_us, kMicroseconds) + ahead_seconds_;
-  const std::int64_t first =
-      std::max(floor_divide(from_us, kMicroseconds) + ahead_seconds_, last - kSecondsPerDay) + 1;
+  const std::int64_t first = std::max(floor_divide(from_us, kMicroseconds) + ahead_seconds_, last - kSecondsPerDay) + 1;
   const auto matches = [](std::uint8_t alarm, int decoded, std::int64_t now) {
     return (alarm & kAnyTime) == kAnyTime || decoded == now;
   };
@@ -220,8 +218,7 @@ void Rtc::show_time() noexcept {
 /// time.
 void Rtc::adopt_time() noexcept {
   using namespace std::chrono;
-  const int second = decode(cmos_[kSeconds]), minute = decode(cmos_[kMinutes]),
-            hour = decode_hour(cmos_[kHours]);
+  const int second = decode(cmos_[kSeconds]), minute = decode(cmos_[kMinutes]), hour = decode_hour(cmos_[kHours]);
   const int in_century = decode(cmos_[kYear]), century = decode(cmos_[kCentury]);
   const int month_number = decode(cmos_[kMonth]), day_number = decode(cmos_[kDay]);
   const auto within = [](int value, int last) { return value >= 0 && value <= last; };
@@ -239,8 +236,8 @@ void Rtc::adopt_time() noexcept {
 
 StateRecord Rtc::save_state() const {
   const std::lock_guard lock(mutex_);
-  return to_record(RtcStateV1{
-      .index = index_, .cmos = cmos_, .ahead_seconds = ahead_seconds_, .flags_read_us = flags_read_us_});
+  return to_record(
+      RtcStateV1{.index = index_, .cmos = cmos_, .ahead_seconds = ahead_seconds_, .flags_read_us = flags_read_us_});
 }
 
 void Rtc::check_state(const StateRecord& record) const {
@@ -248,9 +245,7 @@ void Rtc::check_state(const StateRecord& record) const {
   const auto expect = [](bool holds, std::string_view what) {
     if (!holds) throw StateError("the saved state rtc-cmos version 1 is damaged: {}", what);
   };
-  const auto near = [](std::int64_t seconds) {
-    return seconds >= -kFarthestSeconds && seconds <= kFarthestSeconds;
-  };
+  const auto near = [](std::int64_t seconds) { return seconds >= -kFarthestSeconds && seconds <= kFarthestSeconds; };
   expect(state.index < kCmosBytes, "index selects a register that does not exist");
   expect(near(state.ahead_seconds), "ahead_seconds is more than ten thousand years");
   expect(near(state.flags_read_us / kMicroseconds), "flags_read_us is more than ten thousand years away");

@@ -127,8 +127,7 @@ void SerialConsole::read_input() noexcept {
     input_.done = 0;
     input_.size = endpoint_->read(input_.bytes);
   } else {
-    std::array<std::uint8_t, 256>
-        excess;  // typed faster than the guest reads, for pages: only our own commands count
+    std::array<std::uint8_t, 256> excess;  // typed faster than the guest reads, for pages: only our own commands count
     endpoint_->read(excess);
   }
 }
@@ -190,8 +189,7 @@ void SerialConsole::drain() noexcept {
 void SerialConsole::report_losses() noexcept {
   if (endpoint_->may_lose_output()) return;
   std::uint64_t lost = buffer_->take_dropped() + output_.rest().size();
-  for (std::size_t taken = buffer_->take(output_.bytes); taken > 0; taken = buffer_->take(output_.bytes))
-    lost += taken;
+  for (std::size_t taken = buffer_->take(output_.bytes); taken > 0; taken = buffer_->take(output_.bytes)) lost += taken;
   if (lost == 0) return;
   try {
     log_note("{} bytes of serial output were lost because its reader did not take them", lost);

@@ -43,8 +43,7 @@ void Uart16550::bus_read(std::uint64_t offset, std::span<std::byte> data) noexce
 
 void Uart16550::bus_write(std::uint64_t offset, std::span<const std::byte> data) noexcept {
   const std::lock_guard lock(mutex_);
-  for (std::size_t i = 0; i < data.size(); ++i)
-    write_register(offset + i, std::to_integer<std::uint8_t>(data[i]));
+  for (std::size_t i = 0; i < data.size(); ++i) write_register(offset + i, std::to_integer<std::uint8_t>(data[i]));
 }
 
 std::uint8_t Uart16550::read_register(std::uint64_t offset) noexcept {
@@ -171,15 +170,13 @@ void Uart16550::loop_back(std::uint8_t byte) noexcept {
     return;
   }
   overrun_ = true;
-  if (!is_fifo_enabled())
-    received_.replace_last(byte);  // the holding register is overwritten, a full FIFO is not
+  if (!is_fifo_enabled()) received_.replace_last(byte);  // the holding register is overwritten, a full FIFO is not
 }
 
 void Uart16550::write_interrupt_enable(std::uint8_t value) noexcept {
   const auto starts = static_cast<std::uint8_t>(value & ~interrupt_enable_);
   interrupt_enable_ = value & kEnableBits;
-  if ((starts & kEnableTransmit) != 0 && is_transmitter_empty())
-    transmit_interrupt_ = true;  // Linux probes for this
+  if ((starts & kEnableTransmit) != 0 && is_transmitter_empty()) transmit_interrupt_ = true;  // Linux probes for this
   if ((starts & kEnableReceive) != 0) note_received();
   update_irq();
 }
@@ -202,8 +199,7 @@ void Uart16550::write_modem_control(std::uint8_t value) noexcept {
   modem_control_ = value & kModemControlBits;
   const std::uint8_t after = modem_lines();
   auto changes = static_cast<std::uint8_t>((before ^ after) >> 4);
-  if ((after & kRing) != 0)
-    changes &= static_cast<std::uint8_t>(~kRingEnded);  // only the end of a ring counts
+  if ((after & kRing) != 0) changes &= static_cast<std::uint8_t>(~kRingEnded);  // only the end of a ring counts
   modem_changes_ |= changes;
   offer_room();
   update_irq();
@@ -243,8 +239,7 @@ std::size_t Uart16550::receive(std::span<const std::uint8_t> bytes) noexcept {
   const std::lock_guard lock(mutex_);
   std::size_t taken = 0;
   if (!frozen_ && !is_loopback()) {
-    for (; taken < bytes.size() && received_.size() < receive_capacity(); ++taken)
-      received_.push(bytes[taken]);
+    for (; taken < bytes.size() && received_.size() < receive_capacity(); ++taken) received_.push(bytes[taken]);
   }
   if (taken < bytes.size()) input_refused_ = true;
   if (taken > 0) {

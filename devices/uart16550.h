@@ -26,8 +26,8 @@ struct Uart16550StateV1 {
   std::uint8_t modem_changes = 0;  ///< low half of the modem status register
   std::uint8_t scratch = 0;
   bool overrun = false;
-  bool transmit_interrupt = false;  ///< "transmitter empty" has not been reported yet
-  bool receive_timeout = false;  ///< bytes lie in the FIFO below the trigger level, and none came for a while
+  bool transmit_interrupt = false;     ///< "transmitter empty" has not been reported yet
+  bool receive_timeout = false;        ///< bytes lie in the FIFO below the trigger level, and none came for a while
   std::vector<std::uint8_t> received;  ///< oldest first, at most 16
   bool operator==(const Uart16550StateV1&) const = default;
   static void fields(auto& self, auto&& field) {
@@ -138,11 +138,10 @@ class Uart16550 final : public Device, public SerialPort {
   ReceiveFifo received_;
 
   // Not part of the guest's machine, but of how this process serves it.
-  bool transmitter_busy_ =
-      false;  ///< the sink is full; saved as if it had room again, since the next process's has
-  bool input_refused_ = false;   ///< receive() took less than all: receive_room() is owed
-  bool timeout_wanted_ = false;  ///< want_receive_timeout() was called and not answered yet
-  bool irq_level_ = false;       ///< what the pin was last told
+  bool transmitter_busy_ = false;  ///< the sink is full; saved as if it had room again, since the next process's has
+  bool input_refused_ = false;     ///< receive() took less than all: receive_room() is owed
+  bool timeout_wanted_ = false;    ///< want_receive_timeout() was called and not answered yet
+  bool irq_level_ = false;         ///< what the pin was last told
   bool frozen_ = false;
   bool room_while_frozen_ = false;     ///< transmit_room() was called
   bool timeout_while_frozen_ = false;  ///< receive_timeout() was called

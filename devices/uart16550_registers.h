@@ -54,8 +54,7 @@ inline constexpr std::uint8_t kModemControlBits = 0x1f;
 // Line status.
 inline constexpr std::uint8_t kDataReady = 1 << 0;
 inline constexpr std::uint8_t kOverrun = 1 << 1;
-inline constexpr std::uint8_t kTransmitEmpty =
-    0x60;  ///< holding register and shift register, which are one here
+inline constexpr std::uint8_t kTransmitEmpty = 0x60;  ///< holding register and shift register, which are one here
 
 // Modem status: lines in the high half, which of them changed in the low half.
 inline constexpr std::uint8_t kCts = 1 << 4;

@@ -27,18 +27,17 @@ void Uart16550::thaw() noexcept {
 
 StateRecord Uart16550::save_state() const {
   const std::lock_guard lock(mutex_);
-  return to_record(
-      Uart16550StateV1{.divisor = divisor_,
-                       .interrupt_enable = interrupt_enable_,
-                       .fifo_control = fifo_control_,
-                       .line_control = line_control_,
-                       .modem_control = modem_control_,
-                       .modem_changes = modem_changes_,
-                       .scratch = scratch_,
-                       .overrun = overrun_,
-                       .transmit_interrupt = transmit_interrupt_ || transmitter_busy_,
-                       .receive_timeout = receive_timeout_ || (timeout_wanted_ && is_below_trigger()),
-                       .received = received_.contents()});
+  return to_record(Uart16550StateV1{.divisor = divisor_,
+                                    .interrupt_enable = interrupt_enable_,
+                                    .fifo_control = fifo_control_,
+                                    .line_control = line_control_,
+                                    .modem_control = modem_control_,
+                                    .modem_changes = modem_changes_,
+                                    .scratch = scratch_,
+                                    .overrun = overrun_,
+                                    .transmit_interrupt = transmit_interrupt_ || transmitter_busy_,
+                                    .receive_timeout = receive_timeout_ || (timeout_wanted_ && is_below_trigger()),
+                                    .received = received_.contents()});
 }
 
 void Uart16550::check_state(const StateRecord& record) const {
@@ -53,8 +52,7 @@ void Uart16550::check_state(const StateRecord& record) const {
   expect((state.modem_control & ~kModemControlBits) == 0, "modem_control has bits that do not exist");
   expect((state.modem_changes & ~kChangeBits) == 0, "modem_changes has bits that do not exist");
   expect(state.received.size() <= (fifo ? kUartFifoBytes : 1), "more is received than the FIFO holds");
-  expect(!state.receive_timeout || (fifo && !state.received.empty()),
-         "receive_timeout without waiting bytes");
+  expect(!state.receive_timeout || (fifo && !state.received.empty()), "receive_timeout without waiting bytes");
 }
 
 void Uart16550::restore_state(const StateRecord& record) {

@@ -43,8 +43,7 @@ void remove_dead_socket(const std::filesystem::path& path, const sockaddr_un& ad
   struct stat info {};
   if (::lstat(path.c_str(), &info) != 0) return;
   if (!S_ISSOCK(info.st_mode)) {
-    throw Error("{} exists and is not a socket; choose another path for the serial port, or remove it",
-                path.string());
+    throw Error("{} exists and is not a socket; choose another path for the serial port, or remove it", path.string());
   }
   const UniqueFd probe = new_socket();
   if (::connect(probe.get(), generic(address), sizeof address) == 0 || errno != ECONNREFUSED) {

@@ -52,9 +52,7 @@ constinit Guarded guarded;
 
 std::uint32_t neighbour(std::uint32_t cpu) { return (cpu + 1) % shared->cpus.count; }
 
-std::uint64_t interrupts_arrived(std::uint32_t from) {
-  return interrupts_taken(neighbour(from), VECTOR_IPI + from);
-}
+std::uint64_t interrupts_arrived(std::uint32_t from) { return interrupts_taken(neighbour(from), VECTOR_IPI + from); }
 
 void take_lock() {
   while (__atomic_exchange_n(&guarded.lock, 1, __ATOMIC_ACQUIRE) != 0)
@@ -134,8 +132,7 @@ bool adds_up(std::uint64_t& locks, std::uint64_t& interrupts) {
     interrupts += per_cpu.interrupts_sent;
     if (per_cpu.intruder_seen) return broken(cpu, "was not alone inside the lock");
     if (per_cpu.interrupt_lost) return broken(cpu, "sent an interrupt that did not arrive");
-    if (interrupts_arrived(cpu) != per_cpu.interrupts_sent)
-      return broken(cpu, "sent an interrupt that arrived twice");
+    if (interrupts_arrived(cpu) != per_cpu.interrupts_sent) return broken(cpu, "sent an interrupt that arrived twice");
   }
   if (locks == guarded.counter) return true;
   print("SMP BROKEN locks=", locks, " counter=", std::uint64_t{guarded.counter}, "\n");
@@ -185,8 +182,7 @@ bool work(std::uint64_t rounds, std::uint64_t duration, std::uint64_t interval) 
 
 std::uint8_t kernel_main() {
   const Clock clock = Clock::calibrated();
-  static Shared everything{
-      .cpus = find_cpus(), .clock = clock, .locks_per_round = number_option("locks", 10000)};
+  static Shared everything{.cpus = find_cpus(), .clock = clock, .locks_per_round = number_option("locks", 10000)};
   shared = &everything;
   if (!start_all()) return 1;
   const bool good = work(number_option("rounds", 0), clock.cycles(number_option("seconds", 0) * 1000000),

@@ -58,8 +58,8 @@ class Felt {
     last_ = now;
     pages_ += pages;
     if (now - interval_start_ >= interval_) {
-      print("WORK t_us=", clock_.microseconds(now - start_), " pages=", pages_,
-            " gap_us=", clock_.microseconds(gap_), "\n");
+      print("WORK t_us=", clock_.microseconds(now - start_), " pages=", pages_, " gap_us=", clock_.microseconds(gap_),
+            "\n");
       begin_interval();
     }
     return now - start_;
@@ -87,8 +87,8 @@ std::uint8_t sweep(const Staircase& staircase, Felt& felt, std::uint64_t duratio
     for (std::uint64_t page = 0; page != staircase.pages(); page += kPagesPerLook) {
       const std::uint64_t reached = staircase.climb(page, kPagesPerLook, step);
       if (reached != page + kPagesPerLook) {
-        print("STAIRCASE BROKEN page=", reached, " expected=", step,
-              " found=", std::uint64_t{staircase.word(reached)}, "\n");
+        print("STAIRCASE BROKEN page=", reached, " expected=", step, " found=", std::uint64_t{staircase.word(reached)},
+              "\n");
         return 1;
       }
       if (felt.look(kPagesPerLook) >= duration && duration != 0) {

@@ -14,16 +14,18 @@
 
 namespace tintype {
 
-/// The memory area that captures what a write is about to destroy: a bounded number of slots, one chunk each, between the handler of write faults,
-/// which fills them, and the writer, which empties them to the destination in the order in which they were filled.
+/// The memory area that captures what a write is about to destroy: a bounded number of slots, one chunk each, between
+/// the handler of write faults, which fills them, and the writer, which empties them to the destination in the order in
+/// which they were filled.
 class CaptureArea {
  public:
   struct Slot {
     std::size_t number = 0;
-    std::uint64_t chunk = 0;          ///< whose old contents it holds
+    std::uint64_t chunk = 0;  ///< whose old contents it holds
   };
 
-  /// `bytes` is rounded up to at least one slot. The memory is mapped and touched here, before the pause, so that the handler cannot fault on it.
+  /// `bytes` is rounded up to at least one slot. The memory is mapped and touched here, before the pause, so that the
+  /// handler cannot fault on it.
   CaptureArea(std::uint64_t bytes, std::uint64_t slot_bytes);
 
   std::span<std::byte> memory(const Slot& slot) const noexcept;
@@ -51,7 +53,7 @@ class CaptureArea {
   const std::uint64_t slot_bytes_;
   Mapping memory_;
   std::size_t slots_;
-  mutable std::mutex mutex_;            // guards all below
+  mutable std::mutex mutex_;  // guards all below
   std::condition_variable freed_;
   std::vector<std::size_t> free_;
   std::deque<Slot> filled_;

@@ -7,7 +7,8 @@ namespace {
 constexpr auto kProgressInterval = std::chrono::milliseconds(100);
 }  // namespace
 
-ChunkWriter::ChunkWriter(PartWriter& part, const Residency& residency, std::uint64_t pages_total, const ProgressSink& progress)
+ChunkWriter::ChunkWriter(PartWriter& part, const Residency& residency, std::uint64_t pages_total,
+                         const ProgressSink& progress)
     : part_(part), residency_(residency), progress_(progress) {
   report_.pages_total = pages_total;
 }

@@ -18,7 +18,8 @@ ChunkTable::ChunkTable(const GuestMemory& memory) {
 
 std::optional<std::size_t> ChunkTable::find(std::uintptr_t host_address) const noexcept {
   for (const Span& region : regions_) {
-    if (host_address >= region.start && host_address < region.end) return region.first_chunk + (host_address - region.start) / kHugePageSize;
+    if (host_address >= region.start && host_address < region.end)
+      return region.first_chunk + (host_address - region.start) / kHugePageSize;
   }
   return std::nullopt;
 }

@@ -12,7 +12,8 @@
 
 namespace tintype {
 
-/// A piece of guest memory that is protected, preserved, released and written as a whole: one huge page, or less where a region ends.
+/// A piece of guest memory that is protected, preserved, released and written as a whole: one huge page, or less where
+/// a region ends.
 struct Chunk {
   std::uint64_t first_page = 0;
   std::uint64_t pages = 0;

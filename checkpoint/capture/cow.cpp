@@ -15,11 +15,13 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// How far the handler preserves ahead of a fault while no other fault waits: a guest that sweeps through memory will want these next.
+/// How far the handler preserves ahead of a fault while no other fault waits: a guest that sweeps through memory will
+/// want these next.
 constexpr std::size_t kReadAhead = 4;
 
 std::uint64_t microseconds_since(Clock::time_point start) {
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count());
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count());
 }
 
 }  // namespace
@@ -78,8 +80,9 @@ bool CowCapture::preserve(std::size_t chunk, bool may_wait) noexcept {
   if (releasing_.load() || (seen != State::kHeld && !(overtakes && may_wait))) return false;
   const auto slot = may_wait ? area_->take(chunk) : area_->try_take(chunk);
   if (!slot) return false;
-  // kHeld is claimed before copying, so that the writer leaves it alone. Overtaking the writer is settled after copying: the chunk
-  // stays protected until one of the two has changed kWriting, so the copy is whole if we are the one.
+  // kHeld is claimed before copying, so that the writer leaves it alone. Overtaking the writer is settled after
+  // copying: the chunk stays protected until one of the two has changed kWriting, so the copy is whole if we are the
+  // one.
   if (!overtakes && !change(chunk, State::kHeld, State::kPreserving)) {
     area_->give_back(*slot);
     return preserve(chunk, may_wait);  // the writer came first: overtake it, or leave it
@@ -91,7 +94,8 @@ bool CowCapture::preserve(std::size_t chunk, bool may_wait) noexcept {
   }
   if (!overtakes) states_[chunk].store(State::kPreserved);
   area_->put(*slot);
-  work_.notify_one();  // the writer waits with a short limit, so a bell that rings too early costs a millisecond at most
+  work_
+      .notify_one();  // the writer waits with a short limit, so a bell that rings too early costs a millisecond at most
   return true;
 }
 
@@ -119,7 +123,8 @@ void CowCapture::give_back_to_guest(std::size_t chunk) noexcept {
 // ---- the writer ----
 
 void CowCapture::copy_out(PartWriter& part, const ProgressSink& progress) {
-  const ScopedNice patient(10);  // nobody waits for this one, and it must not hold up a vCPU that has just been released
+  const ScopedNice patient(
+      10);  // nobody waits for this one, and it must not hold up a vCPU that has just been released
   ChunkWriter writer(part, residency_, memory_.pages(), progress);
   mark_absent_chunks();
   while (pages_done_ < memory_.pages()) {
@@ -175,7 +180,8 @@ void CowCapture::wait_for_work() {
 }
 
 void CowCapture::throw_if_handler_failed() const {
-  if (handler_failed_.load()) throw Error("the host refused to lift write protection from guest memory: the checkpoint was given up");
+  if (handler_failed_.load())
+    throw Error("the host refused to lift write protection from guest memory: the checkpoint was given up");
 }
 
 // ---- the end, whichever way it came ----

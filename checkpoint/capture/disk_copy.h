@@ -10,7 +10,8 @@
 
 namespace tintype {
 
-/// Copies all data of a frozen disk into its part, while the guest goes on writing to the layer above. Returns the bytes stored.
+/// Copies all data of a frozen disk into its part, while the guest goes on writing to the layer above. Returns the
+/// bytes stored.
 std::uint64_t copy_disk(const std::string& id, FrozenSource& disk, PartWriter& part, const ProgressSink& progress);
 
 }  // namespace tintype

@@ -9,7 +9,8 @@
 
 namespace tintype {
 
-/// Collects how long faults took. One thread adds; memory is bounded: past the limit every further one only counts for the maximum.
+/// Collects how long faults took. One thread adds; memory is bounded: past the limit every further one only counts for
+/// the maximum.
 class FaultLog {
  public:
   FaultLog();

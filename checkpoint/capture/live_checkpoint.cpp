@@ -65,7 +65,8 @@ class LiveCheckpoint {
   Stopwatch watch_;
   CheckpointReport report_;
   MachineDescription machine_;
-  std::optional<CheckpointWriter> writer_;  // before capture_: what is written goes before protection does, in reverse order
+  std::optional<CheckpointWriter>
+      writer_;  // before capture_: what is written goes before protection does, in reverse order
   std::unique_ptr<MemoryCapture> capture_;
   std::vector<NamedState> states_;
   std::vector<std::unique_ptr<FrozenSource>> frozen_;
@@ -204,7 +205,8 @@ void LiveCheckpoint::seal() {
 
 }  // namespace
 
-CheckpointReport take_live_checkpoint(CaptureSubject& subject, const CheckpointOptions& options, const ProgressSink& progress) {
+CheckpointReport take_live_checkpoint(CaptureSubject& subject, const CheckpointOptions& options,
+                                      const ProgressSink& progress) {
   return LiveCheckpoint(subject, options, progress).take();
 }
 

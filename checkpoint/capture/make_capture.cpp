@@ -32,10 +32,13 @@ std::unique_ptr<MemoryCapture> make_capture(const CheckpointOptions& options, Gu
   chosen = options.strategy;
   if (chosen == Strategy::kAuto) chosen = probe_userfault().write_protect ? Strategy::kCow : Strategy::kStop;
   switch (chosen) {
-    case Strategy::kStop: return std::make_unique<StopCapture>(memory);
+    case Strategy::kStop:
+      return std::make_unique<StopCapture>(memory);
     case Strategy::kCow:
-      return std::make_unique<CowCapture>(memory, options.capture_area != 0 ? options.capture_area : default_capture_area(memory.size()));
-    default: throw Error("this version offers the strategies auto, stop and cow: choose one of them");
+      return std::make_unique<CowCapture>(
+          memory, options.capture_area != 0 ? options.capture_area : default_capture_area(memory.size()));
+    default:
+      throw Error("this version offers the strategies auto, stop and cow: choose one of them");
   }
 }
 

@@ -2,6 +2,7 @@
 #include "checkpoint/capture/residency.h"
 
 #include <fcntl.h>
+
 #include <sys/ioctl.h>
 
 #include <algorithm>
@@ -37,7 +38,10 @@ constexpr std::size_t kBufferWords = 96 << 10;  // 32768 regions, or entries of 
 }  // namespace
 
 Residency::Residency(const GuestMemory& memory)
-    : memory_(memory), pagemap_(open_file("/proc/self/pagemap", O_RDONLY)), bits_((memory.pages() + 63) / 64), buffer_(kBufferWords) {}
+    : memory_(memory),
+      pagemap_(open_file("/proc/self/pagemap", O_RDONLY)),
+      bits_((memory.pages() + 63) / 64),
+      buffer_(kBufferWords) {}
 
 void Residency::scan() {
   std::fill(bits_.begin(), bits_.end(), 0);
@@ -76,7 +80,8 @@ void Residency::scan_by_reading(const MemoryRegion& region) {
   for (std::uint64_t done = 0; done < pages;) {
     const std::uint64_t count = std::min<std::uint64_t>(pages - done, buffer_.size());
     const std::span entries(buffer_.data(), count);
-    read_exactly(pagemap_.get(), std::as_writable_bytes(entries), (first_entry + done) * sizeof(std::uint64_t), "/proc/self/pagemap");
+    read_exactly(pagemap_.get(), std::as_writable_bytes(entries), (first_entry + done) * sizeof(std::uint64_t),
+                 "/proc/self/pagemap");
     for (std::uint64_t i = 0; i < count; ++i) {
       if ((entries[i] & (kEntryPresent | kEntrySwapped)) != 0) set(region.first_page + done + i, 1);
     }
@@ -101,7 +106,8 @@ void Residency::for_each_run(std::uint64_t first_page, std::uint64_t count,
   for (std::uint64_t page = first_page; page < end;) {
     while (page < end && !resident(page)) ++page;
     const std::uint64_t start = page;
-    while (page < end && resident(page)) page += page % 64 == 0 && bits_[page / 64] == ~0ULL && page + 64 <= end ? 64 : 1;
+    while (page < end && resident(page))
+      page += page % 64 == 0 && bits_[page / 64] == ~0ULL && page + 64 <= end ? 64 : 1;
     if (page > start) visit(start, page - start);
   }
 }

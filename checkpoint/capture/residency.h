@@ -10,11 +10,12 @@
 
 namespace tintype {
 
-/// Which pages of guest memory the host holds anything for, at one moment. The others were never touched: they read as zero, write protection
-/// passes over them without a word (userfaultfd leaves absent pages alone), and a first write to one is not seen. So they must be known.
+/// Which pages of guest memory the host holds anything for, at one moment. The others were never touched: they read as
+/// zero, write protection passes over them without a word (userfaultfd leaves absent pages alone), and a first write to
+/// one is not seen. So they must be known.
 ///
-/// Asked of the kernel by the PAGEMAP_SCAN ioctl (Linux 6.7), which walks page tables a huge page at a step; before that by
-/// reading /proc/self/pagemap, 8 bytes a page.
+/// Asked of the kernel by the PAGEMAP_SCAN ioctl (Linux 6.7), which walks page tables a huge page at a step; before
+/// that by reading /proc/self/pagemap, 8 bytes a page.
 class Residency {
  public:
   explicit Residency(const GuestMemory& memory);
@@ -25,7 +26,8 @@ class Residency {
   bool resident(std::uint64_t page) const noexcept { return (bits_[page / 64] >> (page % 64) & 1) != 0; }
 
   /// Calls `visit(first_page, count)` for each run of resident pages inside [first_page, first_page + count).
-  void for_each_run(std::uint64_t first_page, std::uint64_t count, const std::function<void(std::uint64_t, std::uint64_t)>& visit) const;
+  void for_each_run(std::uint64_t first_page, std::uint64_t count,
+                    const std::function<void(std::uint64_t, std::uint64_t)>& visit) const;
   /// True where at least one page of the range is resident.
   bool any(std::uint64_t first_page, std::uint64_t count) const noexcept;
 

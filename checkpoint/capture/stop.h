@@ -7,8 +7,8 @@
 
 namespace tintype {
 
-/// The plainest strategy: the machine stays paused while memory is written to the destination. It works on every host, and is
-/// what the others are compared with.
+/// The plainest strategy: the machine stays paused while memory is written to the destination. It works on every host,
+/// and is what the others are compared with.
 class StopCapture : public MemoryCapture {
  public:
   explicit StopCapture(GuestMemory& memory);

@@ -9,8 +9,8 @@
 
 namespace tintype {
 
-/// How memory of one instant is got out of a running machine: one object a capture. Calls come in this order, from one thread; release()
-/// comes always, whatever failed before, and afterwards the guest's memory is as free as it was.
+/// How memory of one instant is got out of a running machine: one object a capture. Calls come in this order, from one
+/// thread; release() comes always, whatever failed before, and afterwards the guest's memory is as free as it was.
 class MemoryCapture {
  public:
   virtual ~MemoryCapture() = default;
@@ -27,7 +27,8 @@ class MemoryCapture {
   virtual MemoryReport report() const = 0;
 };
 
-/// The capture for a strategy; kAuto takes the best that this host can do and says which in `chosen`. Throws tintype::Error where the strategy is not offered.
+/// The capture for a strategy; kAuto takes the best that this host can do and says which in `chosen`. Throws
+/// tintype::Error where the strategy is not offered.
 std::unique_ptr<MemoryCapture> make_capture(const CheckpointOptions& options, GuestMemory& memory, Strategy& chosen);
 
 /// The capture area where the user names none: half of memory, at most 1 GiB and a quarter of what the host has free.

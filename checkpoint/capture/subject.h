@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What a checkpoint knows of a machine: things with state, disks that can freeze, memory that can be captured. The machine
-// (vmm/machine) hands these over; checkpoint knows no device and no vCPU thread.
+// What a checkpoint knows of a machine: things with state, disks that can freeze, memory that can be captured. The
+// machine (vmm/machine) hands these over; checkpoint knows no device and no vCPU thread.
 
 #include <memory>
 #include <span>
@@ -20,10 +20,10 @@ class FreezableDisk {
  public:
   virtual ~FreezableDisk() = default;
   virtual std::string id() const = 0;
-  virtual void prepare_switch() = 0;                                          ///< guest running; may wait for the host's disk
-  virtual void cancel_switch() noexcept = 0;                                  ///< undoes prepare_switch()
-  virtual std::unique_ptr<FrozenSource> switch_to_fresh_log() noexcept = 0;   ///< in the pause: a pointer swap
-  virtual void fold() noexcept = 0;                                           ///< the FrozenSource is gone: fold the logs, in the background
+  virtual void prepare_switch() = 0;          ///< guest running; may wait for the host's disk
+  virtual void cancel_switch() noexcept = 0;  ///< undoes prepare_switch()
+  virtual std::unique_ptr<FrozenSource> switch_to_fresh_log() noexcept = 0;  ///< in the pause: a pointer swap
+  virtual void fold() noexcept = 0;  ///< the FrozenSource is gone: fold the logs, in the background
 };
 
 /// A machine that can be captured. Everything is called from the thread that takes the checkpoint.

@@ -2,6 +2,7 @@
 #include "checkpoint/capture/userfault.h"
 
 #include <fcntl.h>
+
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -18,7 +19,8 @@ namespace {
 constexpr std::uint64_t kFeatureWpUnpopulated = 1 << 13;  // UFFD_FEATURE_WP_UNPOPULATED
 constexpr unsigned long kDeviceNew = _IO(0xAA, 0x00);     // USERFAULTFD_IOC_NEW on /dev/userfaultfd
 
-constexpr auto kRemedy = "run as root, or `sysctl vm.unprivileged_userfaultfd=1`, or give yourself access to /dev/userfaultfd";
+constexpr auto kRemedy =
+    "run as root, or `sysctl vm.unprivileged_userfaultfd=1`, or give yourself access to /dev/userfaultfd";
 
 /// The device first: its permissions are the modern way to allow faults taken inside the kernel.
 UniqueFd open_userfault() noexcept {
@@ -63,7 +65,8 @@ UserfaultSupport probe_userfault() {
   UserfaultSupport support;
   support.write_protect = (api.features & UFFD_FEATURE_PAGEFAULT_FLAG_WP) != 0;
   support.unpopulated = (api.features & kFeatureWpUnpopulated) != 0;
-  if (!support.write_protect) support.problem = "userfaultfd of this kernel cannot write-protect: use Linux 5.7 or newer on x86";
+  if (!support.write_protect)
+    support.problem = "userfaultfd of this kernel cannot write-protect: use Linux 5.7 or newer on x86";
   return support;
 }
 
@@ -71,7 +74,9 @@ Userfault::Userfault() : fd_(open_userfault()) {
   if (!fd_) throw Error("userfaultfd is not permitted ({}): {}, or choose --strategy stop", errno_text(errno), kRemedy);
   uffdio_api api;
   if (!agree_on(fd_.get(), UFFD_FEATURE_PAGEFAULT_FLAG_WP, api)) {
-    throw Error("userfaultfd of this kernel cannot write-protect ({}): use Linux 5.7 or newer, or choose --strategy stop", errno_text(errno));
+    throw Error(
+        "userfaultfd of this kernel cannot write-protect ({}): use Linux 5.7 or newer, or choose --strategy stop",
+        errno_text(errno));
   }
 }
 
@@ -79,7 +84,8 @@ void Userfault::watch(std::span<std::byte> range) {
   uffdio_register request{};
   request.range = range_of(range);
   request.mode = UFFDIO_REGISTER_MODE_WP;
-  if (::ioctl(fd_.get(), UFFDIO_REGISTER, &request) != 0) throw_errno("UFFDIO_REGISTER of {} bytes of guest memory", range.size());
+  if (::ioctl(fd_.get(), UFFDIO_REGISTER, &request) != 0)
+    throw_errno("UFFDIO_REGISTER of {} bytes of guest memory", range.size());
 }
 
 void Userfault::stop_watching(std::span<std::byte> range) noexcept {
@@ -88,7 +94,8 @@ void Userfault::stop_watching(std::span<std::byte> range) noexcept {
 }
 
 void Userfault::protect(std::span<std::byte> range) {
-  if (!write_protect(fd_.get(), range, true)) throw_errno("UFFDIO_WRITEPROTECT of {} bytes of guest memory", range.size());
+  if (!write_protect(fd_.get(), range, true))
+    throw_errno("UFFDIO_WRITEPROTECT of {} bytes of guest memory", range.size());
 }
 
 bool Userfault::release(std::span<std::byte> range) noexcept { return write_protect(fd_.get(), range, false); }

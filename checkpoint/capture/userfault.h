@@ -14,13 +14,14 @@ namespace tintype {
 /// What this host's userfaultfd can do; `problem` is empty where write protection of a guest's memory works.
 struct UserfaultSupport {
   bool write_protect = false;
-  bool unpopulated = false;     ///< UFFD_FEATURE_WP_UNPOPULATED (Linux 6.4); not needed, because absent pages are known
-  std::string problem;          ///< one sentence with the remedy
+  bool unpopulated = false;  ///< UFFD_FEATURE_WP_UNPOPULATED (Linux 6.4); not needed, because absent pages are known
+  std::string problem;       ///< one sentence with the remedy
 };
 UserfaultSupport probe_userfault();
 
-/// A userfaultfd in write-protect mode (Linux Documentation/admin-guide/mm/userfaultfd.rst). Catches faults that the kernel takes on the
-/// guest's behalf (KVM, io_uring), so it needs root, /dev/userfaultfd, or vm.unprivileged_userfaultfd = 1.
+/// A userfaultfd in write-protect mode (Linux Documentation/admin-guide/mm/userfaultfd.rst). Catches faults that the
+/// kernel takes on the guest's behalf (KVM, io_uring), so it needs root, /dev/userfaultfd, or
+/// vm.unprivileged_userfaultfd = 1.
 class Userfault {
  public:
   /// Throws tintype::Error with the remedy where the host cannot.

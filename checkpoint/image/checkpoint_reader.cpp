@@ -20,8 +20,7 @@ constexpr std::size_t kMaximumManifestBytes = 16 << 20;
 
 void require_file(const fs::path& path) {
   std::error_code error;
-  if (!fs::is_regular_file(path, error))
-    throw ImageError("{} is missing: the checkpoint is not whole", path.string());
+  if (!fs::is_regular_file(path, error)) throw ImageError("{} is missing: the checkpoint is not whole", path.string());
 }
 
 }  // namespace
@@ -52,8 +51,7 @@ std::vector<NamedState> read_states(const fs::path& directory, const Manifest& m
   return decode_states(bytes, path.string());
 }
 
-std::unique_ptr<PartReader> open_part(const fs::path& directory, const PartDescription& description,
-                                      PartKind kind) {
+std::unique_ptr<PartReader> open_part(const fs::path& directory, const PartDescription& description, PartKind kind) {
   const fs::path path = directory / description.file;
   require_file(path);
   auto part = std::make_unique<PartReader>(path);

@@ -34,8 +34,7 @@ void write_small_file(const std::filesystem::path& path, std::span<const std::by
   } catch (const std::system_error& error) {
     if (error.code().value() == ENOSPC || error.code().value() == EDQUOT) {
       throw DestinationFull(
-          "the destination is full: {} could not be written; make room, or choose another destination",
-          path.string());
+          "the destination is full: {} could not be written; make room, or choose another destination", path.string());
     }
     throw;
   }
@@ -45,13 +44,12 @@ void write_small_file(const std::filesystem::path& path, std::span<const std::by
 
 CheckpointWriter::CheckpointWriter(const NewCheckpoint& options)
     : pending_(begin(options)),
-      memory_(std::make_unique<PartWriter>(
-          directory() / checkpoint_files::kMemory,
-          PartOptions{PartKind::kMemory, options.memory_bytes, options.compression})) {
+      memory_(std::make_unique<PartWriter>(directory() / checkpoint_files::kMemory,
+                                           PartOptions{PartKind::kMemory, options.memory_bytes, options.compression})) {
   for (const DiskDescription& disk : options.disks) {
-    disks_.push_back({disk.id, std::make_unique<PartWriter>(
-                                   directory() / checkpoint_files::disk_file(disk.id),
-                                   PartOptions{PartKind::kDisk, disk.size, options.compression})});
+    disks_.push_back(
+        {disk.id, std::make_unique<PartWriter>(directory() / checkpoint_files::disk_file(disk.id),
+                                               PartOptions{PartKind::kDisk, disk.size, options.compression})});
   }
 }
 
@@ -76,8 +74,7 @@ void CheckpointWriter::sync() {
 }
 
 Manifest CheckpointWriter::seal(Manifest manifest) {
-  check(synced_ && state_.file_bytes != 0,
-        "a checkpoint is sealed with its state written and its parts synced");
+  check(synced_ && state_.file_bytes != 0, "a checkpoint is sealed with its state written and its parts synced");
   manifest.id = manifest.report.id = id();
   manifest.report.repository = directory().parent_path().string();
   manifest.report.vm = manifest.vm;

@@ -33,9 +33,9 @@ std::span<const std::byte> Compressor::compress(std::span<const std::byte> data)
   const std::size_t room = data.size() - 1;
   std::size_t size = 0;
   if (codec_ == Compression::kLz4) {
-    size = static_cast<std::size_t>(LZ4_compress_default(
-        reinterpret_cast<const char*>(copy_.get()), reinterpret_cast<char*>(compressed_.get()),
-        static_cast<int>(data.size()), static_cast<int>(room)));
+    size = static_cast<std::size_t>(LZ4_compress_default(reinterpret_cast<const char*>(copy_.get()),
+                                                         reinterpret_cast<char*>(compressed_.get()),
+                                                         static_cast<int>(data.size()), static_cast<int>(room)));
   } else {
     size = ZSTD_compressCCtx(zstd_, compressed_.get(), room, copy_.get(), data.size(), kZstdLevel);
     if (ZSTD_isError(size) != 0) size = 0;

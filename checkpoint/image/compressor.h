@@ -31,7 +31,6 @@ class Compressor {
 };
 
 /// False where the bytes do not decompress to exactly as much as `into` holds.
-[[nodiscard]] bool decompress(Compression codec, std::span<const std::byte> from,
-                              std::span<std::byte> into) noexcept;
+[[nodiscard]] bool decompress(Compression codec, std::span<const std::byte> from, std::span<std::byte> into) noexcept;
 
 }  // namespace tintype

@@ -23,8 +23,7 @@ std::vector<Placement> memory_layout(const MachineDescription& machine) {
 
 class Export {
  public:
-  Export(const PartReader& part, const std::filesystem::path& path, std::uint64_t bytes,
-         const ProgressSink& progress)
+  Export(const PartReader& part, const std::filesystem::path& path, std::uint64_t bytes, const ProgressSink& progress)
       : part_(part), file_(path, bytes), bytes_(bytes), progress_(progress) {}
 
   ExportedFile run(std::span<const Placement> layout) {
@@ -72,19 +71,16 @@ ExportedFile export_memory(const std::filesystem::path& repository, std::optiona
                            const std::filesystem::path& file, const ProgressSink& progress) {
   const CheckpointReader reader(repository, id);
   const MachineDescription& machine = reader.manifest().machine;
-  const std::uint64_t end =
-      machine.regions.empty() ? 0 : machine.regions.back().start + machine.regions.back().size;
+  const std::uint64_t end = machine.regions.empty() ? 0 : machine.regions.back().start + machine.regions.back().size;
   return Export(reader.memory(), file, end, progress).run(memory_layout(machine));
 }
 
 ExportedFile export_disk(const std::filesystem::path& repository, std::optional<std::uint64_t> id,
-                         const std::string& disk, const std::filesystem::path& file,
-                         const ProgressSink& progress) {
+                         const std::string& disk, const std::filesystem::path& file, const ProgressSink& progress) {
   const CheckpointReader reader(repository, id);
   const PartReader* part = reader.disk(disk);
   if (part == nullptr) {
-    throw Error("checkpoint {} has no disk {}; tintype show names those that it has", reader.manifest().id,
-                disk);
+    throw Error("checkpoint {} has no disk {}; tintype show names those that it has", reader.manifest().id, disk);
   }
   const Placement whole{0, part->blocks(), 0};
   return Export(*part, file, part->content_bytes(), progress).run(std::span(&whole, 1));

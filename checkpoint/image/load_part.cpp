@@ -57,8 +57,7 @@ class Load {
     while (!data.empty()) {
       const auto place = locate_(block);
       const std::size_t count = std::min(place.size(), data.size()) / kBlockSize * kBlockSize;
-      if (count == 0)
-        throw ImageError("{} holds block {}, which is not memory", part_.path().string(), block);
+      if (count == 0) throw ImageError("{} holds block {}, which is not memory", part_.path().string(), block);
       std::memcpy(place.data(), data.data(), count);
       data = data.subspan(count);
       block += count / kBlockSize;
@@ -85,8 +84,7 @@ class Load {
 
 }  // namespace
 
-void load_part(const PartReader& part, const LocateBlock& locate, unsigned threads,
-               const ProgressSink& progress) {
+void load_part(const PartReader& part, const LocateBlock& locate, unsigned threads, const ProgressSink& progress) {
   Load load(part, locate, progress);
   {
     std::vector<std::jthread> helpers;

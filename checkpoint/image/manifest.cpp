@@ -153,11 +153,10 @@ void check_checksum(std::string_view text, const std::string& what) {
 
 void check_format(const Json& json, const std::string& what) {
   const auto format = json.find("format");
-  if (format == json.end() || !format->is_number_unsigned())
-    throw ImageError("{} has no format version", what);
+  if (format == json.end() || !format->is_number_unsigned()) throw ImageError("{} has no format version", what);
   if (*format != kManifestFormat) {
-    throw ImageError("{} has format version {}; this version of Tintype reads {}", what,
-                     format->get<std::uint64_t>(), kManifestFormat);
+    throw ImageError("{} has format version {}; this version of Tintype reads {}", what, format->get<std::uint64_t>(),
+                     kManifestFormat);
   }
 }
 
@@ -233,8 +232,8 @@ std::string utc_time_text() {
   const std::time_t now = std::time(nullptr);
   std::tm parts{};
   ::gmtime_r(&now, &parts);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", parts.tm_year + 1900, parts.tm_mon + 1,
-                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
+                     parts.tm_hour, parts.tm_min, parts.tm_sec);
 }
 
 }  // namespace tintype

@@ -37,9 +37,7 @@ std::optional<Value> value_in(const Table& table, std::string_view name) noexcep
 
 std::string_view name_of(Strategy strategy) noexcept { return name_in(kStrategies, strategy); }
 std::string_view name_of(Compression compression) noexcept { return name_in(kCompressions, compression); }
-std::optional<Strategy> strategy_of(std::string_view name) noexcept {
-  return value_in<Strategy>(kStrategies, name);
-}
+std::optional<Strategy> strategy_of(std::string_view name) noexcept { return value_in<Strategy>(kStrategies, name); }
 std::optional<Compression> compression_of(std::string_view name) noexcept {
   return value_in<Compression>(kCompressions, name);
 }

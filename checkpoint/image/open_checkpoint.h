@@ -17,7 +17,7 @@ namespace tintype {
 
 Manifest read_manifest(const std::filesystem::path& directory, std::uint64_t id);
 std::vector<NamedState> read_states(const std::filesystem::path& directory, const Manifest& manifest);
-std::unique_ptr<PartReader> open_part(const std::filesystem::path& directory,
-                                      const PartDescription& description, PartKind kind);
+std::unique_ptr<PartReader> open_part(const std::filesystem::path& directory, const PartDescription& description,
+                                      PartKind kind);
 
 }  // namespace tintype

@@ -62,7 +62,6 @@ ExportedFile export_memory(const std::filesystem::path& repository, std::optiona
                            const std::filesystem::path& file, const ProgressSink& progress = {});
 /// A disk as a flat sparse raw image.
 ExportedFile export_disk(const std::filesystem::path& repository, std::optional<std::uint64_t> id,
-                         const std::string& disk, const std::filesystem::path& file,
-                         const ProgressSink& progress = {});
+                         const std::string& disk, const std::filesystem::path& file, const ProgressSink& progress = {});
 
 }  // namespace tintype

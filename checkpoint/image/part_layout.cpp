@@ -86,8 +86,7 @@ Header decode_header(const HeaderBytes& bytes, const std::string& what) {
   if (format != kFormat)
     throw ImageError("{} has format version {}; this version of Tintype reads {}", what, format, kFormat);
   const auto kind = load_number<std::uint32_t>(bytes, kKindOffset);
-  if (kind != static_cast<std::uint32_t>(PartKind::kMemory) &&
-      kind != static_cast<std::uint32_t>(PartKind::kDisk)) {
+  if (kind != static_cast<std::uint32_t>(PartKind::kMemory) && kind != static_cast<std::uint32_t>(PartKind::kDisk)) {
     throw ImageError("{} is a part of unknown kind {}", what, kind);
   }
   if (load_number<std::uint32_t>(bytes, kFlagsOffset) != 0) {
@@ -129,8 +128,7 @@ void encode_entry(const Extent& extent, std::span<std::byte> into) {
 std::optional<Extent> decode_entry(std::span<const std::byte> from) {
   const auto codec = codec_of(load_number<std::uint8_t>(from, kCodecOffset));
   const auto type = load_number<std::uint8_t>(from, kTypeOffset);
-  if (!codec || type > kTypeZero || load_number<std::uint16_t>(from, kReservedOffset) != 0)
-    return std::nullopt;
+  if (!codec || type > kTypeZero || load_number<std::uint16_t>(from, kReservedOffset) != 0) return std::nullopt;
   return Extent{load_number<std::uint64_t>(from, kFirstBlockOffset),
                 load_number<std::uint32_t>(from, kBlocksOffset),
                 *codec,

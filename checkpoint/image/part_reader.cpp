@@ -88,19 +88,16 @@ bool PartReader::extent_is_sound(const Extent& extent) const {
   if (extent.blocks == 0 || extent.blocks > kMaximumExtentBlocks) return false;
   if (!range_fits<std::uint64_t>(extent.first_block, extent.blocks, blocks())) return false;
   if (extent.zero)
-    return extent.stored_bytes == 0 && extent.offset == 0 && extent.checksum == 0 &&
-           extent.codec == Compression::kNone;
+    return extent.stored_bytes == 0 && extent.offset == 0 && extent.checksum == 0 && extent.codec == Compression::kNone;
   if (extent.offset < part_layout::kDataOffset) return false;
   if (!range_fits(extent.offset, extent.stored_bytes, index_offset_)) return false;
-  return extent.codec == Compression::kNone
-             ? extent.stored_bytes == extent.data_bytes()
-             : extent.stored_bytes > 0 && extent.stored_bytes < extent.data_bytes();
+  return extent.codec == Compression::kNone ? extent.stored_bytes == extent.data_bytes()
+                                            : extent.stored_bytes > 0 && extent.stored_bytes < extent.data_bytes();
 }
 
 std::vector<Extent> PartReader::extents_by_offset() const {
   std::vector<Extent> sorted;
-  std::ranges::copy_if(extents_, std::back_inserter(sorted),
-                       [](const Extent& extent) { return !extent.zero; });
+  std::ranges::copy_if(extents_, std::back_inserter(sorted), [](const Extent& extent) { return !extent.zero; });
   if (!std::ranges::is_sorted(sorted, {}, &Extent::offset)) std::ranges::sort(sorted, {}, &Extent::offset);
   return sorted;
 }
@@ -108,8 +105,7 @@ std::vector<Extent> PartReader::extents_by_offset() const {
 void PartReader::check_places() const {
   std::uint64_t end = part_layout::kDataOffset;
   for (const Extent& extent : extents_by_offset()) {
-    if (extent.offset < end)
-      throw ImageError("two extents of {} overlap at {}", path_.string(), extent.offset);
+    if (extent.offset < end) throw ImageError("two extents of {} overlap at {}", path_.string(), extent.offset);
     end = extent.end_offset();
   }
 }
@@ -129,13 +125,12 @@ void PartReader::read_extent(const Extent& extent, std::span<std::byte> into) co
 
 void PartReader::read_stored(const Extent& extent, std::span<std::byte> into) const {
   read_exactly(fd_.get(), into, extent.offset, path_.string());
-  if (checksum_of(into) != extent.checksum)
-    throw_damaged(extent, "are damaged: their checksum does not match");
+  if (checksum_of(into) != extent.checksum) throw_damaged(extent, "are damaged: their checksum does not match");
 }
 
 void PartReader::throw_damaged(const Extent& extent, std::string_view why) const {
-  throw ImageError("blocks {} to {} of {} (bytes {} to {} of the file) {}", extent.first_block,
-                   extent.end_block() - 1, path_.string(), extent.offset, extent.end_offset() - 1, why);
+  throw ImageError("blocks {} to {} of {} (bytes {} to {} of the file) {}", extent.first_block, extent.end_block() - 1,
+                   path_.string(), extent.offset, extent.end_offset() - 1, why);
 }
 
 void PartReader::read_blocks(std::uint64_t first_block, std::span<std::byte> into) const {
@@ -159,8 +154,7 @@ void PartReader::read_blocks(std::uint64_t first_block, std::span<std::byte> int
   }
 }
 
-void PartReader::read_within(const Extent& extent, std::uint64_t first_block,
-                             std::span<std::byte> into) const {
+void PartReader::read_within(const Extent& extent, std::uint64_t first_block, std::span<std::byte> into) const {
   if (into.size() == extent.data_bytes()) return read_extent(extent, into);
   const auto whole = buffer_of(extent.data_bytes());
   read_extent(extent, {whole.get(), extent.data_bytes()});

@@ -72,7 +72,6 @@ using LocateBlock = std::function<std::span<std::byte>(std::uint64_t block)>;
 
 /// Loads all data of a part into memory that is zero so far, with several threads. Every checksum was right
 /// when it returns. Throws ImageError; memory is then in no defined state.
-void load_part(const PartReader& part, const LocateBlock& locate, unsigned threads,
-               const ProgressSink& progress = {});
+void load_part(const PartReader& part, const LocateBlock& locate, unsigned threads, const ProgressSink& progress = {});
 
 }  // namespace tintype

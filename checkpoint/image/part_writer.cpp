@@ -73,8 +73,7 @@ PartWriter::PartWriter(const std::filesystem::path& path, const PartOptions& opt
       position_(part_layout::kDataOffset),
       writeback_(part_layout::kDataOffset) {
   can_reserve_ = !lies_in_memory(fd_.get());
-  if (options_.compression != Compression::kNone)
-    compressor_ = std::make_unique<Compressor>(options_.compression);
+  if (options_.compression != Compression::kNone) compressor_ = std::make_unique<Compressor>(options_.compression);
   write(part_layout::encode_header({options_.kind, options_.content_bytes}), 0);
 }
 
@@ -180,8 +179,7 @@ void PartWriter::reserve_space(std::uint64_t end) {
   if (end <= reserved_ || !can_reserve_) return;
   const std::uint64_t step = std::min(kReserveStep, align_up(options_.content_bytes, kBlockSize));
   const std::uint64_t target = std::max(end, reserved_ + step);
-  can_reserve_ =
-      ::fallocate(fd_.get(), 0, static_cast<off_t>(reserved_), static_cast<off_t>(target - reserved_)) == 0;
+  can_reserve_ = ::fallocate(fd_.get(), 0, static_cast<off_t>(reserved_), static_cast<off_t>(target - reserved_)) == 0;
   if (can_reserve_) reserved_ = target;
 }
 
@@ -189,8 +187,8 @@ void PartWriter::reserve_space(std::uint64_t end) {
 // can; none must.
 void PartWriter::start_writeback() {
   if (position_ < writeback_ + kWritebackStep) return;
-  (void)::sync_file_range(fd_.get(), static_cast<off_t>(writeback_),
-                          static_cast<off_t>(position_ - writeback_), SYNC_FILE_RANGE_WRITE);
+  (void)::sync_file_range(fd_.get(), static_cast<off_t>(writeback_), static_cast<off_t>(position_ - writeback_),
+                          SYNC_FILE_RANGE_WRITE);
   writeback_ = position_;
 }
 
@@ -260,8 +258,8 @@ void PartWriter::erase_dead_ranges() {
 void PartWriter::write_index() {
   std::vector<std::byte> index(extents_.size() * part_layout::kEntryBytes);
   for (std::size_t i = 0; i < extents_.size(); ++i) {
-    part_layout::encode_entry(
-        extents_[i], std::span(index).subspan(i * part_layout::kEntryBytes, part_layout::kEntryBytes));
+    part_layout::encode_entry(extents_[i],
+                              std::span(index).subspan(i * part_layout::kEntryBytes, part_layout::kEntryBytes));
   }
   const auto footer = part_layout::encode_footer({position_, extents_.size(), checksum_of(index)});
   write(index, position_);
@@ -298,8 +296,7 @@ void PartWriter::throw_write_error(int error_number) const {
         "another destination",
         path_.filename().string(), stored_bytes_ >> 20, directory);
   }
-  throw Error("writing {} failed after {} MiB: {}", path_.string(), stored_bytes_ >> 20,
-              errno_text(error_number));
+  throw Error("writing {} failed after {} MiB: {}", path_.string(), stored_bytes_ >> 20, errno_text(error_number));
 }
 
 }  // namespace tintype

@@ -40,8 +40,7 @@ std::string id_name(std::uint64_t id) { return fmt::format("{:08}", id); }
 std::optional<std::uint64_t> id_of(std::string_view name) {
   std::uint64_t id = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), id);
-  if (error != std::errc() || end != name.data() + name.size() || id == 0 || name != id_name(id))
-    return std::nullopt;
+  if (error != std::errc() || end != name.data() + name.size() || id == 0 || name != id_name(id)) return std::nullopt;
   return id;
 }
 
@@ -76,8 +75,7 @@ class NamesLock {
     while (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK && errno != EINTR) throw_errno("lock {}", path.string());
       if (std::chrono::steady_clock::now() > deadline) {
-        throw Error("another process keeps the repository {} locked; try again when it has ended",
-                    repository.string());
+        throw Error("another process keeps the repository {} locked; try again when it has ended", repository.string());
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
@@ -89,8 +87,7 @@ class NamesLock {
 
 void rename_new(const fs::path& from, const fs::path& to) {
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
-  if (errno == EINVAL ||
-      errno == ENOSYS) {  // a file system without RENAME_NOREPLACE; we hold the lock on names
+  if (errno == EINVAL || errno == ENOSYS) {  // a file system without RENAME_NOREPLACE; we hold the lock on names
     if (!fs::exists(to) && ::rename(from.c_str(), to.c_str()) == 0) return;
   }
   throw_errno("rename {} to {}", from.string(), to.string());
@@ -153,9 +150,8 @@ void PendingCheckpoint::abandon() noexcept {
 Repository Repository::create(const fs::path& path) {
   std::error_code error;
   if (fs::exists(path, error) && !fs::is_directory(path, error)) {
-    throw Error(
-        "{} is not a directory; name a directory for the checkpoints, which is created where it is missing",
-        path.string());
+    throw Error("{} is not a directory; name a directory for the checkpoints, which is created where it is missing",
+                path.string());
   }
   const fs::path absolute = directory_path(path);
   if (!fs::exists(absolute, error)) {
@@ -172,8 +168,7 @@ Repository Repository::create(const fs::path& path) {
 Repository Repository::open(const fs::path& path) {
   std::error_code error;
   if (!fs::is_directory(path, error)) {
-    throw Error("there is no repository {}; name the directory that was given to checkpoint --to",
-                path.string());
+    throw Error("there is no repository {}; name the directory that was given to checkpoint --to", path.string());
   }
   return Repository(directory_path(path));
 }
@@ -215,8 +210,7 @@ void Repository::remove_leftovers() {
 std::uint64_t Repository::next_id() const {
   std::uint64_t last = 0;
   for_each_name(path_, [&](const std::string& name) {
-    for (const std::string_view prefix :
-         {std::string_view(), kPendingPrefix, kDeletedPrefix, kLastIdPrefix}) {
+    for (const std::string_view prefix : {std::string_view(), kPendingPrefix, kDeletedPrefix, kLastIdPrefix}) {
       last = std::max(last, id_after(prefix, name).value_or(0));
     }
   });

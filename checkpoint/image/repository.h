@@ -31,8 +31,7 @@ class PendingCheckpoint {
 
  private:
   friend class Repository;
-  PendingCheckpoint(std::filesystem::path repository, std::filesystem::path directory, std::uint64_t id,
-                    UniqueFd lock);
+  PendingCheckpoint(std::filesystem::path repository, std::filesystem::path directory, std::uint64_t id, UniqueFd lock);
 
   std::filesystem::path repository_, directory_;  ///< directory_ is empty when sealed or abandoned
   std::uint64_t id_;

@@ -21,8 +21,7 @@ fs::path replaceable(const fs::path& path) {
   if (error) throw Error("{} cannot be written: {}", path.string(), error.message());
   const auto status = fs::status(real, error);
   if (fs::exists(status) && !fs::is_regular_file(status)) {
-    throw Error("{} is not a regular file and is not written over; name a new file, or one to replace",
-                path.string());
+    throw Error("{} is not a regular file and is not written over; name a new file, or one to replace", path.string());
   }
   return real;
 }

@@ -78,8 +78,7 @@ class Verifier {
       if (description.name == checkpoint_files::kStateName) {
         attempt(description.file, [&] { read_states(directory_, manifest); });
       } else {
-        verify_part(description.file,
-                    [&] { return open_part(directory_, description, kind_of(description)); });
+        verify_part(description.file, [&] { return open_part(directory_, description, kind_of(description)); });
       }
     }
     for (const auto& entry : fs::directory_iterator(directory_)) {
@@ -133,8 +132,7 @@ class Verifier {
       report(file, extent.stored_bytes);
     }
     if (bad > kNamedExtents)
-      damage(file,
-             fmt::format("{} more extents of {} are damaged", bad - kNamedExtents, part.path().string()));
+      damage(file, fmt::format("{} more extents of {} are damaged", bad - kNamedExtents, part.path().string()));
   }
 
   void report(const std::string& file, std::uint64_t bytes) {
@@ -155,8 +153,7 @@ class Verifier {
 
 }  // namespace
 
-Verification verify_checkpoints(const fs::path& path, std::optional<std::uint64_t> id,
-                                const ProgressSink& progress) {
+Verification verify_checkpoints(const fs::path& path, std::optional<std::uint64_t> id, const ProgressSink& progress) {
   const Repository repository = Repository::open(path);
   const auto ids = id ? std::vector{repository.resolve(id)} : repository.ids();
   Verification result;

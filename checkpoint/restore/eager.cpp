@@ -16,23 +16,28 @@ namespace {
 
 const StateRecord& state_for(const CheckpointReader& checkpoint, const Stateful& thing) {
   const StateRecord* record = checkpoint.find_state(thing.state_name());
-  if (record == nullptr) throw StateError("the checkpoint has no state of {}: it was taken of another kind of machine", thing.state_name());
+  if (record == nullptr)
+    throw StateError("the checkpoint has no state of {}: it was taken of another kind of machine", thing.state_name());
   return *record;
 }
 
 void check_regions(const Manifest& manifest, const GuestMemory& memory) {
   std::vector<RegionDescription> here;
-  for (const MemoryRegion& region : memory.regions()) here.push_back({region.start.value(), region.size, region.first_page});
+  for (const MemoryRegion& region : memory.regions())
+    here.push_back({region.start.value(), region.size, region.first_page});
   if (here != manifest.machine.regions) {
-    throw Error("the checkpoint's memory is laid out in another way than this program's: restore it with the version that took it ({})",
-                manifest.tintype_version);
+    throw Error(
+        "the checkpoint's memory is laid out in another way than this program's: restore it with the version that took "
+        "it ({})",
+        manifest.tintype_version);
   }
 }
 
 /// Removes a file unless told to keep it.
 class NewFile {
  public:
-  explicit NewFile(const std::filesystem::path& path) : path_(path), fd_(open_file(path, O_RDWR | O_CREAT | O_EXCL, 0600)) {}
+  explicit NewFile(const std::filesystem::path& path)
+      : path_(path), fd_(open_file(path, O_RDWR | O_CREAT | O_EXCL, 0600)) {}
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;
   ~NewFile() {
@@ -49,12 +54,17 @@ class NewFile {
 
 }  // namespace
 
-void check_restorable(const CheckpointReader& checkpoint, const GuestMemory& memory, std::span<Stateful* const> states) {
+void check_restorable(const CheckpointReader& checkpoint, const GuestMemory& memory,
+                      std::span<Stateful* const> states) {
   check_regions(checkpoint.manifest(), memory);
   for (const Stateful* thing : states) thing->check_state(state_for(checkpoint, *thing));
   for (const NamedState& saved : checkpoint.states()) {
-    const bool known = std::any_of(states.begin(), states.end(), [&](const Stateful* thing) { return thing->state_name() == saved.name; });
-    if (!known) throw StateError("the checkpoint has the state of {}, which this machine lacks: it was taken of another kind of machine", saved.name);
+    const bool known = std::any_of(states.begin(), states.end(),
+                                   [&](const Stateful* thing) { return thing->state_name() == saved.name; });
+    if (!known)
+      throw StateError(
+          "the checkpoint has the state of {}, which this machine lacks: it was taken of another kind of machine",
+          saved.name);
   }
 }
 
@@ -76,7 +86,8 @@ void restore_states(const CheckpointReader& checkpoint, std::span<Stateful* cons
 
 void write_disk_image(const PartReader& disk, const std::filesystem::path& file, const ProgressSink& progress) {
   NewFile output(file);
-  if (::ftruncate(output.fd(), static_cast<off_t>(disk.content_bytes())) != 0) throw_errno("ftruncate {}", file.string());
+  if (::ftruncate(output.fd(), static_cast<off_t>(disk.content_bytes())) != 0)
+    throw_errno("ftruncate {}", file.string());
   std::vector<std::byte> buffer;
   for (const Extent& extent : disk.extents()) {
     buffer.resize(extent.data_bytes());

@@ -13,7 +13,8 @@ namespace tintype {
 
 /// Eager restore: everything is read, and every checksum checked, before the machine runs.
 
-/// Throws tintype::Error where the checkpoint's memory does not fit this machine's, or a state is missing, unknown or refused. Changes nothing.
+/// Throws tintype::Error where the checkpoint's memory does not fit this machine's, or a state is missing, unknown or
+/// refused. Changes nothing.
 void check_restorable(const CheckpointReader& checkpoint, const GuestMemory& memory, std::span<Stateful* const> states);
 
 /// Fills guest memory, which is new. Throws ImageError where data is damaged.
@@ -22,7 +23,8 @@ void load_memory(const CheckpointReader& checkpoint, GuestMemory& memory, const 
 /// Gives each thing its saved state, in the order given.
 void restore_states(const CheckpointReader& checkpoint, std::span<Stateful* const> states);
 
-/// Writes a disk of the checkpoint as a new sparse raw file, which must not exist yet; synced when it returns. Where it throws, there is no file.
+/// Writes a disk of the checkpoint as a new sparse raw file, which must not exist yet; synced when it returns. Where it
+/// throws, there is no file.
 void write_disk_image(const PartReader& disk, const std::filesystem::path& file, const ProgressSink& progress);
 
 }  // namespace tintype

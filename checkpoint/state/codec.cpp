@@ -17,8 +17,7 @@ constexpr std::size_t kFileBytesOffset = 16;
 enum class ValueKind : std::uint8_t { kNumber = 0, kBytes = 1, kRecords = 2 };
 
 // The fewest bytes that one can take: a count is believed only where that many can still follow.
-constexpr std::size_t kSmallestRecord = 2 + 4 + 4, kSmallestField = 2 + 2 + 1 + 4,
-                      kSmallestState = 2 + kSmallestRecord;
+constexpr std::size_t kSmallestRecord = 2 + 4 + 4, kSmallestField = 2 + 2 + 1 + 4, kSmallestState = 2 + kSmallestRecord;
 
 class Encoder {
  public:
@@ -162,19 +161,16 @@ void refuse_doubled_names(std::span<const NamedState> states, const std::string&
 
 /// The bytes between header and trailer, when all that can be said of the file as a whole holds.
 std::span<const std::byte> check_frame(std::span<const std::byte> bytes, const std::string& what) {
-  if (bytes.size() < kHeaderBytes + kTrailerBytes ||
-      std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) != 0) {
+  if (bytes.size() < kHeaderBytes + kTrailerBytes || std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) != 0) {
     throw StateError("{} is not a machine state", what);
   }
-  if (bytes.size() > kMaximumStateBytes)
-    throw StateError("{} is larger than {} bytes", what, kMaximumStateBytes);
+  if (bytes.size() > kMaximumStateBytes) throw StateError("{} is larger than {} bytes", what, kMaximumStateBytes);
   const auto body = bytes.first(bytes.size() - kTrailerBytes);
   if (checksum_of(body) != load_number<std::uint64_t>(bytes, body.size())) {
     throw StateError("{} is damaged: its checksum does not match", what);
   }
   const auto format = load_number<std::uint32_t>(bytes, kMagic.size());
-  if (format != kFormat)
-    throw StateError("{} has format version {}; this version reads {}", what, format, kFormat);
+  if (format != kFormat) throw StateError("{} has format version {}; this version reads {}", what, format, kFormat);
   if (load_number<std::uint64_t>(bytes, kFileBytesOffset) != bytes.size())
     throw StateError("{} has the wrong length", what);
   return body.subspan(kHeaderBytes);
@@ -197,8 +193,7 @@ std::vector<std::byte> encode_states(std::span<const NamedState> states) {
   }
   store_number<std::uint64_t>(std::span(out), kFileBytesOffset, out.size() + kTrailerBytes);
   append_number(out, checksum_of(out));
-  if (out.size() > kMaximumStateBytes)
-    throw StateError("the saved state is larger than {} bytes", kMaximumStateBytes);
+  if (out.size() > kMaximumStateBytes) throw StateError("the saved state is larger than {} bytes", kMaximumStateBytes);
   return out;
 }
 

@@ -119,12 +119,17 @@ struct ClockStateV1 {
   }
 };
 
-constexpr auto kFromKvm = [](auto& ours, const auto& kvm) { ours = static_cast<std::remove_reference_t<decltype(ours)>>(kvm); };
-constexpr auto kToKvm = [](const auto& ours, auto& kvm) { kvm = static_cast<std::remove_reference_t<decltype(kvm)>>(ours); };
+constexpr auto kFromKvm = [](auto& ours, const auto& kvm) {
+  ours = static_cast<std::remove_reference_t<decltype(ours)>>(kvm);
+};
+constexpr auto kToKvm = [](const auto& ours, auto& kvm) {
+  kvm = static_cast<std::remove_reference_t<decltype(kvm)>>(ours);
+};
 
 void pair_pic(auto&& ours, auto&& kvm, auto&& copy) {
   copy(ours.last_irr, kvm.last_irr), copy(ours.irr, kvm.irr), copy(ours.imr, kvm.imr), copy(ours.isr, kvm.isr);
-  copy(ours.priority_add, kvm.priority_add), copy(ours.irq_base, kvm.irq_base), copy(ours.read_reg_select, kvm.read_reg_select);
+  copy(ours.priority_add, kvm.priority_add), copy(ours.irq_base, kvm.irq_base),
+      copy(ours.read_reg_select, kvm.read_reg_select);
   copy(ours.poll, kvm.poll), copy(ours.special_mask, kvm.special_mask), copy(ours.init_state, kvm.init_state);
   copy(ours.auto_eoi, kvm.auto_eoi), copy(ours.rotate_on_auto_eoi, kvm.rotate_on_auto_eoi);
   copy(ours.special_fully_nested_mode, kvm.special_fully_nested_mode), copy(ours.init4, kvm.init4);
@@ -135,7 +140,8 @@ void pair_channel(auto&& ours, auto&& kvm, auto&& copy) {
   copy(ours.count, kvm.count), copy(ours.latched_count, kvm.latched_count), copy(ours.count_latched, kvm.count_latched);
   copy(ours.status_latched, kvm.status_latched), copy(ours.status, kvm.status), copy(ours.read_state, kvm.read_state);
   copy(ours.write_state, kvm.write_state), copy(ours.write_latch, kvm.write_latch), copy(ours.rw_mode, kvm.rw_mode);
-  copy(ours.mode, kvm.mode), copy(ours.bcd, kvm.bcd), copy(ours.gate, kvm.gate), copy(ours.count_load_time, kvm.count_load_time);
+  copy(ours.mode, kvm.mode), copy(ours.bcd, kvm.bcd), copy(ours.gate, kvm.gate),
+      copy(ours.count_load_time, kvm.count_load_time);
 }
 
 PicStateV1 save_pic(const KvmVm& vm, std::uint32_t chip) {
@@ -174,12 +180,16 @@ void restore_ioapic(KvmVm& vm, const IoapicStateV1& saved) {
 }  // namespace
 
 StateRecord IrqchipState::save_state() const {
-  return to_record(IrqchipStateV1{save_pic(vm_, KVM_IRQCHIP_PIC_MASTER), save_pic(vm_, KVM_IRQCHIP_PIC_SLAVE), save_ioapic(vm_)});
+  return to_record(
+      IrqchipStateV1{save_pic(vm_, KVM_IRQCHIP_PIC_MASTER), save_pic(vm_, KVM_IRQCHIP_PIC_SLAVE), save_ioapic(vm_)});
 }
 
-void IrqchipState::check_state(const StateRecord& record) const { static_cast<void>(from_record<IrqchipStateV1>(record)); }
+void IrqchipState::check_state(const StateRecord& record) const {
+  static_cast<void>(from_record<IrqchipStateV1>(record));
+}
 
-// The IOAPIC last: writing it delivers what it holds to the local APICs, which must have their state by then (the machine restores vCPUs first).
+// The IOAPIC last: writing it delivers what it holds to the local APICs, which must have their state by then (the
+// machine restores vCPUs first).
 void IrqchipState::restore_state(const StateRecord& record) {
   const auto saved = from_record<IrqchipStateV1>(record);
   restore_pic(vm_, KVM_IRQCHIP_PIC_MASTER, saved.pic_master);
@@ -191,13 +201,15 @@ StateRecord PitState::save_state() const {
   const kvm_pit_state2 pit = vm_.pit();
   PitStateV1 saved;
   saved.flags = pit.flags;
-  for (const kvm_pit_channel_state& channel : pit.channels) pair_channel(saved.channels.emplace_back(), channel, kFromKvm);
+  for (const kvm_pit_channel_state& channel : pit.channels)
+    pair_channel(saved.channels.emplace_back(), channel, kFromKvm);
   return to_record(saved);
 }
 
 void PitState::check_state(const StateRecord& record) const {
   const auto saved = from_record<PitStateV1>(record);
-  if (saved.channels.size() != std::size(kvm_pit_state2{}.channels)) throw StateError("the saved state of the PIT is damaged: it has not three channels");
+  if (saved.channels.size() != std::size(kvm_pit_state2{}.channels))
+    throw StateError("the saved state of the PIT is damaged: it has not three channels");
 }
 
 void PitState::restore_state(const StateRecord& record) {
@@ -217,7 +229,8 @@ StateRecord ClockState::save_state() const {
 
 void ClockState::check_state(const StateRecord& record) const { static_cast<void>(from_record<ClockStateV1>(record)); }
 
-// Without KVM_CLOCK_REALTIME in the flags KVM sets the clock to just this value: time stood still between capture and restore.
+// Without KVM_CLOCK_REALTIME in the flags KVM sets the clock to just this value: time stood still between capture and
+// restore.
 void ClockState::restore_state(const StateRecord& record) {
   kvm_clock_data clock{};
   clock.clock = from_record<ClockStateV1>(record).nanoseconds;

@@ -23,7 +23,8 @@ class IrqchipState : public Stateful {
   KvmVm& vm_;
 };
 
-/// The interval timer. KVM restarts the period of a restored channel, so its next tick may come up to one period late; none is lost or doubled.
+/// The interval timer. KVM restarts the period of a restored channel, so its next tick may come up to one period late;
+/// none is lost or doubled.
 class PitState : public Stateful {
  public:
   explicit PitState(KvmVm& vm) : vm_(vm) {}

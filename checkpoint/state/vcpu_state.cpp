@@ -19,7 +19,8 @@ constexpr std::uint32_t kMsrTscDeadline = 0x6e0;
 constexpr std::size_t kLapicSize = sizeof(kvm_lapic_state::regs);
 constexpr std::size_t kLargestXsave = 64 << 10;
 
-// Each pair of functions below names every member both ways; the contract test compares what was saved with what a restored vCPU saves.
+// Each pair of functions below names every member both ways; the contract test compares what was saved with what a
+// restored vCPU saves.
 
 // One list of (ours, KVM's) pairs serves both directions: `copy(a, b)` moves in the direction wanted.
 void pair_general(auto&& ours, auto&& kvm, auto&& copy) {
@@ -48,19 +49,27 @@ void pair_system(auto&& ours, auto&& kvm, auto&& copy) {
 
 void pair_events(auto&& ours, auto&& kvm, auto&& copy) {
   copy(ours.exception_injected, kvm.exception.injected), copy(ours.exception_vector, kvm.exception.nr);
-  copy(ours.exception_has_error_code, kvm.exception.has_error_code), copy(ours.exception_pending, kvm.exception.pending);
-  copy(ours.exception_error_code, kvm.exception.error_code), copy(ours.exception_has_payload, kvm.exception_has_payload);
+  copy(ours.exception_has_error_code, kvm.exception.has_error_code),
+      copy(ours.exception_pending, kvm.exception.pending);
+  copy(ours.exception_error_code, kvm.exception.error_code),
+      copy(ours.exception_has_payload, kvm.exception_has_payload);
   copy(ours.exception_payload, kvm.exception_payload), copy(ours.interrupt_injected, kvm.interrupt.injected);
   copy(ours.interrupt_vector, kvm.interrupt.nr), copy(ours.interrupt_soft, kvm.interrupt.soft);
   copy(ours.interrupt_shadow, kvm.interrupt.shadow), copy(ours.nmi_injected, kvm.nmi.injected);
-  copy(ours.nmi_pending, kvm.nmi.pending), copy(ours.nmi_masked, kvm.nmi.masked), copy(ours.sipi_vector, kvm.sipi_vector);
-  copy(ours.smi_smm, kvm.smi.smm), copy(ours.smi_pending, kvm.smi.pending), copy(ours.smi_inside_nmi, kvm.smi.smm_inside_nmi);
+  copy(ours.nmi_pending, kvm.nmi.pending), copy(ours.nmi_masked, kvm.nmi.masked),
+      copy(ours.sipi_vector, kvm.sipi_vector);
+  copy(ours.smi_smm, kvm.smi.smm), copy(ours.smi_pending, kvm.smi.pending),
+      copy(ours.smi_inside_nmi, kvm.smi.smm_inside_nmi);
   copy(ours.smi_latched_init, kvm.smi.latched_init), copy(ours.triple_fault_pending, kvm.triple_fault.pending);
   copy(ours.flags, kvm.flags);
 }
 
-constexpr auto kFromKvm = [](auto& ours, const auto& kvm) { ours = static_cast<std::remove_reference_t<decltype(ours)>>(kvm); };
-constexpr auto kToKvm = [](const auto& ours, auto& kvm) { kvm = static_cast<std::remove_reference_t<decltype(kvm)>>(ours); };
+constexpr auto kFromKvm = [](auto& ours, const auto& kvm) {
+  ours = static_cast<std::remove_reference_t<decltype(ours)>>(kvm);
+};
+constexpr auto kToKvm = [](const auto& ours, auto& kvm) {
+  kvm = static_cast<std::remove_reference_t<decltype(kvm)>>(ours);
+};
 
 SystemRegistersV1 save_system(const kvm_sregs& sregs) {
   SystemRegistersV1 saved;
@@ -121,7 +130,8 @@ kvm_xcrs xcrs_for_kvm(const std::vector<std::uint64_t>& saved) {
   return xcrs;
 }
 
-/// The TSC first, so that the deadline, which is compared with it, comes last; APIC_BASE came with the system registers.
+/// The TSC first, so that the deadline, which is compared with it, comes last; APIC_BASE came with the system
+/// registers.
 int msr_rank(std::uint32_t index) { return index == kMsrTsc ? 0 : index == kMsrTscDeadline ? 2 : 1; }
 
 std::vector<kvm_msr_entry> msrs_in_order(const std::vector<MsrV1>& saved) {
@@ -129,8 +139,9 @@ std::vector<kvm_msr_entry> msrs_in_order(const std::vector<MsrV1>& saved) {
   for (const MsrV1& msr : saved) {
     if (msr.index != kMsrApicBase) entries.push_back({.index = msr.index, .reserved = 0, .data = msr.value});
   }
-  std::stable_sort(entries.begin(), entries.end(),
-                   [](const kvm_msr_entry& a, const kvm_msr_entry& b) { return msr_rank(a.index) < msr_rank(b.index); });
+  std::stable_sort(entries.begin(), entries.end(), [](const kvm_msr_entry& a, const kvm_msr_entry& b) {
+    return msr_rank(a.index) < msr_rank(b.index);
+  });
   return entries;
 }
 
@@ -139,10 +150,13 @@ void restore_msrs(KvmVcpu& vcpu, const std::vector<MsrV1>& saved) {
   std::vector<kvm_msr_entry> entries = msrs_in_order(saved);
   std::span<const kvm_msr_entry> rest = entries;
   while (const auto refused = vcpu.set_msrs(rest)) {
-    const auto at = std::find_if(rest.begin(), rest.end(), [&](const kvm_msr_entry& entry) { return entry.index == *refused; });
+    const auto at =
+        std::find_if(rest.begin(), rest.end(), [&](const kvm_msr_entry& entry) { return entry.index == *refused; });
     if (vcpu.msr(at->index).value_or(~at->data) != at->data) {
-      throw StateError("this host's KVM does not take the value {:#x} of the guest's MSR {:#x}: restore on a host like the one that was captured",
-                       static_cast<std::uint64_t>(at->data), static_cast<std::uint32_t>(at->index));
+      throw StateError(
+          "this host's KVM does not take the value {:#x} of the guest's MSR {:#x}: restore on a host like the one that "
+          "was captured",
+          static_cast<std::uint64_t>(at->data), static_cast<std::uint32_t>(at->index));
     }
     rest = rest.subspan(static_cast<std::size_t>(at - rest.begin()) + 1);
   }
@@ -155,8 +169,10 @@ void check_lengths(const VcpuStateV1& saved) {
   expect(saved.lapic.size() == kLapicSize, "the local APIC does not have 1024 bytes");
   expect(saved.debug.size() == 6, "there are not six debug registers");
   expect(saved.xsave.size() >= 576 && saved.xsave.size() <= kLargestXsave, "the XSAVE area has a senseless size");
-  expect(saved.extended_control.size() % 2 == 0 && saved.extended_control.size() / 2 <= KVM_MAX_XCRS, "XCRs do not come in pairs");
-  expect(saved.system.interrupt_bitmap.size() == std::size(kvm_sregs{}.interrupt_bitmap), "the interrupt bitmap has the wrong size");
+  expect(saved.extended_control.size() % 2 == 0 && saved.extended_control.size() / 2 <= KVM_MAX_XCRS,
+         "XCRs do not come in pairs");
+  expect(saved.system.interrupt_bitmap.size() == std::size(kvm_sregs{}.interrupt_bitmap),
+         "the interrupt bitmap has the wrong size");
   expect(saved.cpuid.size() <= 256 && saved.msrs.size() <= 4096, "there are too many CPUID leaves or MSRs");
   expect(saved.mp_state <= KVM_MP_STATE_SIPI_RECEIVED, "the multiprocessing state is unknown");
 }
@@ -168,8 +184,8 @@ VcpuState::VcpuState(KvmVcpu& vcpu, std::vector<std::uint32_t> msr_indices, std:
 
 std::string VcpuState::state_name() const { return fmt::format("vcpu{}", vcpu_.id()); }
 
-// KVM's order for reading: MP_STATE first, because reading it makes KVM process an INIT or SIPI that is pending, which changes the other
-// registers; events after the registers, which may flush a pending exception into them.
+// KVM's order for reading: MP_STATE first, because reading it makes KVM process an INIT or SIPI that is pending, which
+// changes the other registers; events after the registers, which may flush a pending exception into them.
 StateRecord VcpuState::save_state() const {
   VcpuStateV1 saved;
   saved.mp_state = vcpu_.mp_state().mp_state;
@@ -193,7 +209,8 @@ void VcpuState::check_state(const StateRecord& record) const {
   check_lengths(saved);
   const auto missing = missing_cpu_features(cpuid_for_kvm(saved.cpuid), offered_);
   if (missing.empty()) return;
-  throw StateError("the guest saw CPU features that this host lacks ({}): restore it on a host that has them", fmt::join(missing, ", "));
+  throw StateError("the guest saw CPU features that this host lacks ({}): restore it on a host that has them",
+                   fmt::join(missing, ", "));
 }
 
 // KVM's order for writing, each with its reason:

@@ -171,15 +171,15 @@ struct CpuidLeafV1 {
 struct VcpuStateV1 {
   static constexpr std::string_view kType = "x86-vcpu";
   static constexpr std::uint32_t kVersion = 1;
-  std::uint32_t mp_state = 0;                   ///< KVM_MP_STATE_*
-  std::uint32_t tsc_khz = 0;                    ///< speed of the guest's time stamp counter
-  std::vector<CpuidLeafV1> cpuid;               ///< what the guest saw
+  std::uint32_t mp_state = 0;      ///< KVM_MP_STATE_*
+  std::uint32_t tsc_khz = 0;       ///< speed of the guest's time stamp counter
+  std::vector<CpuidLeafV1> cpuid;  ///< what the guest saw
   GeneralRegistersV1 general;
   SystemRegistersV1 system;
   std::vector<std::uint64_t> extended_control;  ///< pairs: number, value (XCR0)
   std::vector<std::uint8_t> xsave;              ///< XSAVE area, standard form (Intel SDM volume 1, 13.4)
   std::vector<std::uint64_t> debug;             ///< DR0..DR3, DR6, DR7
-  std::vector<std::uint8_t> lapic;              ///< the local APIC's register page, 1024 bytes (Intel SDM volume 3, 11.4)
+  std::vector<std::uint8_t> lapic;  ///< the local APIC's register page, 1024 bytes (Intel SDM volume 3, 11.4)
   std::vector<MsrV1> msrs;
   PendingEventsV1 events;
   bool operator==(const VcpuStateV1&) const = default;

@@ -17,9 +17,8 @@ enum class BlockOperation : std::uint8_t { kRead, kWrite, kFlush };
 /// `done` has been called.
 struct BlockRequest {
   BlockOperation operation = BlockOperation::kRead;
-  std::uint64_t offset = 0;  ///< bytes from the start of the disk; a multiple of 512 (ignored for kFlush)
-  std::vector<iovec>
-      segments;  ///< read into, or written from; total length a multiple of 512 (empty for kFlush)
+  std::uint64_t offset = 0;     ///< bytes from the start of the disk; a multiple of 512 (ignored for kFlush)
+  std::vector<iovec> segments;  ///< read into, or written from; total length a multiple of 512 (empty for kFlush)
 
   /// Called exactly once, on the thread that calls BlockBackend::complete(): 0, or the errno of the failure.
   /// Of a read that failed, the contents of the segments are undefined.

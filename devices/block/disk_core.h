@@ -95,7 +95,7 @@ class DiskCore {
   std::uint64_t epoch_ = 1;
   std::unique_ptr<Drain> drain_;  ///< while the active log is being emptied
   WriteOrder order_;
-  std::size_t in_flight_ = 0;  ///< requests of all kinds that have not finished, waiting writes included
+  std::size_t in_flight_ = 0;         ///< requests of all kinds that have not finished, waiting writes included
   Flight* finished_first_ = nullptr;  ///< by the host; complete() tells their owners
   Flight* finished_last_ = nullptr;
 };

@@ -37,8 +37,7 @@ void DiskCore::plan_write(Flight& flight) {
   RedoLog* const log = flight.stack->active();
   if (log == nullptr) {
     if (!flight.range.empty()) {
-      flight.add_transfer(HostIo::Kind::kWrite,
-                          {flight.range, flight.stack->base.get(), flight.request->offset});
+      flight.add_transfer(HostIo::Kind::kWrite, {flight.range, flight.stack->base.get(), flight.request->offset});
     }
   } else if (drain_ != nullptr) {
     plan_drain_write(flight, *log);
@@ -73,8 +72,7 @@ void DiskCore::plan_drain_write(Flight& flight, RedoLog& log) {
   drain_->route(flight.range, parts);
   for (const Drain::Part& part : parts) {
     if (part.target != Drain::Target::kLog) {
-      flight.add_transfer(HostIo::Kind::kWrite,
-                          {part.range, flight.stack->base.get(), part.range.start * kSectorSize});
+      flight.add_transfer(HostIo::Kind::kWrite, {part.range, flight.stack->base.get(), part.range.start * kSectorSize});
     }
     if (part.target == Drain::Target::kBoth) flight.mirrored.push_back(part.range);
   }

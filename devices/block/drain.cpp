@@ -21,8 +21,7 @@ std::vector<SectorRange> subtract(const SectorRange& range, const std::vector<Se
 }
 
 void add_overlaps(const RangeSet& set, const SectorRange& range, std::vector<SectorRange>& into) {
-  for (auto part = set.at_or_after(range.start); part && part->start < range.end;
-       part = set.at_or_after(part->end))
+  for (auto part = set.at_or_after(range.start); part && part->start < range.end; part = set.at_or_after(part->end))
     into.push_back(*part);
 }
 
@@ -42,11 +41,8 @@ void Drain::route(const SectorRange& range, std::vector<Part>& into) {
     for (const SectorRange& copying : copying_) {
       if (copying.overlaps(held)) copied.push_back(intersection(copying, held));
     }
-    const auto position_of = [&](const SectorRange& part) {
-      return extent->position + (part.start - held.start);
-    };
-    for (const SectorRange& part : subtract(held, copied))
-      into.push_back({part, Target::kBoth, position_of(part)});
+    const auto position_of = [&](const SectorRange& part) { return extent->position + (part.start - held.start); };
+    for (const SectorRange& part : subtract(held, copied)) into.push_back({part, Target::kBoth, position_of(part)});
     for (const SectorRange& part : copied) {
       into.push_back({part, Target::kLog, position_of(part)});
       overwritten_.insert(part);
@@ -109,15 +105,13 @@ void Drain::chunk_copied() {
 // mirrored.
 void Drain::begin_release() {
   std::swap(mirrored_, releasing_);
-  for (auto part = mirrored_.at_or_after(0); part; part = mirrored_.at_or_after(part->end))
-    releasing_.insert(*part);
+  for (auto part = mirrored_.at_or_after(0); part; part = mirrored_.at_or_after(part->end)) releasing_.insert(*part);
   mirrored_.clear();
 }
 
 std::vector<SectorRange> Drain::next_releases(std::size_t limit) const {
   std::vector<SectorRange> next;
-  for (auto part = releasing_.at_or_after(0); part && next.size() < limit;
-       part = releasing_.at_or_after(part->end)) {
+  for (auto part = releasing_.at_or_after(0); part && next.size() < limit; part = releasing_.at_or_after(part->end)) {
     part->end = std::min(part->end, part->start + kSectorsPerRelease);
     next.push_back(*part);
   }

@@ -14,12 +14,14 @@ namespace tintype {
 /// Every sector is in one of these states, and only moves downwards:
 ///
 ///   held        only the log has the newest data. A write goes to the log *and* to the base, and makes the
-///   sector mirrored. copying     the folding thread copies it to the base just now. A write goes to the log
-///   alone (the copier may overwrite the base with
-///               what it read before), and the copy does not count: the sector is merely held again.
+///               sector mirrored.
+///   copying     the folding thread copies it to the base just now. A write goes to the log alone (the copier
+///               may overwrite the base with what it read before), and the copy does not count: the sector is
+///               merely held again.
 ///   mirrored    log and base have the same data. Writes go to both, so it stays so.
-///   releasing   mirrored, and the base has been synced since: a record that releases it may be written.
-///   Writes still go to both. below       not in the log any more. Writes go to the base.
+///   releasing   mirrored, and the base has been synced since: a record that releases it may be written. Writes
+///               still go to both.
+///   below       not in the log any more. Writes go to the base.
 ///
 /// So the log never grows, a sector that is written again and again leaves it by being written, all others by
 /// being copied, and no write ever waits for a copy.

@@ -7,8 +7,7 @@ namespace tintype {
 
 void Flight::reset(BlockRequest& new_request) noexcept {
   request = &new_request;
-  range = {new_request.offset / kSectorSize,
-           (new_request.offset + total_length(new_request.segments)) / kSectorSize};
+  range = {new_request.offset / kSectorSize, (new_request.offset + total_length(new_request.segments)) / kSectorSize};
   if (new_request.operation == BlockOperation::kFlush) range = {};
   error_number = 0;
   next = nullptr;

@@ -20,8 +20,7 @@ constexpr std::size_t kReleasesPerWrite = 256;
 
 }  // namespace
 
-void copy_extent(const RedoLog& log, RawFile& base, const ExtentIndex::Extent& extent,
-                 std::vector<std::byte>& buffer) {
+void copy_extent(const RedoLog& log, RawFile& base, const ExtentIndex::Extent& extent, std::vector<std::byte>& buffer) {
   const std::uint64_t length = extent.range.count() * kSectorSize;
   buffer.resize(kChunkSectors * kSectorSize);
   for (std::uint64_t done = 0; done < length;) {
@@ -138,8 +137,7 @@ Folder::Step Folder::drain_active(const std::shared_ptr<const LayerStack>& stack
     return Step::kMore;
   }
   const Drain::Chunk chunk = core_->next_chunk(cursor_, kChunkSectors);
-  for (const ExtentIndex::Extent& extent : chunk.extents)
-    copy_extent(*stack->active(), *stack->base, extent, buffer_);
+  for (const ExtentIndex::Extent& extent : chunk.extents) copy_extent(*stack->active(), *stack->base, extent, buffer_);
   core_->chunk_copied();
   sectors_since_sync_ += chunk.sectors;
   if (cursor_ != Drain::kEnd && sectors_since_sync_ < kSectorsPerSync) return Step::kMore;
@@ -167,8 +165,7 @@ Folder::Step Folder::release_mirrored(const std::shared_ptr<const LayerStack>& s
 
 void Folder::write_releases(RedoLog& log, const std::vector<DiskCore::Release>& releases) {
   std::vector<log_format::Record> records;
-  for (const DiskCore::Release& release : releases)
-    records.push_back(log.release_record(release.range, release.slot));
+  for (const DiskCore::Release& release : releases) records.push_back(log.release_record(release.range, release.slot));
   std::exception_ptr failure;
   try {
     for (std::size_t first = 0; first < records.size();) {

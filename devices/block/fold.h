@@ -14,8 +14,7 @@
 namespace tintype {
 
 /// Copies `extent` of the log to its place in the base, on this thread. Throws std::system_error.
-void copy_extent(const RedoLog& log, RawFile& base, const ExtentIndex::Extent& extent,
-                 std::vector<std::byte>& buffer);
+void copy_extent(const RedoLog& log, RawFile& base, const ExtentIndex::Extent& extent, std::vector<std::byte>& buffer);
 
 /// The thread that makes a stack short again while the guest runs. It works in small steps, between which a
 /// switch may come: first each frozen log, from the lowest up, is copied to the base and deleted; then the

@@ -43,9 +43,7 @@ void FoldGate::stop() noexcept {
 FoldHold::FoldHold(std::shared_ptr<FoldGate> gate, int limit_ms) : gate_(std::move(gate)) {
   std::unique_lock lock(gate_->mutex_);
   ++gate_->holds_;
-  if (gate_->changed_.wait_for(lock, std::chrono::milliseconds(limit_ms),
-                               [this] { return !gate_->stepping_; }))
-    return;
+  if (gate_->changed_.wait_for(lock, std::chrono::milliseconds(limit_ms), [this] { return !gate_->stepping_; })) return;
   --gate_->holds_;
   throw Error("the disk is too slow: a step of folding its redo log takes longer than {} ms; try again later",
               limit_ms);

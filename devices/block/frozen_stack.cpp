@@ -11,10 +11,7 @@ namespace tintype {
 
 FrozenStack::FrozenStack(std::shared_ptr<DiskCore> core, std::shared_ptr<const LayerStack> stack,
                          std::shared_ptr<RedoLog> fresh, std::shared_ptr<FoldGate> gate, int limit_ms)
-    : hold_(std::move(gate), limit_ms),
-      core_(std::move(core)),
-      stack_(std::move(stack)),
-      fresh_(std::move(fresh)) {}
+    : hold_(std::move(gate), limit_ms), core_(std::move(core)), stack_(std::move(stack)), fresh_(std::move(fresh)) {}
 
 void FrozenStack::wait_for_old_io(int limit_ms) {
   const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(limit_ms);
@@ -33,8 +30,7 @@ void FrozenStack::wait_for_old_io(int limit_ms) {
 }
 
 void FrozenStack::read(std::uint64_t offset, std::span<std::byte> into) {
-  check(offset % kSectorSize == 0 && into.size() % kSectorSize == 0,
-        "a frozen disk is read in whole sectors");
+  check(offset % kSectorSize == 0 && into.size() % kSectorSize == 0, "a frozen disk is read in whole sectors");
   check(offset <= size() && into.size() <= size() - offset, "a frozen disk is read inside its size");
   std::vector<Piece> pieces;
   resolve(*stack_, {offset / kSectorSize, (offset + into.size()) / kSectorSize}, pieces);
@@ -52,8 +48,7 @@ std::optional<FrozenDisk::Range> FrozenStack::next_data(std::uint64_t offset) {
     const auto extent = log->index().at_or_after(offset / kSectorSize);
     if (!extent) continue;
     const Range range{extent->range.start * kSectorSize, extent->range.count() * kSectorSize};
-    if (!first || range.offset < first->offset ||
-        (range.offset == first->offset && range.length > first->length))
+    if (!first || range.offset < first->offset || (range.offset == first->offset && range.length > first->length))
       first = range;
   }
   return first;

@@ -17,8 +17,8 @@ namespace tintype {
 class FrozenStack final : public FrozenDisk {
  public:
   /// `fresh` is the log above (null for a read-only disk).
-  FrozenStack(std::shared_ptr<DiskCore> core, std::shared_ptr<const LayerStack> stack,
-              std::shared_ptr<RedoLog> fresh, std::shared_ptr<FoldGate> gate, int limit_ms);
+  FrozenStack(std::shared_ptr<DiskCore> core, std::shared_ptr<const LayerStack> stack, std::shared_ptr<RedoLog> fresh,
+              std::shared_ptr<FoldGate> gate, int limit_ms);
 
   std::uint64_t size() const noexcept override { return stack_->base->size(); }
   void wait_for_old_io(int limit_ms) override;

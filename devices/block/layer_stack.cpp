@@ -16,8 +16,7 @@ void resolve_below(const LayerStack& stack, std::size_t depth, SectorRange range
   while (!range.empty()) {
     const auto extent = log.index().at_or_after(range.start);
     if (!extent || extent->range.start >= range.end) return resolve_below(stack, depth - 1, range, into);
-    if (extent->range.start > range.start)
-      resolve_below(stack, depth - 1, {range.start, extent->range.start}, into);
+    if (extent->range.start > range.start) resolve_below(stack, depth - 1, {range.start, extent->range.start}, into);
     const SectorRange held = intersection(extent->range, range);
     into.push_back({held, &log, extent->position * kSectorSize});
     range.start = held.end;

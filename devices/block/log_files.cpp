@@ -21,8 +21,7 @@ std::string log_name(const fs::path& image, std::uint64_t number) {
 
 bool is_log_name(const fs::path& image, std::string_view name) {
   const std::string prefix = image.filename().string() + ".";
-  if (!name.starts_with(prefix) || !name.ends_with(kSuffix) ||
-      name.size() < prefix.size() + 4 + kSuffix.size())
+  if (!name.starts_with(prefix) || !name.ends_with(kSuffix) || name.size() < prefix.size() + 4 + kSuffix.size())
     return false;
   const std::string_view digits = name.substr(prefix.size(), name.size() - prefix.size() - kSuffix.size());
   return std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
@@ -63,9 +62,8 @@ void add_logs_in(const fs::path& directory, const fs::path& image, std::vector<L
     if (!is_log_name(image, entry.path().filename().string())) continue;
     LogPaths found{entry.path(), {}};
     if (entry.is_symlink()) found = {resolve_link(entry.path()), entry.path()};
-    const auto same = std::find_if(into.begin(), into.end(), [&](const LogPaths& known) {
-      return fs::equivalent(known.file, found.file);
-    });
+    const auto same = std::find_if(into.begin(), into.end(),
+                                   [&](const LogPaths& known) { return fs::equivalent(known.file, found.file); });
     if (same == into.end()) into.push_back(found);
   }
 }
@@ -77,8 +75,8 @@ NewLogFile::NewLogFile(const RawFile& base, const fs::path& directory)
   fd_.reset(::open(directory_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (!fd_ && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) paths_.file = give_name(1);
   if (fd_) return;
-  throw Error("no redo log for {} can be made in {}: {}; say with --disk-dir where it may lie",
-              image_.string(), directory_.string(), errno_text(errno));
+  throw Error("no redo log for {} can be made in {}: {}; say with --disk-dir where it may lie", image_.string(),
+              directory_.string(), errno_text(errno));
 }
 
 NewLogFile::~NewLogFile() {

@@ -16,8 +16,7 @@ namespace tintype {
 
 struct LogPaths {
   std::filesystem::path file;
-  std::filesystem::path
-      link;  ///< empty where the file itself lies beside the image (or the link could not be made)
+  std::filesystem::path link;  ///< empty where the file itself lies beside the image (or the link could not be made)
 };
 
 /// A log file in the making. It has no name until publish(): whatever ends us before leaves nothing behind.

@@ -44,8 +44,7 @@ void LogScan::damaged(const std::string& what) const {
 
 void LogScan::read_superblock() {
   // A log without a record ends behind its state.
-  if (file_size_ < kStateOffset + sizeof(State))
-    damaged(fmt::format("it is cut off after {} bytes", file_size_));
+  if (file_size_ < kStateOffset + sizeof(State)) damaged(fmt::format("it is cut off after {} bytes", file_size_));
   read_exactly(fd_.get(), std::as_writable_bytes(std::span(&superblock_, 1)), 0, path_.string());
   if (superblock_.magic != kMagic) damaged("it does not begin like a redo log");
   if (superblock_.version != kVersion) {
@@ -74,8 +73,7 @@ void LogScan::read_group(std::uint64_t group) {
   const std::uint64_t length = std::min<std::uint64_t>(sizeof records, file_size_ - offset);
   if (length % sizeof(Record) != 0) damaged(fmt::format("it is cut off after {} bytes", file_size_));
   read_exactly(fd_.get(), std::as_writable_bytes(std::span(records)).first(length), offset, path_.string());
-  for (std::uint64_t i = 0; i < length / sizeof(Record); ++i)
-    take_record(records[i], group * kSlotsPerGroup + i);
+  for (std::uint64_t i = 0; i < length / sizeof(Record); ++i) take_record(records[i], group * kSlotsPerGroup + i);
 }
 
 // An all-zero slot is one that was never written: its request was still in flight when the machine was
@@ -105,8 +103,7 @@ void LogScan::check_hold(const Record& record, std::uint64_t slot) const {
     damaged(fmt::format("the data of record {} is missing: the file ends after {} bytes", slot, file_size_));
   }
   const std::uint64_t first = kHeaderBytes / 512;
-  const std::uint64_t in_group =
-      record.position < first ? 0 : (record.position - first) % (kGroupBytes / 512);
+  const std::uint64_t in_group = record.position < first ? 0 : (record.position - first) % (kGroupBytes / 512);
   if (in_group < kSlotBytesPerGroup / 512 || in_group + record.sector_count > kGroupBytes / 512) {
     damaged(fmt::format("record {} points to no data", slot));
   }

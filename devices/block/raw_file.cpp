@@ -22,17 +22,14 @@ constexpr auto kLockPatience = std::chrono::milliseconds(1'500);
 [[noreturn]] void throw_open_failure(const std::string& path, bool read_only, int error_number) {
   switch (error_number) {
     case ENOENT:
-      throw Error("there is no disk image {}: check the path, or make one with `truncate -s 1G {}`", path,
-                  path);
+      throw Error("there is no disk image {}: check the path, or make one with `truncate -s 1G {}`", path, path);
     case EISDIR:
-      throw Error("the disk image {} is a directory: give the path of a raw image file or block device",
-                  path);
+      throw Error("the disk image {} is a directory: give the path of a raw image file or block device", path);
     case EACCES:
     case EPERM:
     case EROFS:
       throw Error("the disk image {} cannot be opened for {}: {}; change its permissions{}", path,
-                  read_only ? "reading" : "writing", errno_text(error_number),
-                  read_only ? "" : " or add `,readonly`");
+                  read_only ? "reading" : "writing", errno_text(error_number), read_only ? "" : " or add `,readonly`");
     default:
       throw Error("the disk image {} cannot be opened: {}", path, errno_text(error_number));
   }
@@ -91,15 +88,13 @@ struct statx stat_of(const BlockFile& file) {
 }
 
 BaseIdentity identity_from(const struct statx& info) {
-  if (S_ISBLK(info.stx_mode))
-    return {true, std::uint64_t{info.stx_rdev_major} << 32 | info.stx_rdev_minor, 0};
+  if (S_ISBLK(info.stx_mode)) return {true, std::uint64_t{info.stx_rdev_major} << 32 | info.stx_rdev_minor, 0};
   return {false, info.stx_ino, (info.stx_mask & STATX_BTIME) != 0 ? nanoseconds(info.stx_btime) : 0};
 }
 
 void check_size(std::uint64_t size, const std::string& path) {
   if (size == 0)
-    throw Error("the disk image {} is empty: give it a size, for example with `truncate -s 1G {}`", path,
-                path);
+    throw Error("the disk image {} is empty: give it a size, for example with `truncate -s 1G {}`", path, path);
   if (size % kSectorSize != 0) {
     throw Error(
         "the disk image {} has {} bytes, which is not a multiple of {}: is it a raw image? If so, extend it "
@@ -115,9 +110,8 @@ std::shared_ptr<RawFile> RawFile::open(const std::filesystem::path& path, bool r
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) throw_errno("fstat {}", path.string());
   if (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode)) {
-    throw Error(
-        "the disk image {} is neither a regular file nor a block device: give the path of a raw image",
-        path.string());
+    throw Error("the disk image {} is neither a regular file nor a block device: give the path of a raw image",
+                path.string());
   }
   ::fcntl(fd.get(), F_SETFL, 0);  // no longer non-blocking
   lock_image(fd.get(), path.string(), read_only);

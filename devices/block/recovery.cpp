@@ -113,8 +113,7 @@ std::uint64_t copy_all(const Logs& logs, RawFile& base) {
   std::uint64_t sectors = 0;
   for (const auto& log : logs) {
     sectors += log->index().sector_count();
-    for (auto extent = log->index().at_or_after(0); extent;
-         extent = log->index().at_or_after(extent->range.end)) {
+    for (auto extent = log->index().at_or_after(0); extent; extent = log->index().at_or_after(extent->range.end)) {
       copy_extent(*log, base, *extent, buffer);
     }
   }
@@ -134,8 +133,7 @@ void replay(const Logs& logs, RawFile& base) {
     const std::uint64_t sectors = copy_all(logs, base);
     for (const auto& log : logs) log->retire();
     if (sectors > 0) {
-      log_note("{}: folded in {} KiB of updates from a redo log that was left over", base.path().string(),
-               sectors / 2);
+      log_note("{}: folded in {} KiB of updates from a redo log that was left over", base.path().string(), sectors / 2);
     }
   } catch (const std::system_error& failure) {
     throw Error(

@@ -22,8 +22,7 @@ Superblock make_superblock(const RawFile& base, std::uint64_t sequence) {
   superblock.magic = kMagic;
   superblock.version = kVersion;
   superblock.base_kind = identity.is_block_device ? BaseKind::kBlockDevice : BaseKind::kFile;
-  if (::getrandom(superblock.log_id.data(), superblock.log_id.size(), 0) != ssize_t{16})
-    throw_errno("getrandom");
+  if (::getrandom(superblock.log_id.data(), superblock.log_id.size(), 0) != ssize_t{16}) throw_errno("getrandom");
   superblock.sequence = sequence;
   superblock.disk_size = base.size();
   superblock.base_inode = identity.inode;
@@ -37,8 +36,7 @@ Superblock make_superblock(const RawFile& base, std::uint64_t sequence) {
 
 }  // namespace
 
-RedoLog::RedoLog(std::filesystem::path path, std::filesystem::path link, UniqueFd fd,
-                 const Superblock& superblock)
+RedoLog::RedoLog(std::filesystem::path path, std::filesystem::path link, UniqueFd fd, const Superblock& superblock)
     : BlockFile(std::move(path), std::move(fd)),
       link_(std::move(link)),
       superblock_(superblock),
@@ -83,8 +81,7 @@ void RedoLog::allocate(SectorRange range, std::vector<Run>& into) {
 void RedoLog::give_back(const Run& run) { free_.push_back({run.position, run.range.count()}); }
 
 Record RedoLog::hold_record(const Run& run, std::uint64_t slot) const noexcept {
-  Record record{run.range.start, run.position, static_cast<std::uint32_t>(run.range.count()),
-                RecordKind::kHold, 0};
+  Record record{run.range.start, run.position, static_cast<std::uint32_t>(run.range.count()), RecordKind::kHold, 0};
   record.checksum = checksum_of(record, seed_, slot);
   return record;
 }

@@ -38,8 +38,8 @@ struct Superblock {
   std::uint64_t base_birth_ns = 0;        // 56  when the inode was made; 0 where the file system does not say
   std::uint32_t base_path_length = 0;     // 64
   std::uint32_t reserved = 0;             // 68
-  std::array<char, 4016> base_path{};  // 72  where the image was; for messages, and to tell whose log this is
-  std::uint64_t checksum = 0;          // 4088  XXH3-64 of what stands before it
+  std::array<char, 4016> base_path{};     // 72  where the image was; for messages, and to tell whose log this is
+  std::uint64_t checksum = 0;             // 4088  XXH3-64 of what stands before it
 };
 static_assert(sizeof(Superblock) == 4096 && offsetof(Superblock, base_path) == 72 &&
               offsetof(Superblock, checksum) == 4088);
@@ -72,7 +72,7 @@ struct Record {
   std::uint64_t position = 0;           // 8   sectors from the start of the file; 0 for kRelease
   std::uint32_t sector_count = 0;       // 16
   RecordKind kind = RecordKind::kHold;  // 20
-  std::uint64_t checksum = 0;  // 24  XXH3-64 of what stands before it, seeded with log_seed() ^ slot number
+  std::uint64_t checksum = 0;           // 24  XXH3-64 of what stands before it, seeded with log_seed() ^ slot number
 };
 static_assert(sizeof(Record) == kRecordBytes && offsetof(Record, checksum) == 24);
 

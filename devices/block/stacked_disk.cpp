@@ -16,9 +16,8 @@ constexpr int kCloseLimitMs = 600'000;  ///< for everything that is left when th
 
 void check_options(const DiskOptions& options) {
   if (options.mode != DiskMode::kPersistent) {
-    throw UsageError(
-        "the disk {} cannot be undoable or nonpersistent yet: this build offers only mode=persistent",
-        options.image.string());
+    throw UsageError("the disk {} cannot be undoable or nonpersistent yet: this build offers only mode=persistent",
+                     options.image.string());
   }
   if (options.serial.size() > 20) {
     throw UsageError("the serial number \"{}\" of the disk {} is longer than 20 bytes: give a shorter one",
@@ -47,8 +46,7 @@ StackedDisk::StackedDisk(const DiskOptions& options, const DiskTuning& tuning) :
   gate_ = std::make_shared<FoldGate>();
   auto stack = recover(base_, options_);
   core_ = std::make_shared<DiskCore>(
-      std::move(stack), tuning.make_engine ? tuning.make_engine() : make_io_engine(tuning.engine),
-      options_.read_only);
+      std::move(stack), tuning.make_engine ? tuning.make_engine() : make_io_engine(tuning.engine), options_.read_only);
 }
 
 // Without close(): what the logs hold stays in them for the next time, as if we had been killed.

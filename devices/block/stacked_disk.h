@@ -58,8 +58,7 @@ class StackedDisk final : public VirtualDisk {
   std::shared_ptr<FoldGate> gate_;
   std::shared_ptr<DiskCore> core_;
   std::optional<Prepared> prepared_;  ///< the checkpoint thread's
-  std::unique_ptr<Folder>
-      folder_;  ///< made when it is first needed; last, because its thread uses the others
+  std::unique_ptr<Folder> folder_;    ///< made when it is first needed; last, because its thread uses the others
 };
 
 }  // namespace tintype

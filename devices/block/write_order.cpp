@@ -8,8 +8,7 @@ namespace {
 
 template <typename List>
 bool any_overlaps(const List& list, typename List::const_iterator end, const Flight& write) noexcept {
-  return std::any_of(list.begin(), end,
-                     [&](const Flight* other) { return other->range.overlaps(write.range); });
+  return std::any_of(list.begin(), end, [&](const Flight* other) { return other->range.overlaps(write.range); });
 }
 
 }  // namespace
@@ -19,8 +18,7 @@ bool WriteOrder::overlaps_in_flight(const Flight& write) const noexcept {
 }
 
 bool WriteOrder::may_start(Flight& write, bool stacked) {
-  const bool in_turn =
-      !any_overlaps(waiting_, waiting_.end(), write) && (!stacked || !overlaps_in_flight(write));
+  const bool in_turn = !any_overlaps(waiting_, waiting_.end(), write) && (!stacked || !overlaps_in_flight(write));
   if (!in_turn) waiting_.push_back(&write);
   return in_turn;
 }
@@ -42,8 +40,7 @@ Flight* WriteOrder::release() noexcept {
 }
 
 bool WriteOrder::in_flight_since(std::uint64_t epoch) const noexcept {
-  return std::any_of(in_flight_.begin(), in_flight_.end(),
-                     [&](const Flight* write) { return write->epoch <= epoch; });
+  return std::any_of(in_flight_.begin(), in_flight_.end(), [&](const Flight* write) { return write->epoch <= epoch; });
 }
 
 std::vector<SectorRange> WriteOrder::busy(const SectorRange& range) const {

@@ -81,8 +81,7 @@ void VirtioBlk::finished(const BlkExecutor::Slot& slot, int error_number) noexce
 }
 
 void VirtioBlk::data_landed(const BlkCommand& command) noexcept {
-  for (const ChainBuffer& buffer : command.data)
-    host_->memory().mark_dirty(buffer.address, buffer.host.size());
+  for (const ChainBuffer& buffer : command.data) host_->memory().mark_dirty(buffer.address, buffer.host.size());
 }
 
 StateRecord VirtioBlk::save(const VirtioMmioStateV1& transport) const {
@@ -103,8 +102,8 @@ VirtioMmioStateV1 VirtioBlk::check_record(const StateRecord& record, std::string
   }
   if (serial != serial_) {
     throw StateError(
-        "{} had the serial number '{}' when the machine was saved, but has '{}' now: give it with serial={}",
-        name, serial, serial_, serial);
+        "{} had the serial number '{}' when the machine was saved, but has '{}' now: give it with serial={}", name,
+        serial, serial_, serial);
   }
   return transport;
 }

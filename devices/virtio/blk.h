@@ -25,9 +25,7 @@ class VirtioBlk final : public VirtioDevice, private BlkExecutor::Listener {
   std::span<const std::uint16_t> queue_sizes() const noexcept override { return kQueueSizes; }
   int completion_fd() const noexcept override { return backend_.completion_fd(); }
   void connect(VirtioHost& host) noexcept override { host_ = &host; }
-  std::span<const std::byte> config() const noexcept override {
-    return std::as_bytes(std::span(&config_, 1));
-  }
+  std::span<const std::byte> config() const noexcept override { return std::as_bytes(std::span(&config_, 1)); }
 
   void activate(std::uint64_t negotiated) noexcept override;
   bool has_room() const noexcept override { return executor_.has_room(); }
@@ -45,8 +43,7 @@ class VirtioBlk final : public VirtioDevice, private BlkExecutor::Listener {
 
   void finished(const BlkExecutor::Slot& slot, int error_number) noexcept override;
   void data_landed(const BlkCommand& command) noexcept override;
-  void answer(const BlkCommand& command, std::uint16_t head, std::uint8_t status,
-              std::uint32_t data_written) noexcept;
+  void answer(const BlkCommand& command, std::uint16_t head, std::uint8_t status, std::uint32_t data_written) noexcept;
   void answer_id(const BlkCommand& command, std::uint16_t head) noexcept;
 
   BlockBackend& backend_;

@@ -20,8 +20,7 @@ void refuse(BlkCommand& command, std::uint8_t status) {
 
 bool range_is_valid(const BlkHeader& header, std::uint64_t length, const BlkLimits& limits) {
   const auto offset = checked_multiply(header.sector, kSectorSize);
-  return offset && length % kSectorSize == 0 && length <= kBlkMaxData &&
-         range_fits(*offset, length, limits.capacity);
+  return offset && length % kSectorSize == 0 && length <= kBlkMaxData && range_fits(*offset, length, limits.capacity);
 }
 
 void parse_transfer(const BlkHeader& header, const DescriptorChain& chain, const BlkLimits& limits,
@@ -29,8 +28,7 @@ void parse_transfer(const BlkHeader& header, const DescriptorChain& chain, const
   const bool write = header.type == kBlkOut;
   const std::uint32_t length =
       write ? chain.readable_bytes() - static_cast<std::uint32_t>(sizeof header) : chain.writable_bytes() - 1;
-  if (!range_is_valid(header, length, limits) || (write && limits.read_only))
-    return refuse(command, kBlkIoError);
+  if (!range_is_valid(header, length, limits) || (write && limits.read_only)) return refuse(command, kBlkIoError);
   command.action = write ? BlkAction::kWrite : BlkAction::kRead;
   command.offset = header.sector * kSectorSize;
   command.length = length;
@@ -47,8 +45,7 @@ void parse_get_id(const DescriptorChain& chain, BlkCommand& command) {
 
 QueueError parse_blk_request(const DescriptorChain& chain, const BlkLimits& limits, BlkCommand& command) {
   BlkHeader header;
-  if (!copy_from(chain.readable(), 0, std::as_writable_bytes(std::span(&header, 1))) ||
-      chain.writable_bytes() == 0) {
+  if (!copy_from(chain.readable(), 0, std::as_writable_bytes(std::span(&header, 1))) || chain.writable_bytes() == 0) {
     return QueueError::kMalformedRequest;
   }
   const ChainBuffer& last = chain.writable().back();

@@ -41,7 +41,6 @@ struct BlkCommand {
 /// Reads a request (5.2.6) out of a chain into `command`, whose memory is used again. An error where the
 /// driver left no room for the header or the status byte, so that there is no way to answer; everything else
 /// that is wrong becomes a kRefuse.
-[[nodiscard]] QueueError parse_blk_request(const DescriptorChain& chain, const BlkLimits& limits,
-                                           BlkCommand& command);
+[[nodiscard]] QueueError parse_blk_request(const DescriptorChain& chain, const BlkLimits& limits, BlkCommand& command);
 
 }  // namespace tintype

@@ -75,8 +75,7 @@ QueueError DescriptorChain::follow(GuestMemory& memory, const Queue& queue) {
   }
 }
 
-QueueError DescriptorChain::add(GuestMemory& memory, std::uint64_t address, std::uint32_t length,
-                                bool writable) {
+QueueError DescriptorChain::add(GuestMemory& memory, std::uint64_t address, std::uint32_t length, bool writable) {
   if (!writable && saw_writable_) return QueueError::kReadableAfterWritable;
   saw_writable_ = writable;
   if (length == 0) return QueueError::kNone;  // nothing to give a device, and no address to check
@@ -107,8 +106,7 @@ void append_slice(std::span<const ChainBuffer> buffers, std::uint64_t offset, st
   }
 }
 
-bool copy_from(std::span<const ChainBuffer> buffers, std::uint64_t offset,
-               std::span<std::byte> into) noexcept {
+bool copy_from(std::span<const ChainBuffer> buffers, std::uint64_t offset, std::span<std::byte> into) noexcept {
   for (const ChainBuffer& buffer : buffers) {
     if (into.empty()) return true;
     if (offset >= buffer.host.size()) {

@@ -29,12 +29,8 @@ class DescriptorChain {
   [[nodiscard]] QueueError walk(GuestMemory& memory, const Queue& queue, std::uint16_t head);
 
   std::uint16_t head() const noexcept { return head_; }
-  std::span<const ChainBuffer> readable() const noexcept {
-    return std::span(buffers_).first(readable_count_);
-  }
-  std::span<const ChainBuffer> writable() const noexcept {
-    return std::span(buffers_).subspan(readable_count_);
-  }
+  std::span<const ChainBuffer> readable() const noexcept { return std::span(buffers_).first(readable_count_); }
+  std::span<const ChainBuffer> writable() const noexcept { return std::span(buffers_).subspan(readable_count_); }
   std::uint32_t readable_bytes() const noexcept { return readable_bytes_; }
   std::uint32_t writable_bytes() const noexcept { return writable_bytes_; }
 

@@ -14,8 +14,7 @@ namespace {
 constexpr std::uint32_t kStopSource = ~0U;
 }
 
-IoThread::IoThread(std::string name, DeviceLock& lock, std::vector<Source> sources,
-                   std::function<void()> after_batch)
+IoThread::IoThread(std::string name, DeviceLock& lock, std::vector<Source> sources, std::function<void()> after_batch)
     : name_(std::move(name)),
       lock_(lock),
       sources_(std::move(sources)),

@@ -25,8 +25,7 @@ class IoThread {
 
   /// Starts at once. `after_batch` is called once after the sources that were ready together, under the same
   /// hold of the lock. The lock and everything the functions touch must outlive the object.
-  IoThread(std::string name, DeviceLock& lock, std::vector<Source> sources,
-           std::function<void()> after_batch);
+  IoThread(std::string name, DeviceLock& lock, std::vector<Source> sources, std::function<void()> after_batch);
   IoThread(const IoThread&) = delete;
   IoThread& operator=(const IoThread&) = delete;
   /// Stops and joins. The device must not be frozen, for the thread may be waiting for its lock.

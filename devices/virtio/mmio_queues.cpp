@@ -123,8 +123,7 @@ void MmioTransport::serve_restored() noexcept {
     const ChainInFlight chain = to_issue_again_[issued++];
     if (!handle_chain(chain.queue, chain.head)) return restored_ = false, void();
   }
-  to_issue_again_.erase(to_issue_again_.begin(),
-                        to_issue_again_.begin() + static_cast<std::ptrdiff_t>(issued));
+  to_issue_again_.erase(to_issue_again_.begin(), to_issue_again_.begin() + static_cast<std::ptrdiff_t>(issued));
   if (!to_issue_again_.empty()) return;
 
   restored_ = false;

@@ -37,8 +37,7 @@ void MmioTransport::bus_read(std::uint64_t offset, std::span<std::byte> data) no
     return read_config(offset - kConfig, data);
   }
   std::uint32_t value = 0;
-  if (data.size() != sizeof value || offset % sizeof value != 0)
-    return;  // 4.2.2.2: control registers are read whole
+  if (data.size() != sizeof value || offset % sizeof value != 0) return;  // 4.2.2.2: control registers are read whole
   if (offset == kInterruptStatus) {
     value = interrupt_status_.load();
   } else {
@@ -173,8 +172,7 @@ void MmioTransport::set_queue_ready(std::uint32_t value, Held& held) noexcept {
   } else if (value == 0 && queue.ready()) {
     device_.abandon(static_cast<std::uint16_t>(queue_selector_));
     queue.stop();
-    std::erase_if(to_issue_again_,
-                  [this](const ChainInFlight& chain) { return chain.queue == queue_selector_; });
+    std::erase_if(to_issue_again_, [this](const ChainInFlight& chain) { return chain.queue == queue_selector_; });
     wait_until_drained(held);
   }
 }

@@ -36,8 +36,7 @@ void MmioTransport::start() {
                        wake_.take();
                        serve_restored();
                      }});
-  if (device_.completion_fd() >= 0)
-    sources.push_back({device_.completion_fd(), [this] { serve_completions(); }});
+  if (device_.completion_fd() >= 0) sources.push_back({device_.completion_fd(), [this] { serve_completions(); }});
   thread_ = std::make_unique<IoThread>(name_, lock_, std::move(sources), [this] { end_batch(); });
 }
 
@@ -87,8 +86,7 @@ void MmioTransport::check_transport(const VirtioMmioStateV1& state) const {
   const auto has = [&](std::uint32_t bits) { return (state.status & bits) == bits; };
   expect((state.status & ~kStatusKnown) == 0, "its status has unknown bits");
   expect(!has(kStatusDriverOk) || has(kStatusFeaturesOk), "its driver is ready without features agreed on");
-  expect(!has(kStatusFeaturesOk) || has(kStatusAcknowledge | kStatusDriver),
-         "features agreed on without a driver");
+  expect(!has(kStatusFeaturesOk) || has(kStatusAcknowledge | kStatusDriver), "features agreed on without a driver");
   expect((state.interrupt_status & ~(kInterruptUsedBuffer | kInterruptConfigChange)) == 0,
          "its interrupt status has unknown bits");
   if (has(kStatusFeaturesOk)) {

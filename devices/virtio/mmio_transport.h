@@ -91,9 +91,7 @@ class MmioTransport final : public Device, private VirtioHost {
   void write_register(std::uint64_t offset, std::uint32_t value, Held& held) noexcept;
   void write_queue_register(std::uint64_t offset, std::uint32_t value, Held& held) noexcept;
   void read_config(std::uint64_t offset, std::span<std::byte> data) const noexcept;
-  Queue* selected_queue() noexcept {
-    return queue_selector_ < queues_.size() ? &queues_[queue_selector_] : nullptr;
-  }
+  Queue* selected_queue() noexcept { return queue_selector_ < queues_.size() ? &queues_[queue_selector_] : nullptr; }
   const Queue* selected_queue() const noexcept {
     return queue_selector_ < queues_.size() ? &queues_[queue_selector_] : nullptr;
   }
@@ -139,8 +137,7 @@ class MmioTransport final : public Device, private VirtioHost {
 
   // What follows is guarded by lock_.
   std::uint32_t status_ = 0;
-  std::uint32_t status_before_reset_ =
-      0;  ///< what a driver reads until the reset is over; 0: none is under way
+  std::uint32_t status_before_reset_ = 0;  ///< what a driver reads until the reset is over; 0: none is under way
   std::uint32_t config_generation_ = 0;
   std::uint64_t driver_features_ = 0;
   std::uint32_t device_features_selector_ = 0;

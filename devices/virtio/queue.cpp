@@ -55,20 +55,17 @@ bool part_fits(const GuestMemory& memory, std::uint64_t address, std::uint64_t b
 
 }  // namespace
 
-QueueError check_layout(const GuestMemory& memory, const QueueLayout& layout,
-                        std::uint32_t max_size) noexcept {
+QueueError check_layout(const GuestMemory& memory, const QueueLayout& layout, std::uint32_t max_size) noexcept {
   if (!std::has_single_bit(layout.size) || layout.size > max_size) return QueueError::kBadSize;
-  const bool fits =
-      part_fits(memory, layout.descriptors, layout.size * sizeof(Descriptor), kDescriptorAlignment) &&
-      part_fits(memory, layout.available, available_bytes(layout.size), kAvailableAlignment) &&
-      part_fits(memory, layout.used, used_bytes(layout.size), kUsedAlignment);
+  const bool fits = part_fits(memory, layout.descriptors, layout.size * sizeof(Descriptor), kDescriptorAlignment) &&
+                    part_fits(memory, layout.available, available_bytes(layout.size), kAvailableAlignment) &&
+                    part_fits(memory, layout.used, used_bytes(layout.size), kUsedAlignment);
   return fits ? QueueError::kNone : QueueError::kRingOutsideMemory;
 }
 
 Queue::Queue(GuestMemory& memory, std::uint32_t max_size)
     : memory_(memory), max_size_(max_size), is_in_flight_(max_size, false) {
-  check(std::has_single_bit(max_size) && max_size <= kMaxQueueSize,
-        "a queue's maximum size is a power of two");
+  check(std::has_single_bit(max_size) && max_size <= kMaxQueueSize, "a queue's maximum size is a power of two");
   in_flight_.reserve(max_size);
 }
 

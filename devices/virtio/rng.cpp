@@ -15,8 +15,7 @@ constexpr std::size_t kMaxFill = 256;
 }  // namespace
 
 QueueError VirtioRng::handle(std::uint16_t queue, const DescriptorChain& chain) noexcept {
-  if (chain.readable_bytes() != 0 || chain.writable_bytes() == 0)
-    return QueueError::kMalformedRequest;  // 5.4.6.1
+  if (chain.readable_bytes() != 0 || chain.writable_bytes() == 0) return QueueError::kMalformedRequest;  // 5.4.6.1
   std::array<std::byte, kMaxFill> bytes;
   const auto count = ::getrandom(bytes.data(), bytes.size(), 0);
   check(count == static_cast<ssize_t>(bytes.size()), "getrandom gives 256 bytes");

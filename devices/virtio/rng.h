@@ -21,9 +21,7 @@ class VirtioRng final : public VirtioDevice {
 
   QueueError handle(std::uint16_t queue, const DescriptorChain& chain) noexcept override;
 
-  StateRecord save(const VirtioMmioStateV1& transport) const override {
-    return to_record(VirtioRngStateV1{transport});
-  }
+  StateRecord save(const VirtioMmioStateV1& transport) const override { return to_record(VirtioRngStateV1{transport}); }
   VirtioMmioStateV1 check_record(const StateRecord& record, std::string_view name) const override;
 
  private:

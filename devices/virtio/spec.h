@@ -130,8 +130,7 @@ struct BlkConfig {
   std::uint16_t num_queues = 0;             // 34
   std::uint8_t discard_and_erase[36] = {};  // 36
 };
-static_assert(sizeof(BlkConfig) == 72 && offsetof(BlkConfig, blk_size) == 20 &&
-              offsetof(BlkConfig, num_queues) == 34);
+static_assert(sizeof(BlkConfig) == 72 && offsetof(BlkConfig, blk_size) == 20 && offsetof(BlkConfig, num_queues) == 34);
 
 // 5.2.6: Block Device operation. A request is this header, data, and a status byte that the device writes.
 struct BlkHeader {

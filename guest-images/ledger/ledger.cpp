@@ -35,8 +35,7 @@ Ledger::Ledger(const Parameters& parameters, const Layout& layout, std::uint64_t
 }
 
 std::uint64_t Ledger::bytes(const Parameters& parameters, const Layout& layout) {
-  return Book::bytes(layout) + layout.sectors() * kSectorSize +
-         std::uint64_t{parameters.lanes} * kDisks * kBufferSize;
+  return Book::bytes(layout) + layout.sectors() * kSectorSize + std::uint64_t{parameters.lanes} * kDisks * kBufferSize;
 }
 
 std::uint8_t Ledger::run() {
@@ -177,8 +176,7 @@ void Ledger::begin_check(std::uint32_t tag, Step step, std::uint64_t slot, std::
   const std::uint32_t sectors = layout_.size_in_sectors(slot);
   for (std::uint32_t disk = 0; disk != kDisks; ++disk) {
     for (std::uint32_t i = 0; i != sectors; ++i) poison_sector(lane.buffers[disk] + i * kSectorSize);
-    disks_[disk].read(tag, layout_.first_sector(slot), lane.buffers[disk], sectors,
-                      pieces(lane.record + disk));
+    disks_[disk].read(tag, layout_.first_sector(slot), lane.buffers[disk], sectors, pieces(lane.record + disk));
     ++lane.pending;
   }
 }
@@ -193,10 +191,8 @@ void Ledger::begin_write(std::uint32_t tag) {
     write_sector(in_ram(lane.slot) + i * kSectorSize, identity(Medium::kRam, lane.slot, i, lane.record));
   for (std::uint32_t disk = 0; disk != kDisks; ++disk) {
     for (std::uint32_t i = 0; i != sectors; ++i)
-      write_sector(lane.buffers[disk] + i * kSectorSize,
-                   identity(disk_medium(disk), lane.slot, i, lane.record));
-    disks_[disk].write(tag, layout_.first_sector(lane.slot), lane.buffers[disk], sectors,
-                       pieces(lane.record + disk));
+      write_sector(lane.buffers[disk] + i * kSectorSize, identity(disk_medium(disk), lane.slot, i, lane.record));
+    disks_[disk].write(tag, layout_.first_sector(lane.slot), lane.buffers[disk], sectors, pieces(lane.record + disk));
     ++lane.pending;
   }
 }
@@ -248,23 +244,19 @@ std::uint64_t Ledger::completed() const {
   std::uint64_t oldest = issued_ + 1;
   for (std::uint32_t tag = 0; tag != parameters_.lanes; ++tag) {
     const Lane& lane = lanes_[tag];
-    if ((lane.step == Step::kChecking || lane.step == Step::kWriting) && lane.record < oldest)
-      oldest = lane.record;
+    if ((lane.step == Step::kChecking || lane.step == Step::kWriting) && lane.record < oldest) oldest = lane.record;
   }
   return oldest - 1;
 }
 
 // --- The checks ---------------------------------------------------------------------------------
 
-SectorIdentity Ledger::identity(Medium medium, std::uint64_t slot, std::uint32_t index,
-                                std::uint64_t record) const {
+SectorIdentity Ledger::identity(Medium medium, std::uint64_t slot, std::uint32_t index, std::uint64_t record) const {
   const std::uint64_t sector = layout_.first_sector(slot) + index;
   return SectorIdentity{nonce_, record, SectorIdentity::place_of(medium, index, sector)};
 }
 
-std::uint8_t* Ledger::in_ram(std::uint64_t slot) const {
-  return ram_ + layout_.first_sector(slot) * kSectorSize;
-}
+std::uint8_t* Ledger::in_ram(std::uint64_t slot) const { return ram_ + layout_.first_sector(slot) * kSectorSize; }
 
 void Ledger::check_book(std::uint64_t slot, std::uint64_t expected) {
   std::uint64_t found = 0;
@@ -273,8 +265,7 @@ void Ledger::check_book(std::uint64_t slot, std::uint64_t expected) {
   failed_ = true;
 }
 
-void Ledger::check_medium(Medium medium, const std::uint8_t* data, std::uint64_t slot,
-                          std::uint64_t expected) {
+void Ledger::check_medium(Medium medium, const std::uint8_t* data, std::uint64_t slot, std::uint64_t expected) {
   const std::uint32_t total = layout_.size_in_sectors(slot);
   std::uint32_t good = 0;
   std::uint32_t first_bad = total;
@@ -294,9 +285,8 @@ void Ledger::check_medium(Medium medium, const std::uint8_t* data, std::uint64_t
 void Ledger::torn(Medium medium, std::uint64_t expected, const Inspection& bad, std::uint64_t sector,
                   std::uint32_t good, std::uint32_t total) {
   if (failed_) return;
-  print("LEDGER TORN disk=", name_of(medium), " record=", expected, " found=", bad.found,
-        " why=", name_of(bad.finding), " sector=", sector, " good=", good, "/", total,
-        " during=", phase_ == Phase::kAuditing ? "audit" : "run", "\n");
+  print("LEDGER TORN disk=", name_of(medium), " record=", expected, " found=", bad.found, " why=", name_of(bad.finding),
+        " sector=", sector, " good=", good, "/", total, " during=", phase_ == Phase::kAuditing ? "audit" : "run", "\n");
   failed_ = true;
 }
 

@@ -29,8 +29,7 @@ class Ledger {
   static constexpr std::uint32_t kMaxLanes = Virtqueue::kMaxTags - 1;
 
   // `memory` has room for bytes(). The disks are open and have at least lanes + 1 tags.
-  Ledger(const Parameters& parameters, const Layout& layout, std::uint64_t nonce, Disk* disks,
-         std::uint8_t* memory);
+  Ledger(const Parameters& parameters, const Layout& layout, std::uint64_t nonce, Disk* disks, std::uint8_t* memory);
   static std::uint64_t bytes(const Parameters& parameters, const Layout& layout);
 
   // Where the third set of records lies.
@@ -73,8 +72,8 @@ class Ledger {
 
   void check_book(std::uint64_t slot, std::uint64_t expected);
   void check_medium(Medium medium, const std::uint8_t* data, std::uint64_t slot, std::uint64_t expected);
-  void torn(Medium medium, std::uint64_t expected, const Inspection& bad, std::uint64_t sector,
-            std::uint32_t good, std::uint32_t total);
+  void torn(Medium medium, std::uint64_t expected, const Inspection& bad, std::uint64_t sector, std::uint32_t good,
+            std::uint32_t total);
   void broken(std::uint32_t disk, Text what, std::uint64_t record);
 
   SectorIdentity identity(Medium medium, std::uint64_t slot, std::uint32_t index, std::uint64_t record) const;

@@ -62,8 +62,8 @@ std::uint8_t kernel_main() {
   }
   const std::uint64_t nonce = random_number();
   Ledger ledger(chosen, where, nonce, disks, reinterpret_cast<std::uint8_t*>(memory.start));
-  print("LEDGER ", hex(nonce, 16), " slots=", where.slots(), " sectors=", where.sectors(),
-        " depth=", chosen.lanes, " ram=0x", hex(reinterpret_cast<std::uint64_t>(ledger.ram())), "\n");
+  print("LEDGER ", hex(nonce, 16), " slots=", where.slots(), " sectors=", where.sectors(), " depth=", chosen.lanes,
+        " ram=0x", hex(reinterpret_cast<std::uint64_t>(ledger.ram())), "\n");
   start_pit(kHz);
   return ledger.run();
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The program that a stock Linux guest runs in the rig tests. It appends numbered lines to a file, fsyncs each, and only
-// then says the number on the console; the number that comes next is kept in memory alone. So console, memory and disk
-// can be held against each other: a machine restored from a checkpoint must go on with the next number, on a disk that
-// holds exactly the lines before it.
+// The program that a stock Linux guest runs in the rig tests. It appends numbered lines to a file, fsyncs each, and
+// only then says the number on the console; the number that comes next is kept in memory alone. So console, memory and
+// disk can be held against each other: a machine restored from a checkpoint must go on with the next number, on a disk
+// that holds exactly the lines before it.
 //
 // A second thread sweeps a region of memory, adding one to each word and checking each on the way: a page that a
 // checkpoint lost or tore is found within a sweep.
@@ -11,9 +11,10 @@
 // Ends after N lines (0: never), or when it reads a 'q' on standard input. Exit code 0 when all it checked was right.
 #include <fcntl.h>
 #include <poll.h>
+#include <unistd.h>
+
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -48,7 +49,8 @@ constexpr std::uint64_t kAuditEvery = 16;     // lines between two comparisons o
   std::_Exit(1);
 }
 
-/// Line `number` as it lies in the file: always kLineLength bytes, different in more than one place from its neighbours.
+/// Line `number` as it lies in the file: always kLineLength bytes, different in more than one place from its
+/// neighbours.
 std::string line_text(std::uint64_t number) {
   char text[kLineLength + 1];
   std::snprintf(text, sizeof text, "%012" PRIu64 " %016" PRIx64 "..\n", number, number * 0x9e3779b97f4a7c15);
@@ -184,7 +186,8 @@ int main(int argc, char** argv) {
     std::printf("line %" PRIu64 " nonce %08x\n", number, nonce);
     if (number % kAuditEvery == 0) {
       file.audit(number);
-      std::printf("audit %" PRIu64 " ok, sweeps %" PRIu64 ", longest gap %ld ms\n", number, sweeper.sweeps(), clock.longest_ms());
+      std::printf("audit %" PRIu64 " ok, sweeps %" PRIu64 ", longest gap %ld ms\n", number, sweeper.sweeps(),
+                  clock.longest_ms());
     }
     std::fflush(stdout);
     if (asked_to_quit(static_cast<int>(every))) break;

@@ -46,8 +46,7 @@ T load(std::uint64_t address) {
 
 bool sums_to_zero(std::uint64_t address, std::uint64_t size) {
   std::uint8_t sum = 0;
-  for (std::uint64_t i = 0; i != size; ++i)
-    sum = static_cast<std::uint8_t>(sum + load<std::uint8_t>(address + i));
+  for (std::uint64_t i = 0; i != size; ++i) sum = static_cast<std::uint8_t>(sum + load<std::uint8_t>(address + i));
   return sum == 0;
 }
 
@@ -108,8 +107,7 @@ CpuList find_cpus() {
     const auto type = load<std::uint8_t>(at);
     const auto size = load<std::uint8_t>(at + 1);
     const auto apic_id = load<std::uint8_t>(at + 3);
-    if (type == kLocalApic && (load<std::uint32_t>(at + 4) & kEnabled) && apic_id != own_apic_id())
-      add(list, apic_id);
+    if (type == kLocalApic && (load<std::uint32_t>(at + 4) & kEnabled) && apic_id != own_apic_id()) add(list, apic_id);
     if (size == 0) break;
     at += size;
   }

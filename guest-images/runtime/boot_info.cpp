@@ -96,8 +96,7 @@ void read_pvh() {
   info.rsdp = from.rsdp;
   if (from.version < 1) return;
   const auto* entries = reinterpret_cast<const PvhMapEntry*>(from.map);
-  for (std::uint32_t i = 0; i != from.map_entries; ++i)
-    add_range(entries[i].start, entries[i].length, entries[i].type);
+  for (std::uint32_t i = 0; i != from.map_entries; ++i) add_range(entries[i].start, entries[i].length, entries[i].type);
 }
 
 }  // namespace

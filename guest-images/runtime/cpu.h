@@ -7,13 +7,9 @@
 // I/O bitmap opens every port.
 namespace tintype::guest {
 
-inline void out8(std::uint16_t port, std::uint8_t value) {
-  asm volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
+inline void out8(std::uint16_t port, std::uint8_t value) { asm volatile("outb %0, %1" : : "a"(value), "Nd"(port)); }
 
-inline void out32(std::uint16_t port, std::uint32_t value) {
-  asm volatile("outl %0, %1" : : "a"(value), "Nd"(port));
-}
+inline void out32(std::uint16_t port, std::uint32_t value) { asm volatile("outl %0, %1" : : "a"(value), "Nd"(port)); }
 
 inline std::uint8_t in8(std::uint16_t port) {
   std::uint8_t value;
@@ -41,16 +37,12 @@ struct CpuidResult {
 
 inline CpuidResult cpuid(std::uint32_t leaf) {
   CpuidResult result;
-  asm volatile("cpuid"
-               : "=a"(result.eax), "=b"(result.ebx), "=c"(result.ecx), "=d"(result.edx)
-               : "a"(leaf), "c"(0));
+  asm volatile("cpuid" : "=a"(result.eax), "=b"(result.ebx), "=c"(result.ecx), "=d"(result.edx) : "a"(leaf), "c"(0));
   return result;
 }
 
 // Device registers: every access happens, once, as written.
-inline std::uint32_t mmio_read32(std::uint64_t address) {
-  return *reinterpret_cast<volatile std::uint32_t*>(address);
-}
+inline std::uint32_t mmio_read32(std::uint64_t address) { return *reinterpret_cast<volatile std::uint32_t*>(address); }
 
 inline void mmio_write32(std::uint64_t address, std::uint32_t value) {
   *reinterpret_cast<volatile std::uint32_t*>(address) = value;

@@ -45,8 +45,7 @@ bool Disk::open(std::uint32_t nth, bool polled) {
 
 std::uint32_t Disk::interrupt_vector() const { return vector_of_pin(device_.pin()); }
 
-void Disk::read(std::uint32_t tag, std::uint64_t sector, void* data, std::uint32_t sectors,
-                std::uint32_t pieces) {
+void Disk::read(std::uint32_t tag, std::uint64_t sector, void* data, std::uint32_t sectors, std::uint32_t pieces) {
   submit(tag, kRead, sector, data, sectors * kSectorSize, pieces);
 }
 
@@ -62,8 +61,8 @@ void Disk::kick() {
   notify_ = false;
 }
 
-void Disk::submit(std::uint32_t tag, std::uint32_t type, std::uint64_t sector, const void* data,
-                  std::uint32_t size, std::uint32_t pieces) {
+void Disk::submit(std::uint32_t tag, std::uint32_t type, std::uint64_t sector, const void* data, std::uint32_t size,
+                  std::uint32_t pieces) {
   const bool reading = type == kRead;
   headers_[tag] = Header{type, 0, sector};
   status_[tag] = kNoStatusYet;

@@ -26,8 +26,7 @@ class Disk {
   // (1 to 6), cut between sectors where that is an even number, and anywhere where it is odd.
   // Nothing is sure to begin before kick().
   void read(std::uint32_t tag, std::uint64_t sector, void* data, std::uint32_t sectors, std::uint32_t pieces);
-  void write(std::uint32_t tag, std::uint64_t sector, const void* data, std::uint32_t sectors,
-             std::uint32_t pieces);
+  void write(std::uint32_t tag, std::uint64_t sector, const void* data, std::uint32_t sectors, std::uint32_t pieces);
   // Makes what was written and completed before durable.
   void flush(std::uint32_t tag);
   void kick();
@@ -57,8 +56,8 @@ class Disk {
     std::uint64_t sector;
   };
 
-  void submit(std::uint32_t tag, std::uint32_t type, std::uint64_t sector, const void* data,
-              std::uint32_t size, std::uint32_t pieces);
+  void submit(std::uint32_t tag, std::uint32_t type, std::uint64_t sector, const void* data, std::uint32_t size,
+              std::uint32_t pieces);
 
   VirtioMmio device_;
   std::uint64_t sectors_ = 0;

@@ -40,8 +40,7 @@ bool arrives(std::uint32_t cpu, std::uint64_t cycles) {
 
 }  // namespace
 
-bool start_cpu(std::uint32_t cpu, std::uint32_t apic_id, CpuFunction* function, void* stack_top,
-               const Clock& clock) {
+bool start_cpu(std::uint32_t cpu, std::uint32_t apic_id, CpuFunction* function, void* stack_top, const Clock& clock) {
   __builtin_memcpy(reinterpret_cast<void*>(TRAMPOLINE_BASE), trampoline,
                    static_cast<std::uint64_t>(trampoline_end - trampoline));
   function_of_next_cpu = function;

@@ -13,8 +13,7 @@ using CpuFunction = void(std::uint32_t cpu);
 // Wakes a CPU by INIT and SIPI. It becomes CPU number `cpu` (from 1 on, below MAX_CPUS) and runs
 // `function` in ring 3 on a stack that ends at `stack_top`. False if it does not come within a
 // second.
-bool start_cpu(std::uint32_t cpu, std::uint32_t apic_id, CpuFunction* function, void* stack_top,
-               const Clock& clock);
+bool start_cpu(std::uint32_t cpu, std::uint32_t apic_id, CpuFunction* function, void* stack_top, const Clock& clock);
 
 // Interrupts another CPU, or this one.
 void send_interrupt(std::uint32_t apic_id, std::uint32_t vector);

@@ -111,9 +111,7 @@ std::uint32_t VirtioMmio::config32(std::uint32_t offset) const { return read(kCo
 
 std::uint32_t VirtioMmio::read(std::uint32_t offset) const { return mmio_read32(base_ + offset); }
 
-void VirtioMmio::write(std::uint32_t offset, std::uint32_t value) const {
-  mmio_write32(base_ + offset, value);
-}
+void VirtioMmio::write(std::uint32_t offset, std::uint32_t value) const { mmio_write32(base_ + offset, value); }
 
 void VirtioMmio::write64(std::uint32_t offset, const volatile void* address) const {
   const auto value = reinterpret_cast<std::uint64_t>(address);

@@ -25,14 +25,12 @@ void Virtqueue::start(std::uint32_t size, Features features, bool silent) {
   available_.ring[size_] = silent ? 0xffff : 0;
 }
 
-void Virtqueue::describe(Descriptor* to, std::uint32_t first, const Segment* segments,
-                         std::uint32_t count) const {
+void Virtqueue::describe(Descriptor* to, std::uint32_t first, const Segment* segments, std::uint32_t count) const {
   for (std::uint32_t i = 0; i != count; ++i) {
     const bool last = i + 1 == count;
     to[i].address = reinterpret_cast<std::uint64_t>(segments[i].address);
     to[i].size = segments[i].size;
-    to[i].flags =
-        static_cast<std::uint16_t>((last ? 0 : kNext) | (segments[i].device_writes ? kDeviceWrites : 0));
+    to[i].flags = static_cast<std::uint16_t>((last ? 0 : kNext) | (segments[i].device_writes ? kDeviceWrites : 0));
     to[i].next = static_cast<std::uint16_t>(last ? 0 : first + i + 1);
   }
 }
@@ -69,8 +67,7 @@ bool Virtqueue::pending() const { return used_.index != taken_; }
 
 bool Virtqueue::take(Completion& completion) {
   if (!pending()) {
-    if (features_.event_index)
-      available_.ring[size_] = static_cast<std::uint16_t>(silent_ ? taken_ - 1 : taken_);
+    if (features_.event_index) available_.ring[size_] = static_cast<std::uint16_t>(silent_ ? taken_ - 1 : taken_);
     memory_barrier();
     if (!pending()) return false;  // one may have come before the device could see our wish
   }

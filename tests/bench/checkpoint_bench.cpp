@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a live checkpoint costs: the pause, and the work that the guest did not do, with QEMU beside us on the same guest file.
+// What a live checkpoint costs: the pause, and the work that the guest did not do, with QEMU beside us on the same
+// guest file.
 #include <fcntl.h>
 
 #include <cstdio>
-#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <vector>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "tests/bench/guest_work.h"
 #include "tests/bench/qemu.h"
@@ -16,7 +17,7 @@
 namespace tintype::test {
 namespace {
 
-constexpr int kRounds = 3;              // Tintype and QEMU take turns
+constexpr int kRounds = 3;  // Tintype and QEMU take turns
 constexpr int kCheckpointsPerRound = 7;
 constexpr int kLargeCheckpoints = 20;
 
@@ -27,8 +28,10 @@ struct Samples {
 
 constexpr const char* kPauseParts[] = {"kick", "devices", "disks", "state", "protect", "resume"};
 
-nlohmann::json checkpoint(const std::string& name, const std::filesystem::path& repository, const std::string& strategy) {
-  const CommandResult result = tintype({"checkpoint", name, "--to", repository, "--strategy", strategy, "--json"}, std::chrono::seconds(120));
+nlohmann::json checkpoint(const std::string& name, const std::filesystem::path& repository,
+                          const std::string& strategy) {
+  const CommandResult result =
+      tintype({"checkpoint", name, "--to", repository, "--strategy", strategy, "--json"}, std::chrono::seconds(120));
   if (result.exit_code != 0) throw std::runtime_error("checkpoint: " + result.err);
   return nlohmann::json::parse(result.out);
 }
@@ -43,7 +46,8 @@ void add_report(Samples& samples, const nlohmann::json& report) {
 
 void measure_tintype(Samples& samples, const std::string& memory, int checkpoints, const std::string& strategy) {
   const TestDirectory directory;
-  MachineProcess machine({"run", "--name", "stairs", "--kernel", guest_image("staircase"), "--memory", memory, "--append", "mb=512"});
+  MachineProcess machine(
+      {"run", "--name", "stairs", "--kernel", guest_image("staircase"), "--memory", memory, "--append", "mb=512"});
   if (!machine.wait_for("WORK")) throw std::runtime_error("staircase does not run:\n" + machine.transcript());
   WorkMeter meter(machine);
   for (int i = 0; i < checkpoints; ++i) {
@@ -59,7 +63,8 @@ void measure_tintype(Samples& samples, const std::string& memory, int checkpoint
 void measure_qemu(Samples& samples) {
   const TestDirectory directory;
   Qemu qemu(directory / "", guest_image("staircase"), "mb=512", "1G");
-  if (!qemu.guest().wait_for("WORK")) throw std::runtime_error("staircase does not run under QEMU:\n" + qemu.guest().transcript());
+  if (!qemu.guest().wait_for("WORK"))
+    throw std::runtime_error("staircase does not run under QEMU:\n" + qemu.guest().transcript());
   WorkMeter meter(qemu.guest());
   const GuestCost cost = meter.measure([&] { qemu.background_snapshot(directory / "snapshot"); });
   samples.lost_ms.push_back(cost.lost_ms);
@@ -78,11 +83,14 @@ double plain_write_ms(std::uint64_t bytes) {
 }
 
 void print_samples(const char* label, const Samples& samples) {
-  fmt::print("{:<26} pause {:6.0f} us median ({:.0f} at most), lost work {:6.0f} ms median, longest gap {:.1f} ms, copy {:.0f} ms, {:.0f} faults\n", label,
-             median(samples.pause_us), highest(samples.pause_us), median(samples.lost_ms), highest(samples.gap_us) / 1000, median(samples.copy_ms),
-             median(samples.faults));
+  fmt::print(
+      "{:<26} pause {:6.0f} us median ({:.0f} at most), lost work {:6.0f} ms median, longest gap {:.1f} ms, copy "
+      "{:.0f} ms, {:.0f} faults\n",
+      label, median(samples.pause_us), highest(samples.pause_us), median(samples.lost_ms),
+      highest(samples.gap_us) / 1000, median(samples.copy_ms), median(samples.faults));
   fmt::print("{:<26} ", "");
-  for (std::size_t i = 0; i < samples.parts.size(); ++i) fmt::print("{} {:.0f}  ", kPauseParts[i], median(samples.parts[i]));
+  for (std::size_t i = 0; i < samples.parts.size(); ++i)
+    fmt::print("{} {:.0f}  ", kPauseParts[i], median(samples.parts[i]));
   fmt::print("us (medians)\n");
 }
 
@@ -101,8 +109,10 @@ int run(const std::string& strategy) {
   measure_tintype(large, "8G", kLargeCheckpoints, strategy);
   print_samples(fmt::format("tintype {}, 1 GiB", strategy).c_str(), ours);
   print_samples(fmt::format("tintype {}, 8 GiB", strategy).c_str(), large);
-  fmt::print("{:<26} lost work {:6.0f} ms median, longest gap {:.1f} ms\n", "QEMU background-snapshot", median(qemu.lost_ms), highest(qemu.gap_us) / 1000);
-  fmt::print("{:<26} {:.0f} ms; our copy takes {:.2f} times as long\n\n", "plain write of 512 MiB", median(plain), median(ours.copy_ms) / median(plain));
+  fmt::print("{:<26} lost work {:6.0f} ms median, longest gap {:.1f} ms\n", "QEMU background-snapshot",
+             median(qemu.lost_ms), highest(qemu.gap_us) / 1000);
+  fmt::print("{:<26} {:.0f} ms; our copy takes {:.2f} times as long\n\n", "plain write of 512 MiB", median(plain),
+             median(ours.copy_ms) / median(plain));
   verdict("pause, 1 GiB, 512 MiB swept, median", median(ours.pause_us) / 1000, 2, "ms");
   verdict("pause, 8 GiB, 512 MiB swept, median", median(large.pause_us) / 1000, 3, "ms");
   verdict("lost work, as a share of QEMU's", median(ours.lost_ms) / median(qemu.lost_ms), 0.2, "");

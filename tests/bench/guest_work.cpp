@@ -23,7 +23,8 @@ std::vector<WorkInterval> WorkMeter::read_intervals(std::chrono::milliseconds sp
     if (!line) return intervals;
     double t_us = 0;
     WorkInterval interval;
-    if (std::sscanf(line->c_str(), "WORK t_us=%lf pages=%lf gap_us=%lf", &t_us, &interval.pages, &interval.gap_us) != 3) continue;
+    if (std::sscanf(line->c_str(), "WORK t_us=%lf pages=%lf gap_us=%lf", &t_us, &interval.pages, &interval.gap_us) != 3)
+      continue;
     interval.microseconds = t_us - last_t_us_;
     last_t_us_ = t_us;
     intervals.push_back(interval);
@@ -62,6 +63,8 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-double highest(const std::vector<double>& values) { return values.empty() ? 0 : *std::max_element(values.begin(), values.end()); }
+double highest(const std::vector<double>& values) {
+  return values.empty() ? 0 : *std::max_element(values.begin(), values.end());
+}
 
 }  // namespace tintype::test

@@ -17,9 +17,9 @@ struct WorkInterval {
 
 /// What a checkpoint cost the guest.
 struct GuestCost {
-  double lost_ms = 0;       ///< undisturbed work that was not done, as time
+  double lost_ms = 0;  ///< undisturbed work that was not done, as time
   double longest_gap_us = 0;
-  double rate = 0;          ///< pages a microsecond, undisturbed, just before
+  double rate = 0;  ///< pages a microsecond, undisturbed, just before
 };
 
 /// Watches a staircase guest while `disturb` runs, and until its rate is back.

@@ -29,12 +29,14 @@ UniqueFd connect_to(const std::filesystem::path& path) {
 
 }  // namespace
 
-Qemu::Qemu(const std::filesystem::path& directory, const std::string& image, const std::string& append, const std::string& memory)
+Qemu::Qemu(const std::filesystem::path& directory, const std::string& image, const std::string& append,
+           const std::string& memory)
     : socket_path_(directory / "qmp") {
   process_ = std::make_unique<MachineProcess>(
       "qemu-system-x86_64",
-      Arguments{"-M", "microvm,x-option-roms=off,isa-serial=on,acpi=off", "-enable-kvm", "-m", memory, "-nodefaults", "-no-user-config", "-display", "none",
-                "-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-qmp", "unix:" + socket_path_.string() + ",server=on,wait=off",
+      Arguments{"-M", "microvm,x-option-roms=off,isa-serial=on,acpi=off", "-enable-kvm", "-m", memory, "-nodefaults",
+                "-no-user-config", "-display", "none", "-serial", "stdio", "-device",
+                "isa-debug-exit,iobase=0xf4,iosize=4", "-qmp", "unix:" + socket_path_.string() + ",server=on,wait=off",
                 "-kernel", image, "-append", append});
   socket_ = connect_to(socket_path_);
   read_reply();  // the greeting
@@ -61,14 +63,16 @@ std::string Qemu::read_reply() {
 
 std::string Qemu::command(const std::string& json) {
   const std::string line = json + "\n";
-  if (::write(socket_.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size())) throw std::runtime_error("QEMU takes no command");
+  if (::write(socket_.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size()))
+    throw std::runtime_error("QEMU takes no command");
   const std::string reply = read_reply();
   if (reply.find("\"error\"") != std::string::npos) throw std::runtime_error("QEMU: " + reply);
   return reply;
 }
 
 void Qemu::background_snapshot(const std::filesystem::path& file) {
-  command(R"({"execute":"migrate-set-capabilities","arguments":{"capabilities":[{"capability":"background-snapshot","state":true}]}})");
+  command(
+      R"({"execute":"migrate-set-capabilities","arguments":{"capabilities":[{"capability":"background-snapshot","state":true}]}})");
   command(R"({"execute":"migrate-set-parameters","arguments":{"max-bandwidth":100000000000}})");
   command(fmt::format(R"({{"execute":"migrate","arguments":{{"uri":"exec:cat > {}"}}}})", file.string()));
   for (int tries = 0; tries < 6000; ++tries) {

@@ -13,7 +13,8 @@ namespace tintype::test {
 class Qemu {
  public:
   /// `directory` takes its control socket.
-  Qemu(const std::filesystem::path& directory, const std::string& image, const std::string& append, const std::string& memory);
+  Qemu(const std::filesystem::path& directory, const std::string& image, const std::string& append,
+       const std::string& memory);
   ~Qemu();
 
   MachineProcess& guest() noexcept { return *process_; }

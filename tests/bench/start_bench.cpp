@@ -27,14 +27,18 @@ double first_byte_ms(Start&& start) {
 }
 
 double tintype_start_ms() {
-  return first_byte_ms([] { return std::make_unique<MachineProcess>(Arguments{"run", "--kernel", guest_image("hello"), "--memory", "1G"}); });
+  return first_byte_ms([] {
+    return std::make_unique<MachineProcess>(Arguments{"run", "--kernel", guest_image("hello"), "--memory", "1G"});
+  });
 }
 
 double qemu_start_ms() {
   return first_byte_ms([] {
     return std::make_unique<MachineProcess>(
-        "qemu-system-x86_64", Arguments{"-M", "microvm,x-option-roms=off,isa-serial=on,acpi=off", "-enable-kvm", "-m", "1G", "-nodefaults", "-no-user-config",
-                                        "-display", "none", "-serial", "stdio", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel", guest_image("hello")});
+        "qemu-system-x86_64",
+        Arguments{"-M", "microvm,x-option-roms=off,isa-serial=on,acpi=off", "-enable-kvm", "-m", "1G", "-nodefaults",
+                  "-no-user-config", "-display", "none", "-serial", "stdio", "-device",
+                  "isa-debug-exit,iobase=0xf4,iosize=4", "-kernel", guest_image("hello")});
   });
 }
 
@@ -67,10 +71,12 @@ int run() {
     if (i % 4 == 0) qemu.push_back(qemu_start_ms());
   }
   const long memory = idle_memory_kib();
-  fmt::print("exec to hello's first byte, 1 GiB   tintype {:.1f} ms median, QEMU microvm {:.1f} ms: a ratio of {:.3f}\n", median(ours), median(qemu),
-             median(ours) / median(qemu));
+  fmt::print(
+      "exec to hello's first byte, 1 GiB   tintype {:.1f} ms median, QEMU microvm {:.1f} ms: a ratio of {:.3f}\n",
+      median(ours), median(qemu), median(ours) / median(qemu));
   fmt::print("memory beyond the guest's, idle     {:.1f} MiB resident\n", static_cast<double>(memory) / 1024);
-  fmt::print("goals: at most 10 ms {}, at most 20 MiB {}\n", median(ours) <= 10 ? "met" : "MISSED", memory <= 20 * 1024 ? "met" : "MISSED");
+  fmt::print("goals: at most 10 ms {}, at most 20 MiB {}\n", median(ours) <= 10 ? "met" : "MISSED",
+             memory <= 20 * 1024 ? "met" : "MISSED");
   return 0;
 }
 

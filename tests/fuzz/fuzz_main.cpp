@@ -100,8 +100,8 @@ int generate(const Options& options) {
     current.set(input);
     LLVMFuzzerTestOneInput(input.data(), input.size());
   }
-  std::printf("Done %llu runs in %u seconds, seed %llu\n", static_cast<unsigned long long>(runs),
-              options.seconds, static_cast<unsigned long long>(options.seed));
+  std::printf("Done %llu runs in %u seconds, seed %llu\n", static_cast<unsigned long long>(runs), options.seconds,
+              static_cast<unsigned long long>(options.seed));
   return runs == 0 ? 1 : 0;
 }
 

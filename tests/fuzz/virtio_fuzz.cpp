@@ -134,8 +134,7 @@ class Session {
   void write_register() {
     const std::uint64_t offset = source_.one_of(kVirtioRegisters) % kVirtioWindow;
     const std::uint32_t value = source_.one_of(kVirtioValues);
-    if (source_.below(16) == 15)
-      return bus_out<std::uint8_t>(*transport_, offset, static_cast<std::uint8_t>(value));
+    if (source_.below(16) == 15) return bus_out<std::uint8_t>(*transport_, offset, static_cast<std::uint8_t>(value));
     out(offset, value);
   }
   void read_register() {
@@ -168,8 +167,7 @@ class Session {
     available_index_ = 0;
     store(available() + kAvailableIndex, std::uint16_t{0});
     out(kQueueSel, 0), out(kQueueNum, size_);
-    out_address(kQueueDescLow, rings_), out_address(kQueueDriverLow, available()),
-        out_address(kQueueDeviceLow, used());
+    out_address(kQueueDescLow, rings_), out_address(kQueueDriverLow, available()), out_address(kQueueDeviceLow, used());
     out(kQueueReady, 1);
     out(kStatus, kStatusAcknowledge | kStatusDriver | kStatusFeaturesOk | kStatusDriverOk);
   }
@@ -183,8 +181,7 @@ class Session {
 
   void put_descriptor() {
     const std::uint32_t index = source_.take<std::uint8_t>();
-    const Descriptor descriptor{address(), length(),
-                                static_cast<std::uint16_t>(source_.take<std::uint8_t>() & 7),
+    const Descriptor descriptor{address(), length(), static_cast<std::uint16_t>(source_.take<std::uint8_t>() & 7),
                                 source_.take<std::uint8_t>()};
     store((source_.below(4) == 0 ? kVirtioTable : rings_) + index * sizeof descriptor, descriptor);
   }
@@ -214,8 +211,7 @@ class Session {
     store(table, Descriptor{header, sizeof(BlkHeader), kDescriptorNext, next(0)});
     for (std::uint32_t i = 0; i < buffers; ++i) {
       store(table + (i + 1) * sizeof(Descriptor),
-            Descriptor{address(), length(), static_cast<std::uint16_t>(direction | kDescriptorNext),
-                       next(i + 1)});
+            Descriptor{address(), length(), static_cast<std::uint16_t>(direction | kDescriptorNext), next(i + 1)});
     }
     store(table + (buffers + 1) * sizeof(Descriptor), Descriptor{address(), 1, kDescriptorWrite, 0});
     if (indirect) {

@@ -70,8 +70,7 @@ void work(Writer& out) {
     case 12:
       return out.step(VirtioStep::kSaveRestore);
     case 13:
-      return out.step(VirtioStep::kDescriptor), out.any(1), out.choice(15), out.any(1), out.choice(15),
-             out.any(3);
+      return out.step(VirtioStep::kDescriptor), out.any(1), out.choice(15), out.any(1), out.choice(15), out.any(3);
     case 14:
       return out.below(4) == 0 ? (out.step(VirtioStep::kRestoreDamaged), out.any(6))
                                : out.step(VirtioStep::kConfigChange);

@@ -76,7 +76,7 @@ inline constexpr std::uint64_t kVirtioRegisters[] = {
 };
 inline constexpr std::uint32_t kVirtioValues[] = {0,   1,   2,   3,      7,       11,         15,        64,
                                                   128, 256, 512, 0xffff, 0x10000, 0xffffffff, 0x80000000};
-inline constexpr std::uint64_t kVirtioStateNumbers[] = {
-    0, 1, 2, 3, 7, 15, 16, 64, 79, 256, 0xffff, 0x10000, 0x11000, 1ULL << 32, ~0ULL};
+inline constexpr std::uint64_t kVirtioStateNumbers[] = {0,  1,   2,      3,       7,       15,         16,   64,
+                                                        79, 256, 0xffff, 0x10000, 0x11000, 1ULL << 32, ~0ULL};
 
 }  // namespace tintype

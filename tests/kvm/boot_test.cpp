@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kernels start, and crash, as they should.
-#include <doctest/doctest.h>
-
 #include <fstream>
+
+#include <doctest/doctest.h>
 
 #include "tests/support/tintype_process.h"
 
@@ -50,7 +50,7 @@ TEST_CASE("a flat real-mode binary runs at 0x7c00, and a triple fault tells wher
                                         0x0c, 0x01,                          // or al, 1
                                         0x0f, 0x22, 0xc0,                    // mov cr0, eax: protected mode
                                         0xb8, 0x08, 0x00,                    // mov ax, 8
-                                        0x8e, 0xd8});                        // mov ds, ax: no such segment, and no handler for that
+                                        0x8e, 0xd8});  // mov ds, ax: no such segment, and no handler for that
   const CommandResult result = tintype({"run", "--kernel", directory / "crash.bin", "--serial", "null"});
   CHECK(result.exit_code == 1);
   CHECK(contains(result.err, "triple fault"));

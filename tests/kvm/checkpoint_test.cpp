@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memory and time of one instant.
-#include <doctest/doctest.h>
 #include <fcntl.h>
 
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <thread>
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
 
 #include "tests/support/tintype_process.h"
 #include "vmm/base/io.h"
@@ -17,7 +18,8 @@ namespace {
 
 constexpr std::uint64_t kSweepBase = 0x200000;
 
-nlohmann::json take_checkpoint(const std::string& name, const std::filesystem::path& repository, const Arguments& more = {}) {
+nlohmann::json take_checkpoint(const std::string& name, const std::filesystem::path& repository,
+                               const Arguments& more = {}) {
   Arguments arguments{"checkpoint", name, "--to", repository, "--json"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   const CommandResult result = tintype(arguments, std::chrono::seconds(120));
@@ -26,7 +28,8 @@ nlohmann::json take_checkpoint(const std::string& name, const std::filesystem::p
   return nlohmann::json::parse(result.out);
 }
 
-/// Number of places in the swept region where a page's word differs from the one before it, or -1 where the words are not k+1 and then k.
+/// Number of places in the swept region where a page's word differs from the one before it, or -1 where the words are
+/// not k+1 and then k.
 int count_steps(const std::filesystem::path& memory, std::uint64_t pages) {
   const UniqueFd fd = open_file(memory, O_RDONLY);
   const Mapping map = Mapping::read_only_file(fd.get(), file_size(fd.get(), memory.string()));
@@ -47,7 +50,8 @@ int count_steps(const std::filesystem::path& memory, std::uint64_t pages) {
 /// Takes checkpoints of a running staircase; each one's memory must show one step.
 void climb(const std::string& strategy, int checkpoints, const Arguments& more = {}) {
   const TestDirectory directory;
-  MachineProcess machine({"run", "--name", "stairs", "--kernel", guest_image("staircase"), "--memory", "1G", "--append", "mb=512"});
+  MachineProcess machine(
+      {"run", "--name", "stairs", "--kernel", guest_image("staircase"), "--memory", "1G", "--append", "mb=512"});
   REQUIRE(machine.wait_for("WORK"));
   Arguments options{"--strategy", strategy};
   options.insert(options.end(), more.begin(), more.end());
@@ -82,14 +86,17 @@ Tick parse_tick(const std::string& line) {
 
 TEST_CASE("a page that changes during the copy is captured as it was: staircase, cow") { climb("cow", 20); }
 
-TEST_CASE("the same with a capture area so small that the guest has to wait") { climb("cow", 3, {"--capture-area", "4M"}); }
+TEST_CASE("the same with a capture area so small that the guest has to wait") {
+  climb("cow", 3, {"--capture-area", "4M"});
+}
 
 TEST_CASE("the same with the machine stopped") { climb("stop", 2); }
 
 TEST_CASE("a restored machine is not a rebooted one: the ticker goes on where it was, ten generations deep") {
   const TestDirectory directory;
-  auto machine = std::make_unique<MachineProcess>(Arguments{"run", "--name", "ticker-0", "--kernel", guest_image("ticker"), "--memory", "64M",
-                                                            "--append", "hz=200 every=10"});
+  auto machine =
+      std::make_unique<MachineProcess>(Arguments{"run", "--name", "ticker-0", "--kernel", guest_image("ticker"),
+                                                 "--memory", "64M", "--append", "hz=200 every=10"});
   const auto first = machine->wait_for("TICK ");
   REQUIRE(first);
   const std::string nonce = parse_tick(*first).nonce;
@@ -116,7 +123,8 @@ TEST_CASE("a restored machine is not a rebooted one: the ticker goes on where it
 
 TEST_CASE("no tick is lost or doubled between the last line before the capture and the first after the restore") {
   const TestDirectory directory;
-  MachineProcess machine({"run", "--name", "ticker", "--kernel", guest_image("ticker"), "--memory", "64M", "--append", "hz=100 every=20"});
+  MachineProcess machine(
+      {"run", "--name", "ticker", "--kernel", guest_image("ticker"), "--memory", "64M", "--append", "hz=100 every=20"});
   REQUIRE(machine.wait_for("TICK "));
   REQUIRE(tintype({"pause", "ticker"}).exit_code == 0);
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -133,7 +141,8 @@ TEST_CASE("no tick is lost or doubled between the last line before the capture a
 
 TEST_CASE("four CPUs go on after a live checkpoint and after a restore") {
   const TestDirectory directory;
-  MachineProcess machine({"run", "--name", "smp", "--cpus", "4", "--kernel", guest_image("smp"), "--memory", "64M", "--append", "locks=2000"});
+  MachineProcess machine({"run", "--name", "smp", "--cpus", "4", "--kernel", guest_image("smp"), "--memory", "64M",
+                          "--append", "locks=2000"});
   REQUIRE(machine.wait_for("SMP cpus=4", std::chrono::seconds(60)));
   take_checkpoint("smp", directory / "repository");
   REQUIRE(machine.wait_for("SMP cpus=4", std::chrono::seconds(60)));

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whatever fails: the guest runs on, the disks are whole, nothing half-made is left.
-#include <doctest/doctest.h>
 #include <fcntl.h>
+
 #include <sys/mount.h>
 
 #include <algorithm>
 #include <fstream>
 #include <thread>
+
+#include <doctest/doctest.h>
 
 #include "tests/support/tintype_process.h"
 
@@ -17,8 +19,19 @@ namespace {
 namespace fs = std::filesystem;
 
 Arguments ledger(const TestDirectory& directory) {
-  return {"run", "--name", "ledger", "--kernel", guest_image("ledger"), "--memory", "64M", "--append", "mb=2",
-          "--disk", directory.blank_image("a.img", 2 << 20), "--disk", directory.blank_image("b.img", 2 << 20)};
+  return {"run",
+          "--name",
+          "ledger",
+          "--kernel",
+          guest_image("ledger"),
+          "--memory",
+          "64M",
+          "--append",
+          "mb=2",
+          "--disk",
+          directory.blank_image("a.img", 2 << 20),
+          "--disk",
+          directory.blank_image("b.img", 2 << 20)};
 }
 
 /// One sentence on stderr, and exit code 1.
@@ -72,11 +85,13 @@ TEST_CASE("a destination that is a file, or cannot be written, or fills up half-
   if (small.mounted()) {
     check_refused(tintype({"checkpoint", "ledger", "--to", directory / "small"}), "room");
     CHECK(tintype({"show", directory / "small"}).out.find("00000001") == std::string::npos);
-    CHECK(std::none_of(fs::directory_iterator(directory / "small"), fs::directory_iterator(), [](const auto& entry) { return entry.is_directory(); }));
+    CHECK(std::none_of(fs::directory_iterator(directory / "small"), fs::directory_iterator(),
+                       [](const auto& entry) { return entry.is_directory(); }));
   } else {
     MESSAGE("not root: a full file system could not be made");
   }
-  REQUIRE(tintype({"checkpoint", "ledger", "--to", directory / "repository"}).exit_code == 0);  // and a good one still works
+  REQUIRE(tintype({"checkpoint", "ledger", "--to", directory / "repository"}).exit_code ==
+          0);  // and a good one still works
   check_runs_on(machine);
 }
 
@@ -86,7 +101,9 @@ TEST_CASE("a checkpoint while another runs is refused, and the first one is not 
   REQUIRE(machine.wait_for("WORK"));
   CommandResult first;
   std::thread other([&] { first = tintype({"checkpoint", "stairs", "--to", directory / "repository"}); });
-  const auto running = [] { return tintype({"status", "stairs", "--json"}).out.find("\"checkpoint_running\":true") != std::string::npos; };
+  const auto running = [] {
+    return tintype({"status", "stairs", "--json"}).out.find("\"checkpoint_running\":true") != std::string::npos;
+  };
   for (int tries = 0; tries < 1000 && !running(); ++tries) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   const CommandResult second = tintype({"checkpoint", "stairs", "--to", directory / "elsewhere"});
   other.join();
@@ -108,7 +125,8 @@ TEST_CASE("a checkpoint with one byte changed is named by verify and refused by 
     const std::uint64_t offset = entry.file_size() / 2;
     flip_byte(entry.path(), offset);
     check_refused(tintype({"verify", directory / "repository"}), "");
-    const CommandResult restored = tintype({"restore", directory / "repository", "--disk-dir", directory / "", "--serial", "null"});
+    const CommandResult restored =
+        tintype({"restore", directory / "repository", "--disk-dir", directory / "", "--serial", "null"});
     CHECK(restored.exit_code == 1);
     flip_byte(entry.path(), offset);
   }
@@ -119,7 +137,9 @@ TEST_CASE("a disk in use, a name in use") {
   const TestDirectory directory;
   MachineProcess machine(ledger(directory));
   REQUIRE(machine.wait_for("LEDGER RUN"));
-  check_refused(tintype({"run", "--name", "other", "--kernel", guest_image("hello"), "--serial", "null", "--disk", directory / "a.img"}), "in use");
+  check_refused(tintype({"run", "--name", "other", "--kernel", guest_image("hello"), "--serial", "null", "--disk",
+                         directory / "a.img"}),
+                "in use");
   check_refused(tintype({"run", "--name", "ledger", "--kernel", guest_image("hello"), "--serial", "null"}), "ledger");
   check_runs_on(machine);
 }
@@ -137,7 +157,9 @@ TEST_CASE("a restore needs no image of the captured machine, and never touches o
   CHECK(restored.wait_for("LEDGER OK", std::chrono::seconds(30)));
   CHECK(fs::file_size(directory / "b.img") == 7);
   CHECK_FALSE(fs::exists(directory / "a.img"));
-  check_refused(tintype({"restore", directory / "repository", "--name", "third", "--disk-dir", directory / "nowhere", "--serial", "null"}), "--disk-dir");
+  check_refused(tintype({"restore", directory / "repository", "--name", "third", "--disk-dir", directory / "nowhere",
+                         "--serial", "null"}),
+                "--disk-dir");
 }
 
 }  // namespace tintype::test

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memory, CPU and both disks of the same instant, under full load. TINTYPE_LEDGER_ROUNDS sets how often (200).
-#include <doctest/doctest.h>
-
 #include <cstdlib>
 #include <random>
 #include <thread>
+
+#include <doctest/doctest.h>
 
 #include "tests/support/tintype_process.h"
 
@@ -37,8 +37,9 @@ std::string verdict(const TestDirectory& directory, const std::filesystem::path&
 
 TEST_CASE("a checkpoint at any instant of a full load on two disks restores to records that all agree") {
   const TestDirectory directory;
-  MachineProcess machine({"run", "--name", "ledger", "--kernel", guest_image("ledger"), "--memory", "32M", "--append", "mb=2",
-                          "--disk", directory.blank_image("a.img", 2 << 20), "--disk", directory.blank_image("b.img", 2 << 20)});
+  MachineProcess machine({"run", "--name", "ledger", "--kernel", guest_image("ledger"), "--memory", "32M", "--append",
+                          "mb=2", "--disk", directory.blank_image("a.img", 2 << 20), "--disk",
+                          directory.blank_image("b.img", 2 << 20)});
   REQUIRE(machine.wait_for("LEDGER RUN"));
   std::mt19937 random(7);
   for (int round = 0; round < rounds(); ++round) {
@@ -59,8 +60,19 @@ TEST_CASE("a checkpoint at any instant of a full load on two disks restores to r
 
 TEST_CASE("a machine that was killed in the middle of it all leaves disks that it can be started on again") {
   const TestDirectory directory;
-  const Arguments run{"run", "--name", "ledger", "--kernel", guest_image("ledger"), "--memory", "32M", "--append", "mb=2",
-                      "--disk", directory.blank_image("a.img", 2 << 20), "--disk", directory.blank_image("b.img", 2 << 20)};
+  const Arguments run{"run",
+                      "--name",
+                      "ledger",
+                      "--kernel",
+                      guest_image("ledger"),
+                      "--memory",
+                      "32M",
+                      "--append",
+                      "mb=2",
+                      "--disk",
+                      directory.blank_image("a.img", 2 << 20),
+                      "--disk",
+                      directory.blank_image("b.img", 2 << 20)};
   for (int round = 0; round < 5; ++round) {
     MachineProcess machine(run);
     REQUIRE(machine.wait_for("LEDGER RUN"));

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <doctest/doctest.h>
-
 #include <chrono>
 #include <fstream>
 #include <random>
 #include <sstream>
 #include <thread>
+
+#include <doctest/doctest.h>
 
 #include "tests/support/tintype_process.h"
 #include "vmm/base/thread.h"

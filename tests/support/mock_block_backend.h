@@ -82,8 +82,7 @@ class MockBlockBackend final : public BlockBackend {
       length += segment.iov_len;
       if (memory_ != nullptr && !is_guest_memory(segment)) complain("a segment outside guest memory");
     }
-    if (length == 0 || length % kSectorSize != 0 || request.offset % kSectorSize != 0)
-      complain("not whole sectors");
+    if (length == 0 || length % kSectorSize != 0 || request.offset % kSectorSize != 0) complain("not whole sectors");
     if (!range_fits<std::uint64_t>(request.offset, length, content_.size())) complain("outside the disk");
     if (request.operation == BlockOperation::kWrite && read_only_) complain("a write to a read-only disk");
   }

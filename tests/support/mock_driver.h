@@ -37,8 +37,7 @@ class MockHeap {
     next_ = align_up(next_, alignment);
     const Gpa taken(next_);
     next_ += bytes;
-    if (!memory_.contains(taken, bytes))
-      throw std::runtime_error("the mock driver has run out of guest memory");
+    if (!memory_.contains(taken, bytes)) throw std::runtime_error("the mock driver has run out of guest memory");
     return taken;
   }
   Gpa put(std::span<const std::byte> bytes) {
@@ -97,9 +96,7 @@ class MockQueue {
   void suppress_interrupts(bool on) {
     store(Gpa(available_.value()), static_cast<std::uint16_t>(on ? virtio::kAvailableNoInterrupt : 0));
   }
-  void set_used_event(std::uint16_t event) {
-    store(Gpa(available_.value() + virtio::used_event_offset(size_)), event);
-  }
+  void set_used_event(std::uint16_t event) { store(Gpa(available_.value() + virtio::used_event_offset(size_)), event); }
   std::uint16_t available_event() const {
     return load<std::uint16_t>(used_.value() + virtio::available_event_offset(size_));
   }
@@ -185,8 +182,8 @@ class MockQueue::ChainBuilder {
     for (std::size_t i = 0; i + 1 < parts_.size(); ++i) link(parts_[i], static_cast<std::uint16_t>(i + 1));
     const Gpa table = queue_.heap().put(std::as_bytes(std::span(parts_)));
     const std::uint16_t head = queue_.next_descriptor();
-    queue_.put_descriptor(head, {table.value(), static_cast<std::uint32_t>(parts_.size() * 16),
-                                 virtio::kDescriptorIndirect, 0});
+    queue_.put_descriptor(
+        head, {table.value(), static_cast<std::uint32_t>(parts_.size() * 16), virtio::kDescriptorIndirect, 0});
     return head;
   }
   /// ... and makes the chain available.
@@ -222,8 +219,7 @@ inline MockQueue::ChainBuilder MockQueue::chain() { return ChainBuilder(*this); 
 /// A driver of a virtio-mmio device with one queue.
 class MockDriver {
  public:
-  MockDriver(BusDevice& device, GuestMemory& memory, std::uint32_t queue_size = 16,
-             std::uint64_t heap = 0x10000)
+  MockDriver(BusDevice& device, GuestMemory& memory, std::uint32_t queue_size = 16, std::uint64_t heap = 0x10000)
       : device_(device), heap_(memory, heap), queue_(memory, heap_, queue_size) {}
 
   std::uint32_t read(std::uint64_t offset) { return bus_in<std::uint32_t>(device_, offset); }

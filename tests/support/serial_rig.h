@@ -99,8 +99,7 @@ inline void print(SerialConsole& console, std::string_view text) {
 }
 
 /// What comes out within the limit, at most `size` bytes.
-inline std::string read_some(int fd, std::size_t size,
-                             std::chrono::milliseconds limit = std::chrono::seconds(30)) {
+inline std::string read_some(int fd, std::size_t size, std::chrono::milliseconds limit = std::chrono::seconds(30)) {
   std::string text;
   const auto end = std::chrono::steady_clock::now() + limit;
   while (text.size() < size && std::chrono::steady_clock::now() < end) {

@@ -88,25 +88,16 @@ bool misnumber(StateRecord& record, std::size_t index) {
   record.fields[index].number = 0xffff;
   return true;
 }
-bool make_number(StateRecord& record, std::size_t index) {
-  return make_kind(record.fields[index], std::uint64_t{0});
-}
-bool make_bytes(StateRecord& record, std::size_t index) {
-  return make_kind(record.fields[index], StateBytes(8));
-}
+bool make_number(StateRecord& record, std::size_t index) { return make_kind(record.fields[index], std::uint64_t{0}); }
+bool make_bytes(StateRecord& record, std::size_t index) { return make_kind(record.fields[index], StateBytes(8)); }
 bool make_records(StateRecord& record, std::size_t index) {
   return make_kind(record.fields[index], std::vector<StateRecord>{});
 }
 
 constexpr std::pair<const char*, Spoil> kSpoils[] = {
-    {"missing", remove},
-    {"doubled", double_it},
-    {"in place of its neighbour", overwrite_neighbour},
-    {"misnamed", misname},
-    {"misnumbered", misnumber},
-    {"as a number", make_number},
-    {"as bytes", make_bytes},
-    {"as records", make_records},
+    {"missing", remove},      {"doubled", double_it},       {"in place of its neighbour", overwrite_neighbour},
+    {"misnamed", misname},    {"misnumbered", misnumber},   {"as a number", make_number},
+    {"as bytes", make_bytes}, {"as records", make_records},
 };
 
 /// `state` with its nth field, in the order of visit_fields, spoiled. Nothing where that way does not fit the
@@ -222,8 +213,7 @@ void Suite::verify_refusals(const StateRecord& state) const {
 
 void Suite::verify_spoiled_fields(Subject& subject, const StateRecord& state) const {
   std::vector<std::string> paths;
-  visit_fields(state,
-               [&](const std::string& path, const StateRecord&, std::size_t) { paths.push_back(path); });
+  visit_fields(state, [&](const std::string& path, const StateRecord&, std::size_t) { paths.push_back(path); });
   for (std::size_t nth = 0; nth < paths.size(); ++nth) {
     for (const auto& [how, spoil] : kSpoils) {
       if (const auto bad = spoiled(state, nth, spoil))

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -106,12 +107,16 @@ fs::path TestDirectory::blank_image(const std::string& name, std::uint64_t bytes
 CommandResult tintype(const Arguments& arguments, std::chrono::seconds limit) {
   Pipe out = make_pipe(), err = make_pipe();
   const UniqueFd nothing(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  const pid_t pid = spawn(build_directory() / "tintype", arguments, nothing.get(), out.write_end.get(), err.write_end.get());
+  const pid_t pid =
+      spawn(build_directory() / "tintype", arguments, nothing.get(), out.write_end.get(), err.write_end.get());
   out.write_end.reset();
   err.write_end.reset();
   const auto until = Clock::now() + limit;
   CommandResult result;
-  std::thread reader([&] { while (read_some(err.read_end.get(), result.err, until)) {} });
+  std::thread reader([&] {
+    while (read_some(err.read_end.get(), result.err, until)) {
+    }
+  });
   while (read_some(out.read_end.get(), result.out, until)) {
   }
   reader.join();

@@ -19,7 +19,8 @@ using Arguments = std::vector<std::string>;
 std::filesystem::path build_directory();
 std::filesystem::path guest_image(const std::string& name);
 
-/// A directory that goes when the test does. Runtime sockets of machines started by this process lie in `runtime` below it.
+/// A directory that goes when the test does. Runtime sockets of machines started by this process lie in `runtime` below
+/// it.
 class TestDirectory {
  public:
   TestDirectory();
@@ -35,15 +36,15 @@ class TestDirectory {
 
 /// What a `tintype` command did.
 struct CommandResult {
-  int exit_code = -1;              ///< -1: killed, or out of time
+  int exit_code = -1;  ///< -1: killed, or out of time
   std::string out, err;
 };
 
 /// Runs `tintype ARGUMENTS...` to its end; kills it when the time is over.
 CommandResult tintype(const Arguments& arguments, std::chrono::seconds limit = std::chrono::seconds(60));
 
-/// A machine in a process of its own: `tintype run` or `tintype restore` in the foreground. What the guest prints is collected; it is
-/// killed when the object goes.
+/// A machine in a process of its own: `tintype run` or `tintype restore` in the foreground. What the guest prints is
+/// collected; it is killed when the object goes.
 class MachineProcess {
  public:
   explicit MachineProcess(const Arguments& arguments);
@@ -54,8 +55,10 @@ class MachineProcess {
   MachineProcess& operator=(const MachineProcess&) = delete;
 
   void type(const std::string& text);
-  /// The first line not returned yet that contains `text`; skips the others. Nothing when the time is over or the guest's output has ended.
-  std::optional<std::string> wait_for(const std::string& text, std::chrono::milliseconds limit = std::chrono::seconds(30));
+  /// The first line not returned yet that contains `text`; skips the others. Nothing when the time is over or the
+  /// guest's output has ended.
+  std::optional<std::string> wait_for(const std::string& text,
+                                      std::chrono::milliseconds limit = std::chrono::seconds(30));
   /// SIGKILL, and waits.
   void kill();
   /// The exit code; -1 where it was killed or the time is over.

@@ -14,8 +14,8 @@ std::string errno_text(int error_number) { return std::generic_category().messag
 
 void check(bool holds, std::string_view what, const char* file, int line) noexcept {
   if (holds) return;
-  std::fprintf(stderr, "tintype: internal check failed at %s:%d: %.*s\n", file, line,
-               static_cast<int>(what.size()), what.data());
+  std::fprintf(stderr, "tintype: internal check failed at %s:%d: %.*s\n", file, line, static_cast<int>(what.size()),
+               what.data());
   std::abort();
 }
 

@@ -18,8 +18,7 @@ class Error : public std::runtime_error {
   explicit Error(const std::string& sentence) : std::runtime_error(sentence) {}
 
   template <typename... Args>
-  explicit Error(fmt::format_string<Args...> text, Args&&... args)
-    requires(sizeof...(Args) > 0)
+  explicit Error(fmt::format_string<Args...> text, Args&&... args) requires(sizeof...(Args) > 0)
       : std::runtime_error(fmt::format(text, std::forward<Args>(args)...)) {}
 };
 

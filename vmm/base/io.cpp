@@ -2,6 +2,7 @@
 #include "vmm/base/io.h"
 
 #include <fcntl.h>
+
 #include <sys/stat.h>
 
 #include "vmm/base/error.h"
@@ -61,7 +62,8 @@ std::string read_text_file(const std::filesystem::path& path, std::size_t limit)
     if (count < 0) throw_errno("read {}", path.string());
     if (count == 0) return text;
     text.append(buffer, static_cast<std::size_t>(count));
-    if (text.size() > limit) throw Error("{} is larger than {} bytes, which is too large for this kind of file", path.string(), limit);
+    if (text.size() > limit)
+      throw Error("{} is larger than {} bytes, which is too large for this kind of file", path.string(), limit);
   }
 }
 

@@ -14,18 +14,18 @@ bool StateRecord::operator==(const StateRecord& other) const {
 namespace state_detail {
 
 void throw_bad_field(const StateRecord& record, const StateField& field, std::string_view why) {
-  throw StateError("the saved state {} version {} is damaged: field {} ({}) {}", record.type, record.version, field.number,
-                   field.name, why);
+  throw StateError("the saved state {} version {} is damaged: field {} ({}) {}", record.type, record.version,
+                   field.number, field.name, why);
 }
 
 void expect_type(const StateRecord& record, std::string_view type, std::uint32_t version, std::size_t field_count) {
   if (record.type != type || record.version != version) {
-    throw StateError("the saved state is {} version {}, but this program expects {} version {}", record.type, record.version,
-                     type, version);
+    throw StateError("the saved state is {} version {}, but this program expects {} version {}", record.type,
+                     record.version, type, version);
   }
   if (record.fields.size() != field_count) {
-    throw StateError("the saved state {} version {} is damaged: it has {} fields instead of {}", record.type, record.version,
-                     record.fields.size(), field_count);
+    throw StateError("the saved state {} version {} is damaged: it has {} fields instead of {}", record.type,
+                     record.version, record.fields.size(), field_count);
   }
 }
 
@@ -36,7 +36,8 @@ const StateField& find_field(const StateRecord& record, std::uint16_t number, st
     if (field.name != name) throw_bad_field(record, field, fmt::format("should be named {}", name));
     return field;
   }
-  throw StateError("the saved state {} version {} is damaged: field {} ({}) is missing", record.type, record.version, number, name);
+  throw StateError("the saved state {} version {} is damaged: field {} ({}) is missing", record.type, record.version,
+                   number, name);
 }
 
 std::uint64_t number_of(const StateRecord& record, const StateField& field) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Saved state, as named and numbered fields. A thing with state has a frozen struct for each shipped version of its saved
-// form (`UartStateV1`), apart from what it runs with, and that struct has one list of fields, which drives the
+// Saved state, as named and numbered fields. A thing with state has a frozen struct for each shipped version of its
+// saved form (`UartStateV1`), apart from what it runs with, and that struct has one list of fields, which drives the
 // encoder, the decoder, the dump and the contract tests:
 //
 //   struct UartStateV1 {
@@ -17,9 +17,9 @@
 //     }
 //   };
 //
-// A member that is missing from the list does not compile away silently: to_record() compares the number of fields visited with the
-// number of members. Members may be bool, integers, enums, std::string, std::array and std::vector of integers, other such structs, and
-// std::vector of such structs. A shipped struct never changes; a new need is a V2.
+// A member that is missing from the list does not compile away silently: to_record() compares the number of fields
+// visited with the number of members. Members may be bool, integers, enums, std::string, std::array and std::vector of
+// integers, other such structs, and std::vector of such structs. A shipped struct never changes; a new need is a V2.
 
 #include <array>
 #include <concepts>
@@ -50,7 +50,7 @@ struct StateField {
 };
 
 struct StateRecord {
-  std::string type;           ///< of the thing, for example "uart-16550"; the version belongs to it
+  std::string type;  ///< of the thing, for example "uart-16550"; the version belongs to it
   std::uint32_t version = 0;
   std::vector<StateField> fields;
   bool operator==(const StateRecord&) const;
@@ -72,7 +72,8 @@ class Stateful {
   virtual StateRecord save_state() const = 0;
   /// Throws StateError where restore_state() would not take the record. Changes nothing.
   virtual void check_state(const StateRecord& record) const = 0;
-  /// Takes on the saved state. The machine does not run, guest memory is already in place, and check_state() has passed.
+  /// Takes on the saved state. The machine does not run, guest memory is already in place, and check_state() has
+  /// passed.
   virtual void restore_state(const StateRecord& record) = 0;
 };
 
@@ -93,7 +94,9 @@ constexpr std::size_t member_count() {
 }
 
 template <typename T>
-concept StateStruct = requires { { T::kType } -> std::convertible_to<std::string_view>; };
+concept StateStruct = requires {
+  { T::kType } -> std::convertible_to<std::string_view>;
+};
 
 template <typename T>
 concept StateNumber = std::integral<T> || std::is_enum_v<T>;
@@ -180,7 +183,8 @@ void decode(const StateRecord& record, const StateField& field, T& value) {
 
 }  // namespace state_detail
 
-/// The state as a record. Aborts where the field list leaves a member out (a bug of ours, found by every contract test).
+/// The state as a record. Aborts where the field list leaves a member out (a bug of ours, found by every contract
+/// test).
 template <typename T>
 StateRecord to_record(const T& state) {
   StateRecord record{std::string(T::kType), T::kVersion, {}};
@@ -191,8 +195,8 @@ StateRecord to_record(const T& state) {
   return record;
 }
 
-/// The record as a state. Throws StateError on another type or version, a missing, unknown or doubled field, a value of the wrong kind or
-/// out of range. What the values mean is for the owner's check_state() to judge.
+/// The record as a state. Throws StateError on another type or version, a missing, unknown or doubled field, a value of
+/// the wrong kind or out of range. What the values mean is for the owner's check_state() to judge.
 template <typename T>
 T from_record(const StateRecord& record) {
   T state{};

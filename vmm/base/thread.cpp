@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+
 #include <sys/resource.h>
 
 namespace tintype {
@@ -20,7 +21,9 @@ void block_signals_in_this_thread() noexcept {
 }
 
 // On Linux a nice value belongs to a thread, and 0 is the calling one.
-ScopedNice::ScopedNice(int nice) noexcept : before_(::getpriority(PRIO_PROCESS, 0)) { ::setpriority(PRIO_PROCESS, 0, nice); }
+ScopedNice::ScopedNice(int nice) noexcept : before_(::getpriority(PRIO_PROCESS, 0)) {
+  ::setpriority(PRIO_PROCESS, 0, nice);
+}
 
 ScopedNice::~ScopedNice() { ::setpriority(PRIO_PROCESS, 0, before_); }
 

@@ -12,8 +12,8 @@ void name_this_thread(const std::string& name) noexcept;
 /// Threads started afterwards inherit it.
 void block_signals_in_this_thread() noexcept;
 
-/// Gives the calling thread another nice value (-20 to 19) until the object goes. Raising priority needs CAP_SYS_NICE; without it
-/// nothing happens.
+/// Gives the calling thread another nice value (-20 to 19) until the object goes. Raising priority needs CAP_SYS_NICE;
+/// without it nothing happens.
 class ScopedNice {
  public:
   explicit ScopedNice(int nice) noexcept;

@@ -93,17 +93,15 @@ aml::Bytes virtio_device(std::size_t index, const VirtioSlot& slot) {
 }
 
 aml::Bytes serial_device() {
-  return aml::device("COM1",
-                     {aml::name("_HID", aml::eisa_id("PNP0501")), aml::name("_UID", aml::integer(1)),
-                      aml::name("_CRS", aml::resource_template({aml::io_ports(kCom1Port, kCom1PortCount),
-                                                                aml::isa_interrupt(kCom1Irq)}))});
+  return aml::device("COM1", {aml::name("_HID", aml::eisa_id("PNP0501")), aml::name("_UID", aml::integer(1)),
+                              aml::name("_CRS", aml::resource_template({aml::io_ports(kCom1Port, kCom1PortCount),
+                                                                        aml::isa_interrupt(kCom1Irq)}))});
 }
 
 /// It names no interrupt because the clock raises none.
 aml::Bytes clock_device() {
-  return aml::device("RTC",
-                     {aml::name("_HID", aml::eisa_id("PNP0B00")),
-                      aml::name("_CRS", aml::resource_template({aml::io_ports(kRtcPort, kRtcPortCount)}))});
+  return aml::device("RTC", {aml::name("_HID", aml::eisa_id("PNP0B00")),
+                             aml::name("_CRS", aml::resource_template({aml::io_ports(kRtcPort, kRtcPortCount)}))});
 }
 
 std::vector<std::byte> dsdt(const BootRequest& request) {
@@ -125,8 +123,8 @@ std::vector<std::byte> madt(unsigned cpus) {
   }
   append(table, acpi::MadtIoApic{.address = static_cast<std::uint32_t>(kIoApicBase)});
   append(table, acpi::MadtOverride{.line = 0, .gsi = kTimerIoApicPin});
-  append(table, acpi::MadtOverride{
-                    .line = kSciIrq, .gsi = kSciIrq, .flags = acpi::kActiveHigh | acpi::kLevelTriggered});
+  append(table,
+         acpi::MadtOverride{.line = kSciIrq, .gsi = kSciIrq, .flags = acpi::kActiveHigh | acpi::kLevelTriggered});
   append(table, acpi::MadtNmi{});
   return table;
 }
@@ -162,8 +160,8 @@ acpi::Fadt fadt(std::uint64_t facs, std::uint64_t dsdt) {
   fadt.century = kRtcCenturyRegister;
   // No i8042 although its reset port answers: a kernel that looks for a keyboard wastes half a second.
   fadt.boot_architecture = acpi::kHasLegacyDevices | acpi::kNoVga | acpi::kNoMsi;
-  fadt.flags = acpi::kWbinvdWorks | acpi::kC1Works | acpi::kNoSleepButtonRegister |
-               acpi::kNoClockWakeRegister | acpi::kResetRegisterWorks;
+  fadt.flags = acpi::kWbinvdWorks | acpi::kC1Works | acpi::kNoSleepButtonRegister | acpi::kNoClockWakeRegister |
+               acpi::kResetRegisterWorks;
   fadt.reset_register = ports(kAcpiResetPort, 1);
   fadt.reset_value = kAcpiResetValue;
   describe_power_ports(fadt);
@@ -182,8 +180,7 @@ std::uint64_t add_facs(TableBlock& block) {
 
 /// A table of tables, with entries of 4 (RSDT) or 8 bytes (XSDT).
 template <typename Entry>
-std::uint64_t add_root(TableBlock& block, const acpi::Text4& signature,
-                       std::initializer_list<std::uint64_t> tables) {
+std::uint64_t add_root(TableBlock& block, const acpi::Text4& signature, std::initializer_list<std::uint64_t> tables) {
   std::vector<std::byte> table;
   append(table, header(signature, 1));
   for (const std::uint64_t address : tables) append(table, static_cast<Entry>(address));
@@ -211,8 +208,8 @@ aml::Bytes dsdt_code(const BootRequest& request) {
   for (std::size_t i = 0; i < request.slots.size(); ++i)
     devices = aml::join({devices, virtio_device(i, request.slots[i])});
   const aml::Bytes type = aml::integer(kAcpiSleepTypeS5);
-  return aml::join({aml::scope("\\_SB", devices),
-                    aml::name("\\_S5", aml::package({type, type, aml::integer(0), aml::integer(0)}))});
+  return aml::join(
+      {aml::scope("\\_SB", devices), aml::name("\\_S5", aml::package({type, type, aml::integer(0), aml::integer(0)}))});
 }
 
 std::vector<std::byte> acpi_tables(std::uint64_t base, const BootRequest& request) {
@@ -223,10 +220,8 @@ std::vector<std::byte> acpi_tables(std::uint64_t base, const BootRequest& reques
   const std::uint64_t fadt_address = block.add_table(bytes_of(fadt(facs, dsdt_address)));
   const std::uint64_t madt_address = block.add_table(madt(request.cpus));
   // Both roots: XSDT for the present, RSDT for small kernels that know only ACPI 1.0.
-  const std::uint64_t rsdt =
-      add_root<std::uint32_t>(block, {'R', 'S', 'D', 'T'}, {fadt_address, madt_address});
-  const std::uint64_t xsdt =
-      add_root<std::uint64_t>(block, {'X', 'S', 'D', 'T'}, {fadt_address, madt_address});
+  const std::uint64_t rsdt = add_root<std::uint32_t>(block, {'R', 'S', 'D', 'T'}, {fadt_address, madt_address});
+  const std::uint64_t xsdt = add_root<std::uint64_t>(block, {'X', 'S', 'D', 'T'}, {fadt_address, madt_address});
   block.store(rsdp_address, rsdp(rsdt, xsdt));
   return block.take();
 }

@@ -97,8 +97,7 @@ struct [[gnu::packed]] Fadt {
   std::uint64_t hypervisor;                 // 268
 };
 static_assert(sizeof(Fadt) == 276);
-static_assert(offsetof(Fadt, flags) == 112 && offsetof(Fadt, x_dsdt) == 140 &&
-              offsetof(Fadt, x_pm_timer) == 208);
+static_assert(offsetof(Fadt, flags) == 112 && offsetof(Fadt, x_dsdt) == 140 && offsetof(Fadt, x_pm_timer) == 208);
 
 // Fadt::boot_architecture
 inline constexpr std::uint16_t kHasLegacyDevices = 1 << 0;

@@ -68,9 +68,7 @@ Bytes name_string(std::string_view path) {
   return bytes;
 }
 
-unsigned hex_digit(char digit) {
-  return static_cast<unsigned>(digit <= '9' ? digit - '0' : digit - 'A' + 10);
-}
+unsigned hex_digit(char digit) { return static_cast<unsigned>(digit <= '9' ? digit - '0' : digit - 'A' + 10); }
 
 }  // namespace
 
@@ -109,9 +107,7 @@ Bytes package(std::initializer_list<Bytes> elements) {
 
 Bytes name(std::string_view path, const Bytes& value) { return join({{kName}, name_string(path), value}); }
 
-Bytes scope(std::string_view path, const Bytes& terms) {
-  return packaged({kScope}, join({name_string(path), terms}));
-}
+Bytes scope(std::string_view path, const Bytes& terms) { return packaged({kScope}, join({name_string(path), terms})); }
 
 Bytes device(std::string_view path, std::initializer_list<Bytes> terms) {
   return packaged({kExtended, kDevice}, join({name_string(path), join(terms)}));

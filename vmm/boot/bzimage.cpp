@@ -31,9 +31,8 @@ SetupHeader read_header(const ImageFile& file) {
 
 void check_protocol(const SetupHeader& header, const ImageFile& file) {
   if (header.version < linux_boot::kVersion64) {
-    throw Error(
-        "{} speaks boot protocol {}.{:02}, but at least 2.12 (Linux 3.8) is needed: give a newer kernel",
-        file.path(), header.version >> 8, header.version & 0xff);
+    throw Error("{} speaks boot protocol {}.{:02}, but at least 2.12 (Linux 3.8) is needed: give a newer kernel",
+                file.path(), header.version >> 8, header.version & 0xff);
   }
   if ((header.xload_flags & linux_boot::kKernel64) == 0) {
     throw Error("{} is a 32-bit Linux kernel: give one for x86-64", file.path());
@@ -54,8 +53,8 @@ void check_placement(const SetupHeader& header, const ImageFile& file) {
 std::uint64_t checked_payload_size(const SetupHeader& header, std::uint64_t offset, const ImageFile& file) {
   const std::uint64_t size = header.system_size * linux_boot::kSizeUnit;
   if (size <= linux_boot::kEntry64Offset) {
-    throw Error("the setup header of {} is damaged: its kernel has {} bytes; copy or build it again",
-                file.path(), size);
+    throw Error("the setup header of {} is damaged: its kernel has {} bytes; copy or build it again", file.path(),
+                size);
   }
   file.check_range(offset, size - (linux_boot::kSizeUnit - 1), "protected-mode kernel");
   return std::min(size, file.size() - offset);
@@ -68,8 +67,7 @@ BzImage parse_bzimage(const ImageFile& file) {
   check_protocol(image.header, file);
   check_placement(image.header, file);
   const std::uint8_t sectors = image.header.setup_sectors;
-  image.payload_offset =
-      (std::uint64_t{1} + (sectors == 0 ? kDefaultSetupSectors : sectors)) * linux_boot::kSectorSize;
+  image.payload_offset = (std::uint64_t{1} + (sectors == 0 ? kDefaultSetupSectors : sectors)) * linux_boot::kSectorSize;
   image.payload_size = checked_payload_size(image.header, image.payload_offset, file);
   image.load_address = image.header.preferred_address;
   image.memory_size = std::max<std::uint64_t>(image.header.init_size, image.payload_size);

@@ -38,8 +38,7 @@ void check_type(std::uint16_t type, const ImageFile& file) {
 
 void check_machine(std::uint16_t machine, const ImageFile& file) {
   if (machine == EM_386 || machine == EM_X86_64) return;
-  throw Error("{} is for another kind of processor (ELF machine {}): give a kernel for x86", file.path(),
-              machine);
+  throw Error("{} is for another kind of processor (ELF machine {}): give a kernel for x86", file.path(), machine);
 }
 
 /// The PVH entry, where `note` is the note that says it.
@@ -48,11 +47,9 @@ std::optional<std::uint32_t> pvh_entry_in(std::uint32_t type, std::span<const st
   const std::string_view owner(reinterpret_cast<const char*>(name.data()), name.size());
   if (type != kPvhNote || owner != kPvhOwner) return std::nullopt;
   std::uint64_t entry = 0;
-  if (text.size() != 4 && text.size() != 8)
-    throw Error("the PVH note of {} is damaged: build it again", file.path());
+  if (text.size() != 4 && text.size() != 8) throw Error("the PVH note of {} is damaged: build it again", file.path());
   std::memcpy(&entry, text.data(), text.size());
-  if (entry > UINT32_MAX)
-    throw Error("the PVH note of {} gives an entry above 4 GiB: link it below", file.path());
+  if (entry > UINT32_MAX) throw Error("the PVH note of {} gives an entry above 4 GiB: link it below", file.path());
   return static_cast<std::uint32_t>(entry);
 }
 
@@ -97,8 +94,7 @@ void add_segment(const ProgramHeader& header, const ImageFile& file, ElfFile& el
 }
 
 template <typename ProgramHeader>
-std::vector<ProgramHeader> read_program_headers(std::uint64_t offset, std::uint16_t count,
-                                                const ImageFile& file) {
+std::vector<ProgramHeader> read_program_headers(std::uint64_t offset, std::uint16_t count, const ImageFile& file) {
   const std::uint64_t bytes = count * sizeof(ProgramHeader);
   file.check_range(offset, bytes, "table of segments");
   std::vector<ProgramHeader> headers(count);
@@ -112,17 +108,14 @@ ElfFile parse_class(const ImageFile& file) {
   const auto header = file.load<typename Class::Header>(0, "ELF header");
   check_machine(header.e_machine, file);
   check_type(header.e_type, file);
-  if (header.e_phnum == 0 || header.e_phnum > kMostProgramHeaders ||
-      header.e_phentsize != sizeof(ProgramHeader)) {
-    throw Error("{} is damaged or no kernel: its table of segments makes no sense; build it again",
-                file.path());
+  if (header.e_phnum == 0 || header.e_phnum > kMostProgramHeaders || header.e_phentsize != sizeof(ProgramHeader)) {
+    throw Error("{} is damaged or no kernel: its table of segments makes no sense; build it again", file.path());
   }
   ElfFile elf;
   elf.is_64 = std::is_same_v<Class, Class64>;
   elf.entry = header.e_entry;
   for (const auto& segment : read_program_headers<ProgramHeader>(header.e_phoff, header.e_phnum, file)) {
-    if (segment.p_type == PT_INTERP)
-      throw Error("{} is a program for an operating system, not a kernel", file.path());
+    if (segment.p_type == PT_INTERP) throw Error("{} is a program for an operating system, not a kernel", file.path());
     if (segment.p_type == PT_NOTE) add_notes(segment, file, elf);
     if (segment.p_type == PT_LOAD) add_segment(segment, file, elf);
   }
@@ -139,13 +132,11 @@ bool holds(std::uint64_t start, std::uint64_t size, std::uint64_t address) {
 ElfFile parse_elf(const ImageFile& file) {
   const auto identity = file.load<std::array<unsigned char, EI_NIDENT>>(0, "ELF header");
   if (identity[EI_DATA] != ELFDATA2LSB) {
-    throw Error("{} is damaged or for another kind of processor: its byte order is not that of x86",
-                file.path());
+    throw Error("{} is damaged or for another kind of processor: its byte order is not that of x86", file.path());
   }
   if (identity[EI_CLASS] == ELFCLASS32) return parse_class<Class32>(file);
   if (identity[EI_CLASS] == ELFCLASS64) return parse_class<Class64>(file);
-  throw Error("{} is damaged: it is neither a 32-bit nor a 64-bit ELF file; build or copy it again",
-              file.path());
+  throw Error("{} is damaged: it is neither a 32-bit nor a 64-bit ELF file; build or copy it again", file.path());
 }
 
 void load_elf(const ElfFile& elf, const ImageFile& file, Placement& placement) {
@@ -169,8 +160,7 @@ std::uint64_t physical_entry(const ElfFile& elf, std::uint64_t entry, const Imag
     if (!holds(segment.virtual_address, segment.memory_size, entry)) continue;
     return segment.physical + (entry - segment.virtual_address);
   }
-  throw Error("the entry point {:#x} of {} is in none of its segments: check how it was linked", entry,
-              file.path());
+  throw Error("the entry point {:#x} of {} is in none of its segments: check how it was linked", entry, file.path());
 }
 
 }  // namespace tintype

@@ -83,8 +83,7 @@ EntryState protected_mode_entry(std::uint32_t instruction_pointer, std::uint64_t
   return entry;
 }
 
-EntryState long_mode_entry(std::uint64_t instruction_pointer, std::uint64_t gdt,
-                           std::uint64_t page_map) noexcept {
+EntryState long_mode_entry(std::uint64_t instruction_pointer, std::uint64_t gdt, std::uint64_t page_map) noexcept {
   EntryState entry = protected_mode_entry(0, gdt);
   entry.mode = CpuMode::kLong64;
   entry.rip = instruction_pointer;

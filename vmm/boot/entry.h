@@ -47,8 +47,7 @@ struct EntryState {
 /// for the TSS.
 using DescriptorTable = std::array<std::uint64_t, 6>;
 
-inline constexpr std::uint16_t kCodeSelector =
-    0x10;  // Linux's 64-bit boot protocol asks for these two numbers
+inline constexpr std::uint16_t kCodeSelector = 0x10;  // Linux's 64-bit boot protocol asks for these two numbers
 inline constexpr std::uint16_t kDataSelector = 0x18;
 inline constexpr std::uint16_t kTaskSelector = 0x20;
 
@@ -57,8 +56,7 @@ EntryState real_mode_entry(std::uint16_t instruction_pointer, std::uint16_t stac
 /// Flat 4 GiB segments, paging off. `gdt` is where descriptor_table() will be stored.
 EntryState protected_mode_entry(std::uint32_t instruction_pointer, std::uint64_t gdt) noexcept;
 /// Long mode on the page tables at `page_map`.
-EntryState long_mode_entry(std::uint64_t instruction_pointer, std::uint64_t gdt,
-                           std::uint64_t page_map) noexcept;
+EntryState long_mode_entry(std::uint64_t instruction_pointer, std::uint64_t gdt, std::uint64_t page_map) noexcept;
 
 /// The table in memory that matches the entry's segment registers, so that a kernel may reload them.
 DescriptorTable descriptor_table(const EntryState& entry) noexcept;

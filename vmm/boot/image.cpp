@@ -59,13 +59,11 @@ bool holds(std::span<const std::byte> bytes, std::size_t offset, std::string_vie
   return range_fits(offset, text.size(), bytes.size()) && as_text(bytes).substr(offset, text.size()) == text;
 }
 
-bool has_boot_signature(std::span<const std::byte> bytes) {
-  return holds(bytes, kBootSignatureOffset, "\x55\xaa"sv);
-}
+bool has_boot_signature(std::span<const std::byte> bytes) { return holds(bytes, kBootSignatureOffset, "\x55\xaa"sv); }
 
 bool is_text(std::span<const std::byte> bytes) {
-  return std::ranges::all_of(
-      as_text(bytes), [](unsigned char c) { return (c >= ' ' && c < 0x7f) || (c >= '\t' && c <= '\r'); });
+  return std::ranges::all_of(as_text(bytes),
+                             [](unsigned char c) { return (c >= ' ' && c < 0x7f) || (c >= '\t' && c <= '\r'); });
 }
 
 bool is_flat(const ImageFile& file, std::span<const std::byte> beginning) {
@@ -95,9 +93,8 @@ ImageFile::ImageFile(const std::filesystem::path& path, std::string_view what)
 
 void ImageFile::check_range(std::uint64_t offset, std::uint64_t length, std::string_view part) const {
   if (range_fits(offset, length, size_)) return;
-  throw Error(
-      "{} is truncated or damaged: its {} should be {} bytes at {}, but the file has {} bytes; copy it again",
-      path_, part, length, offset, size_);
+  throw Error("{} is truncated or damaged: its {} should be {} bytes at {}, but the file has {} bytes; copy it again",
+              path_, part, length, offset, size_);
 }
 
 void ImageFile::read(std::uint64_t offset, std::span<std::byte> into) const {
@@ -110,8 +107,7 @@ Signature detect(const ImageFile& file, std::span<const std::byte> beginning) {
             "ELF"sv)) {
     return Signature::kElf;
   }
-  if (holds(beginning, linux_boot::kMagicOffset, "HdrS"sv) && has_boot_signature(beginning))
-    return Signature::kBzImage;
+  if (holds(beginning, linux_boot::kMagicOffset, "HdrS"sv) && has_boot_signature(beginning)) return Signature::kBzImage;
   if (find_multiboot_header(beginning)) return Signature::kMultiboot;
   for (const Mistake& mistake : kMistakes) {
     if (holds(beginning, 0, mistake.beginning)) throw Error("{} {}", file.path(), mistake.advice);

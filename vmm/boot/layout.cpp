@@ -25,8 +25,7 @@ std::vector<MemoryMapEntry> memory_map(std::uint64_t memory_size) {
       {kAcpiArea.start, kBiosArea.end() - kAcpiArea.start, MemoryKind::kReserved},
   };
   const std::uint64_t low_end = std::min(memory_size, kHoleStart);
-  if (low_end > kHighMemoryStart)
-    map.push_back({kHighMemoryStart, low_end - kHighMemoryStart, MemoryKind::kUsable});
+  if (low_end > kHighMemoryStart) map.push_back({kHighMemoryStart, low_end - kHighMemoryStart, MemoryKind::kUsable});
   if (memory_size > kHoleStart) map.push_back({kHoleEnd, memory_size - kHoleStart, MemoryKind::kUsable});
   return map;
 }

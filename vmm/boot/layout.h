@@ -49,10 +49,7 @@ inline constexpr std::uint64_t kConventionalEnd = kExtendedBiosArea.start;  ///<
 inline constexpr std::uint64_t kHighMemoryStart = 1 << 20;
 static_assert(kBiosArea.end() == kHighMemoryStart);
 
-enum class MemoryKind : std::uint32_t {
-  kUsable = 1,
-  kReserved = 2
-};  // the numbers that e820, multiboot and PVH share
+enum class MemoryKind : std::uint32_t { kUsable = 1, kReserved = 2 };  // the numbers that e820, multiboot and PVH share
 
 struct MemoryMapEntry {
   std::uint64_t start = 0;

@@ -12,9 +12,8 @@ namespace tintype::linux_boot {
 
 inline constexpr std::uint64_t kHeaderOffset = 0x1f1;  ///< the same in a bzImage and in the zero page
 inline constexpr std::uint64_t kMagicOffset = 0x202;
-inline constexpr std::uint64_t kHeaderLengthOffset =
-    0x201;                                           ///< the header ends so many bytes past kMagicOffset
-inline constexpr std::uint32_t kMagic = 0x53726448;  ///< "HdrS"
+inline constexpr std::uint64_t kHeaderLengthOffset = 0x201;  ///< the header ends so many bytes past kMagicOffset
+inline constexpr std::uint32_t kMagic = 0x53726448;          ///< "HdrS"
 inline constexpr std::uint16_t kBootFlag = 0xaa55;
 inline constexpr std::uint64_t kSectorSize = 512;
 inline constexpr std::uint64_t kSizeUnit = 16;          ///< of SetupHeader::system_size
@@ -64,9 +63,9 @@ struct [[gnu::packed]] SetupHeader {
   std::uint32_t payload_length;         // 0x24c
   std::uint64_t setup_data;             // 0x250
   std::uint64_t preferred_address;      // 0x258
-  std::uint32_t init_size;           // 0x260, what the kernel needs from there on before it knows of memory
-  std::uint32_t handover_offset;     // 0x264
-  std::uint32_t kernel_info_offset;  // 0x268
+  std::uint32_t init_size;              // 0x260, what the kernel needs from there on before it knows of memory
+  std::uint32_t handover_offset;        // 0x264
+  std::uint32_t kernel_info_offset;     // 0x268
 };
 static_assert(sizeof(SetupHeader) == 0x26c - kHeaderOffset);
 

@@ -16,12 +16,10 @@ namespace {
 
 constexpr std::uint32_t kAddressFieldsEnd = sizeof(multiboot::Header);
 constexpr std::uint32_t kShortHeaderEnd = 12;
-constexpr std::uint32_t kKnownFlags =
-    multiboot::kAlignModules | multiboot::kWantMemory | multiboot::kWantVideo;
+constexpr std::uint32_t kKnownFlags = multiboot::kAlignModules | multiboot::kWantMemory | multiboot::kWantVideo;
 constexpr std::uint32_t kMustKnow = 0xffff;
 
-std::optional<multiboot::Header> header_at(std::span<const std::byte> beginning,
-                                           std::size_t offset) noexcept {
+std::optional<multiboot::Header> header_at(std::span<const std::byte> beginning, std::size_t offset) noexcept {
   multiboot::Header header{};
   if (offset + kShortHeaderEnd > beginning.size()) return std::nullopt;
   std::memcpy(&header, &beginning[offset], std::min(beginning.size() - offset, sizeof header));
@@ -45,40 +43,35 @@ LoadedPart part_by_addresses(const FoundMultibootHeader& found, const ImageFile&
   LoadedPart part{.image = file.path(), .name = "image", .start = header.load_address, .size = 0};
   part.virtual_start = part.start;
   part.file_offset = found.offset - before_header;
-  const std::uint64_t load_end =
-      header.load_end != 0 ? header.load_end : part.start + (file.size() - part.file_offset);
+  const std::uint64_t load_end = header.load_end != 0 ? header.load_end : part.start + (file.size() - part.file_offset);
   const std::uint64_t end = std::max<std::uint64_t>(load_end, header.bss_end);
   if (load_end <= part.start)
-    throw Error("the multiboot header of {} is damaged: its load address is past its end; build it again",
-                file.path());
+    throw Error("the multiboot header of {} is damaged: its load address is past its end; build it again", file.path());
   part.file_size = load_end - part.start;
   part.size = end - part.start;
   return part;
 }
 
-std::uint32_t load_by_addresses(const FoundMultibootHeader& found, const ImageFile& file,
-                                Placement& placement) {
+std::uint32_t load_by_addresses(const FoundMultibootHeader& found, const ImageFile& file, Placement& placement) {
   const LoadedPart part = part_by_addresses(found, file);
   placement.load(file, part);
   const std::uint32_t entry = found.header.entry;
   if (entry >= part.start && entry - part.start < part.size) return entry;
-  throw Error("the entry point {:#x} of {} lies outside the image: check its multiboot header", entry,
-              file.path());
+  throw Error("the entry point {:#x} of {} lies outside the image: check its multiboot header", entry, file.path());
 }
 
 std::uint32_t load_by_elf(const ElfFile& elf, const ImageFile& file, Placement& placement) {
   load_elf(elf, file, placement);
   const std::uint64_t entry = physical_entry(elf, elf.entry, file);
-  if (entry > UINT32_MAX)
-    throw Error("the entry point of {} is above 4 GiB: link it below 3 GiB", file.path());
+  if (entry > UINT32_MAX) throw Error("the entry point of {} is above 4 GiB: link it below 3 GiB", file.path());
   return static_cast<std::uint32_t>(entry);
 }
 
 void check_flags(const multiboot::Header& header, const ImageFile& file) {
   const std::uint32_t unknown = header.flags & kMustKnow & ~kKnownFlags;
   if (unknown != 0) {
-    throw Error("{} asks for multiboot features that there are not (flags {:#x}): build it without them",
-                file.path(), unknown);
+    throw Error("{} asks for multiboot features that there are not (flags {:#x}): build it without them", file.path(),
+                unknown);
   }
 }
 
@@ -114,8 +107,7 @@ void describe_memory(std::uint64_t memory_size, InfoBlock& block, multiboot::Inf
 
 /// As GRUB's first generation and QEMU do, the line begins with the kernel's own name, as argv[0].
 std::string full_command_line(const ImageFile& file, const BootRequest& request) {
-  return with_virtio_slots(request.append.empty() ? file.name() : file.name() + ' ' + request.append,
-                           request.slots);
+  return with_virtio_slots(request.append.empty() ? file.name() : file.name() + ' ' + request.append, request.slots);
 }
 
 void place_information(const ImageFile& file, const BootRequest& request, Placement& placement) {
@@ -125,8 +117,7 @@ void place_information(const ImageFile& file, const BootRequest& request, Placem
   describe_memory(placement.memory_size(), block, info);
   describe_modules(request, placement, block, info);
   info.flags |= multiboot::kHasCommandLine | multiboot::kHasLoaderName;
-  info.command_line =
-      address_of(place_command_line(full_command_line(file, request), command_line_limit(), placement));
+  info.command_line = address_of(place_command_line(full_command_line(file, request), command_line_limit(), placement));
   info.loader_name = address_of(block.append_text("Tintype"));
   block.replace_first(info);
   placement.put(kBootInfoArea, block.bytes());
@@ -147,8 +138,7 @@ EntryState boot_multiboot(const FoundMultibootHeader& found, const ElfFile* elf,
   check_flags(found.header, file);
   const bool by_addresses = (found.header.flags & multiboot::kHasAddresses) != 0;
   if (!by_addresses && elf == nullptr) {
-    throw Error("{} has a multiboot header without addresses, and is no ELF file: build one or the other",
-                file.path());
+    throw Error("{} has a multiboot header without addresses, and is no ELF file: build one or the other", file.path());
   }
   placement.reserve({kGdtArea, kBootInfoArea, kCommandLineArea});
   const std::uint32_t entry =

@@ -14,8 +14,7 @@ namespace {
 constexpr std::uint64_t kMebibyte = 1 << 20;
 
 std::string title(const LoadedPart& part) {
-  return part.image.empty() ? fmt::format("the {}", part.name)
-                            : fmt::format("the {} of {}", part.name, part.image);
+  return part.image.empty() ? fmt::format("the {}", part.name) : fmt::format("the {} of {}", part.name, part.image);
 }
 
 /// How much memory a machine must have so that `end` is not past it; nothing where no amount would do.
@@ -42,9 +41,7 @@ bool overlap(const LoadedPart& part, std::uint64_t start, std::uint64_t size) {
 }  // namespace
 
 const LoadedPart* find_part(std::span<const LoadedPart> parts, std::uint64_t address) noexcept {
-  const auto holds = [&](const LoadedPart& part) {
-    return address >= part.start && address - part.start < part.size;
-  };
+  const auto holds = [&](const LoadedPart& part) { return address >= part.start && address - part.start < part.size; };
   const auto found = std::ranges::find_if(parts, holds);
   return found == parts.end() ? nullptr : &*found;
 }
@@ -92,8 +89,7 @@ void Placement::load(const ImageFile& file, LoadedPart part) {
 }
 
 const LoadedPart* Placement::overlapping(std::uint64_t start, std::uint64_t size) const noexcept {
-  const auto found =
-      std::ranges::find_if(parts_, [&](const LoadedPart& part) { return overlap(part, start, size); });
+  const auto found = std::ranges::find_if(parts_, [&](const LoadedPart& part) { return overlap(part, start, size); });
   return found == parts_.end() ? nullptr : &*found;
 }
 

@@ -18,14 +18,13 @@ class ImageFile;
 
 /// One thing that was placed in guest memory, so that an exit report can say what an address belongs to.
 struct LoadedPart {
-  std::string image;              ///< path of the file it came from; empty for what Tintype made
-  std::string name;               ///< "segment 1", "initrd", "page tables", ...
-  std::uint64_t start = 0;        ///< guest physical
-  std::uint64_t size = 0;         ///< in memory, a segment's bss included
-  std::uint64_t file_offset = 0;  ///< of its first byte in `image`
-  std::uint64_t file_size = 0;    ///< how much of it came from the file
-  std::uint64_t virtual_start =
-      0;  ///< the address it was linked for, where the format says one; else `start`
+  std::string image;                ///< path of the file it came from; empty for what Tintype made
+  std::string name;                 ///< "segment 1", "initrd", "page tables", ...
+  std::uint64_t start = 0;          ///< guest physical
+  std::uint64_t size = 0;           ///< in memory, a segment's bss included
+  std::uint64_t file_offset = 0;    ///< of its first byte in `image`
+  std::uint64_t file_size = 0;      ///< how much of it came from the file
+  std::uint64_t virtual_start = 0;  ///< the address it was linked for, where the format says one; else `start`
 };
 
 /// The part that holds a guest physical address, or null.
@@ -48,15 +47,11 @@ class Placement {
   /// Claims `part`, and reads `part.file_size` bytes of the file straight into it.
   void load(const ImageFile& file, LoadedPart part);
   /// The highest page-aligned place for `size` bytes in [from, to) that is memory and free.
-  std::optional<std::uint64_t> highest_free(std::uint64_t size, std::uint64_t from,
-                                            std::uint64_t to) const noexcept;
+  std::optional<std::uint64_t> highest_free(std::uint64_t size, std::uint64_t from, std::uint64_t to) const noexcept;
   /// The lowest one.
-  std::optional<std::uint64_t> lowest_free(std::uint64_t size, std::uint64_t from,
-                                           std::uint64_t to) const noexcept;
+  std::optional<std::uint64_t> lowest_free(std::uint64_t size, std::uint64_t from, std::uint64_t to) const noexcept;
 
-  bool is_free(std::uint64_t start, std::uint64_t size) const noexcept {
-    return overlapping(start, size) == nullptr;
-  }
+  bool is_free(std::uint64_t start, std::uint64_t size) const noexcept { return overlapping(start, size) == nullptr; }
   std::uint64_t memory_size() const noexcept { return memory_.size(); }
   std::vector<LoadedPart> take_parts() noexcept { return std::move(parts_); }
 

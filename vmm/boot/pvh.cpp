@@ -22,8 +22,7 @@ void describe_memory(std::uint64_t memory_size, InfoBlock& block, pvh::StartInfo
   info.memory_map_entries = static_cast<std::uint32_t>(entries.size());
 }
 
-void describe_initrd(const BootRequest& request, Placement& placement, InfoBlock& block,
-                     pvh::StartInfo& info) {
+void describe_initrd(const BootRequest& request, Placement& placement, InfoBlock& block, pvh::StartInfo& info) {
   if (request.initrd.empty()) return;
   const ImageFile initrd(request.initrd, "initrd");
   // At the top, out of the way of a kernel that takes the memory behind itself.
@@ -36,8 +35,7 @@ void describe_initrd(const BootRequest& request, Placement& placement, InfoBlock
 
 }  // namespace
 
-EntryState boot_pvh(const ElfFile& elf, const ImageFile& file, const BootRequest& request,
-                    Placement& placement) {
+EntryState boot_pvh(const ElfFile& elf, const ImageFile& file, const BootRequest& request, Placement& placement) {
   placement.reserve({kGdtArea, kBootInfoArea, kCommandLineArea});
   load_elf(elf, file, placement);
   if (physical_entry(elf, *elf.pvh_entry, file) != *elf.pvh_entry) {

@@ -10,7 +10,6 @@ namespace tintype {
 
 /// Loads an ELF file that has a PVH note, with its command line, memory map and initrd, and returns how to
 /// enter it.
-EntryState boot_pvh(const ElfFile& elf, const ImageFile& file, const BootRequest& request,
-                    Placement& placement);
+EntryState boot_pvh(const ElfFile& elf, const ImageFile& file, const BootRequest& request, Placement& placement);
 
 }  // namespace tintype

@@ -34,8 +34,7 @@ bool is_vmlinux(const ElfFile& elf) noexcept {
          });
 }
 
-EntryState boot_vmlinux(const ElfFile& elf, const ImageFile& file, const BootRequest& request,
-                        Placement& placement) {
+EntryState boot_vmlinux(const ElfFile& elf, const ImageFile& file, const BootRequest& request, Placement& placement) {
   reserve_linux_areas(placement);
   load_elf(elf, file, placement);
   return enter_linux(physical_entry(elf, elf.entry, file), plain_header(), request, placement);

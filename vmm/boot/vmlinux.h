@@ -14,7 +14,6 @@ bool is_vmlinux(const ElfFile& elf) noexcept;
 
 /// Loads a vmlinux without a PVH note (Linux before 4.21, or built without CONFIG_PVH) and returns how to
 /// enter it, by the 64-bit protocol.
-EntryState boot_vmlinux(const ElfFile& elf, const ImageFile& file, const BootRequest& request,
-                        Placement& placement);
+EntryState boot_vmlinux(const ElfFile& elf, const ImageFile& file, const BootRequest& request, Placement& placement);
 
 }  // namespace tintype

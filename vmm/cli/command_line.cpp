@@ -50,7 +50,8 @@ std::string usage_sentence(const CLI::App& app, const CLI::ParseError& failure) 
   std::string complaint = failure.what();
   std::replace(complaint.begin(), complaint.end(), '\n', ' ');
   while (!complaint.empty() && (complaint.back() == ' ' || complaint.back() == '.')) complaint.pop_back();
-  if (complaint.size() > 1 && std::islower(complaint[1]) != 0) complaint[0] = static_cast<char>(std::tolower(complaint[0]));
+  if (complaint.size() > 1 && std::islower(complaint[1]) != 0)
+    complaint[0] = static_cast<char>(std::tolower(complaint[0]));
   const auto chosen = app.get_subcommands();
   const std::string verb = chosen.empty() ? "" : " " + chosen.front()->get_name();
   return fmt::format("{}: `tintype{} --help` shows what can be given", complaint, verb);
@@ -66,8 +67,10 @@ void check_verb(int argc, char** argv) {
     throw Error("`tintype {}` is not in this version: `tintype --help` shows the verbs that are", verb);
   }
   const auto known = verbs();
-  const bool is_verb = std::any_of(known.begin(), known.end(), [&](const VerbEntry& entry) { return entry.name == verb; });
-  if (!is_verb && !verb.starts_with('-')) throw UsageError("there is no verb \"{}\": `tintype --help` shows those that there are", verb);
+  const bool is_verb =
+      std::any_of(known.begin(), known.end(), [&](const VerbEntry& entry) { return entry.name == verb; });
+  if (!is_verb && !verb.starts_with('-'))
+    throw UsageError("there is no verb \"{}\": `tintype --help` shows those that there are", verb);
 }
 
 int parse_and_run(int argc, char** argv, Output& output) {
@@ -83,7 +86,8 @@ int parse_and_run(int argc, char** argv, Output& output) {
     if (is_request_for_text(outcome)) return app.exit(outcome);
     throw UsageError(usage_sentence(app, outcome));
   }
-  const auto chosen = std::find_if(declared.begin(), declared.end(), [](const DeclaredVerb& verb) { return verb.subcommand->parsed(); });
+  const auto chosen = std::find_if(declared.begin(), declared.end(),
+                                   [](const DeclaredVerb& verb) { return verb.subcommand->parsed(); });
   return chosen->verb->run(output);
 }
 

@@ -16,7 +16,8 @@ namespace {
 /// One key of the file and its value, with what is needed to complain about them.
 class Entry {
  public:
-  Entry(std::string_view key, const toml::node& value, const std::string& file) : key_(key), value_(value), file_(file) {}
+  Entry(std::string_view key, const toml::node& value, const std::string& file)
+      : key_(key), value_(value), file_(file) {}
 
   const std::string& key() const noexcept { return key_; }
   const toml::node& value() const noexcept { return value_; }
@@ -41,7 +42,9 @@ class Entry {
     if (!number || *number < 0) refuse(fmt::format("{} must be a whole number, 0 or more", key_));
     return static_cast<std::uint64_t>(*number);
   }
-  std::uint64_t size() const { return value_.is_integer() ? number() : parsed([this] { return parse_size(text(), key_); }); }
+  std::uint64_t size() const {
+    return value_.is_integer() ? number() : parsed([this] { return parse_size(text(), key_); });
+  }
   /// A relative path starts at the directory of the file.
   std::string path() const { return path_of(text()); }
   std::string path_of(const std::string& text) const {
@@ -117,13 +120,15 @@ constexpr std::array kKeys = {
     Key{"memory", [](const Entry& entry, RunOptions& options) { options.memory = entry.size(); }},
     Key{"cpus", [](const Entry& entry, RunOptions& options) { options.cpus = entry.number(); }},
     Key{"name", [](const Entry& entry, RunOptions& options) { options.name = entry.text(); }},
-    Key{"disk", [](const Entry& entry, RunOptions& options) {
+    Key{"disk",
+        [](const Entry& entry, RunOptions& options) {
           entry.each([&](const Entry& one) { options.disks.push_back(disk_of(one)); });
         }},
     Key{"disk-dir", [](const Entry& entry, RunOptions& options) { options.disk_directory = entry.path(); }},
     Key{"serial", [](const Entry& entry, RunOptions& options) { options.serial = entry.serial(); }},
     Key{"detach", [](const Entry& entry, RunOptions& options) { options.detach = entry.flag(); }},
-    Key{"trace", [](const Entry& entry, RunOptions& options) {
+    Key{"trace",
+        [](const Entry& entry, RunOptions& options) {
           entry.each([&](const Entry& one) {
             one.parsed([&] { return parse_trace({one.text()}); });
             options.trace.push_back(one.text());

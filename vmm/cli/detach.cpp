@@ -35,7 +35,8 @@ std::string read_all(int fd) {
 [[noreturn]] void throw_died(int child) {
   int status = 0;
   ::waitpid(child, &status, 0);
-  if (WIFSIGNALED(status)) throw Error("the machine died of signal {} before it ran: please report this as a defect", WTERMSIG(status));
+  if (WIFSIGNALED(status))
+    throw Error("the machine died of signal {} before it ran: please report this as a defect", WTERMSIG(status));
   throw Error("the machine ended before it ran, with exit status {}", WEXITSTATUS(status));
 }
 

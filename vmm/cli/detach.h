@@ -8,8 +8,8 @@
 
 namespace tintype {
 
-/// A machine in the background. The process forks while it has one thread; the child becomes the machine, in a session of its own, and the parent waits until the
-/// child says that the machine runs, or why it does not.
+/// A machine in the background. The process forks while it has one thread; the child becomes the machine, in a session
+/// of its own, and the parent waits until the child says that the machine runs, or why it does not.
 class Detachment {
  public:
   /// Forks. Both processes return from here.

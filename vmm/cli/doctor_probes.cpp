@@ -43,7 +43,8 @@ void examine_capabilities(const KvmSystem& kvm, Diagnosis& diagnosis) {
       continue;
     }
     const std::string found = fmt::format("missing ({})", capability.used_for);
-    diagnosis.findings.push_back({subject, found, capability.required ? "use a newer kernel" : "use a newer kernel, or do without",
+    diagnosis.findings.push_back({subject, found,
+                                  capability.required ? "use a newer kernel" : "use a newer kernel, or do without",
                                   capability.required ? Health::kMissing : Health::kLimited});
   }
 }
@@ -59,16 +60,19 @@ bool examine_kvm(Diagnosis& diagnosis) {
     if (!complete) diagnosis.main_problem = "this computer's KVM lacks what a machine needs: use a newer kernel";
     return complete;
   } catch (const std::exception& failure) {
-    diagnosis.findings.push_back({"/dev/kvm", failure.what(), "load kvm-intel or kvm-amd, and be in the group kvm", Health::kMissing});
+    diagnosis.findings.push_back(
+        {"/dev/kvm", failure.what(), "load kvm-intel or kvm-amd, and be in the group kvm", Health::kMissing});
     diagnosis.main_problem = fmt::format("no machine can run here: {}", failure.what());
     return false;
   }
 }
 
 Finding examine_userfault(const UserfaultSupport& support) {
-  if (!support.problem.empty()) return {"userfaultfd", "no write protection of guest memory", support.problem, Health::kLimited};
+  if (!support.problem.empty())
+    return {"userfaultfd", "no write protection of guest memory", support.problem, Health::kLimited};
   if (!support.unpopulated) {
-    return {"userfaultfd", "write protection, without WP_UNPOPULATED", "none needed: pages that were never touched are looked up instead (Linux 6.4 has it)", Health::kGood};
+    return {"userfaultfd", "write protection, without WP_UNPOPULATED",
+            "none needed: pages that were never touched are looked up instead (Linux 6.4 has it)", Health::kGood};
   }
   return good("userfaultfd", "write protection, with WP_UNPOPULATED");
 }
@@ -99,14 +103,16 @@ Finding examine_huge_pages(const std::string& enabled_path) {
   const auto end = text.find(']');
   const std::string chosen = start < end && end != std::string::npos ? text.substr(start + 1, end - start - 1) : "";
   if (chosen == "madvise" || chosen == "always") return good("huge pages", chosen);
-  const std::string remedy = fmt::format("echo madvise > {} (as root): without huge pages the pause of a checkpoint is ten times as long", enabled_path);
+  const std::string remedy = fmt::format(
+      "echo madvise > {} (as root): without huge pages the pause of a checkpoint is ten times as long", enabled_path);
   return {"huge pages", chosen.empty() ? "not in this kernel" : chosen, remedy, Health::kLimited};
 }
 
 Finding examine_overcommit(const std::string& overcommit_path) {
   const std::string mode = first_line_or_empty(overcommit_path);
   if (mode != "2") return good("overcommit", mode == "1" ? "always" : "heuristic");
-  return {"overcommit", "never", "sysctl vm.overcommit_memory=0: otherwise guest memory counts in full, touched or not", Health::kLimited};
+  return {"overcommit", "never", "sysctl vm.overcommit_memory=0: otherwise guest memory counts in full, touched or not",
+          Health::kLimited};
 }
 
 Finding examine_io_uring(const std::string& disabled_path) {
@@ -117,7 +123,8 @@ Finding examine_io_uring(const std::string& disabled_path) {
   if (result >= 0) ::close(static_cast<int>(result));
   const int failure = result >= 0 ? 0 : errno;
   if (failure != ENOSYS && failure != EPERM && disabled != "2") return good("io_uring", "works");
-  const std::string remedy = failure == ENOSYS ? "use a kernel with CONFIG_IO_URING=y" : "sysctl kernel.io_uring_disabled=0";
+  const std::string remedy =
+      failure == ENOSYS ? "use a kernel with CONFIG_IO_URING=y" : "sysctl kernel.io_uring_disabled=0";
   return {"io_uring", "cannot be used, disks need it", remedy, Health::kMissing};
 }
 
@@ -128,26 +135,32 @@ Finding examine_page_scan() {
   if (!pagemap) return {"page map", "cannot be opened", "mount /proc, or choose --strategy stop", Health::kLimited};
   const bool known = ::ioctl(pagemap.get(), _IOWR('f', 16, std::uint64_t[12]), scan) >= 0 || errno != ENOTTY;
   if (known) return good("page map", "PAGEMAP_SCAN");
-  return {"page map", "by reading", "none needed: Linux 6.7 does it faster, which shortens the pause of large machines", Health::kGood};
+  return {"page map", "by reading", "none needed: Linux 6.7 does it faster, which shortens the pause of large machines",
+          Health::kGood};
 }
 
 Finding examine_runtime_directory(const std::string& directory) {
   struct stat info {};
   const bool exists = ::stat(directory.c_str(), &info) == 0;
   const std::string probed = exists ? directory : std::filesystem::path(directory).parent_path().string();
-  if (exists && !S_ISDIR(info.st_mode)) return {"runtime directory", directory + " is not a directory", "set TINTYPE_RUNTIME_DIR to a directory of yours", Health::kMissing};
-  if (::access(probed.c_str(), W_OK | X_OK) == 0) return good("runtime directory", directory + (exists ? "" : " (will be created)"));
-  return {"runtime directory", fmt::format("{} cannot be written", probed), "set TINTYPE_RUNTIME_DIR to a directory of yours", Health::kMissing};
+  if (exists && !S_ISDIR(info.st_mode))
+    return {"runtime directory", directory + " is not a directory", "set TINTYPE_RUNTIME_DIR to a directory of yours",
+            Health::kMissing};
+  if (::access(probed.c_str(), W_OK | X_OK) == 0)
+    return good("runtime directory", directory + (exists ? "" : " (will be created)"));
+  return {"runtime directory", fmt::format("{} cannot be written", probed),
+          "set TINTYPE_RUNTIME_DIR to a directory of yours", Health::kMissing};
 }
 
 Diagnosis examine_host() {
   Diagnosis diagnosis;
   diagnosis.machine_can_run = examine_kvm(diagnosis);
   const UserfaultSupport userfault = probe_userfault();
-  for (const Finding& finding :
-       {examine_userfault(userfault), examine_page_scan(), examine_huge_pages("/sys/kernel/mm/transparent_hugepage/enabled"),
-        examine_io_uring("/proc/sys/kernel/io_uring_disabled"), examine_memory(), examine_overcommit("/proc/sys/vm/overcommit_memory"),
-        examine_runtime_directory(runtime_directory().string())}) {
+  for (const Finding& finding : {examine_userfault(userfault), examine_page_scan(),
+                                 examine_huge_pages("/sys/kernel/mm/transparent_hugepage/enabled"),
+                                 examine_io_uring("/proc/sys/kernel/io_uring_disabled"), examine_memory(),
+                                 examine_overcommit("/proc/sys/vm/overcommit_memory"),
+                                 examine_runtime_directory(runtime_directory().string())}) {
     diagnosis.findings.push_back(finding);
     if (finding.health != Health::kMissing || !diagnosis.machine_can_run) continue;
     diagnosis.machine_can_run = false;

@@ -14,9 +14,12 @@ namespace {
 
 const char* health_name(Health health) {
   switch (health) {
-    case Health::kGood: return "good";
-    case Health::kLimited: return "limited";
-    case Health::kMissing: return "missing";
+    case Health::kGood:
+      return "good";
+    case Health::kLimited:
+      return "limited";
+    case Health::kMissing:
+      return "missing";
   }
   return "unknown";
 }
@@ -24,21 +27,29 @@ const char* health_name(Health health) {
 json diagnosis_json(const Diagnosis& diagnosis) {
   json findings = json::array(), strategies = json::array();
   for (const Finding& finding : diagnosis.findings) {
-    findings.push_back({{"subject", finding.subject}, {"health", health_name(finding.health)}, {"found", finding.found}, {"remedy", finding.remedy}});
+    findings.push_back({{"subject", finding.subject},
+                        {"health", health_name(finding.health)},
+                        {"found", finding.found},
+                        {"remedy", finding.remedy}});
   }
   for (const StrategyFinding& strategy : diagnosis.strategies) {
     strategies.push_back({{"name", strategy.name}, {"possible", strategy.possible}, {"reason", strategy.reason}});
   }
-  return {{"machine_can_run", diagnosis.machine_can_run}, {"problem", diagnosis.main_problem}, {"findings", findings}, {"strategies", strategies}};
+  return {{"machine_can_run", diagnosis.machine_can_run},
+          {"problem", diagnosis.main_problem},
+          {"findings", findings},
+          {"strategies", strategies}};
 }
 
 void print_diagnosis(const Diagnosis& diagnosis, Output& output) {
   for (const Finding& finding : diagnosis.findings) {
     output.line("{:<8} {:<36} {}", health_name(finding.health), finding.subject, finding.found);
-    if (!finding.remedy.empty() && finding.health != Health::kGood) output.line("{:<8} {:<36} remedy: {}", "", "", finding.remedy);
+    if (!finding.remedy.empty() && finding.health != Health::kGood)
+      output.line("{:<8} {:<36} remedy: {}", "", "", finding.remedy);
   }
   for (const StrategyFinding& strategy : diagnosis.strategies) {
-    output.line("{:<8} {:<36} {}", strategy.possible ? "good" : "no", "strategy " + strategy.name, strategy.possible ? "can run here" : strategy.reason);
+    output.line("{:<8} {:<36} {}", strategy.possible ? "good" : "no", "strategy " + strategy.name,
+                strategy.possible ? "can run here" : strategy.reason);
   }
 }
 

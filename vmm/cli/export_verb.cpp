@@ -43,7 +43,8 @@ class ExportVerb final : public Verb {
     if (!memory_ && disks.empty()) throw UsageError("say what to export: --memory FILE, or --disk ID=FILE");
     const std::uint64_t id = show_checkpoint(repository_, id_).id;  // all parts of the same checkpoint
     if (memory_) report("memory", export_memory(repository_, id, *memory_, output.progress()), output);
-    for (const DiskExport& disk : disks) report(disk.id, export_disk(repository_, id, disk.id, disk.file, output.progress()), output);
+    for (const DiskExport& disk : disks)
+      report(disk.id, export_disk(repository_, id, disk.id, disk.file, output.progress()), output);
     output.result({{"repository", repository_}, {"id", id}, {"files", files_}});
     return 0;
   }
@@ -51,8 +52,10 @@ class ExportVerb final : public Verb {
  private:
   void report(const std::string& part, const ExportedFile& file, Output& output) {
     output.end_progress();
-    output.line("{:<11} {}: {}, {} of it data", part, file.path.string(), format_size(file.bytes), format_size(file.data_bytes));
-    files_.push_back({{"part", part}, {"file", file.path.string()}, {"bytes", file.bytes}, {"data_bytes", file.data_bytes}});
+    output.line("{:<11} {}: {}, {} of it data", part, file.path.string(), format_size(file.bytes),
+                format_size(file.data_bytes));
+    files_.push_back(
+        {{"part", part}, {"file", file.path.string()}, {"bytes", file.bytes}, {"data_bytes", file.data_bytes}});
   }
 
   std::string repository_;

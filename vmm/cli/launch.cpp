@@ -27,9 +27,10 @@ void print_crash(const MachineEnd& end) {
   if (end.crash_report.back() != '\n') std::fputc('\n', stderr);
 }
 
-/// Runs the machine to its end in this process. `on_running` is called when its vCPUs have been let go, `on_end` when it has ended, while the name
-/// is still held.
-MachineEnd run_to_end(const Launch& launch, const std::function<void()>& on_running, const std::function<void()>& on_end) {
+/// Runs the machine to its end in this process. `on_running` is called when its vCPUs have been let go, `on_end` when
+/// it has ended, while the name is still held.
+MachineEnd run_to_end(const Launch& launch, const std::function<void()>& on_running,
+                      const std::function<void()>& on_end) {
   StopSignals signals;
   const NameClaim claim(runtime_directory(), launch.name);
   const std::unique_ptr<Machine> machine = launch.make();
@@ -45,7 +46,8 @@ MachineEnd run_to_end(const Launch& launch, const std::function<void()>& on_runn
 }
 
 int run_in_foreground(const Launch& launch, Output& output) {
-  const MachineEnd end = run_to_end(launch, [] {}, [] {});
+  const MachineEnd end = run_to_end(
+      launch, [] {}, [] {});
   nlohmann::json result = {{"name", launch.name}, {"exit_code", end.exit_code}, {"reason", end.reason}};
   if (!end.crash_report.empty()) result["crash_report"] = end.crash_report;
   output.result(result);

@@ -19,8 +19,9 @@ struct Launch {
   std::function<std::unique_ptr<Machine>()> make;
 };
 
-/// Claims the name, builds the machine, opens its control socket and runs it. In the foreground it returns when the machine has ended, with
-/// the exit status that the guest asked for. With `detach` it returns when the machine runs (0); the machine then lives in a child process.
+/// Claims the name, builds the machine, opens its control socket and runs it. In the foreground it returns when the
+/// machine has ended, with the exit status that the guest asked for. With `detach` it returns when the machine runs
+/// (0); the machine then lives in a child process.
 int launch(const Launch& launch, Output& output);
 
 }  // namespace tintype

@@ -22,14 +22,18 @@ json status_of(const std::filesystem::path& directory, const std::string& name) 
   try {
     return ControlClient(directory, name).call("status", json::object(), kPatience);
   } catch (const Error& failure) {
-    return {{"name", name}, {"pid", pid_of_name_holder(directory, name)}, {"state", "not answering"}, {"error", failure.what()}};
+    return {{"name", name},
+            {"pid", pid_of_name_holder(directory, name)},
+            {"state", "not answering"},
+            {"error", failure.what()}};
   }
 }
 
 void print_row(const json& machine, Output& output) {
   const bool answers = !machine.contains("error");
-  output.line("{:<24} {:>8}  {:<13} {:>9} {:>5}  {}", machine.value("name", ""), machine.value("pid", 0), machine.value("state", ""),
-              answers ? format_size(machine.value("memory", std::uint64_t{0})) : "", answers ? std::to_string(machine.value("cpus", 0)) : "",
+  output.line("{:<24} {:>8}  {:<13} {:>9} {:>5}  {}", machine.value("name", ""), machine.value("pid", 0),
+              machine.value("state", ""), answers ? format_size(machine.value("memory", std::uint64_t{0})) : "",
+              answers ? std::to_string(machine.value("cpus", 0)) : "",
               answers ? duration_text(machine.value("uptime_ms", std::uint64_t{0})) : "");
 }
 
@@ -41,7 +45,8 @@ class ListVerb final : public Verb {
     json machines = json::array();
     const auto directory = runtime_directory();
     for (const std::string& name : living_machines(directory)) machines.push_back(status_of(directory, name));
-    if (!machines.empty()) output.line("{:<24} {:>8}  {:<13} {:>9} {:>5}  {}", "NAME", "PROCESS", "STATE", "MEMORY", "CPUS", "RUNS FOR");
+    if (!machines.empty())
+      output.line("{:<24} {:>8}  {:<13} {:>9} {:>5}  {}", "NAME", "PROCESS", "STATE", "MEMORY", "CPUS", "RUNS FOR");
     for (const json& machine : machines) print_row(machine, output);
     if (machines.empty()) output.line("No machine is running.");
     output.result({{"machines", machines}});

@@ -13,8 +13,6 @@
 
 namespace tintype {
 
-
-
 Output::Output(bool json) : json_(json) {}
 Output::~Output() = default;
 

@@ -33,7 +33,8 @@ std::string progress_text(const Progress& progress, std::size_t width) {
   const std::uint64_t total = std::max<std::uint64_t>(progress.total, 1);
   const double part = static_cast<double>(std::min(progress.done, total)) / static_cast<double>(total);
   const std::string head = fmt::format("{:<8} ", progress.phase);
-  const std::string tail = fmt::format(" {:3.0f}%  {} of {}", part * 100, format_size(progress.done), format_size(progress.total));
+  const std::string tail =
+      fmt::format(" {:3.0f}%  {} of {}", part * 100, format_size(progress.done), format_size(progress.total));
   std::string bar;
   if (head.size() + tail.size() + 6 <= width) {
     const std::size_t cells = width - head.size() - tail.size() - 2;

@@ -15,29 +15,33 @@ namespace {
 std::string ms_text(std::uint64_t us) { return fmt::format("{}.{:03} ms", us / 1000, us % 1000); }
 
 std::string pause_line(const PauseTimes& pause) {
-  return fmt::format("pause       {}: kick {}, devices {}, disks {}, state {}, protect {}, resume {} us", ms_text(pause.total), pause.kick,
-                     pause.devices, pause.disks, pause.state, pause.protect, pause.resume);
+  return fmt::format("pause       {}: kick {}, devices {}, disks {}, state {}, protect {}, resume {} us",
+                     ms_text(pause.total), pause.kick, pause.devices, pause.disks, pause.state, pause.protect,
+                     pause.resume);
 }
 
 std::string memory_line(const MemoryReport& memory) {
-  return fmt::format("memory      {} written: {} of {} pages, {} zero", format_size(memory.bytes_written), memory.pages_written,
-                     memory.pages_total, memory.pages_zero);
+  return fmt::format("memory      {} written: {} of {} pages, {} zero", format_size(memory.bytes_written),
+                     memory.pages_written, memory.pages_total, memory.pages_zero);
 }
 
 std::string fault_line(const MemoryReport& memory) {
-  return fmt::format("faults      {}: half within {} us, 99% within {} us, longest {} us; capture area {} at most, {} waits", memory.faults,
-                     memory.fault_us.p50, memory.fault_us.p99, memory.fault_us.max, format_size(memory.capture_area_peak_bytes),
-                     memory.capture_area_waits);
+  return fmt::format(
+      "faults      {}: half within {} us, 99% within {} us, longest {} us; capture area {} at most, {} waits",
+      memory.faults, memory.fault_us.p50, memory.fault_us.p99, memory.fault_us.max,
+      format_size(memory.capture_area_peak_bytes), memory.capture_area_waits);
 }
 
 }  // namespace
 
 std::string report_text(const CheckpointReport& report) {
   const std::string parent = report.parent == 0 ? "" : fmt::format(", parent {}", report.parent);
-  std::string text = fmt::format("checkpoint  {} of {} in {} ({}{})\n", report.id, report.vm, report.repository, name_of(report.strategy), parent);
+  std::string text = fmt::format("checkpoint  {} of {} in {} ({}{})\n", report.id, report.vm, report.repository,
+                                 name_of(report.strategy), parent);
   text += pause_line(report.pause_us) + "\n" + memory_line(report.memory) + "\n";
   if (report.memory.faults != 0) text += fault_line(report.memory) + "\n";
-  for (const DiskReport& disk : report.disks) text += fmt::format("{:<11} {} written\n", disk.id, format_size(disk.bytes_written));
+  for (const DiskReport& disk : report.disks)
+    text += fmt::format("{:<11} {} written\n", disk.id, format_size(disk.bytes_written));
   text += fmt::format("time        {} ms: copy {}, seal {}", report.total_ms, report.copy_ms, report.seal_ms);
   return text;
 }

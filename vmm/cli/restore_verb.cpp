@@ -27,7 +27,8 @@ class RestoreVerb final : public Verb {
     options.number("--id", id_, "Which checkpoint, by default the newest");
     options.text("--name", "NAME", name_, "Name of the restored machine, by default the one it had");
     options.text("--memory-load", "WORD", memory_load_, "eager: memory is read before the machine runs");
-    options.text("--disk-dir", "DIR", disk_directory_, "Where the restored disks go, by default beside the images that the machine had");
+    options.text("--disk-dir", "DIR", disk_directory_,
+                 "Where the restored disks go, by default beside the images that the machine had");
     options.text("--serial", "WHERE", serial_, "COM1: stdio, null, file:PATH or unix:PATH");
     options.flag("--detach", detach_, "Return when the machine runs, and leave it running");
     options.list("--trace", "WHAT", trace_, "Print each of: exits, mmio, pio");
@@ -52,7 +53,8 @@ class RestoreVerb final : public Verb {
     options.trace = parse_trace(trace_);
     options.repository = std::filesystem::absolute(repository_).lexically_normal();
     if (disk_directory_) options.disk_directory = std::filesystem::absolute(*disk_directory_).lexically_normal();
-    const Manifest manifest = show_checkpoint(options.repository, id_);  // the very same checkpoint is restored, though a newer one may come now
+    const Manifest manifest = show_checkpoint(
+        options.repository, id_);  // the very same checkpoint is restored, though a newer one may come now
     options.id = manifest.id;
     options.name = name_.value_or(manifest.vm);
     check_machine_name(options.name);

@@ -39,7 +39,8 @@ void RunOptions::fill_from(const RunOptions& weaker) {
 }
 
 MachineConfig machine_config(const RunOptions& options, bool json) {
-  if (!options.kernel) throw UsageError("say which kernel to boot: --kernel FILE, or a line kernel = \"FILE\" in the --config file");
+  if (!options.kernel)
+    throw UsageError("say which kernel to boot: --kernel FILE, or a line kernel = \"FILE\" in the --config file");
   MachineConfig config;
   config.name = options.name.value_or(fmt::format("vm-{}", ::getpid()));
   check_machine_name(config.name);
@@ -60,8 +61,12 @@ SerialConfig serial_config(const std::optional<std::string>& text, bool detach, 
   if (!text) return {detach || json ? SerialKind::kNull : SerialKind::kStdio, {}};
   SerialConfig serial = parse_serial(*text);
   const bool stdio = serial.kind == SerialKind::kStdio;
-  if (stdio && detach) throw UsageError("a detached machine has no terminal for --serial stdio: use --serial null, file:PATH or unix:PATH");
-  if (stdio && json) throw UsageError("--json needs stdout, so that --serial stdio cannot have it: use --serial null, file:PATH or unix:PATH");
+  if (stdio && detach)
+    throw UsageError(
+        "a detached machine has no terminal for --serial stdio: use --serial null, file:PATH or unix:PATH");
+  if (stdio && json)
+    throw UsageError(
+        "--json needs stdout, so that --serial stdio cannot have it: use --serial null, file:PATH or unix:PATH");
   if (!serial.path.empty()) serial.path = std::filesystem::absolute(serial.path).lexically_normal();
   return serial;
 }

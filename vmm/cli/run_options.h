@@ -12,7 +12,8 @@ namespace tintype {
 
 class VerbOptions;
 
-/// What `run` can be given, each thing given or not: once from the command line and once from a file, so that one can win over the other.
+/// What `run` can be given, each thing given or not: once from the command line and once from a file, so that one can
+/// win over the other.
 struct RunOptions {
   std::optional<std::string> kernel, initrd, append, name, disk_directory, serial;
   std::optional<std::uint64_t> memory, cpus;
@@ -24,17 +25,18 @@ struct RunOptions {
   void fill_from(const RunOptions& weaker);
 };
 
-/// The file of --config: TOML with the options' names as keys. UsageError that names the line for an unknown key or a wrong value. Relative
-/// paths in it start at the file's directory.
+/// The file of --config: TOML with the options' names as keys. UsageError that names the line for an unknown key or a
+/// wrong value. Relative paths in it start at the file's directory.
 RunOptions read_config_file(const std::string& path);
 /// The same from text; `path` is for messages and relative paths.
 RunOptions parse_config(std::string_view text, const std::string& path);
 
-/// Everything checked, paths made absolute (a detached machine leaves the directory), the rest by default. `json`: stdout is spoken for. UsageError.
+/// Everything checked, paths made absolute (a detached machine leaves the directory), the rest by default. `json`:
+/// stdout is spoken for. UsageError.
 MachineConfig machine_config(const RunOptions& options, bool json);
 
-/// The serial line of --serial, by default stdio, or null where stdio cannot be had: a detached machine has none, and with --json stdout is
-/// for the one object. UsageError where stdio is asked for nevertheless.
+/// The serial line of --serial, by default stdio, or null where stdio cannot be had: a detached machine has none, and
+/// with --json stdout is for the one object. UsageError where stdio is asked for nevertheless.
 SerialConfig serial_config(const std::optional<std::string>& text, bool detach, bool json);
 
 }  // namespace tintype

@@ -14,19 +14,24 @@ namespace {
 class RunVerb final : public Verb {
  public:
   void declare(VerbOptions& options) override {
-    options.text("--kernel", "FILE", given_.kernel, "Kernel: bzImage, vmlinux, PVH or multiboot ELF, or a flat boot sector");
+    options.text("--kernel", "FILE", given_.kernel,
+                 "Kernel: bzImage, vmlinux, PVH or multiboot ELF, or a flat boot sector");
     options.text("--initrd", "FILE", given_.initrd, "Initial RAM disk, or the module of a multiboot kernel");
-    options.text("--append", "TEXT", given_.append, "Command line of the kernel (--append=TEXT where it begins with '-')");
+    options.text("--append", "TEXT", given_.append,
+                 "Command line of the kernel (--append=TEXT where it begins with '-')");
     options.size("--memory", given_.memory, "Guest memory, by default 256M");
     options.number("--cpus", given_.cpus, "Number of CPUs, 1 to 64, by default 1");
     options.text("--name", "NAME", given_.name, "Name by which other verbs know the machine, by default vm-PID");
-    options.list("--disk", "FILE[,...]", disks_, "Raw disk image, then: mode=persistent|undoable|nonpersistent, readonly, serial=TEXT");
-    options.text("--disk-dir", "DIR", given_.disk_directory, "Where run-time files of disks lie, by default beside each image");
+    options.list("--disk", "FILE[,...]", disks_,
+                 "Raw disk image, then: mode=persistent|undoable|nonpersistent, readonly, serial=TEXT");
+    options.text("--disk-dir", "DIR", given_.disk_directory,
+                 "Where run-time files of disks lie, by default beside each image");
     options.text("--serial", "WHERE", given_.serial, "COM1: stdio, null, file:PATH or unix:PATH");
     options.text("--config", "FILE", config_, "Take options from a TOML file; those given here win");
     options.flag("--detach", given_.detach, "Return when the machine runs, and leave it running");
     options.list("--trace", "WHAT", given_.trace, "Print each of: exits, mmio, pio");
-    options.footer("Exits with the code that the guest writes to the debug-exit port, 0 on power-off, 1 on a crash of the guest.");
+    options.footer(
+        "Exits with the code that the guest writes to the debug-exit port, 0 on power-off, 1 on a crash of the guest.");
   }
 
   int run(Output& output) override {

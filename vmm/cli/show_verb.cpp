@@ -16,7 +16,8 @@ using nlohmann::json;
 namespace {
 
 json summary_json(const CheckpointSummary& checkpoint) {
-  if (!checkpoint.manifest) return {{"id", checkpoint.id}, {"bytes", checkpoint.bytes}, {"problem", checkpoint.problem}};
+  if (!checkpoint.manifest)
+    return {{"id", checkpoint.id}, {"bytes", checkpoint.bytes}, {"problem", checkpoint.problem}};
   const Manifest& manifest = *checkpoint.manifest;
   return {{"id", checkpoint.id},
           {"bytes", checkpoint.bytes},
@@ -45,7 +46,8 @@ int show_all(const std::string& repository, Output& output) {
   const auto checkpoints = list_checkpoints(repository);
   if (checkpoints.empty()) output.line("There is no checkpoint in {}.", repository);
   if (!checkpoints.empty()) {
-    output.line("{:>8}  {:<20}  {:<16} {:<8} {:>10} {:>10} {:>12}", "ID", "TIME", "MACHINE", "STRATEGY", "MEMORY", "ON DISK", "PAUSE");
+    output.line("{:>8}  {:<20}  {:<16} {:<8} {:>10} {:>10} {:>12}", "ID", "TIME", "MACHINE", "STRATEGY", "MEMORY",
+                "ON DISK", "PAUSE");
   }
   for (const CheckpointSummary& checkpoint : checkpoints) {
     print_summary(checkpoint, output);
@@ -58,10 +60,12 @@ int show_all(const std::string& repository, Output& output) {
 void print_machine(const Manifest& manifest, Output& output) {
   const MachineDescription& machine = manifest.machine;
   output.line("taken       {} on {} by Tintype {}", manifest.time, manifest.host, manifest.tintype_version);
-  output.line("machine     {} memory, {} CPU{} ({})", format_size(machine.memory), machine.cpus, machine.cpus == 1 ? "" : "s", machine.cpu.model);
+  output.line("machine     {} memory, {} CPU{} ({})", format_size(machine.memory), machine.cpus,
+              machine.cpus == 1 ? "" : "s", machine.cpu.model);
   output.line("kernel      {} {}", machine.kernel.string(), machine.append);
   for (const DiskDescription& disk : machine.disks) {
-    output.line("{:<11} {} ({}, {}{})", disk.id, disk.image.string(), format_size(disk.size), disk.mode, disk.read_only ? ", read-only" : "");
+    output.line("{:<11} {} ({}, {}{})", disk.id, disk.image.string(), format_size(disk.size), disk.mode,
+                disk.read_only ? ", read-only" : "");
   }
   for (const PartDescription& part : manifest.parts) {
     output.line("{:<14} {:>10}  in {}", "part " + part.name, format_size(part.summary.file_bytes), part.file);

@@ -25,7 +25,8 @@ void print_status(const json& status, Output& output) {
   output.line("{:<14} {}", "exits", number("exits"));
   output.line("{:<14} {}", "kernel", status.value("kernel", ""));
   output.line("{:<14} {}", "serial", status.value("serial", ""));
-  if (status.contains("restored_from") && status["restored_from"].is_number()) output.line("{:<14} checkpoint {}", "restored from", number("restored_from"));
+  if (status.contains("restored_from") && status["restored_from"].is_number())
+    output.line("{:<14} checkpoint {}", "restored from", number("restored_from"));
   for (const json& disk : status.value("disks", json::array())) {
     output.line("{:<14} {} ({}{})", disk.value("id", ""), disk.value("image", ""), disk.value("mode", ""),
                 disk.value("read_only", false) ? ", read-only" : "");

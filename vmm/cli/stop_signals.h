@@ -9,8 +9,8 @@
 
 namespace tintype {
 
-/// SIGINT, SIGTERM and SIGHUP, kept from ending the process: blocked in the thread that makes this and in those that it starts afterwards. So it
-/// comes before any other thread.
+/// SIGINT, SIGTERM and SIGHUP, kept from ending the process: blocked in the thread that makes this and in those that it
+/// starts afterwards. So it comes before any other thread.
 class StopSignals {
  public:
   StopSignals();
@@ -20,8 +20,9 @@ class StopSignals {
   UniqueFd fd_;
 };
 
-/// Reacts to them while a machine runs: the first asks it to end (its disks are closed), the second forces it, the third ends the process on
-/// the spot. The signals have a thread, and the first, gentle stop another, because it may take long.
+/// Reacts to them while a machine runs: the first asks it to end (its disks are closed), the second forces it, the
+/// third ends the process on the spot. The signals have a thread, and the first, gentle stop another, because it may
+/// take long.
 class StopWatch {
  public:
   StopWatch(const StopSignals& signals, std::function<void(bool force)> stop);

@@ -27,8 +27,10 @@ class StopVerb final : public Verb {
     ControlClient client = connect_to_machine(name_);
     const json result = client.call("stop", {{"force", force_}}, kAnswerTime);
     if (!client.wait_for_end(kDisksCloseTime)) {
-      throw Error("{} has stopped, but its disks are still not closed after {} minutes: wait, and look for it with `tintype list`", name_,
-                  kDisksCloseTime.count());
+      throw Error(
+          "{} has stopped, but its disks are still not closed after {} minutes: wait, and look for it with `tintype "
+          "list`",
+          name_, kDisksCloseTime.count());
     }
     output.line("{} has ended.", name_);
     output.result(result);

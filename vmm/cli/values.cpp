@@ -47,7 +47,10 @@ void apply_disk_word(std::string_view word, DiskConfig& disk) {
   } else if (take_value(word, "serial", value)) {
     disk.serial = checked_disk_serial(value);
   } else {
-    throw UsageError("--disk does not know \"{}\": after the file may come mode=, readonly and serial=, and a comma in the file's name is written twice", word);
+    throw UsageError(
+        "--disk does not know \"{}\": after the file may come mode=, readonly and serial=, and a comma in the file's "
+        "name is written twice",
+        word);
   }
 }
 
@@ -109,7 +112,8 @@ DiskConfig parse_disk(std::string_view text) {
 
 std::string checked_disk_serial(std::string_view text) {
   if (text.empty() || text.size() > 20 || !std::all_of(text.begin(), text.end(), is_printable)) {
-    throw UsageError("the serial of a --disk cannot be \"{}\": give 1 to 20 printable ASCII characters without spaces", text);
+    throw UsageError("the serial of a --disk cannot be \"{}\": give 1 to 20 printable ASCII characters without spaces",
+                     text);
   }
   return std::string(text);
 }
@@ -126,7 +130,10 @@ TraceConfig parse_trace(const std::vector<std::string>& texts) {
   TraceConfig trace;
   for (const std::string& text : texts) {
     for (const std::string& word : split_at_commas(text)) {
-      bool* const wanted = word == "exits" ? &trace.exits : word == "mmio" ? &trace.mmio : word == "pio" ? &trace.pio : nullptr;
+      bool* const wanted = word == "exits"  ? &trace.exits
+                           : word == "mmio" ? &trace.mmio
+                           : word == "pio"  ? &trace.pio
+                                            : nullptr;
       if (wanted == nullptr) throw UsageError("--trace cannot be \"{}\": choose from exits, mmio and pio", word);
       *wanted = true;
     }

@@ -15,7 +15,8 @@ class Verb {
   virtual ~Verb() = default;
   /// Says which options there are and binds them to members.
   virtual void declare(VerbOptions& options) = 0;
-  /// Does it and returns the exit status. Throws UsageError (exit 2) or anything else (exit 1) with a sentence for the user.
+  /// Does it and returns the exit status. Throws UsageError (exit 2) or anything else (exit 1) with a sentence for the
+  /// user.
   virtual int run(Output& output) = 0;
 };
 

@@ -19,8 +19,12 @@ void VerbOptions::positional(const char* name, std::string& into, const char* he
 
 void VerbOptions::flag(const char* option, bool& into, const char* help) { verb_.add_flag(option, into, help); }
 
-void VerbOptions::text(const char* option, const char* placeholder, std::optional<std::string>& into, const char* help) {
-  verb_.add_option_function<std::string>(option, [&into](const std::string& text) { into = text; }, help)->type_name(placeholder);
+void VerbOptions::text(const char* option, const char* placeholder, std::optional<std::string>& into,
+                       const char* help) {
+  verb_
+      .add_option_function<std::string>(
+          option, [&into](const std::string& text) { into = text; }, help)
+      ->type_name(placeholder);
 }
 
 void VerbOptions::required_text(const char* option, const char* placeholder, std::string& into, const char* help) {

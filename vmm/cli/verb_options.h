@@ -12,8 +12,8 @@ class App;
 
 namespace tintype {
 
-/// Declares the options of one verb. A thin face of CLI11, which takes seconds to compile and so is seen by two files only.
-/// Options that were not given leave their variables as they are.
+/// Declares the options of one verb. A thin face of CLI11, which takes seconds to compile and so is seen by two files
+/// only. Options that were not given leave their variables as they are.
 class VerbOptions {
  public:
   VerbOptions(CLI::App& verb, bool& json);

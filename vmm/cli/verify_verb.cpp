@@ -15,7 +15,8 @@ namespace {
 
 json verification_json(const std::string& repository, const Verification& verification) {
   json damages = json::array();
-  for (const Damage& damage : verification.damages) damages.push_back({{"id", damage.id}, {"part", damage.part}, {"reason", damage.reason}});
+  for (const Damage& damage : verification.damages)
+    damages.push_back({{"id", damage.id}, {"part", damage.part}, {"reason", damage.reason}});
   return {{"repository", repository},
           {"good", verification.good()},
           {"checkpoints", verification.checkpoints},
@@ -42,13 +43,14 @@ class VerifyVerb final : public Verb {
     const Verification verification = verify_checkpoints(repository_, id_, output.progress());
     output.end_progress();
     output.result(verification_json(repository_, verification));
-    for (const Damage& damage : verification.damages) output.line("{:>8}  {:<16} {}", damage.id, damage.part, damage.reason);
+    for (const Damage& damage : verification.damages)
+      output.line("{:>8}  {:<16} {}", damage.id, damage.part, damage.reason);
     if (!verification.good()) {
       output.error(damage_sentence(verification));
       return 1;
     }
-    output.line("{} checkpoint{}, {}: every byte is as it was written.", verification.checkpoints, verification.checkpoints == 1 ? "" : "s",
-                format_size(verification.bytes));
+    output.line("{} checkpoint{}, {}: every byte is as it was written.", verification.checkpoints,
+                verification.checkpoints == 1 ? "" : "s", format_size(verification.bytes));
     return 0;
   }
 

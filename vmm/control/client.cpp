@@ -8,9 +8,9 @@
 #include <nlohmann/json.hpp>
 
 #include "vmm/base/error.h"
-#include "vmm/control/status_json.h"
 #include "vmm/control/rpc.h"
 #include "vmm/control/runtime_directory.h"
+#include "vmm/control/status_json.h"
 #include "vmm/control/unix_socket.h"
 
 namespace tintype {
@@ -48,7 +48,8 @@ json ControlClient::call(const std::string& method, const json& params, std::chr
   send_line(rpc_call_line(method, params, id));
   for (;;) {
     const json message = json::parse(receive_line(patience), nullptr, false);
-    if (!message.is_object()) throw Error("the machine {} answers in a language that is not ours: is it another version of Tintype?", name_);
+    if (!message.is_object())
+      throw Error("the machine {} answers in a language that is not ours: is it another version of Tintype?", name_);
     if (message.value("method", "") == "progress" && message.contains("params")) {
       if (progress) progress(progress_from_json(message["params"]));
     } else if (message.contains("error")) {
@@ -62,7 +63,8 @@ json ControlClient::call(const std::string& method, const json& params, std::chr
 bool ControlClient::wait_for_end(std::chrono::milliseconds patience) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
   while (!ended_) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0 || !receive_some(left)) return false;
     input_.clear();
   }

@@ -18,12 +18,14 @@ class ControlClient {
   /// tintype::Error where no machine of this name lives.
   ControlClient(const std::filesystem::path& directory, const std::string& name);
 
-  /// Calls and waits for the answer, as long as the machine is silent for less than `patience`; its progress goes to `progress`.
-  /// What the machine refuses is thrown as UsageError (wrong parameters) or tintype::Error, in the machine's words.
+  /// Calls and waits for the answer, as long as the machine is silent for less than `patience`; its progress goes to
+  /// `progress`. What the machine refuses is thrown as UsageError (wrong parameters) or tintype::Error, in the
+  /// machine's words.
   nlohmann::json call(const std::string& method, const nlohmann::json& params, std::chrono::milliseconds patience,
                       const ProgressSink& progress = {});
 
-  /// Waits until the machine hangs up, which it does when it has ended and its disks are closed. False where it has not by then.
+  /// Waits until the machine hangs up, which it does when it has ended and its disks are closed. False where it has not
+  /// by then.
   bool wait_for_end(std::chrono::milliseconds patience);
 
  private:

@@ -9,8 +9,8 @@
 
 #include "checkpoint/image/manifest.h"
 #include "vmm/control/names.h"
-#include "vmm/control/status_json.h"
 #include "vmm/control/rpc.h"
+#include "vmm/control/status_json.h"
 
 namespace tintype {
 
@@ -23,7 +23,8 @@ class Params {
  public:
   Params(const json& object, std::initializer_list<std::string_view> known) : object_(object) {
     for (const auto& [name, value] : object.items()) {
-      if (std::find(known.begin(), known.end(), name) == known.end()) throw UsageError("there is no parameter \"{}\" here", name);
+      if (std::find(known.begin(), known.end(), name) == known.end())
+        throw UsageError("there is no parameter \"{}\" here", name);
     }
   }
 
@@ -34,7 +35,8 @@ class Params {
   }
   std::uint64_t number(const char* name, std::uint64_t otherwise) const {
     const json* value = find(name);
-    if (value != nullptr && !value->is_number_unsigned()) throw UsageError("the parameter \"{}\" must be a whole number, 0 or more", name);
+    if (value != nullptr && !value->is_number_unsigned())
+      throw UsageError("the parameter \"{}\" must be a whole number, 0 or more", name);
     return value == nullptr ? otherwise : value->get<std::uint64_t>();
   }
   std::string text(const char* name, const std::string& otherwise) const {
@@ -57,7 +59,8 @@ CheckpointOptions checkpoint_options(const json& object) {
   CheckpointOptions options;
   options.repository = params.text("repository", "");
   if (!std::filesystem::path(options.repository).is_absolute()) {
-    throw UsageError("the parameter \"repository\" must be an absolute path: the machine has a working directory of its own");
+    throw UsageError(
+        "the parameter \"repository\" must be an absolute path: the machine has a working directory of its own");
   }
   options.strategy = strategy_from_text(params.text("strategy", "auto"), "The strategy");
   options.full = params.flag("full");

@@ -6,8 +6,8 @@
 
 namespace tintype {
 
-/// The methods of the control socket, each bound to the machine's of the same name. Parameters are checked here: unknown ones, and ones of the wrong
-/// kind, are refused before the machine is touched. The machine must outlive this.
+/// The methods of the control socket, each bound to the machine's of the same name. Parameters are checked here:
+/// unknown ones, and ones of the wrong kind, are refused before the machine is touched. The machine must outlive this.
 class MachineMethods final : public ControlService {
  public:
   explicit MachineMethods(Machine& machine) : machine_(machine) {}

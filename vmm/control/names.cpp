@@ -25,19 +25,26 @@ std::optional<DiskMode> disk_mode_of(std::string_view text) {
 
 std::string_view name_of(RunState state) noexcept {
   switch (state) {
-    case RunState::kCreated: return "created";
-    case RunState::kRunning: return "running";
-    case RunState::kPaused: return "paused";
-    case RunState::kStopped: return "stopped";
+    case RunState::kCreated:
+      return "created";
+    case RunState::kRunning:
+      return "running";
+    case RunState::kPaused:
+      return "paused";
+    case RunState::kStopped:
+      return "stopped";
   }
   return "unknown";
 }
 
 std::string_view name_of(DiskMode mode) noexcept {
   switch (mode) {
-    case DiskMode::kPersistent: return "persistent";
-    case DiskMode::kUndoable: return "undoable";
-    case DiskMode::kNonpersistent: return "nonpersistent";
+    case DiskMode::kPersistent:
+      return "persistent";
+    case DiskMode::kUndoable:
+      return "undoable";
+    case DiskMode::kNonpersistent:
+      return "nonpersistent";
   }
   return "unknown";
 }

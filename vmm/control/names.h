@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The words by which options and reports name things: on the command line, in JSON and on the control socket alike. Those that manifests
-// have too are in checkpoint/image/names.h.
+// The words by which options and reports name things: on the command line, in JSON and on the control socket alike.
+// Those that manifests have too are in checkpoint/image/names.h.
 
 #include <string_view>
 

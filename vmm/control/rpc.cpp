@@ -29,23 +29,27 @@ bool nests_too_deep(std::string_view line) {
 }
 
 json parse_line(std::string_view line) {
-  if (nests_too_deep(line)) throw RpcError(rpc_code::kParseError, "this line nests too deep: send one JSON-RPC 2.0 request a line");
+  if (nests_too_deep(line))
+    throw RpcError(rpc_code::kParseError, "this line nests too deep: send one JSON-RPC 2.0 request a line");
   json message = json::parse(line, nullptr, false);
-  if (message.is_discarded()) throw RpcError(rpc_code::kParseError, "this line is not JSON: send one JSON-RPC 2.0 request a line");
+  if (message.is_discarded())
+    throw RpcError(rpc_code::kParseError, "this line is not JSON: send one JSON-RPC 2.0 request a line");
   return message;
 }
 
 std::optional<json> id_of(const json& message) {
   const auto id = message.find("id");
   if (id == message.end()) return std::nullopt;
-  if (!id->is_string() && !id->is_number() && !id->is_null()) refuse("a request's \"id\" must be a text, a number or null");
+  if (!id->is_string() && !id->is_number() && !id->is_null())
+    refuse("a request's \"id\" must be a text, a number or null");
   return *id;
 }
 
 json params_of(const json& message) {
   const auto params = message.find("params");
   if (params == message.end()) return json::object();
-  if (!params->is_object()) throw RpcError(rpc_code::kInvalidParams, "\"params\" must be an object: every parameter has a name");
+  if (!params->is_object())
+    throw RpcError(rpc_code::kInvalidParams, "\"params\" must be an object: every parameter has a name");
   return *params;
 }
 
@@ -56,7 +60,8 @@ void parse_rpc_request(std::string_view line, RpcRequest& into) {
   if (message.is_array()) refuse("batches are not served: send one request a line");
   if (!message.is_object()) refuse("this is not a JSON-RPC request: it must be an object");
   into.id = id_of(message);
-  if (message.value("jsonrpc", json()) != "2.0") refuse("this is not a JSON-RPC 2.0 request: it needs \"jsonrpc\": \"2.0\"");
+  if (message.value("jsonrpc", json()) != "2.0")
+    refuse("this is not a JSON-RPC 2.0 request: it needs \"jsonrpc\": \"2.0\"");
   const auto method = message.find("method");
   if (method == message.end() || !method->is_string()) refuse("a request needs a \"method\", which is a text");
   into.method = method->get<std::string>();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// JSON-RPC 2.0 (jsonrpc.org/specification), one message a line. Batches are refused: who wants several calls sends several lines.
+// JSON-RPC 2.0 (jsonrpc.org/specification), one message a line. Batches are refused: who wants several calls sends
+// several lines.
 
 #include <optional>
 #include <string>

@@ -23,7 +23,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// A `tintype list` that looks whether a lock is free holds it for an instant: wait that out before calling a name taken.
+/// A `tintype list` that looks whether a lock is free holds it for an instant: wait that out before calling a name
+/// taken.
 constexpr int kClaimAttempts = 20;
 constexpr auto kClaimRetry = std::chrono::milliseconds(5);
 /// Not just ".lock": the directory is the user's choice, and other programs' locks are not ours to clear away.
@@ -40,9 +41,11 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-/// True where `path` still names the file that is open. False where its last holder removed it while we waited to open it.
+/// True where `path` still names the file that is open. False where its last holder removed it while we waited to open
+/// it.
 bool still_the_same_file(int fd, const fs::path& path) {
-  struct stat opened {}, named {};
+  struct stat opened {
+  }, named{};
   return ::fstat(fd, &opened) == 0 && ::stat(path.c_str(), &named) == 0 && opened.st_ino == named.st_ino &&
          opened.st_dev == named.st_dev;
 }
@@ -53,7 +56,8 @@ void write_pid(int fd) {
   [[maybe_unused]] const auto written = ::pwrite(fd, text.data(), text.size(), 0);
 }
 
-/// Clears a dead machine's socket away, but leaves one on which somebody (then no machine, for the lock was free) still listens.
+/// Clears a dead machine's socket away, but leaves one on which somebody (then no machine, for the lock was free) still
+/// listens.
 void remove_dead_socket(const fs::path& path) {
   if (!connect_to_unix_socket(path) && errno == ECONNREFUSED) ::unlink(path.c_str());
 }
@@ -62,7 +66,9 @@ void remove_dead_socket(const fs::path& path) {
 UniqueFd take_lock(const fs::path& path) {
   for (;;) {
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!fd) throw Error("cannot create {} ({}): set TINTYPE_RUNTIME_DIR to a directory that you can write to", path.string(), errno_text(errno));
+    if (!fd)
+      throw Error("cannot create {} ({}): set TINTYPE_RUNTIME_DIR to a directory that you can write to", path.string(),
+                  errno_text(errno));
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EINTR) continue;
       if (errno == EWOULDBLOCK) return {};
@@ -78,7 +84,8 @@ UniqueFd take_lock(const fs::path& path) {
 
 fs::path runtime_directory() {
   if (const std::string own = environment("TINTYPE_RUNTIME_DIR"); !own.empty()) return fs::absolute(own);
-  if (const std::string session = environment("XDG_RUNTIME_DIR"); !session.empty()) return fs::path(session) / "tintype";
+  if (const std::string session = environment("XDG_RUNTIME_DIR"); !session.empty())
+    return fs::path(session) / "tintype";
   return "/run/tintype";
 }
 
@@ -92,8 +99,9 @@ void create_runtime_directory(const fs::path& directory) {
   }
   if (failure == EEXIST && !fs::is_directory(directory)) failure = ENOTDIR;
   if (failure != 0 && failure != EEXIST) {
-    throw Error("cannot create the runtime directory {} ({}): set TINTYPE_RUNTIME_DIR to a directory that you can write to",
-                directory.string(), errno_text(failure));
+    throw Error(
+        "cannot create the runtime directory {} ({}): set TINTYPE_RUNTIME_DIR to a directory that you can write to",
+        directory.string(), errno_text(failure));
   }
 }
 
@@ -101,12 +109,16 @@ void check_machine_name(std::string_view name) {
   const bool good = !name.empty() && name.size() <= 64 && name.front() != '-' && name.front() != '.' &&
                     std::all_of(name.begin(), name.end(), is_name_character);
   if (!good) {
-    throw UsageError("\"{}\" cannot name a machine: use up to 64 letters, digits, '-', '_' and '.', and begin with a letter or a digit",
-                     name);
+    throw UsageError(
+        "\"{}\" cannot name a machine: use up to 64 letters, digits, '-', '_' and '.', and begin with a letter or a "
+        "digit",
+        name);
   }
 }
 
-fs::path control_socket_path(const fs::path& directory, const std::string& name) { return directory / (name + ".sock"); }
+fs::path control_socket_path(const fs::path& directory, const std::string& name) {
+  return directory / (name + ".sock");
+}
 
 NameClaim::NameClaim(const fs::path& directory, const std::string& name, UniqueFd lock)
     : directory_(directory), name_(name), lock_(std::move(lock)) {
@@ -120,8 +132,9 @@ NameClaim::NameClaim(const fs::path& directory, const std::string& name) : direc
     lock_ = take_lock(lock_path(directory, name));
     if (lock_) break;
     if (attempt == kClaimAttempts) {
-      throw Error("a machine named {} is running already (process {}): choose another --name, or end it with `tintype stop {}`", name,
-                  pid_of_name_holder(directory, name), name);
+      throw Error(
+          "a machine named {} is running already (process {}): choose another --name, or end it with `tintype stop {}`",
+          name, pid_of_name_holder(directory, name), name);
     }
     std::this_thread::sleep_for(kClaimRetry);
   }

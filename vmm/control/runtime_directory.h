@@ -24,9 +24,9 @@ std::filesystem::path control_socket_path(const std::filesystem::path& directory
 
 /// The right to a machine's name, held while the machine lives.
 ///
-/// The name is a locked file (NAME.tintype-lock), because the kernel drops the lock when its holder dies, whatever it dies of, and
-/// because of two that start at once exactly one gets it. A socket (NAME.sock) whose lock is free belonged to a machine that was killed.
-/// The lock is flock(2)'s: a child of fork() that keeps the descriptor keeps the name.
+/// The name is a locked file (NAME.tintype-lock), because the kernel drops the lock when its holder dies, whatever it
+/// dies of, and because of two that start at once exactly one gets it. A socket (NAME.sock) whose lock is free belonged
+/// to a machine that was killed. The lock is flock(2)'s: a child of fork() that keeps the descriptor keeps the name.
 class NameClaim {
  public:
   /// Takes the name and clears away a dead machine's socket; tintype::Error where a living machine has it.

@@ -15,8 +15,8 @@
 
 #include "vmm/base/event_fd.h"
 #include "vmm/base/thread.h"
-#include "vmm/control/status_json.h"
 #include "vmm/control/rpc.h"
+#include "vmm/control/status_json.h"
 #include "vmm/control/unix_socket.h"
 #include "vmm/control/worker_pool.h"
 
@@ -28,8 +28,11 @@ using Clock = std::chrono::steady_clock;
 class ControlServer::Impl {
  public:
   Impl(const std::filesystem::path& socket_path, ControlService& service, const ControlLimits& limits)
-      : service_(service), limits_(limits), listener_(listen_on_unix_socket(socket_path)),
-        workers_(limits.workers, limits.waiting_calls), thread_([this] { run(); }) {}
+      : service_(service),
+        limits_(limits),
+        listener_(listen_on_unix_socket(socket_path)),
+        workers_(limits.workers, limits.waiting_calls),
+        thread_([this] { run(); }) {}
   ~Impl() { stop(); }
 
   void stop();
@@ -57,14 +60,14 @@ class ControlServer::Impl {
   ControlService& service_;
   const ControlLimits limits_;
   UniqueFd listener_;
-  EventFd wake_;                             ///< output was posted, or the server is to stop
+  EventFd wake_;  ///< output was posted, or the server is to stop
   std::atomic<bool> accepts_calls_ = true;
-  std::atomic<bool> ending_ = false;         ///< all calls are finished: send what is left and leave
-  std::vector<Client> clients_;              ///< server's thread
-  std::vector<pollfd> poll_entries_;         ///< bell, listener, then the clients in their order
-  Clock::time_point accept_again_{};         ///< the host was out of descriptors: do not try before
+  std::atomic<bool> ending_ = false;  ///< all calls are finished: send what is left and leave
+  std::vector<Client> clients_;       ///< server's thread
+  std::vector<pollfd> poll_entries_;  ///< bell, listener, then the clients in their order
+  Clock::time_point accept_again_{};  ///< the host was out of descriptors: do not try before
   WorkerPool workers_;
-  std::thread thread_;                       ///< last: it uses all of the above
+  std::thread thread_;  ///< last: it uses all of the above
 };
 
 namespace {
@@ -144,7 +147,8 @@ void ControlServer::Impl::greet(UniqueFd socket) {
 }
 
 void ControlServer::Impl::serve(const Client& client, short events) {
-  if ((events & (POLLHUP | POLLERR)) != 0) client->give_up();  // both directions are closed: nobody is there to read a reply
+  if ((events & (POLLHUP | POLLERR)) != 0)
+    client->give_up();  // both directions are closed: nobody is there to read a reply
   if ((events & POLLIN) != 0) client->read_some();
   if (accepts_calls_) take_lines(client);
   if (client->has_output()) client->write_some();
@@ -213,7 +217,8 @@ ProgressSink ControlServer::Impl::progress_sink(const Client& client, const RpcR
   };
 }
 
-ControlServer::ControlServer(const std::filesystem::path& socket_path, ControlService& service, const ControlLimits& limits)
+ControlServer::ControlServer(const std::filesystem::path& socket_path, ControlService& service,
+                             const ControlLimits& limits)
     : impl_(std::make_unique<Impl>(socket_path, service, limits)) {}
 
 ControlServer::~ControlServer() = default;

@@ -16,9 +16,10 @@ namespace tintype {
 class ControlService {
  public:
   virtual ~ControlService() = default;
-  /// Carries out one call and returns its result. Runs on one of the server's worker threads, several at once. What it throws becomes
-  /// the error reply: RpcError with its code, UsageError as bad parameters, everything else as "failed".
-  virtual nlohmann::json call(const std::string& method, const nlohmann::json& params, const ProgressSink& progress) = 0;
+  /// Carries out one call and returns its result. Runs on one of the server's worker threads, several at once. What it
+  /// throws becomes the error reply: RpcError with its code, UsageError as bad parameters, everything else as "failed".
+  virtual nlohmann::json call(const std::string& method, const nlohmann::json& params,
+                              const ProgressSink& progress) = 0;
 };
 
 struct ControlLimits {
@@ -28,9 +29,9 @@ struct ControlLimits {
   std::size_t waiting_calls = 1024;  ///< beyond these a call is answered with kBusy
 };
 
-/// The control socket of a machine. One thread moves bytes for all clients; each call runs on a worker, so that a long one (a checkpoint)
-/// keeps nobody waiting. Clients are not trusted to be well-behaved: rubbish, endless lines, slow readers and vanishing in mid-call cost a bounded
-/// amount of memory and nothing else.
+/// The control socket of a machine. One thread moves bytes for all clients; each call runs on a worker, so that a long
+/// one (a checkpoint) keeps nobody waiting. Clients are not trusted to be well-behaved: rubbish, endless lines, slow
+/// readers and vanishing in mid-call cost a bounded amount of memory and nothing else.
 class ControlServer {
  public:
   /// Listens at `socket_path` and returns at once. Throws std::system_error where it cannot.
@@ -38,7 +39,8 @@ class ControlServer {
   /// Like stop().
   ~ControlServer();
 
-  /// Takes no new calls, waits for those in flight, sends their replies (to who reads them within a second) and hangs up. Idempotent.
+  /// Takes no new calls, waits for those in flight, sends their replies (to who reads them within a second) and hangs
+  /// up. Idempotent.
   void stop();
 
  private:

@@ -14,10 +14,14 @@ namespace {
 
 std::string serial_text(const SerialConfig& serial) {
   switch (serial.kind) {
-    case SerialKind::kStdio: return "stdio";
-    case SerialKind::kNull: return "null";
-    case SerialKind::kFile: return "file:" + serial.path.string();
-    case SerialKind::kUnix: return "unix:" + serial.path.string();
+    case SerialKind::kStdio:
+      return "stdio";
+    case SerialKind::kNull:
+      return "null";
+    case SerialKind::kFile:
+      return "file:" + serial.path.string();
+    case SerialKind::kUnix:
+      return "unix:" + serial.path.string();
   }
   return "unknown";
 }

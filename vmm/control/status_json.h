@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What the control socket carries, as JSON; `--json` prints the same. (A checkpoint's report: checkpoint/image/manifest.h.)
+// What the control socket carries, as JSON; `--json` prints the same. (A checkpoint's report:
+// checkpoint/image/manifest.h.)
 
 #include <nlohmann/json_fwd.hpp>
 

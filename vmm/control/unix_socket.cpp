@@ -15,7 +15,8 @@ namespace tintype {
 
 namespace {
 
-/// The address of a socket file. A path that is too long for it (108 bytes) goes by way of a descriptor of its directory.
+/// The address of a socket file. A path that is too long for it (108 bytes) goes by way of a descriptor of its
+/// directory.
 struct Address {
   explicit Address(const std::filesystem::path& path) {
     socket_address.sun_family = AF_UNIX;

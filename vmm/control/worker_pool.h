@@ -10,11 +10,12 @@
 
 namespace tintype {
 
-/// Threads that are started when there is work and none is idle, up to `most`; so a machine that nobody talks to has none.
-/// Jobs must not throw.
+/// Threads that are started when there is work and none is idle, up to `most`; so a machine that nobody talks to has
+/// none. Jobs must not throw.
 class WorkerPool {
  public:
-  WorkerPool(std::size_t most_threads, std::size_t most_waiting) : most_threads_(most_threads), most_waiting_(most_waiting) {}
+  WorkerPool(std::size_t most_threads, std::size_t most_waiting)
+      : most_threads_(most_threads), most_waiting_(most_waiting) {}
   ~WorkerPool() { finish(); }
 
   /// False where too many jobs wait already, or no thread can be had.

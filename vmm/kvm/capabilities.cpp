@@ -28,10 +28,12 @@ constexpr std::array kCapabilities = {
     KvmCapability{KVM_CAP_GET_TSC_KHZ, "GET_TSC_KHZ", false, "knowing the speed of the time stamp counter"},
     KvmCapability{KVM_CAP_TSC_CONTROL, "TSC_CONTROL", false, "restoring on a host whose counter has another speed"},
     KvmCapability{KVM_CAP_TSC_DEADLINE_TIMER, "TSC_DEADLINE_TIMER", false, "the guest's precise timer"},
-    KvmCapability{KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, "MANUAL_DIRTY_LOG_PROTECT2", false, "precopy: which pages changed"},
+    KvmCapability{KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, "MANUAL_DIRTY_LOG_PROTECT2", false,
+                  "precopy: which pages changed"},
     KvmCapability{KVM_CAP_DIRTY_LOG_RING, "DIRTY_LOG_RING", false, "precopy: which pages changed, as a ring"},
     KvmCapability{KVM_CAP_SYNC_REGS, "SYNC_REGS", false, "reading registers without a system call"},
-    KvmCapability{KVM_CAP_SYNC_MMU, "SYNC_MMU", true, "guest memory that follows the host's page tables (write protection)"},
+    KvmCapability{KVM_CAP_SYNC_MMU, "SYNC_MMU", true,
+                  "guest memory that follows the host's page tables (write protection)"},
 };
 
 }  // namespace
@@ -40,8 +42,9 @@ std::span<const KvmCapability> kvm_capabilities() noexcept { return kCapabilitie
 
 std::vector<KvmCapability> missing_capabilities(const KvmSystem& system) {
   std::vector<KvmCapability> missing;
-  std::copy_if(kCapabilities.begin(), kCapabilities.end(), std::back_inserter(missing),
-               [&](const KvmCapability& capability) { return capability.required && system.extension(capability.number) == 0; });
+  std::copy_if(
+      kCapabilities.begin(), kCapabilities.end(), std::back_inserter(missing),
+      [&](const KvmCapability& capability) { return capability.required && system.extension(capability.number) == 0; });
   return missing;
 }
 

@@ -12,8 +12,8 @@ namespace tintype {
 /// A capability of KVM's that Tintype uses, and what for.
 struct KvmCapability {
   int number;
-  std::string_view name;        ///< as in <linux/kvm.h>, without KVM_CAP_
-  bool required;                ///< no machine can run without it
+  std::string_view name;  ///< as in <linux/kvm.h>, without KVM_CAP_
+  bool required;          ///< no machine can run without it
   std::string_view used_for;
 };
 

@@ -9,8 +9,9 @@
 
 namespace tintype {
 
-// KVM structures that end in an array of unknown length. <linux/kvm.h> declares such arrays with an empty struct beside them, which has no size in
-// C but one byte in C++: sizes, offsets and the request numbers that encode them come out wrong. So the heads are declared here.
+// KVM structures that end in an array of unknown length. <linux/kvm.h> declares such arrays with an empty struct beside
+// them, which has no size in C but one byte in C++: sizes, offsets and the request numbers that encode them come out
+// wrong. So the heads are declared here.
 
 struct KvmCpuidHead {
   std::uint32_t nent, padding;
@@ -44,7 +45,8 @@ inline constexpr unsigned long kKvmSetGsiRouting = _IOW(KVMIO, 0x6a, KvmRoutingH
 template <typename Head, typename Entry>
 class KvmList {
  public:
-  explicit KvmList(std::size_t count) : count_(count), storage_((sizeof(Head) + count * sizeof(Entry)) / sizeof(std::uint64_t) + 1) {}
+  explicit KvmList(std::size_t count)
+      : count_(count), storage_((sizeof(Head) + count * sizeof(Entry)) / sizeof(std::uint64_t) + 1) {}
   Head& head() noexcept { return *reinterpret_cast<Head*>(storage_.data()); }
   std::span<Entry> entries() noexcept { return {reinterpret_cast<Entry*>(&head() + 1), count_}; }
 

@@ -17,8 +17,12 @@ namespace {
 UniqueFd open_kvm() {
   UniqueFd fd(::open("/dev/kvm", O_RDWR | O_CLOEXEC));
   if (fd) return fd;
-  if (errno == ENOENT) throw Error("there is no /dev/kvm: turn on virtualization in the firmware and load kvm-intel or kvm-amd (`tintype doctor` tells more)");
-  if (errno == EACCES) throw Error("no permission to open /dev/kvm: add yourself to the group kvm and log in again, or run as root");
+  if (errno == ENOENT)
+    throw Error(
+        "there is no /dev/kvm: turn on virtualization in the firmware and load kvm-intel or kvm-amd (`tintype doctor` "
+        "tells more)");
+  if (errno == EACCES)
+    throw Error("no permission to open /dev/kvm: add yourself to the group kvm and log in again, or run as root");
   throw Error("/dev/kvm cannot be opened ({}): `tintype doctor` tells more", errno_text(errno));
 }
 
@@ -44,7 +48,8 @@ auto growing_list(int fd, unsigned long request, std::uint32_t Head::*count, std
 
 KvmSystem::KvmSystem() : fd_(open_kvm()) {
   const int version = kvm_ioctl(fd(), KVM_GET_API_VERSION, 0UL, "KVM_GET_API_VERSION");
-  if (version != KVM_API_VERSION) throw Error("KVM's API version is {}, not {}: this kernel is too old", version, KVM_API_VERSION);
+  if (version != KVM_API_VERSION)
+    throw Error("KVM's API version is {}, not {}: this kernel is too old", version, KVM_API_VERSION);
 }
 
 int KvmSystem::extension(int capability) const {

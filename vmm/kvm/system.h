@@ -19,10 +19,10 @@ class KvmSystem {
   int fd() const noexcept { return fd_.get(); }
   /// KVM_CHECK_EXTENSION: 0 where the capability is missing, else its value.
   int extension(int capability) const;
-  std::size_t vcpu_mmap_size() const;                          ///< KVM_GET_VCPU_MMAP_SIZE, bytes
-  std::vector<kvm_cpuid_entry2> supported_cpuid() const;       ///< KVM_GET_SUPPORTED_CPUID
-  std::vector<std::uint32_t> msr_indices() const;              ///< KVM_GET_MSR_INDEX_LIST
-  UniqueFd create_vm() const;                                  ///< KVM_CREATE_VM, machine type 0
+  std::size_t vcpu_mmap_size() const;                     ///< KVM_GET_VCPU_MMAP_SIZE, bytes
+  std::vector<kvm_cpuid_entry2> supported_cpuid() const;  ///< KVM_GET_SUPPORTED_CPUID
+  std::vector<std::uint32_t> msr_indices() const;         ///< KVM_GET_MSR_INDEX_LIST
+  UniqueFd create_vm() const;                             ///< KVM_CREATE_VM, machine type 0
 
  private:
   UniqueFd fd_;

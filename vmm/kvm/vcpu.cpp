@@ -56,10 +56,18 @@ kvm_lapic_state KvmVcpu::lapic() const { return get<kvm_lapic_state>(fd_.get(), 
 void KvmVcpu::set_lapic(const kvm_lapic_state& lapic) { set(fd_.get(), KVM_SET_LAPIC, lapic, "KVM_SET_LAPIC"); }
 kvm_mp_state KvmVcpu::mp_state() const { return get<kvm_mp_state>(fd_.get(), KVM_GET_MP_STATE, "KVM_GET_MP_STATE"); }
 void KvmVcpu::set_mp_state(const kvm_mp_state& state) { set(fd_.get(), KVM_SET_MP_STATE, state, "KVM_SET_MP_STATE"); }
-kvm_vcpu_events KvmVcpu::events() const { return get<kvm_vcpu_events>(fd_.get(), KVM_GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS"); }
-void KvmVcpu::set_events(const kvm_vcpu_events& events) { set(fd_.get(), KVM_SET_VCPU_EVENTS, events, "KVM_SET_VCPU_EVENTS"); }
-kvm_debugregs KvmVcpu::debug_registers() const { return get<kvm_debugregs>(fd_.get(), KVM_GET_DEBUGREGS, "KVM_GET_DEBUGREGS"); }
-void KvmVcpu::set_debug_registers(const kvm_debugregs& registers) { set(fd_.get(), KVM_SET_DEBUGREGS, registers, "KVM_SET_DEBUGREGS"); }
+kvm_vcpu_events KvmVcpu::events() const {
+  return get<kvm_vcpu_events>(fd_.get(), KVM_GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS");
+}
+void KvmVcpu::set_events(const kvm_vcpu_events& events) {
+  set(fd_.get(), KVM_SET_VCPU_EVENTS, events, "KVM_SET_VCPU_EVENTS");
+}
+kvm_debugregs KvmVcpu::debug_registers() const {
+  return get<kvm_debugregs>(fd_.get(), KVM_GET_DEBUGREGS, "KVM_GET_DEBUGREGS");
+}
+void KvmVcpu::set_debug_registers(const kvm_debugregs& registers) {
+  set(fd_.get(), KVM_SET_DEBUGREGS, registers, "KVM_SET_DEBUGREGS");
+}
 kvm_xcrs KvmVcpu::xcrs() const { return get<kvm_xcrs>(fd_.get(), KVM_GET_XCRS, "KVM_GET_XCRS"); }
 void KvmVcpu::set_xcrs(const kvm_xcrs& xcrs) { set(fd_.get(), KVM_SET_XCRS, xcrs, "KVM_SET_XCRS"); }
 
@@ -95,7 +103,9 @@ std::uint32_t KvmVcpu::tsc_khz() const {
   return static_cast<std::uint32_t>(kvm_ioctl(fd_.get(), KVM_GET_TSC_KHZ, 0UL, "KVM_GET_TSC_KHZ"));
 }
 
-void KvmVcpu::set_tsc_khz(std::uint32_t khz) { kvm_ioctl(fd_.get(), KVM_SET_TSC_KHZ, static_cast<unsigned long>(khz), "KVM_SET_TSC_KHZ"); }
+void KvmVcpu::set_tsc_khz(std::uint32_t khz) {
+  kvm_ioctl(fd_.get(), KVM_SET_TSC_KHZ, static_cast<unsigned long>(khz), "KVM_SET_TSC_KHZ");
+}
 
 std::vector<kvm_msr_entry> KvmVcpu::msrs(std::span<const std::uint32_t> indices) const {
   // KVM_GET_MSRS stops at the first MSR that it refuses and returns how many it has read: step over that one and go on.

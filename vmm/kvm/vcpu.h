@@ -14,8 +14,8 @@
 
 namespace tintype {
 
-/// One virtual CPU of KVM's: a typed method for each vCPU ioctl. run() belongs to one thread; the others may be called by another thread
-/// while run() is not under way. All throw std::system_error.
+/// One virtual CPU of KVM's: a typed method for each vCPU ioctl. run() belongs to one thread; the others may be called
+/// by another thread while run() is not under way. All throw std::system_error.
 class KvmVcpu {
  public:
   enum class RunResult : std::uint8_t { kExit, kInterrupted };
@@ -24,9 +24,11 @@ class KvmVcpu {
 
   unsigned id() const noexcept { return id_; }
 
-  /// KVM_RUN. kInterrupted: a signal came, or immediate_exit was set; anything that was pending in shared() has been completed.
+  /// KVM_RUN. kInterrupted: a signal came, or immediate_exit was set; anything that was pending in shared() has been
+  /// completed.
   RunResult run();
-  /// The page shared with KVM: the reason of the last exit and its data. Touched by the thread that runs, but for immediate_exit.
+  /// The page shared with KVM: the reason of the last exit and its data. Touched by the thread that runs, but for
+  /// immediate_exit.
   kvm_run& shared() noexcept { return *reinterpret_cast<kvm_run*>(shared_.data()); }
   /// Makes the current or next run() return at once. Callable from a signal handler or any thread.
   void set_immediate_exit(bool on) noexcept;
@@ -45,7 +47,7 @@ class KvmVcpu {
   void set_debug_registers(const kvm_debugregs& registers);
   kvm_xcrs xcrs() const;
   void set_xcrs(const kvm_xcrs& xcrs);
-  std::vector<std::uint8_t> xsave() const;              ///< KVM_GET_XSAVE2 where there is one, else KVM_GET_XSAVE; the area's bytes
+  std::vector<std::uint8_t> xsave() const;  ///< KVM_GET_XSAVE2 where there is one, else KVM_GET_XSAVE; the area's bytes
   void set_xsave(std::span<const std::uint8_t> area);
   std::size_t xsave_size() const noexcept { return xsave_size_; }
 
@@ -61,7 +63,7 @@ class KvmVcpu {
   /// One MSR, or nothing where KVM refuses it.
   std::optional<std::uint64_t> msr(std::uint32_t index) const;
 
-  void announce_pause();                                ///< KVM_KVMCLOCK_CTRL: tells the guest's watchdog; silently nothing where unused
+  void announce_pause();  ///< KVM_KVMCLOCK_CTRL: tells the guest's watchdog; silently nothing where unused
 
  private:
   unsigned id_;

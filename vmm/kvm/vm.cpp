@@ -8,7 +8,8 @@
 
 namespace tintype {
 
-void KvmVm::set_memory(std::uint32_t slot, std::uint64_t guest_address, std::uint64_t size, const void* host, std::uint32_t flags) {
+void KvmVm::set_memory(std::uint32_t slot, std::uint64_t guest_address, std::uint64_t size, const void* host,
+                       std::uint32_t flags) {
   kvm_userspace_memory_region region{};
   region.slot = slot;
   region.flags = flags;

@@ -19,29 +19,30 @@ class KvmVm {
   int fd() const noexcept { return fd_.get(); }
 
   /// KVM_SET_USER_MEMORY_REGION. `flags`: KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY; size 0 removes the slot.
-  void set_memory(std::uint32_t slot, std::uint64_t guest_address, std::uint64_t size, const void* host, std::uint32_t flags = 0);
+  void set_memory(std::uint32_t slot, std::uint64_t guest_address, std::uint64_t size, const void* host,
+                  std::uint32_t flags = 0);
 
-  void set_tss_address(std::uint32_t address);            ///< KVM_SET_TSS_ADDR: three pages that Intel's real mode needs
-  void set_identity_map_address(std::uint64_t address);   ///< KVM_SET_IDENTITY_MAP_ADDR: one page, likewise
-  void create_irqchip();                                  ///< PIC, IOAPIC, and a LAPIC for each vCPU
-  void create_pit();                                      ///< KVM_CREATE_PIT2, with the speaker port answered by KVM
+  void set_tss_address(std::uint32_t address);           ///< KVM_SET_TSS_ADDR: three pages that Intel's real mode needs
+  void set_identity_map_address(std::uint64_t address);  ///< KVM_SET_IDENTITY_MAP_ADDR: one page, likewise
+  void create_irqchip();                                 ///< PIC, IOAPIC, and a LAPIC for each vCPU
+  void create_pit();                                     ///< KVM_CREATE_PIT2, with the speaker port answered by KVM
   UniqueFd create_vcpu(unsigned id);
 
   void set_gsi_routing(std::span<const kvm_irq_routing_entry> entries);  ///< KVM_SET_GSI_ROUTING: replaces all of it
-  void set_irq_line(std::uint32_t gsi, bool asserted);    ///< KVM_IRQ_LINE
+  void set_irq_line(std::uint32_t gsi, bool asserted);                   ///< KVM_IRQ_LINE
   /// KVM_IRQFD: each signal of `event_fd` is one edge on `gsi`.
   void attach_irqfd(int event_fd, std::uint32_t gsi);
   /// KVM_IOEVENTFD: a 4-byte guest write of `value` at MMIO `address` signals `event_fd` and does not exit.
   void attach_ioeventfd(int event_fd, std::uint64_t address, std::uint32_t value);
 
-  kvm_irqchip irqchip(std::uint32_t chip_id) const;       ///< KVM_IRQCHIP_PIC_MASTER, _PIC_SLAVE, _IOAPIC
+  kvm_irqchip irqchip(std::uint32_t chip_id) const;  ///< KVM_IRQCHIP_PIC_MASTER, _PIC_SLAVE, _IOAPIC
   void set_irqchip(const kvm_irqchip& chip);
   kvm_pit_state2 pit() const;
   void set_pit(const kvm_pit_state2& state);
   kvm_clock_data clock() const;
   void set_clock(const kvm_clock_data& clock);
 
-  int extension(int capability) const;                    ///< KVM_CHECK_EXTENSION on the VM: may differ from the system's
+  int extension(int capability) const;  ///< KVM_CHECK_EXTENSION on the VM: may differ from the system's
   void enable_capability(std::uint32_t capability, std::uint64_t argument);
 
  private:

@@ -14,14 +14,14 @@ struct DiskConfig {
   std::filesystem::path image;
   DiskMode mode = DiskMode::kPersistent;
   bool read_only = false;
-  std::string serial;                     ///< empty: the disk's id
+  std::string serial;  ///< empty: the disk's id
 };
 
 enum class SerialKind : std::uint8_t { kStdio, kNull, kFile, kUnix };
 
 struct SerialConfig {
   SerialKind kind = SerialKind::kStdio;
-  std::filesystem::path path;             ///< of kFile and kUnix
+  std::filesystem::path path;  ///< of kFile and kUnix
 };
 
 /// What `--trace` asked for.
@@ -31,14 +31,14 @@ struct TraceConfig {
 
 /// Everything that makes a machine. The command line, a TOML file and a checkpoint's manifest all end here.
 struct MachineConfig {
-  std::string name;                       ///< letters, digits, '-', '_', '.'; names the control socket
-  std::filesystem::path kernel;           ///< empty where the machine is restored
+  std::string name;              ///< letters, digits, '-', '_', '.'; names the control socket
+  std::filesystem::path kernel;  ///< empty where the machine is restored
   std::filesystem::path initrd;
   std::string append;
-  std::uint64_t memory = 256 << 20;       ///< bytes
-  unsigned cpus = 1;                      ///< 1 to 64
-  std::vector<DiskConfig> disks;          ///< disk0, disk1, ...
-  std::filesystem::path disk_directory;   ///< of redo logs; empty: beside each image
+  std::uint64_t memory = 256 << 20;      ///< bytes
+  unsigned cpus = 1;                     ///< 1 to 64
+  std::vector<DiskConfig> disks;         ///< disk0, disk1, ...
+  std::filesystem::path disk_directory;  ///< of redo logs; empty: beside each image
   SerialConfig serial;
   TraceConfig trace;
 };

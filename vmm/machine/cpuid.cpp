@@ -9,8 +9,9 @@ namespace tintype {
 namespace {
 
 constexpr std::uint32_t kHypervisorLeaf = 0x40000000;
-constexpr std::uint32_t kTimingLeaf = 0x40000010;  // as VMware defined it, and KVM and QEMU have it: EAX TSC kHz, EBX APIC bus kHz
-constexpr std::uint32_t kApicBusKhz = 1'000'000;   // KVM's APIC timer counts nanoseconds
+constexpr std::uint32_t kTimingLeaf =
+    0x40000010;  // as VMware defined it, and KVM and QEMU have it: EAX TSC kHz, EBX APIC bus kHz
+constexpr std::uint32_t kApicBusKhz = 1'000'000;  // KVM's APIC timer counts nanoseconds
 
 constexpr std::uint32_t kEcxX2apic = 1U << 21, kEcxTscDeadline = 1U << 24, kEcxHypervisor = 1U << 31;
 constexpr std::uint32_t kLevelSmt = 1, kLevelCore = 2;
@@ -27,15 +28,30 @@ class Topology {
 
   void apply(kvm_cpuid_entry2& leaf) const {
     switch (leaf.function) {
-      case 0x1: basic(leaf); break;
-      case 0x4: intel_cache(leaf); break;
+      case 0x1:
+        basic(leaf);
+        break;
+      case 0x4:
+        intel_cache(leaf);
+        break;
       case 0xb:
-      case 0x1f: levels(leaf); break;
-      case 0x80000001: set_bits(leaf.ecx, 1, 1, cpus_ > 1 ? 1 : 0); break;  // CmpLegacy
-      case 0x80000008: amd_sizes(leaf); break;
-      case 0x8000001d: amd_cache(leaf); break;
-      case 0x8000001e: leaf.eax = cpu_, leaf.ebx = cpu_, leaf.ecx = 0; break;
-      default: break;
+      case 0x1f:
+        levels(leaf);
+        break;
+      case 0x80000001:
+        set_bits(leaf.ecx, 1, 1, cpus_ > 1 ? 1 : 0);
+        break;  // CmpLegacy
+      case 0x80000008:
+        amd_sizes(leaf);
+        break;
+      case 0x8000001d:
+        amd_cache(leaf);
+        break;
+      case 0x8000001e:
+        leaf.eax = cpu_, leaf.ebx = cpu_, leaf.ecx = 0;
+        break;
+      default:
+        break;
     }
   }
 
@@ -74,7 +90,8 @@ class Topology {
 };
 
 kvm_cpuid_entry2* find(std::vector<kvm_cpuid_entry2>& leaves, std::uint32_t function, std::uint32_t index) {
-  const auto leaf = std::find_if(leaves.begin(), leaves.end(), [&](const auto& e) { return e.function == function && e.index == index; });
+  const auto leaf = std::find_if(leaves.begin(), leaves.end(),
+                                 [&](const auto& e) { return e.function == function && e.index == index; });
   return leaf == leaves.end() ? nullptr : &*leaf;
 }
 
@@ -104,8 +121,8 @@ void add_timing(std::vector<kvm_cpuid_entry2>& leaves, std::uint32_t tsc_khz) {
 
 }  // namespace
 
-std::vector<kvm_cpuid_entry2> guest_cpuid(std::span<const kvm_cpuid_entry2> supported, unsigned cpu, unsigned cpus, std::uint32_t tsc_khz,
-                                          bool tsc_deadline_timer) {
+std::vector<kvm_cpuid_entry2> guest_cpuid(std::span<const kvm_cpuid_entry2> supported, unsigned cpu, unsigned cpus,
+                                          std::uint32_t tsc_khz, bool tsc_deadline_timer) {
   std::vector<kvm_cpuid_entry2> leaves(supported.begin(), supported.end());
   complete_levels(leaves);
   const Topology topology(cpu, cpus, tsc_deadline_timer);

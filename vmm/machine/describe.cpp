@@ -13,7 +13,9 @@ namespace tintype {
 namespace {
 
 constexpr std::array<std::pair<DiskMode, std::string_view>, 3> kModeNames = {
-    {{DiskMode::kPersistent, "persistent"}, {DiskMode::kUndoable, "undoable"}, {DiskMode::kNonpersistent, "nonpersistent"}}};
+    {{DiskMode::kPersistent, "persistent"},
+     {DiskMode::kUndoable, "undoable"},
+     {DiskMode::kNonpersistent, "nonpersistent"}}};
 
 std::string mode_name(DiskMode mode) {
   for (const auto& [value, name] : kModeNames) {
@@ -52,7 +54,8 @@ CpuDescription describe_cpu(const KvmVcpu& vcpu) {
   CpuDescription cpu;
   if (const auto* leaf = leaf_of(leaves, 0)) cpu.vendor = text_of({leaf->ebx, leaf->edx, leaf->ecx});
   for (std::uint32_t function = 0x80000002; function <= 0x80000004; ++function) {
-    if (const auto* leaf = leaf_of(leaves, function)) cpu.model += text_of({leaf->eax, leaf->ebx, leaf->ecx, leaf->edx});
+    if (const auto* leaf = leaf_of(leaves, function))
+      cpu.model += text_of({leaf->eax, leaf->ebx, leaf->ecx, leaf->edx});
   }
   return cpu;
 }
@@ -67,10 +70,12 @@ MachineDescription describe_machine(const MachineConfig& config, const GuestMemo
   description.kernel = config.kernel;
   description.initrd = config.initrd;
   description.append = config.append;
-  for (const MemoryRegion& region : memory.regions()) description.regions.push_back({region.start.value(), region.size, region.first_page});
+  for (const MemoryRegion& region : memory.regions())
+    description.regions.push_back({region.start.value(), region.size, region.first_page});
   for (const auto& disk : disks) {
     const DiskOptions& options = disk->options();
-    description.disks.push_back({options.id, options.image, disk->size(), mode_name(options.mode), options.read_only, options.serial});
+    description.disks.push_back(
+        {options.id, options.image, disk->size(), mode_name(options.mode), options.read_only, options.serial});
   }
   description.cpu = describe_cpu(vcpu);
   return description;

@@ -13,7 +13,8 @@ namespace tintype {
 MachineDescription describe_machine(const MachineConfig& config, const GuestMemory& memory,
                                     const std::vector<std::unique_ptr<VirtualDisk>>& disks, const KvmVcpu& vcpu);
 
-/// And the way back, for a machine that is restored: everything but the name, the disks' images and the serial port, which the restore decides.
+/// And the way back, for a machine that is restored: everything but the name, the disks' images and the serial port,
+/// which the restore decides.
 MachineConfig config_from(const MachineDescription& description);
 
 }  // namespace tintype

@@ -32,25 +32,31 @@ class Capstone {
 
 cs_mode mode_of(CodeSize size) {
   switch (size) {
-    case CodeSize::k16: return CS_MODE_16;
-    case CodeSize::k32: return CS_MODE_32;
-    case CodeSize::k64: break;
+    case CodeSize::k16:
+      return CS_MODE_16;
+    case CodeSize::k32:
+      return CS_MODE_32;
+    case CodeSize::k64:
+      break;
   }
   return CS_MODE_64;
 }
 
 }  // namespace
 
-std::vector<Instruction> disassemble(std::span<const std::uint8_t> code, std::uint64_t address, CodeSize size, std::size_t count) {
+std::vector<Instruction> disassemble(std::span<const std::uint8_t> code, std::uint64_t address, CodeSize size,
+                                     std::size_t count) {
   std::vector<Instruction> instructions;
   if (code.empty() || count == 0) return instructions;
   Capstone capstone(mode_of(size));
   std::size_t used = 0;
   for (const cs_insn& found : capstone.run(code, address, count)) {
-    instructions.push_back({found.address, {found.bytes, found.bytes + found.size}, fmt::format("{} {}", found.mnemonic, found.op_str)});
+    instructions.push_back(
+        {found.address, {found.bytes, found.bytes + found.size}, fmt::format("{} {}", found.mnemonic, found.op_str)});
     used += found.size;
   }
-  if (instructions.size() < count && used < code.size()) instructions.push_back({address + used, {code[used]}, "(bad)"});
+  if (instructions.size() < count && used < code.size())
+    instructions.push_back({address + used, {code[used]}, "(bad)"});
   return instructions;
 }
 

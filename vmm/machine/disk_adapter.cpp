@@ -39,7 +39,8 @@ class FreezableVirtualDisk final : public FreezableDisk {
   VirtualDisk& disk_;
 };
 
-// A fold that fails loses nothing: the logs stay and are read through; the next checkpoint or the end of the machine tries again.
+// A fold that fails loses nothing: the logs stay and are read through; the next checkpoint or the end of the machine
+// tries again.
 void FreezableVirtualDisk::fold() noexcept {
   try {
     disk_.start_fold([id = id()](const std::string& error) {
@@ -52,6 +53,8 @@ void FreezableVirtualDisk::fold() noexcept {
 
 }  // namespace
 
-std::unique_ptr<FreezableDisk> make_freezable(VirtualDisk& disk) { return std::make_unique<FreezableVirtualDisk>(disk); }
+std::unique_ptr<FreezableDisk> make_freezable(VirtualDisk& disk) {
+  return std::make_unique<FreezableVirtualDisk>(disk);
+}
 
 }  // namespace tintype

@@ -25,7 +25,8 @@ std::vector<kvm_irq_routing_entry> pc_gsi_routing() {
   std::vector<kvm_irq_routing_entry> routes;
   for (std::uint32_t gsi = 0; gsi < 2 * kPicPins; ++gsi) {
     if (gsi == kCascadePin) continue;
-    routes.push_back(gsi < kPicPins ? route(gsi, KVM_IRQCHIP_PIC_MASTER, gsi) : route(gsi, KVM_IRQCHIP_PIC_SLAVE, gsi - kPicPins));
+    routes.push_back(gsi < kPicPins ? route(gsi, KVM_IRQCHIP_PIC_MASTER, gsi)
+                                    : route(gsi, KVM_IRQCHIP_PIC_SLAVE, gsi - kPicPins));
   }
   for (std::uint32_t gsi = 0; gsi < KVM_IOAPIC_NUM_PINS; ++gsi) {
     if (gsi != kCascadePin) routes.push_back(route(gsi, KVM_IRQCHIP_IOAPIC, gsi == 0 ? kTimerIoApicPin : gsi));

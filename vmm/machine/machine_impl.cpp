@@ -19,16 +19,19 @@ namespace tintype {
 namespace {
 
 constexpr unsigned kMaximumCpus = 64;
-// Intel's KVM needs a page and three pages for itself, in the hole below 4 GiB (KVM API, KVM_SET_IDENTITY_MAP_ADDR, KVM_SET_TSS_ADDR).
+// Intel's KVM needs a page and three pages for itself, in the hole below 4 GiB (KVM API, KVM_SET_IDENTITY_MAP_ADDR,
+// KVM_SET_TSS_ADDR).
 constexpr std::uint64_t kIdentityMapAddress = 0xfffbc000;
 constexpr std::uint32_t kTssAddress = 0xfffbd000;
 
 const MachineConfig& checked(const MachineConfig& config) {
-  if (config.cpus == 0 || config.cpus > kMaximumCpus) throw Error("a machine cannot have {} CPUs: give 1 to {}", config.cpus, kMaximumCpus);
+  if (config.cpus == 0 || config.cpus > kMaximumCpus)
+    throw Error("a machine cannot have {} CPUs: give 1 to {}", config.cpus, kMaximumCpus);
   return config;
 }
 
-/// A VM with guest memory, interrupt controllers and timer, which must be there before the vCPUs and the devices' lines.
+/// A VM with guest memory, interrupt controllers and timer, which must be there before the vCPUs and the devices'
+/// lines.
 KvmVm make_vm(const KvmSystem& system, const GuestMemory& memory) {
   if (const auto missing = missing_capabilities(system); !missing.empty()) {
     throw Error("this host's KVM lacks {} ({}): use a newer kernel", missing.front().name, missing.front().used_for);
@@ -37,7 +40,8 @@ KvmVm make_vm(const KvmSystem& system, const GuestMemory& memory) {
   vm.set_identity_map_address(kIdentityMapAddress);
   vm.set_tss_address(kTssAddress);
   std::uint32_t slot = 0;
-  for (const MemoryRegion& region : memory.regions()) vm.set_memory(slot++, region.start.value(), region.size, region.host);
+  for (const MemoryRegion& region : memory.regions())
+    vm.set_memory(slot++, region.start.value(), region.size, region.host);
   vm.create_irqchip();
   vm.set_gsi_routing(pc_gsi_routing());
   vm.create_pit();
@@ -60,8 +64,10 @@ Machine::Impl::Impl(const MachineConfig& config, FileStart serial_start)
       irqchip_state_(vm_),
       pit_state_(vm_),
       clock_state_(vm_),
-      processors_(system_, vm_, config.cpus, ports_, mmio_, *this, config.trace.exits || config.trace.mmio || config.trace.pio) {
-  // Local APICs come with the vCPUs and before the IOAPIC, which delivers into them; the clock after the vCPUs' time stamp counters.
+      processors_(system_, vm_, config.cpus, ports_, mmio_, *this,
+                  config.trace.exits || config.trace.mmio || config.trace.pio) {
+  // Local APICs come with the vCPUs and before the IOAPIC, which delivers into them; the clock after the vCPUs' time
+  // stamp counters.
   append(states_, processors_.states());
   append<Stateful>(states_, {&irqchip_state_, &pit_state_, &clock_state_});
   append(states_, platform_.states());
@@ -78,19 +84,29 @@ Machine::Impl::~Impl() {
 }
 
 GuestRequests Machine::Impl::guest_requests() {
-  return {[this](int code) { end({code, fmt::format("debug-exit {}", code), {}}); },
-          [this] { end({0, "power-off", {}}); },
-          [this] { end({0, "reset", {}}); },
-          [this] { end({0, "left by Ctrl-A x", {}}); }};
+  return {[this](int code) {
+            end({code, fmt::format("debug-exit {}", code), {}});
+          },
+          [this] {
+            end({0, "power-off", {}});
+          },
+          [this] {
+            end({0, "reset", {}});
+          },
+          [this] {
+            end({0, "left by Ctrl-A x", {}});
+          }};
 }
 
 void Machine::Impl::load_kernel() {
-  const BootPlan plan = tintype::load_kernel(memory_, {config_.kernel, config_.initrd, config_.append, config_.cpus, virtio_.slots()});
+  const BootPlan plan =
+      tintype::load_kernel(memory_, {config_.kernel, config_.initrd, config_.append, config_.cpus, virtio_.slots()});
   loaded_ = plan.parts;
   processors_.prepare_boot(plan.entry);
 }
 
-// Everything is checked before anything is made, but for the disks' images, which are removed again where something fails later.
+// Everything is checked before anything is made, but for the disks' images, which are removed again where something
+// fails later.
 std::unique_ptr<Machine::Impl> Machine::Impl::restore(const RestoreOptions& options, const ProgressSink& progress) {
   const CheckpointReader checkpoint(options.repository, options.id == 0 ? std::nullopt : std::optional(options.id));
   MachineConfig config = config_from(checkpoint.manifest().machine);
@@ -188,7 +204,10 @@ void Machine::Impl::stop(bool force, std::chrono::milliseconds patience) {
 MachineStatus Machine::Impl::status() const {
   const std::lock_guard lock(state_mutex_);
   MachineStatus status;
-  status.state = end_ ? RunState::kStopped : !started_ ? RunState::kCreated : paused_by_user_ ? RunState::kPaused : RunState::kRunning;
+  status.state = end_              ? RunState::kStopped
+                 : !started_       ? RunState::kCreated
+                 : paused_by_user_ ? RunState::kPaused
+                                   : RunState::kRunning;
   status.checkpoint_running = checkpoint_running_;
   status.uptime_ms = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - created_).count());
@@ -224,7 +243,9 @@ void Machine::Impl::on_crash(VcpuThread& thread, const std::string& why) noexcep
 }
 
 void Machine::Impl::on_system_event(std::uint32_t type) noexcept {
-  end(type == KVM_SYSTEM_EVENT_SHUTDOWN ? MachineEnd{0, "power-off", {}} : type == KVM_SYSTEM_EVENT_RESET ? MachineEnd{0, "reset", {}} : MachineEnd{1, "crash", {}});
+  end(type == KVM_SYSTEM_EVENT_SHUTDOWN ? MachineEnd{0, "power-off", {}}
+      : type == KVM_SYSTEM_EVENT_RESET  ? MachineEnd{0, "reset", {}}
+                                        : MachineEnd{1, "crash", {}});
 }
 
 void Machine::Impl::on_trace(VcpuThread& thread) noexcept {

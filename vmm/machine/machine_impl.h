@@ -18,11 +18,11 @@
 
 namespace tintype {
 
-/// The machine, put together. It wires everything in plain sight and knows three things: whether the guest runs, who may stop it, and how
-/// it ended.
+/// The machine, put together. It wires everything in plain sight and knows three things: whether the guest runs, who
+/// may stop it, and how it ended.
 ///
-/// Locks, in this order: checkpoint_mutex_ (one checkpoint at a time), pause_mutex_ (who pauses and resumes the vCPUs; a checkpoint holds it from
-/// pause() to resume()), state_mutex_ (the flags below it; held only shortly).
+/// Locks, in this order: checkpoint_mutex_ (one checkpoint at a time), pause_mutex_ (who pauses and resumes the vCPUs;
+/// a checkpoint holds it from pause() to resume()), state_mutex_ (the flags below it; held only shortly).
 class Machine::Impl final : private VcpuEvents, private CaptureSubject {
  public:
   Impl(const MachineConfig& config, FileStart serial_start);
@@ -65,7 +65,7 @@ class Machine::Impl final : private VcpuEvents, private CaptureSubject {
 
   MachineConfig config_;
   const std::chrono::steady_clock::time_point created_ = std::chrono::steady_clock::now();
-  GuestMemory memory_;                    // before the VM: KVM refers to it
+  GuestMemory memory_;  // before the VM: KVM refers to it
   KvmSystem system_;
   KvmVm vm_;
   Bus ports_, mmio_;
@@ -74,17 +74,17 @@ class Machine::Impl final : private VcpuEvents, private CaptureSubject {
   IrqchipState irqchip_state_;
   PitState pit_state_;
   ClockState clock_state_;
-  std::vector<LoadedPart> loaded_;        // for crash reports
-  Processors processors_;                 // after all that its threads use
-  std::vector<Stateful*> states_;         // in the order of saving and restoring
+  std::vector<LoadedPart> loaded_;  // for crash reports
+  Processors processors_;           // after all that its threads use
+  std::vector<Stateful*> states_;   // in the order of saving and restoring
   std::vector<Device*> devices_;
   std::uint64_t restored_from_ = 0;
 
   std::mutex checkpoint_mutex_;
   std::mutex pause_mutex_;
-  std::unique_lock<std::mutex> checkpoint_pause_;   // pause_mutex_, held by a checkpoint in its pause
+  std::unique_lock<std::mutex> checkpoint_pause_;  // pause_mutex_, held by a checkpoint in its pause
 
-  mutable std::mutex state_mutex_;        // guards all below
+  mutable std::mutex state_mutex_;  // guards all below
   std::condition_variable state_changed_;
   bool started_ = false;
   bool paused_by_user_ = false;

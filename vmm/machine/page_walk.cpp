@@ -12,7 +12,8 @@ constexpr std::uint64_t kEferLongModeActive = 1 << 10;
 constexpr std::uint64_t kEntryPresent = 1, kEntryLarge = 1 << 7;
 constexpr std::uint64_t kAddressMask = 0x000f'ffff'ffff'f000;
 
-std::optional<Gpa> walk_64(const GuestMemory& memory, std::uint64_t table, std::uint64_t linear, int levels, std::uint64_t top_mask) {
+std::optional<Gpa> walk_64(const GuestMemory& memory, std::uint64_t table, std::uint64_t linear, int levels,
+                           std::uint64_t top_mask) {
   for (int level = levels; level >= 1; --level) {
     const unsigned shift = 12 + 9 * static_cast<unsigned>(level - 1);
     const std::uint64_t index = linear >> shift & (level == levels ? top_mask : 511);
@@ -44,7 +45,8 @@ std::optional<Gpa> translate(const GuestMemory& memory, const kvm_sregs& sregs, 
   return walk_64(memory, sregs.cr3 & kAddressMask, linear, (sregs.cr4 & kCr4FiveLevels) != 0 ? 5 : 4, 511);
 }
 
-std::vector<std::uint8_t> read_linear(const GuestMemory& memory, const kvm_sregs& sregs, std::uint64_t linear, std::size_t count) {
+std::vector<std::uint8_t> read_linear(const GuestMemory& memory, const kvm_sregs& sregs, std::uint64_t linear,
+                                      std::size_t count) {
   std::vector<std::uint8_t> bytes;
   while (bytes.size() < count) {
     const auto address = translate(memory, sregs, linear);

@@ -10,8 +10,8 @@ namespace tintype {
 
 /// Where vCPU threads park. close() asks them to; a thread that sees closed() finishes its exit and calls park().
 ///
-/// Who calls what: close(), wait_until_parked() and open() belong to whoever pauses the machine (one at a time, the machine sees to
-/// it); closed() and park() to the vCPU threads.
+/// Who calls what: close(), wait_until_parked() and open() belong to whoever pauses the machine (one at a time, the
+/// machine sees to it); closed() and park() to the vCPU threads.
 class PauseGate {
  public:
   explicit PauseGate(std::size_t threads) : threads_(threads) {}

@@ -7,19 +7,25 @@ namespace tintype {
 
 namespace {
 
-std::unique_ptr<SerialEndpoint> make_endpoint(const SerialConfig& serial, FileStart file_start, const GuestRequests& requests) {
+std::unique_ptr<SerialEndpoint> make_endpoint(const SerialConfig& serial, FileStart file_start,
+                                              const GuestRequests& requests) {
   switch (serial.kind) {
-    case SerialKind::kStdio: return make_stdio_endpoint(requests.leave_console);
-    case SerialKind::kFile: return make_file_endpoint(serial.path, file_start);
-    case SerialKind::kUnix: return make_unix_endpoint(serial.path);
-    case SerialKind::kNull: break;
+    case SerialKind::kStdio:
+      return make_stdio_endpoint(requests.leave_console);
+    case SerialKind::kFile:
+      return make_file_endpoint(serial.path, file_start);
+    case SerialKind::kUnix:
+      return make_unix_endpoint(serial.path);
+    case SerialKind::kNull:
+      break;
   }
   return nullptr;
 }
 
 }  // namespace
 
-Platform::Platform(KvmVm& vm, Bus& ports, const SerialConfig& serial, FileStart file_start, const GuestRequests& requests)
+Platform::Platform(KvmVm& vm, Bus& ports, const SerialConfig& serial, FileStart file_start,
+                   const GuestRequests& requests)
     : serial_irq_(vm, kCom1Irq),
       keyboard_irq_(vm, kI8042KeyboardIrq),
       power_irq_(vm, kSciIrq),

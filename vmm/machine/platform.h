@@ -22,7 +22,7 @@ struct GuestRequests {
   std::function<void(int code)> debug_exit;
   std::function<void()> power_off;
   std::function<void()> reset;
-  std::function<void()> leave_console;   ///< the user's Ctrl-A x
+  std::function<void()> leave_console;  ///< the user's Ctrl-A x
 };
 
 /// The devices that every machine has, on the port bus: serial port, clock, keyboard controller, power, debug-exit.

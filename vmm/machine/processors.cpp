@@ -8,8 +8,8 @@ namespace tintype {
 
 namespace {
 
-/// What CPUID can show a guest on this host. Some KVMs show more than they say they support, because the guest's CPUID instruction is not
-/// trapped: they tell by changing what they were given.
+/// What CPUID can show a guest on this host. Some KVMs show more than they say they support, because the guest's CPUID
+/// instruction is not trapped: they tell by changing what they were given.
 std::vector<kvm_cpuid_entry2> cpuid_on_offer(KvmVcpu& vcpu, std::vector<kvm_cpuid_entry2> supported) {
   vcpu.set_cpuid(supported);
   const auto shown = vcpu.cpuid();
@@ -19,8 +19,11 @@ std::vector<kvm_cpuid_entry2> cpuid_on_offer(KvmVcpu& vcpu, std::vector<kvm_cpui
 
 }  // namespace
 
-Processors::Processors(const KvmSystem& system, KvmVm& vm, unsigned count, Bus& ports, Bus& mmio, VcpuEvents& events, bool traced)
-    : supported_(system.supported_cpuid()), tsc_deadline_timer_(system.extension(KVM_CAP_TSC_DEADLINE_TIMER) > 0), gate_(count) {
+Processors::Processors(const KvmSystem& system, KvmVm& vm, unsigned count, Bus& ports, Bus& mmio, VcpuEvents& events,
+                       bool traced)
+    : supported_(system.supported_cpuid()),
+      tsc_deadline_timer_(system.extension(KVM_CAP_TSC_DEADLINE_TIMER) > 0),
+      gate_(count) {
   VcpuThread::install_kick_signal();
   const std::vector<std::uint32_t> msrs = system.msr_indices();
   for (unsigned id = 0; id < count; ++id) vcpus_.push_back(std::make_unique<KvmVcpu>(system, vm, id));

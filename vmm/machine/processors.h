@@ -18,9 +18,11 @@ namespace tintype {
 /// All CPUs of a machine: their vCPUs, their threads, and the gate at which they park.
 class Processors {
  public:
-  Processors(const KvmSystem& system, KvmVm& vm, unsigned count, Bus& ports, Bus& mmio, VcpuEvents& events, bool traced);
+  Processors(const KvmSystem& system, KvmVm& vm, unsigned count, Bus& ports, Bus& mmio, VcpuEvents& events,
+             bool traced);
 
-  /// For a machine that boots: CPUID for all, the kernel's entry state for the first; the others wait for INIT and SIPI.
+  /// For a machine that boots: CPUID for all, the kernel's entry state for the first; the others wait for INIT and
+  /// SIPI.
   void prepare_boot(const EntryState& entry);
   std::vector<Stateful*> states();
 

@@ -30,7 +30,8 @@ VirtioPlug::VirtioPlug(KvmVm& vm, Bus& mmio, GuestMemory& memory, std::size_t sl
   const std::uint64_t window = virtio_mmio_address(slot);
   mmio.attach(window, kVirtioWindow, transport_, name);
   for (std::size_t queue = 0; queue < transport_.queue_count(); ++queue) {
-    vm.attach_ioeventfd(transport_.queue_bell(queue).fd(), window + kVirtioNotifyOffset, static_cast<std::uint32_t>(queue));
+    vm.attach_ioeventfd(transport_.queue_bell(queue).fd(), window + kVirtioNotifyOffset,
+                        static_cast<std::uint32_t>(queue));
   }
 }
 
@@ -38,7 +39,8 @@ VirtioDevices::VirtioDevices(KvmVm& vm, Bus& mmio, GuestMemory& memory, const Ma
   if (config.disks.size() >= kVirtioMmioSlots) throw Error("a machine can have at most {} disks", kVirtioMmioSlots - 1);
   for (std::size_t i = 0; i < config.disks.size(); ++i) {
     VirtualDisk& disk = *disks_.emplace_back(VirtualDisk::open(disk_options(config, i)));
-    plugs_.push_back(std::make_unique<VirtioPlug>(vm, mmio, memory, i, disk.options().id, std::make_unique<VirtioBlk>(disk)));
+    plugs_.push_back(
+        std::make_unique<VirtioPlug>(vm, mmio, memory, i, disk.options().id, std::make_unique<VirtioBlk>(disk)));
     freezable_.push_back(adapters_.emplace_back(make_freezable(disk)).get());
   }
   plugs_.push_back(std::make_unique<VirtioPlug>(vm, mmio, memory, plugs_.size(), "rng", std::make_unique<VirtioRng>()));
@@ -55,7 +57,8 @@ VirtioDevices::~VirtioDevices() {
 
 std::vector<VirtioSlot> VirtioDevices::slots() const {
   std::vector<VirtioSlot> slots;
-  for (std::size_t i = 0; i < plugs_.size(); ++i) slots.push_back({virtio_mmio_address(i), kVirtioWindow, kVirtioMmioIrqs[i]});
+  for (std::size_t i = 0; i < plugs_.size(); ++i)
+    slots.push_back({virtio_mmio_address(i), kVirtioWindow, kVirtioMmioIrqs[i]});
   return slots;
 }
 

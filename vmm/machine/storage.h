@@ -16,10 +16,12 @@
 
 namespace tintype {
 
-/// A virtio device in its slot: MMIO window, interrupt line, bells as ioeventfds. Slot i is at the same place in every machine.
+/// A virtio device in its slot: MMIO window, interrupt line, bells as ioeventfds. Slot i is at the same place in every
+/// machine.
 class VirtioPlug {
  public:
-  VirtioPlug(KvmVm& vm, Bus& mmio, GuestMemory& memory, std::size_t slot, const std::string& name, std::unique_ptr<VirtioDevice> device);
+  VirtioPlug(KvmVm& vm, Bus& mmio, GuestMemory& memory, std::size_t slot, const std::string& name,
+             std::unique_ptr<VirtioDevice> device);
   MmioTransport& transport() noexcept { return transport_; }
 
  private:
@@ -35,7 +37,7 @@ class VirtioDevices {
   VirtioDevices(KvmVm& vm, Bus& mmio, GuestMemory& memory, const MachineConfig& config);
   ~VirtioDevices();
 
-  std::vector<VirtioSlot> slots() const;         ///< what the kernel is told of
+  std::vector<VirtioSlot> slots() const;  ///< what the kernel is told of
   std::vector<Stateful*> states();
   std::vector<Device*> devices();
   std::span<FreezableDisk* const> freezable() noexcept { return freezable_; }
@@ -47,7 +49,7 @@ class VirtioDevices {
   void close();
 
  private:
-  std::vector<std::unique_ptr<VirtualDisk>> disks_;       // before the plugs: their devices refer to them
+  std::vector<std::unique_ptr<VirtualDisk>> disks_;  // before the plugs: their devices refer to them
   std::vector<std::unique_ptr<VirtioPlug>> plugs_;
   std::vector<std::unique_ptr<FreezableDisk>> adapters_;
   std::vector<FreezableDisk*> freezable_;

@@ -26,21 +26,24 @@ std::string device_suffix(const Bus& bus, std::uint64_t address) {
 std::string port_text(kvm_run& run, const Bus& ports) {
   const bool out = run.io.direction == KVM_EXIT_IO_OUT;
   const auto* data = reinterpret_cast<const std::byte*>(&run) + run.io.data_offset;
-  return fmt::format("pio {} {:#x} size {}{}{}{}", out ? "out" : "in", static_cast<unsigned>(run.io.port), static_cast<unsigned>(run.io.size),
-                     out ? " value " + hex_value(data, run.io.size) : "",
-                     run.io.count > 1 ? fmt::format(" count {}", static_cast<unsigned>(run.io.count)) : "", device_suffix(ports, run.io.port));
+  return fmt::format("pio {} {:#x} size {}{}{}{}", out ? "out" : "in", static_cast<unsigned>(run.io.port),
+                     static_cast<unsigned>(run.io.size), out ? " value " + hex_value(data, run.io.size) : "",
+                     run.io.count > 1 ? fmt::format(" count {}", static_cast<unsigned>(run.io.count)) : "",
+                     device_suffix(ports, run.io.port));
 }
 
 std::string mmio_text(kvm_run& run, const Bus& mmio) {
   const bool write = run.mmio.is_write != 0;
-  return fmt::format("mmio {} {:#x} size {}{}{}", write ? "write" : "read", static_cast<std::uint64_t>(run.mmio.phys_addr),
-                     static_cast<unsigned>(run.mmio.len), write ? " value " + hex_value(run.mmio.data, run.mmio.len) : "",
+  return fmt::format("mmio {} {:#x} size {}{}{}", write ? "write" : "read",
+                     static_cast<std::uint64_t>(run.mmio.phys_addr), static_cast<unsigned>(run.mmio.len),
+                     write ? " value " + hex_value(run.mmio.data, run.mmio.len) : "",
                      device_suffix(mmio, run.mmio.phys_addr));
 }
 
 }  // namespace
 
-void trace_exit(const TraceConfig& config, KvmVcpu& vcpu, const GuestMemory& memory, const Bus& ports, const Bus& mmio) {
+void trace_exit(const TraceConfig& config, KvmVcpu& vcpu, const GuestMemory& memory, const Bus& ports,
+                const Bus& mmio) {
   kvm_run& run = vcpu.shared();
   std::string text;
   if (run.exit_reason == KVM_EXIT_IO && (config.pio || config.exits)) {

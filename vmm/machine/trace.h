@@ -8,7 +8,8 @@
 
 namespace tintype {
 
-/// `--trace`: a line on stderr for each exit of the kinds asked for, with the instruction that caused it. On the vCPU's thread.
+/// `--trace`: a line on stderr for each exit of the kinds asked for, with the instruction that caused it. On the vCPU's
+/// thread.
 void trace_exit(const TraceConfig& config, KvmVcpu& vcpu, const GuestMemory& memory, const Bus& ports, const Bus& mmio);
 
 }  // namespace tintype

@@ -14,7 +14,8 @@ namespace {
 
 constexpr int kKickSignal = SIGUSR1;
 
-// The vCPU that this thread runs: a kick that arrives between the last look at the flags and KVM_RUN must still be seen.
+// The vCPU that this thread runs: a kick that arrives between the last look at the flags and KVM_RUN must still be
+// seen.
 thread_local KvmVcpu* running_vcpu = nullptr;
 
 void on_kick(int) noexcept {
@@ -30,11 +31,16 @@ void unblock_kick_signal() noexcept {
 
 std::string internal_error_text(const kvm_run& run) {
   switch (run.internal.suberror) {
-    case KVM_INTERNAL_ERROR_EMULATION: return "KVM cannot emulate the instruction (emulation failure)";
-    case KVM_INTERNAL_ERROR_SIMUL_EX: return "KVM met an exception while it delivered another";
-    case KVM_INTERNAL_ERROR_DELIVERY_EV: return "KVM met an exit while it delivered an event";
-    case KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON: return "KVM met an exit that it does not know";
-    default: return fmt::format("KVM reports internal error {}", run.internal.suberror);
+    case KVM_INTERNAL_ERROR_EMULATION:
+      return "KVM cannot emulate the instruction (emulation failure)";
+    case KVM_INTERNAL_ERROR_SIMUL_EX:
+      return "KVM met an exception while it delivered another";
+    case KVM_INTERNAL_ERROR_DELIVERY_EV:
+      return "KVM met an exit while it delivered an event";
+    case KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON:
+      return "KVM met an exit that it does not know";
+    default:
+      return fmt::format("KVM reports internal error {}", run.internal.suberror);
   }
 }
 
@@ -88,7 +94,8 @@ void VcpuThread::main() noexcept {
 
 void VcpuThread::run_loop() {
   for (;;) {
-    while (gate_.closed() && !end_.load(std::memory_order_seq_cst)) park_at_gate();  // looked at again after every wake-up
+    while (gate_.closed() && !end_.load(std::memory_order_seq_cst))
+      park_at_gate();  // looked at again after every wake-up
     if (end_.load(std::memory_order_seq_cst)) return;
     if (vcpu_.run() == KvmVcpu::RunResult::kInterrupted) {
       vcpu_.set_immediate_exit(false);  // then look at the flags: whoever kicks sets its flag first
@@ -98,8 +105,8 @@ void VcpuThread::run_loop() {
   }
 }
 
-// The data of a port or MMIO read reaches the guest's registers only at the next KVM_RUN, and one instruction may make several
-// exits. With immediate_exit set, KVM finishes what is pending and returns without running the guest.
+// The data of a port or MMIO read reaches the guest's registers only at the next KVM_RUN, and one instruction may make
+// several exits. With immediate_exit set, KVM finishes what is pending and returns without running the guest.
 void VcpuThread::park_at_gate() {
   for (;;) {
     vcpu_.set_immediate_exit(true);
@@ -118,18 +125,29 @@ bool VcpuThread::handle_exit() {
   exits_.fetch_add(1, std::memory_order_relaxed);
   if (traced_) events_.on_trace(*this);
   switch (run.exit_reason) {
-    case KVM_EXIT_IO: handle_port(run); return true;
-    case KVM_EXIT_MMIO: handle_mmio(run); return true;
+    case KVM_EXIT_IO:
+      handle_port(run);
+      return true;
+    case KVM_EXIT_MMIO:
+      handle_mmio(run);
+      return true;
     case KVM_EXIT_INTR:
-    case KVM_EXIT_IRQ_WINDOW_OPEN: return true;
-    case KVM_EXIT_SHUTDOWN: return crash("triple fault: the guest met a fault while it handled a double fault");
-    case KVM_EXIT_SYSTEM_EVENT: events_.on_system_event(run.system_event.type); return true;
-    case KVM_EXIT_INTERNAL_ERROR: return crash(internal_error_text(run));
+    case KVM_EXIT_IRQ_WINDOW_OPEN:
+      return true;
+    case KVM_EXIT_SHUTDOWN:
+      return crash("triple fault: the guest met a fault while it handled a double fault");
+    case KVM_EXIT_SYSTEM_EVENT:
+      events_.on_system_event(run.system_event.type);
+      return true;
+    case KVM_EXIT_INTERNAL_ERROR:
+      return crash(internal_error_text(run));
     case KVM_EXIT_FAIL_ENTRY:
       return crash(fmt::format("the CPU refuses to enter the guest (hardware reason {:#x})",
                                static_cast<std::uint64_t>(run.fail_entry.hardware_entry_failure_reason)));
-    case KVM_EXIT_HLT: return crash("the CPU halted for good");
-    default: return crash(fmt::format("KVM stopped for a reason that this program does not know ({})", run.exit_reason));
+    case KVM_EXIT_HLT:
+      return crash("the CPU halted for good");
+    default:
+      return crash(fmt::format("KVM stopped for a reason that this program does not know ({})", run.exit_reason));
   }
 }
 

@@ -9,8 +9,8 @@
 
 namespace tintype {
 
-/// One bit a page, set by any thread, taken by one. Pages are numbered from 0 in the order in which guest memory's regions
-/// follow each other (see GuestMemory::page_number).
+/// One bit a page, set by any thread, taken by one. Pages are numbered from 0 in the order in which guest memory's
+/// regions follow each other (see GuestMemory::page_number).
 class DirtyBitmap {
  public:
   explicit DirtyBitmap(std::uint64_t pages);

@@ -16,7 +16,8 @@
 
 namespace tintype {
 
-/// Guest memory below 4 GiB ends here at the latest; device windows and the interrupt controllers lie in the hole above it.
+/// Guest memory below 4 GiB ends here at the latest; device windows and the interrupt controllers lie in the hole above
+/// it.
 inline constexpr std::uint64_t kHoleStart = 0xC0000000;
 inline constexpr std::uint64_t kHoleEnd = 0x100000000;
 
@@ -33,8 +34,9 @@ struct MemoryRegion {
 
 /// The guest's memory: anonymous private mappings, 2 MiB aligned and advised to be huge, with a hole below 4 GiB.
 ///
-/// Every access is checked in one place (find()), because addresses and lengths come from the guest; what does not lie wholly inside one region fails as a value.
-/// Every write marks the dirty bitmap. Safe to use from several threads, as real memory is: whether two accesses may race is between their callers.
+/// Every access is checked in one place (find()), because addresses and lengths come from the guest; what does not lie
+/// wholly inside one region fails as a value. Every write marks the dirty bitmap. Safe to use from several threads, as
+/// real memory is: whether two accesses may race is between their callers.
 class GuestMemory {
  public:
   /// `size` in bytes, a multiple of 4 KiB from 1 MiB to 1 TiB; throws tintype::Error otherwise.
@@ -53,17 +55,15 @@ class GuestMemory {
 
   /// One plain value, copied once, so that it can be checked and used without being read again.
   template <typename T>
-    requires std::is_trivially_copyable_v<T>
+  requires std::is_trivially_copyable_v<T>
   [[nodiscard]] std::optional<T> load(Gpa from) const noexcept {
     T value;
     if (!read(from, std::as_writable_bytes(std::span(&value, 1)))) return std::nullopt;
     return value;
   }
   template <typename T>
-    requires std::is_trivially_copyable_v<T>
-  [[nodiscard]] bool store(Gpa to, const T& value) noexcept {
-    return write(to, std::as_bytes(std::span(&value, 1)));
-  }
+  requires std::is_trivially_copyable_v<T>
+  [[nodiscard]] bool store(Gpa to, const T& value) noexcept { return write(to, std::as_bytes(std::span(&value, 1))); }
 
   /// Atomic access for ring indices; `T` is an unsigned integer and the address must be aligned to it.
   template <typename T>
@@ -81,13 +81,14 @@ class GuestMemory {
     return true;
   }
 
-  /// The host's view of a range, for scatter-gather I/O; empty where the range is not memory, or of length 0. Whoever writes through a
-  /// writable view calls mark_dirty() when the data has landed.
+  /// The host's view of a range, for scatter-gather I/O; empty where the range is not memory, or of length 0. Whoever
+  /// writes through a writable view calls mark_dirty() when the data has landed.
   [[nodiscard]] std::span<const std::byte> view(Gpa start, std::uint64_t length) const noexcept;
   [[nodiscard]] std::span<std::byte> writable_view(Gpa start, std::uint64_t length) noexcept;
   void mark_dirty(Gpa start, std::uint64_t length) noexcept;
 
-  /// Number of the page that holds `address` (0 is the first page of the first region); nothing in the hole or past the end.
+  /// Number of the page that holds `address` (0 is the first page of the first region); nothing in the hole or past the
+  /// end.
   std::optional<std::uint64_t> page_number(Gpa address) const noexcept;
   /// The other way: the guest physical address of a page by its number, which must be below pages().
   Gpa page_address(std::uint64_t page) const noexcept;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What KVM keeps: save, change, differs, restore, equal; on a fresh virtual machine too; damaged input refused.
-#include <doctest/doctest.h>
-
 #include <algorithm>
 #include <functional>
+
+#include <doctest/doctest.h>
 
 #include "checkpoint/state/platform_state.h"
 #include "checkpoint/state/vcpu_state.h"
@@ -46,7 +46,8 @@ struct Fixture {
 /// Without what runs on by itself: the TSC's MSRs, the APIC timer's count, the host's clock.
 VcpuStateV1 without_time(const StateRecord& record) {
   auto state = from_record<VcpuStateV1>(record);
-  std::erase_if(state.msrs, [](const MsrV1& msr) { return msr.index == 0x10 || msr.index == 0x3b || msr.index == 0x6e0; });
+  std::erase_if(state.msrs,
+                [](const MsrV1& msr) { return msr.index == 0x10 || msr.index == 0x3b || msr.index == 0x6e0; });
   std::fill_n(state.lapic.begin() + 0x390, 4, std::uint8_t{0});
   return state;
 }
@@ -84,7 +85,8 @@ void check_refusals(const Stateful& thing, const StateRecord& good, const std::f
     bad.fields[i].name += "x";
     refuse(bad);
     bad = good;
-    bad.fields[i].value = std::holds_alternative<std::uint64_t>(bad.fields[i].value) ? StateValue(StateBytes{1}) : StateValue(std::uint64_t{1});
+    bad.fields[i].value = std::holds_alternative<std::uint64_t>(bad.fields[i].value) ? StateValue(StateBytes{1})
+                                                                                     : StateValue(std::uint64_t{1});
     refuse(bad);
   }
   StateRecord other = good;

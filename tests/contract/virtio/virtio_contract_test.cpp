@@ -79,8 +79,7 @@ TEST_CASE("virtio-blk: state contract, with requests in flight") {
   contract.refused.push_back({"read_only", std::uint64_t{1}});
   contract.refused.push_back({"serial", StateBytes{'x'}});
   contract.constant = kConstant;
-  contract.constant.insert(
-      {"capacity", "read_only", "serial"});  // of the disk that was given, which does not change
+  contract.constant.insert({"capacity", "read_only", "serial"});  // of the disk that was given, which does not change
   contract.verify();
 }
 

@@ -16,8 +16,8 @@ namespace tintype {
 /// A request that a test keeps in flight.
 class PendingRequest {
  public:
-  PendingRequest(BlockBackend& disk, BlockOperation operation, std::uint64_t offset = 0,
-                 std::size_t length = 0, std::uint8_t value = 0xee)
+  PendingRequest(BlockBackend& disk, BlockOperation operation, std::uint64_t offset = 0, std::size_t length = 0,
+                 std::uint8_t value = 0xee)
       : data(length, std::byte{value}), disk_(disk) {
     request_.operation = operation;
     request_.offset = offset;
@@ -52,9 +52,7 @@ class DiskDriver {
  public:
   explicit DiskDriver(BlockBackend& disk) : disk_(disk) {}
 
-  int read(std::uint64_t offset, std::span<std::byte> into) {
-    return run(BlockOperation::kRead, offset, into);
-  }
+  int read(std::uint64_t offset, std::span<std::byte> into) { return run(BlockOperation::kRead, offset, into); }
   int write(std::uint64_t offset, std::span<const std::byte> from) {
     return run(BlockOperation::kWrite, offset, {const_cast<std::byte*>(from.data()), from.size()});
   }
@@ -78,9 +76,7 @@ class DiskDriver {
     if (!data.empty()) request.segments.push_back({data.data(), data.size()});
     int result = -1;
     request.owner = &result;
-    request.done = [](BlockRequest& done, int error_number) noexcept {
-      *static_cast<int*>(done.owner) = error_number;
-    };
+    request.done = [](BlockRequest& done, int error_number) noexcept { *static_cast<int*>(done.owner) = error_number; };
     disk_.submit(request);
     disk_.kick();
     while (result < 0) wait_and_complete();

@@ -15,9 +15,7 @@ std::uint64_t word_at(std::span<const std::byte> data, std::size_t index) {
   return word;
 }
 
-std::string describe(std::uint64_t word) {
-  return fmt::format("write {} of sector {}", word >> 32, word & 0xffffffff);
-}
+std::string describe(std::uint64_t word) { return fmt::format("write {} of sector {}", word >> 32, word & 0xffffffff); }
 
 std::string describe(const std::vector<DiskModel::Value>& values) {
   std::string text;
@@ -49,8 +47,7 @@ void DiskModel::end_write(const SectorRange& range, Tag tag, bool succeeded) {
   const Time time = now();
   for (std::uint64_t sector = range.start; sector < range.end; ++sector) {
     auto& values = sectors_[sector];
-    const auto own =
-        std::find_if(values.begin(), values.end(), [&](const Value& value) { return value.tag == tag; });
+    const auto own = std::find_if(values.begin(), values.end(), [&](const Value& value) { return value.tag == tag; });
     own->ended = time;
     if (!succeeded) continue;
     for (Value& value : values) {
@@ -71,8 +68,8 @@ std::string DiskModel::check_read(const SectorRange& range, std::span<const std:
     const std::size_t first = (sector - range.start) * 64;
     for (std::size_t i = first; i < first + 64; ++i) {
       if (!allowed(word_at(data, i))) {
-        return fmt::format("a read from {} to {} sees {} in sector {}, of which these are known:{}", begun,
-                           time, describe(word_at(data, i)), sector, describe(values));
+        return fmt::format("a read from {} to {} sees {} in sector {}, of which these are known:{}", begun, time,
+                           describe(word_at(data, i)), sector, describe(values));
       }
     }
     const bool quiet =

@@ -14,8 +14,7 @@ namespace {
 class SmallFileSystem {
  public:
   explicit SmallFileSystem(const char* size) {
-    mounted_ =
-        ::mount("none", directory_.path().c_str(), "tmpfs", 0, (std::string("size=") + size).c_str()) == 0;
+    mounted_ = ::mount("none", directory_.path().c_str(), "tmpfs", 0, (std::string("size=") + size).c_str()) == 0;
   }
   ~SmallFileSystem() {
     if (mounted_) ::umount2(directory_.path().c_str(), MNT_DETACH);
@@ -96,9 +95,7 @@ TEST_CASE("a log that finds no room fails the request, and loses nothing else") 
     CHECK(test.driver->fill(4096, 4096, 0x22) == 0);
     for (const auto& full :
          {std::function<bool(const HostIo&)>(is_log), std::function<bool(const HostIo&)>(is_record)}) {
-      test.io->fail = [&](const HostIo& io) {
-        return io.kind == HostIo::Kind::kWrite && full(io) ? ENOSPC : 0;
-      };
+      test.io->fail = [&](const HostIo& io) { return io.kind == HostIo::Kind::kWrite && full(io) ? ENOSPC : 0; };
       CHECK(test.driver->fill(8192, 4096, 0x33) == ENOSPC);
       test.io->fail = nullptr;
       CHECK(test.driver->holds(8192, 4096, 0x11));

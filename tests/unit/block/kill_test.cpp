@@ -83,8 +83,7 @@ class Writer {
     message.count = 1 + (roll(8) == 0 ? roll(200) : roll(16));
     message.first = roll(roll(3) == 0 ? 300 : kSectors - 300);
     for (std::uint32_t i = 0; i < message.count; ++i) {
-      if (busy_[message.first + i])
-        return false;  // one write at a time to a sector, so that numbers in it only grow
+      if (busy_[message.first + i]) return false;  // one write at a time to a sector, so that numbers in it only grow
     }
     for (std::uint32_t i = 0; i < message.count; ++i) busy_[message.first + i] = true;
     message.number = number_++;
@@ -236,8 +235,8 @@ class KillRounds {
     bool fine = seen >= acknowledged_[sector] && seen <= std::max(acknowledged_[sector], issued_[sector]);
     for (const std::uint64_t word : words) fine = fine && word == seen;
     if (!fine) {
-      FAIL_CHECK(fmt::format("sector {} holds write {}, but {} was acknowledged and {} issued last", sector,
-                             seen, acknowledged_[sector], issued_[sector]));
+      FAIL_CHECK(fmt::format("sector {} holds write {}, but {} was acknowledged and {} issued last", sector, seen,
+                             acknowledged_[sector], issued_[sector]));
     }
     acknowledged_[sector] = issued_[sector] = seen;
   }
@@ -255,8 +254,7 @@ void kill_again_and_again(const TempDir& directory, unsigned first_seed, unsigne
   }
   CHECK(test.writes > rounds * 10);
   CHECK(test.left_over > rounds / 4);
-  MESSAGE(rounds, " machines killed, ", test.writes, " acknowledged writes found, ", test.left_over,
-          " logs left over");
+  MESSAGE(rounds, " machines killed, ", test.writes, " acknowledged writes found, ", test.left_over, " logs left over");
 }
 
 }  // namespace

@@ -24,8 +24,7 @@ constexpr std::uint64_t kSectors = 12'000;  ///< nearly three groups of a log
 /// the model.
 class RandomGuest {
  public:
-  RandomGuest(VirtualDisk& disk, DiskModel& model, unsigned seed)
-      : disk_(disk), model_(model), random_(seed) {}
+  RandomGuest(VirtualDisk& disk, DiskModel& model, unsigned seed) : disk_(disk), model_(model), random_(seed) {}
 
   std::string error;  ///< the first thing that went wrong
 
@@ -84,8 +83,7 @@ class RandomGuest {
 
   void lay_out(Job& job) {
     const std::uint64_t count = 1 + (roll(4) == 0 ? roll(300) : roll(16));
-    const std::uint64_t room =
-        roll(3) == 0 ? 200 : kSectors - 400;  // a third of it goes to a few hot sectors
+    const std::uint64_t room = roll(3) == 0 ? 200 : kSectors - 400;  // a third of it goes to a few hot sectors
     job.range.start = roll(room);
     job.range.end = job.range.start + count;
     job.data.resize(count * 512);
@@ -105,8 +103,7 @@ class RandomGuest {
   void check(const Job& job, int error_number) {
     --in_flight_;
     if (error_number != 0 && error.empty()) error = fmt::format("a request failed with {}", error_number);
-    if (job.request.operation == BlockOperation::kWrite)
-      model_.end_write(job.range, job.tag, error_number == 0);
+    if (job.request.operation == BlockOperation::kWrite) model_.end_write(job.range, job.tag, error_number == 0);
     if (job.request.operation != BlockOperation::kRead || error_number != 0) return;
     const std::string wrong = model_.check_read(job.range, job.data, job.begun);
     if (error.empty()) error = wrong;
@@ -122,9 +119,7 @@ class RandomGuest {
 class FrozenChecker {
  public:
   FrozenChecker(std::unique_ptr<FrozenDisk> frozen, const DiskModel& model, VirtualDisk& disk)
-      : thread_([this, frozen = std::move(frozen), model, &disk]() mutable {
-          run(std::move(frozen), model, disk);
-        }) {}
+      : thread_([this, frozen = std::move(frozen), model, &disk]() mutable { run(std::move(frozen), model, disk); }) {}
   ~FrozenChecker() { thread_.join(); }
 
   bool over() const { return over_; }
@@ -236,16 +231,14 @@ void random_run(IoEngineKind kind, unsigned seed, int rounds, const std::filesys
 
 }  // namespace
 
-TEST_CASE(
-    "no read sees a lost, torn, doubled or resurrected write, whatever switches and folds go on (io_uring)") {
+TEST_CASE("no read sees a lost, torn, doubled or resurrected write, whatever switches and folds go on (io_uring)") {
   const unsigned seed = first_seed();
   random_run(IoEngineKind::kAuto, seed, 40, "/dev/shm");
   random_run(IoEngineKind::kAuto, seed + 1, 40, "/dev/shm");
   random_run(IoEngineKind::kAuto, seed + 2, 20, std::filesystem::temp_directory_path());
 }
 
-TEST_CASE(
-    "no read sees a lost, torn, doubled or resurrected write, whatever switches and folds go on (threads)") {
+TEST_CASE("no read sees a lost, torn, doubled or resurrected write, whatever switches and folds go on (threads)") {
   const unsigned seed = first_seed() + 100;
   random_run(IoEngineKind::kThreads, seed, 40, "/dev/shm");
   random_run(IoEngineKind::kThreads, seed + 1, 40, "/dev/shm");

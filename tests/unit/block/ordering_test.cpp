@@ -95,9 +95,7 @@ TEST_CASE("a write is not seen in the log, nor acknowledged, before its record i
   const TempDir directory;
   ScriptedDisk test(directory.image(1 << 20));
   auto frozen = test.freeze();
-  test.io->hold = [](const HostIo& io) {
-    return io.kind == HostIo::Kind::kWrite && io.segments[0].iov_len == 32;
-  };
+  test.io->hold = [](const HostIo& io) { return io.kind == HostIo::Kind::kWrite && io.segments[0].iov_len == 32; };
   PendingRequest write(*test.disk, BlockOperation::kWrite, 0, 4096, 0x11);
   CHECK_FALSE(write.done());
   CHECK(test.io->held() == 1);

@@ -39,8 +39,7 @@ TEST_CASE("bad images are refused with a sentence that names them") {
   const auto odd = directory.image(1000, "odd.img");
   CHECK(mentions(open_error(options_for(odd)), "not a multiple of 512"));
   CHECK(mentions(open_error(options_for(directory.path())), "is a directory"));
-  CHECK(
-      mentions(open_error(options_for(directory.path(), true)), "neither a regular file nor a block device"));
+  CHECK(mentions(open_error(options_for(directory.path(), true)), "neither a regular file nor a block device"));
   const auto fifo = directory.path() / "fifo";
   REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
   CHECK(mentions(open_error(options_for(fifo)), "neither a regular file nor a block device"));

@@ -3,11 +3,10 @@
 
 #include <sys/stat.h>
 
+#include <chrono>
 #include <cstring>
 
 #include <doctest/doctest.h>
-
-#include <chrono>
 
 #include "devices/block/redo_log_format.h"
 #include "tests/unit/block/test_disk.h"
@@ -57,8 +56,7 @@ class Leftover {
   std::vector<std::string> contents() const {
     std::vector<std::string> all;
     for (const auto& entry : fs::directory_iterator(directory.path())) {
-      if (entry.is_regular_file())
-        all.push_back(entry.path().string() + read_text_file(entry.path(), 64 << 20));
+      if (entry.is_regular_file()) all.push_back(entry.path().string() + read_text_file(entry.path(), 64 << 20));
     }
     std::sort(all.begin(), all.end());
     return all;
@@ -105,8 +103,7 @@ TEST_CASE("any changed byte in a log's header or records is refused, and nothing
   std::vector<std::uint64_t> offsets;
   for (std::uint64_t i = 0; i < 4096; i += 61) offsets.push_back(i);
   for (std::uint64_t i = 0; i < 512; i += 13) offsets.push_back(log_format::kStateOffset + i);
-  for (std::uint64_t i = 0; i < 3 * log_format::kRecordBytes; ++i)
-    offsets.push_back(log_format::kHeaderBytes + i);
+  for (std::uint64_t i = 0; i < 3 * log_format::kRecordBytes; ++i) offsets.push_back(log_format::kHeaderBytes + i);
   for (const std::uint64_t offset : offsets) {
     CAPTURE(offset);
     poke(log, offset, 0x40);
@@ -125,8 +122,8 @@ TEST_CASE("a log that is cut off anywhere is refused, and nothing is changed") {
   const auto copy = left.directory.path() / "copy";
   fs::copy_file(log, copy);
   for (const std::uint64_t length :
-       {std::uint64_t{0}, std::uint64_t{100}, std::uint64_t{4096}, std::uint64_t{4600},
-        log_format::kHeaderBytes + 7, log_format::kHeaderBytes + 32, size - 4096, size - 512, size - 1}) {
+       {std::uint64_t{0}, std::uint64_t{100}, std::uint64_t{4096}, std::uint64_t{4600}, log_format::kHeaderBytes + 7,
+        log_format::kHeaderBytes + 32, size - 4096, size - 512, size - 1}) {
     CAPTURE(length);
     fs::resize_file(log, length);
     CHECK(left.refuses("is damaged"));
@@ -157,7 +154,8 @@ TEST_CASE("an image of another size, or another image, does not get the updates 
     const auto copy = left.directory.path() / "copy";
     fs::copy_file(left.image, copy);
     fs::rename(copy, left.image);
-    // Made within one tick of the kernel's clock, the copy could bear the original's time stamp, and then it counts as the same.
+    // Made within one tick of the kernel's clock, the copy could bear the original's time stamp, and then it counts as
+    // the same.
     fs::last_write_time(left.image, fs::last_write_time(left.image) + std::chrono::hours(1));
     CHECK(left.refuses("is another file"));
   }

@@ -91,8 +91,6 @@ class ScriptedEngine final : public IoEngine {
 
 /// The layer that a host I/O of a disk goes to. (/proc/self/fd does not know the names of logs: they are
 /// given one after they were opened.)
-inline std::filesystem::path layer_of(const HostIo& io) {
-  return static_cast<const FlightIo&>(io).file->path();
-}
+inline std::filesystem::path layer_of(const HostIo& io) { return static_cast<const FlightIo&>(io).file->path(); }
 
 }  // namespace tintype

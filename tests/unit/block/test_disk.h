@@ -31,9 +31,7 @@ inline std::string open_error(const DiskOptions& options) {
   return {};
 }
 
-inline bool mentions(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
+inline bool mentions(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 /// A disk, and something that drives it.
 class TestDisk {

@@ -35,8 +35,7 @@ BootRequest machine_of(unsigned cpus, std::size_t slots) {
 /// The tables as a guest finds them: from the RSDP through the roots.
 struct FoundTables {
   explicit FoundTables(const BootRequest& request) {
-    for (const std::byte byte : acpi_tables(kBase, request))
-      all.push_back(std::to_integer<std::uint8_t>(byte));
+    for (const std::byte byte : acpi_tables(kBase, request)) all.push_back(std::to_integer<std::uint8_t>(byte));
     const auto rsdp = at<acpi::Rsdp>(kBase);
     from_xsdt = read_root<std::uint64_t>(rsdp.xsdt);
     from_rsdt = read_root<std::uint32_t>(rsdp.rsdt);
@@ -123,8 +122,8 @@ class AmlReader {
       if (operation == 0x08) {
         const std::string full = path + name(at);
         const std::size_t stop = value_end(at);
-        found_[full] = Bytes(code_.begin() + static_cast<std::ptrdiff_t>(at),
-                             code_.begin() + static_cast<std::ptrdiff_t>(stop));
+        found_[full] =
+            Bytes(code_.begin() + static_cast<std::ptrdiff_t>(at), code_.begin() + static_cast<std::ptrdiff_t>(stop));
         at = stop;
         continue;
       }
@@ -216,8 +215,7 @@ TEST_CASE("the DSDT has one LNRO0005 device for each slot, with its window and i
     CHECK(objects.at(device + "_HID") == aml::string("LNRO0005"));
     CHECK(objects.at(device + "_UID") == aml::integer(i));
     const Bytes resources = objects.at(device + "_CRS");
-    CHECK(holds(resources,
-                aml::memory_window(static_cast<std::uint32_t>(virtio_mmio_address(i)), kVirtioMmioStride)));
+    CHECK(holds(resources, aml::memory_window(static_cast<std::uint32_t>(virtio_mmio_address(i)), kVirtioMmioStride)));
     CHECK(holds(resources, {0x89, 6, 0, 3, 1, static_cast<std::uint8_t>(kVirtioMmioIrqs[i]), 0, 0, 0}));
   }
 }
@@ -240,8 +238,7 @@ TEST_CASE("the DSDT tells how to power off, and where COM1 and the clock are") {
 
 TEST_CASE("AML package lengths are right on both sides of each of their steps") {
   // The device holds 11 bytes besides the text, and its length counts itself: steps at 64, 4096 and 2^20.
-  for (const std::size_t size :
-       {0U, 50U, 51U, 52U, 53U, 4082U, 4083U, 4084U, 4085U, 1048561U, 1048562U, 1048563U}) {
+  for (const std::size_t size : {0U, 50U, 51U, 52U, 53U, 4082U, 4083U, 4084U, 4085U, 1048561U, 1048562U, 1048563U}) {
     const aml::Bytes code = aml::device("DEV", {aml::name("TEXT", aml::string(std::string(size, 'x')))});
     const auto objects = AmlReader(code).objects();
     CHECK(objects.at("DEV_.TEXT").size() == size + 2);
@@ -265,12 +262,10 @@ TEST_CASE("iasl takes the DSDT apart without a complaint" *
   const std::string listing = file.path().string() + ".dsl", log = file.path().string() + ".log";
   const std::string take_apart =
       "iasl -p " + file.path().string() + " -d " + file.path().string() + " >" + log + " 2>&1";
-  const std::string assemble =
-      "iasl -we -p " + file.path().string() + ".out " + listing + " >>" + log + " 2>&1";
+  const std::string assemble = "iasl -we -p " + file.path().string() + ".out " + listing + " >>" + log + " 2>&1";
   CHECK(std::system(take_apart.c_str()) == 0);
   CHECK(std::system(assemble.c_str()) == 0);
-  for (const std::string& name : {listing, log, file.path().string() + ".out.aml"})
-    std::filesystem::remove(name);
+  for (const std::string& name : {listing, log, file.path().string() + ".out.aml"}) std::filesystem::remove(name);
 }
 
 }  // namespace tintype

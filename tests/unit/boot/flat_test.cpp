@@ -40,8 +40,7 @@ TEST_CASE("a flat image cannot be given an initrd silently") {
 TEST_CASE("a flat image touches no page above the first mebibyte") {
   TestBoot boot;
   boot.load({0xf4});
-  for (std::uint64_t page = 256; page < boot.memory.pages(); ++page)
-    CHECK_FALSE(boot.memory.dirty().test(page));
+  for (std::uint64_t page = 256; page < boot.memory.pages(); ++page) CHECK_FALSE(boot.memory.dirty().test(page));
 }
 
 }  // namespace tintype

@@ -87,9 +87,7 @@ TEST_CASE("a compressed kernel is refused with the way to unpack it") {
   contains(refusal({0x02, 0x21, 0x4c, 0x18, 1}), "lz4 -d");
 }
 
-TEST_CASE("an initrd given as the kernel is told apart") {
-  contains(refusal(text("07070100000000")), "--initrd");
-}
+TEST_CASE("an initrd given as the kernel is told apart") { contains(refusal(text("07070100000000")), "--initrd"); }
 
 TEST_CASE("the first sector of a Linux kernel alone is truncated, not a boot sector") {
   Bytes sector = bzimage();

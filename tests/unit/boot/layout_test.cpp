@@ -8,8 +8,7 @@
 namespace tintype {
 
 TEST_CASE("the memory map of the smallest machine has no memory above 1 MiB") {
-  for (const MemoryMapEntry& entry : memory_map(kMinimumMemory))
-    CHECK(entry.start + entry.size <= kMinimumMemory);
+  for (const MemoryMapEntry& entry : memory_map(kMinimumMemory)) CHECK(entry.start + entry.size <= kMinimumMemory);
 }
 
 TEST_CASE("the memory map leaves out the hole and never calls usable what is not memory") {
@@ -37,8 +36,7 @@ TEST_CASE("tables and firmware areas are reserved in the memory map") {
 TEST_CASE("page tables map each of the first 4 GiB to itself") {
   const PageTables tables = identity_page_tables();
   const auto table_at = [&](std::uint64_t entry) { return ((entry & ~0xfffULL) - kPageTableArea.start) / 8; };
-  for (const std::uint64_t address :
-       {0ULL, 0x100000ULL, 0x1000200ULL, 0x7fffffffULL, 0xfee00020ULL, 0xffffffffULL}) {
+  for (const std::uint64_t address : {0ULL, 0x100000ULL, 0x1000200ULL, 0x7fffffffULL, 0xfee00020ULL, 0xffffffffULL}) {
     const std::uint64_t level4 = tables[address >> 39];
     const std::uint64_t level3 = tables[table_at(level4) + (address >> 30 & 511)];
     const std::uint64_t level2 = tables[table_at(level3) + (address >> 21 & 511)];

@@ -29,10 +29,8 @@ std::vector<Bytes> seeds() {
   plain.multiboot = true;
   TestElf linux_elf;
   linux_elf.entry = 0x200000;
-  linux_elf.segments = {{.physical = 0x200000,
-                         .content = Bytes(64),
-                         .memory_size = 0x2000,
-                         .virtual_offset = linux_boot::kKernelMap}};
+  linux_elf.segments = {
+      {.physical = 0x200000, .content = Bytes(64), .memory_size = 0x2000, .virtual_offset = linux_boot::kKernelMap}};
   multiboot::Header header{};
   header.flags = multiboot::kHasAddresses;
   header.header_address = header.load_address = 0x100000;
@@ -75,9 +73,8 @@ bool all_accounted_for(const TestBoot& boot) {
 }
 
 bool parts_lie_in_memory(const TestBoot& boot) {
-  return std::ranges::all_of(boot.plan.parts, [&](const LoadedPart& part) {
-    return boot.memory.contains(Gpa(part.start), part.size);
-  });
+  return std::ranges::all_of(boot.plan.parts,
+                             [&](const LoadedPart& part) { return boot.memory.contains(Gpa(part.start), part.size); });
 }
 
 }  // namespace

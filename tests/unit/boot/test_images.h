@@ -36,8 +36,7 @@ inline void append(Bytes& bytes, const Bytes& more) { bytes.insert(bytes.end(), 
 class TempFile {
  public:
   explicit TempFile(const Bytes& content) {
-    const std::filesystem::path memory =
-        "/dev/shm";  // thousands of them are rewritten: no disk should have to follow
+    const std::filesystem::path memory = "/dev/shm";  // thousands of them are rewritten: no disk should have to follow
     const auto directory = std::filesystem::exists(memory) ? memory : std::filesystem::temp_directory_path();
     std::string name = (directory / "tintype-boot-XXXXXX").string();
     const int fd = ::mkstemp(name.data());
@@ -125,8 +124,8 @@ Bytes make_elf(const TestElf& elf, unsigned char elf_class) {
   put(bytes, 0, header);
   bytes.resize(sizeof header + header.e_phnum * sizeof(ProgramHeader));
   std::size_t slot = sizeof header;
-  const auto add = [&](std::uint32_t type, std::uint64_t physical, std::uint64_t virtual_address,
-                       const Bytes& content, std::uint64_t memory_size) {
+  const auto add = [&](std::uint32_t type, std::uint64_t physical, std::uint64_t virtual_address, const Bytes& content,
+                       std::uint64_t memory_size) {
     ProgramHeader program{};
     using Word = decltype(program.p_filesz);
     program.p_type = type;
@@ -147,8 +146,7 @@ Bytes make_elf(const TestElf& elf, unsigned char elf_class) {
   }
   if (!elf.notes.empty()) add(PT_NOTE, 0, 0, elf.notes, 0);
   for (const TestSegment& segment : elf.segments) {
-    add(PT_LOAD, segment.physical, segment.physical + segment.virtual_offset, segment.content,
-        segment.memory_size);
+    add(PT_LOAD, segment.physical, segment.physical + segment.virtual_offset, segment.content, segment.memory_size);
   }
   return bytes;
 }

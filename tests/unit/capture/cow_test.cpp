@@ -2,7 +2,6 @@
 // Copy on write without a guest: threads of this process write to memory while it is captured.
 #include "checkpoint/capture/cow.h"
 
-#include <doctest/doctest.h>
 #include <stdlib.h>
 
 #include <atomic>
@@ -11,6 +10,8 @@
 #include <random>
 #include <thread>
 #include <vector>
+
+#include <doctest/doctest.h>
 
 #include "checkpoint/capture/stop.h"
 #include "checkpoint/image/part_reader.h"
@@ -98,7 +99,8 @@ TEST_CASE("memory written to by several threads during the copy is captured as i
     fill(memory, 0, kMemory / 2, 1);  // the upper half is absent
     CowCapture capture(memory, area);
     capture.prepare();
-    const std::vector<std::byte> instant = copy_of(memory);  // (reading absent pages maps the zero page, which must not matter)
+    const std::vector<std::byte> instant =
+        copy_of(memory);  // (reading absent pages maps the zero page, which must not matter)
     capture.protect();
     MemoryReport report;
     {

@@ -2,13 +2,14 @@
 // The eleven steps, on a machine made of paper: what happens in which order, and what is undone when a step fails.
 #include "checkpoint/capture/live_checkpoint.h"
 
-#include <doctest/doctest.h>
 #include <stdlib.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
+
+#include <doctest/doctest.h>
 
 #include "checkpoint/image/repository.h"
 
@@ -119,7 +120,8 @@ class TemporaryRepository {
   }
   /// Nothing but the lock file: no checkpoint, and nothing half-made.
   bool is_empty() const {
-    return std::none_of(fs::directory_iterator(path_), fs::directory_iterator(), [](const auto& entry) { return entry.is_directory(); });
+    return std::none_of(fs::directory_iterator(path_), fs::directory_iterator(),
+                        [](const auto& entry) { return entry.is_directory(); });
   }
 
  private:
@@ -137,11 +139,13 @@ Journal failed_run(const std::string& step) {
 
 }  // namespace
 
-TEST_CASE("the steps come in order: devices are frozen before disks switch, state is saved before anything runs again") {
+TEST_CASE(
+    "the steps come in order: devices are frozen before disks switch, state is saved before anything runs again") {
   const TemporaryRepository repository;
   PaperMachine machine;
   const CheckpointReport report = take_live_checkpoint(machine, repository.options(), {});
-  CHECK(machine.journal == Journal{"prepare disk", "pause", "freeze", "switch disk", "save", "thaw", "resume", "old io landed", "thawed source", "fold disk"});
+  CHECK(machine.journal == Journal{"prepare disk", "pause", "freeze", "switch disk", "save", "thaw", "resume",
+                                   "old io landed", "thawed source", "fold disk"});
   CHECK(report.id == 1);
   CHECK(report.disks.size() == 1);
   CHECK(report.disks[0].bytes_written == 8192);
@@ -156,7 +160,8 @@ TEST_CASE("a machine that ends on the way into the pause: prepared logs are take
 }
 
 TEST_CASE("a state that cannot be saved: the guest runs on, and the frozen logs are folded") {
-  CHECK(failed_run("save") == Journal{"prepare disk", "pause", "freeze", "switch disk", "save", "thaw", "resume", "thawed source", "fold disk"});
+  CHECK(failed_run("save") == Journal{"prepare disk", "pause", "freeze", "switch disk", "save", "thaw", "resume",
+                                      "thawed source", "fold disk"});
 }
 
 }  // namespace tintype

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/capture/residency.h"
 
-#include <doctest/doctest.h>
 #include <sys/mman.h>
 
 #include <vector>
+
+#include <doctest/doctest.h>
 
 #include "checkpoint/capture/chunks.h"
 
@@ -18,7 +19,8 @@ TEST_CASE("pages that were touched are known, and absent ones next to them too")
   Residency residency(memory);
   residency.scan();
   std::vector<std::pair<std::uint64_t, std::uint64_t>> runs;
-  residency.for_each_run(0, memory.pages(), [&](std::uint64_t first, std::uint64_t count) { runs.emplace_back(first, count); });
+  residency.for_each_run(0, memory.pages(),
+                         [&](std::uint64_t first, std::uint64_t count) { runs.emplace_back(first, count); });
   CHECK(runs == std::vector<std::pair<std::uint64_t, std::uint64_t>>{{3, 1}, {700, 2}, {2047, 1}});
   CHECK(residency.any(512, 512));
   CHECK_FALSE(residency.any(1024, 512));

@@ -30,7 +30,8 @@ disk-dir = "run"
 serial = "file:log"
 detach = true
 trace = ["exits", "mmio,pio"]
-)", kFile);
+)",
+                                          kFile);
   CHECK(options.kernel == "/etc/vm/vmlinuz");
   CHECK(options.initrd == "/boot/initrd");
   CHECK(options.append == "quiet");

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "vmm/cli/doctor_probes.h"
-
 #include <fstream>
 
 #include <doctest/doctest.h>
 
 #include "tests/unit/control/scratch_directory.h"
+#include "vmm/cli/doctor_probes.h"
 
 using namespace tintype;
 

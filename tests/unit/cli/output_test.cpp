@@ -7,8 +7,9 @@
 using namespace tintype;
 
 TEST_CASE("the progress bar fills its line exactly, whatever it is told") {
-  for (const Progress& progress : {Progress{"memory", 0, 100}, Progress{"memory", 50, 100}, Progress{"memory", 100, 100}, Progress{"", 0, 0},
-                                   Progress{"disk0", 200, 100}, Progress{std::string(200, 'x'), ~0ULL, 1}}) {
+  for (const Progress& progress :
+       {Progress{"memory", 0, 100}, Progress{"memory", 50, 100}, Progress{"memory", 100, 100}, Progress{"", 0, 0},
+        Progress{"disk0", 200, 100}, Progress{std::string(200, 'x'), ~0ULL, 1}}) {
     for (const std::size_t width : {0u, 1u, 20u, 79u, 200u}) CHECK(progress_text(progress, width).size() == width);
   }
 }

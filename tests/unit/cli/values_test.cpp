@@ -17,7 +17,8 @@ TEST_CASE("sizes are bytes, or units of 1024") {
 }
 
 TEST_CASE("a size that is none, or does not fit 64 bits, is refused with the option's name") {
-  for (const char* bad : {"", "M", "12Q", "1.5G", "-1", "+1", " 1", "1 M", "1MM", "0x10", "G1", "18446744073709551616", "16777216T", "1\xff"}) {
+  for (const char* bad : {"", "M", "12Q", "1.5G", "-1", "+1", " 1", "1 M", "1MM", "0x10", "G1", "18446744073709551616",
+                          "16777216T", "1\xff"}) {
     CAPTURE(bad);
     CHECK_THROWS_WITH_AS(parse_size(bad, "--memory"), doctest::Contains("--memory"), UsageError);
   }
@@ -25,7 +26,8 @@ TEST_CASE("a size that is none, or does not fit 64 bits, is refused with the opt
 
 TEST_CASE("numbers are whole and nothing else") {
   CHECK(parse_number("42", "--id") == 42);
-  for (const char* bad : {"", "x", "4x", "-4", "4.0", "99999999999999999999"}) CHECK_THROWS_AS(parse_number(bad, "--id"), UsageError);
+  for (const char* bad : {"", "x", "4x", "-4", "4.0", "99999999999999999999"})
+    CHECK_THROWS_AS(parse_number(bad, "--id"), UsageError);
 }
 
 TEST_CASE("sizes for people") {
@@ -38,9 +40,11 @@ TEST_CASE("sizes for people") {
 
 TEST_CASE("a senseless amount of memory or CPUs is refused") {
   CHECK(checked_memory_size(1 << 20) == 1 << 20);
-  for (const std::uint64_t bad : {0ULL, 1ULL, 1ULL << 19, (1ULL << 30) + 1, (1ULL << 40) + 4096, ~0ULL}) CHECK_THROWS_AS(checked_memory_size(bad), UsageError);
+  for (const std::uint64_t bad : {0ULL, 1ULL, 1ULL << 19, (1ULL << 30) + 1, (1ULL << 40) + 4096, ~0ULL})
+    CHECK_THROWS_AS(checked_memory_size(bad), UsageError);
   CHECK(checked_cpu_count(64) == 64);
-  for (const std::uint64_t bad : {0ULL, 65ULL, 1ULL << 32, (1ULL << 32) + 1}) CHECK_THROWS_AS(checked_cpu_count(bad), UsageError);
+  for (const std::uint64_t bad : {0ULL, 65ULL, 1ULL << 32, (1ULL << 32) + 1})
+    CHECK_THROWS_AS(checked_cpu_count(bad), UsageError);
 }
 
 TEST_CASE("a disk is a file and what follows it") {
@@ -59,8 +63,8 @@ TEST_CASE("a disk is a file and what follows it") {
 }
 
 TEST_CASE("what a disk does not know is refused") {
-  for (const char* bad : {"", ",readonly", "x,", "x,ro", "x,mode", "x,mode=", "x,mode=quick", "x,readonly=1", "x,serial=", "x,serial=a b",
-                          "x,serial=123456789012345678901", "x,serial=\xc3\xa9"}) {
+  for (const char* bad : {"", ",readonly", "x,", "x,ro", "x,mode", "x,mode=", "x,mode=quick", "x,readonly=1",
+                          "x,serial=", "x,serial=a b", "x,serial=123456789012345678901", "x,serial=\xc3\xa9"}) {
     CAPTURE(bad);
     CHECK_THROWS_AS(parse_disk(bad), UsageError);
   }
@@ -71,7 +75,8 @@ TEST_CASE("a serial line goes to one of four places") {
   CHECK(parse_serial("null").kind == SerialKind::kNull);
   CHECK(parse_serial("file:a:b").path == "a:b");
   CHECK(parse_serial("unix:/x").kind == SerialKind::kUnix);
-  for (const char* bad : {"", "file:", "unix:", "file", "tcp:1", "STDIO"}) CHECK_THROWS_AS(parse_serial(bad), UsageError);
+  for (const char* bad : {"", "file:", "unix:", "file", "tcp:1", "STDIO"})
+    CHECK_THROWS_AS(parse_serial(bad), UsageError);
 }
 
 TEST_CASE("traces can be joined by commas or given again") {

@@ -67,10 +67,12 @@ MachineStatus Machine::status() const {
 
 CheckpointReport Machine::checkpoint(const CheckpointOptions& options, const ProgressSink& progress) {
   FakeMachine& fake = FakeMachine::get();
-  if (fake.checkpoint_running.exchange(true)) throw Error("A checkpoint is being taken already: wait until it is done.");
+  if (fake.checkpoint_running.exchange(true))
+    throw Error("A checkpoint is being taken already: wait until it is done.");
   fake.last_options = options;
   for (int i = 0; i < fake.checkpoint_steps; ++i) {
-    if (progress) progress({"memory", static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(fake.checkpoint_steps)});
+    if (progress)
+      progress({"memory", static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(fake.checkpoint_steps)});
     sleep_ms(fake.step_ms);
   }
   for (int waited = 0; fake.checkpoint_held && waited < 10'000; ++waited) sleep_ms(1);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// tintype::Machine without KVM: this file's .cpp defines its methods, and the test program links it in place of the real ones.
+// tintype::Machine without KVM: this file's .cpp defines its methods, and the test program links it in place of the
+// real ones.
 
 #include <atomic>
 #include <memory>
@@ -14,9 +15,9 @@ namespace tintype {
 struct FakeMachine {
   std::atomic<int> pauses = 0;
   std::atomic<int> resumes = 0;
-  std::atomic<int> checkpoints = 0;         ///< finished
-  std::atomic<int> checkpoint_steps = 0;    ///< progress events of one checkpoint
-  std::atomic<int> step_ms = 0;             ///< time that each takes
+  std::atomic<int> checkpoints = 0;           ///< finished
+  std::atomic<int> checkpoint_steps = 0;      ///< progress events of one checkpoint
+  std::atomic<int> step_ms = 0;               ///< time that each takes
   std::atomic<bool> checkpoint_held = false;  ///< a checkpoint waits until this is false again
   std::atomic<bool> checkpoint_running = false;
   CheckpointOptions last_options;

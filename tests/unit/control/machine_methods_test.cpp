@@ -22,7 +22,11 @@ using nlohmann::json;
 namespace {
 
 struct Fixture {
-  Fixture() : claim(scratch.path(), "fake"), machine(FakeMachine::make()), methods(*machine), server(claim.socket_path(), methods) {}
+  Fixture()
+      : claim(scratch.path(), "fake"),
+        machine(FakeMachine::make()),
+        methods(*machine),
+        server(claim.socket_path(), methods) {}
   ~Fixture() { fake.checkpoint_held = false; }
 
   ControlClient client() { return ControlClient(scratch.path(), "fake"); }
@@ -45,7 +49,8 @@ TEST_CASE("status tells what the machine is and does") {
   CHECK(status["state"] == "running");
   CHECK(status["exits"] == 42);
   CHECK(status["restored_from"].is_null());
-  CHECK(status["disks"][0] == json{{"id", "disk0"}, {"image", "/images/a.raw"}, {"mode", "persistent"}, {"read_only", false}});
+  CHECK(status["disks"][0] ==
+        json{{"id", "disk0"}, {"image", "/images/a.raw"}, {"mode", "persistent"}, {"read_only", false}});
 }
 
 TEST_CASE("pause and continue reach the machine") {
@@ -78,18 +83,41 @@ TEST_CASE("a parameter that is unknown or of the wrong kind is refused before th
 
 TEST_CASE("a checkpoint's options arrive, and its report has every promised key") {
   Fixture fixture;
-  const json params = {{"repository", "/r"}, {"strategy", "cow"}, {"full", true}, {"compression", "zstd"}, {"capture_area", 1 << 20}};
+  const json params = {
+      {"repository", "/r"}, {"strategy", "cow"}, {"full", true}, {"compression", "zstd"}, {"capture_area", 1 << 20}};
   const json report = fixture.client().call("checkpoint", params, 5s);
   CHECK(fixture.fake.last_options.repository == "/r");
   CHECK(fixture.fake.last_options.strategy == Strategy::kCow);
   CHECK(fixture.fake.last_options.full);
   CHECK(fixture.fake.last_options.compression == Compression::kZstd);
   CHECK(fixture.fake.last_options.capture_area == 1 << 20);
-  for (const char* path : {"/id", "/repository", "/vm", "/strategy", "/parent", "/pause_us/total", "/pause_us/kick", "/pause_us/devices",
-                           "/pause_us/disks", "/pause_us/state", "/pause_us/protect", "/pause_us/resume", "/memory/pages_total",
-                           "/memory/pages_written", "/memory/pages_zero", "/memory/bytes_written", "/memory/faults",
-                           "/memory/fault_us/p50", "/memory/fault_us/p99", "/memory/fault_us/max", "/memory/capture_area_peak_bytes",
-                           "/memory/rounds", "/disks/0/id", "/disks/0/bytes_written", "/copy_ms", "/seal_ms", "/total_ms"}) {
+  for (const char* path : {"/id",
+                           "/repository",
+                           "/vm",
+                           "/strategy",
+                           "/parent",
+                           "/pause_us/total",
+                           "/pause_us/kick",
+                           "/pause_us/devices",
+                           "/pause_us/disks",
+                           "/pause_us/state",
+                           "/pause_us/protect",
+                           "/pause_us/resume",
+                           "/memory/pages_total",
+                           "/memory/pages_written",
+                           "/memory/pages_zero",
+                           "/memory/bytes_written",
+                           "/memory/faults",
+                           "/memory/fault_us/p50",
+                           "/memory/fault_us/p99",
+                           "/memory/fault_us/max",
+                           "/memory/capture_area_peak_bytes",
+                           "/memory/rounds",
+                           "/disks/0/id",
+                           "/disks/0/bytes_written",
+                           "/copy_ms",
+                           "/seal_ms",
+                           "/total_ms"}) {
     CAPTURE(path);
     CHECK(report.contains(json::json_pointer(path)));
   }
@@ -136,7 +164,8 @@ TEST_CASE("progress of a checkpoint reaches the client that asked for it") {
 TEST_CASE("a machine that does not answer is named, and not waited for without end") {
   Fixture fixture;
   fixture.fake.checkpoint_held = true;
-  CHECK_THROWS_WITH_AS(fixture.client().call("checkpoint", {{"repository", "/r"}}, 50ms), doctest::Contains("silent"), Error);
+  CHECK_THROWS_WITH_AS(fixture.client().call("checkpoint", {{"repository", "/r"}}, 50ms), doctest::Contains("silent"),
+                       Error);
 }
 
 TEST_CASE("the client sees when the machine has ended") {

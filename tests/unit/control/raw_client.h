@@ -52,7 +52,8 @@ class RawClient {
     return receive(timeout_ms);
   }
   nlohmann::json call(const std::string& method, int id = 1, const std::string& params = "{}") {
-    return ask(R"({"jsonrpc":"2.0","id":)" + std::to_string(id) + R"(,"method":")" + method + R"(","params":)" + params + "}");
+    return ask(R"({"jsonrpc":"2.0","id":)" + std::to_string(id) + R"(,"method":")" + method + R"(","params":)" +
+               params + "}");
   }
 
   /// True where the server hangs up within the time.

@@ -67,7 +67,8 @@ TEST_CASE("a runtime directory that is a file is refused in one sentence") {
 }
 
 TEST_CASE("a name that could leave the runtime directory, or be taken for an option, is refused") {
-  for (const char* bad : {"", ".", "..", "../x", "a/b", "-x", ".x", "a b", "a\n", "\xc3\xa9"}) CHECK_THROWS_AS(check_machine_name(bad), UsageError);
+  for (const char* bad : {"", ".", "..", "../x", "a/b", "-x", ".x", "a b", "a\n", "\xc3\xa9"})
+    CHECK_THROWS_AS(check_machine_name(bad), UsageError);
   CHECK_THROWS_AS(check_machine_name(std::string(65, 'a')), UsageError);
   for (const char* good : {"a", "vm-1", "A_b.c", "_x", "9"}) CHECK_NOTHROW(check_machine_name(good));
 }
@@ -77,7 +78,8 @@ TEST_CASE("a name in use is refused, and free again when its machine has ended")
   {
     const NameClaim first(scratch.path(), "twin");
     CHECK_THROWS_WITH_AS(NameClaim(scratch.path(), "twin"),
-                         doctest::Contains(fmt::format("twin is running already (process {})", ::getpid()).c_str()), Error);
+                         doctest::Contains(fmt::format("twin is running already (process {})", ::getpid()).c_str()),
+                         Error);
     CHECK_NOTHROW(NameClaim(scratch.path(), "other"));
   }
   CHECK_NOTHROW(NameClaim(scratch.path(), "twin"));

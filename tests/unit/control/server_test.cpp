@@ -29,7 +29,8 @@ bool comes_true(Condition condition) {
   return false;
 }
 
-/// echo gives its parameters back; block waits for `release`; flood reports progress without end until the client reads no more.
+/// echo gives its parameters back; block waits for `release`; flood reports progress without end until the client reads
+/// no more.
 class TestService : public ControlService {
  public:
   json call(const std::string& method, const json& params, const ProgressSink& progress) override {
@@ -72,7 +73,9 @@ struct Fixture {
   ControlServer server;
 };
 
-int error_code(const json& reply) { return reply.is_object() && reply.contains("error") ? reply["error"]["code"].get<int>() : 0; }
+int error_code(const json& reply) {
+  return reply.is_object() && reply.contains("error") ? reply["error"]["code"].get<int>() : 0;
+}
 
 }  // namespace
 
@@ -99,15 +102,17 @@ TEST_CASE("errors carry the codes of JSON-RPC and the id of their request") {
 TEST_CASE("rubbish gets an error reply, and the same client goes on") {
   Fixture fixture;
   auto client = fixture.client();
-  for (const char* rubbish : {"rubbish", "{", "\"", "\x01\xff\xfe", "{\"jsonrpc\":\"2.0\",\"method\":\"echo\"", "nul", "1e999999999"}) {
+  for (const char* rubbish :
+       {"rubbish", "{", "\"", "\x01\xff\xfe", "{\"jsonrpc\":\"2.0\",\"method\":\"echo\"", "nul", "1e999999999"}) {
     CAPTURE(rubbish);
     const json reply = client.ask(rubbish);
     CHECK(error_code(reply) == -32700);
     CHECK(reply["id"].is_null());
   }
-  for (const char* invalid : {"1", "null", "\"x\"", "{}", "[]", R"({"jsonrpc":"1.0","id":1,"method":"echo"})", R"({"jsonrpc":"2.0","id":1})",
-                              R"({"jsonrpc":"2.0","id":1,"method":5})", R"({"jsonrpc":"2.0","id":{},"method":"echo"})",
-                              R"([{"jsonrpc":"2.0","id":1,"method":"echo"}])"}) {
+  for (const char* invalid :
+       {"1", "null", "\"x\"", "{}", "[]", R"({"jsonrpc":"1.0","id":1,"method":"echo"})", R"({"jsonrpc":"2.0","id":1})",
+        R"({"jsonrpc":"2.0","id":1,"method":5})", R"({"jsonrpc":"2.0","id":{},"method":"echo"})",
+        R"([{"jsonrpc":"2.0","id":1,"method":"echo"}])"}) {
     CAPTURE(invalid);
     CHECK(error_code(client.ask(invalid)) == -32600);
   }
@@ -120,7 +125,8 @@ TEST_CASE("a line of nothing but brackets does not exhaust the stack") {
   const std::string nest = std::string(30'000, '[') + std::string(30'000, ']');
   CHECK(error_code(client.ask(R"({"jsonrpc":"2.0","id":1,"method":"echo","params":{"x":)" + nest + "}}")) == -32700);
   const std::string text(60'000, '[');
-  CHECK(client.ask(R"({"jsonrpc":"2.0","id":1,"method":"echo","params":{"x":"\"\\)" + text + "\"}}")["result"]["x"] == "\"\\" + text);
+  CHECK(client.ask(R"({"jsonrpc":"2.0","id":1,"method":"echo","params":{"x":"\"\\)" + text + "\"}}")["result"]["x"] ==
+        "\"\\" + text);
 }
 
 TEST_CASE("text that is not UTF-8 does not stop the server") {
@@ -155,7 +161,9 @@ TEST_CASE("a megabyte line gets an error reply and is hung up on, and nobody els
 TEST_CASE("a line just below the limit is served, one at the limit is not") {
   Fixture fixture;
   const std::string head = R"({"jsonrpc":"2.0","id":1,"method":"echo","params":{"x":")", tail = "\"}}";
-  const auto line_of = [&](std::size_t bytes) { return head + std::string(bytes - head.size() - tail.size(), 'x') + tail; };
+  const auto line_of = [&](std::size_t bytes) {
+    return head + std::string(bytes - head.size() - tail.size(), 'x') + tail;
+  };
   CHECK(fixture.client().ask(line_of((64 << 10) - 1)).contains("result"));
   CHECK(error_code(fixture.client().ask(line_of(64 << 10))) == -32600);
 }
@@ -225,10 +233,12 @@ TEST_CASE("a client that does not read loses progress, not its reply, and holds 
 TEST_CASE("a client that asks without reading the answers is not listened to without bound") {
   Fixture fixture;
   auto client = fixture.client();
-  const std::string line = R"({"jsonrpc":"2.0","id":1,"method":"echo","params":{"x":")" + std::string(10'000, 'x') + "\"}}\n";
+  const std::string line =
+      R"({"jsonrpc":"2.0","id":1,"method":"echo","params":{"x":")" + std::string(10'000, 'x') + "\"}}\n";
   std::size_t taken = 0;
   for (int idle = 0; idle < 300 && taken < (100u << 20);) {
-    const auto count = ::send(client.fd(), line.data() + taken % line.size(), line.size() - taken % line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    const auto count = ::send(client.fd(), line.data() + taken % line.size(), line.size() - taken % line.size(),
+                              MSG_DONTWAIT | MSG_NOSIGNAL);
     if (count > 0) taken += static_cast<std::size_t>(count);
     idle = count > 0 ? 0 : idle + 1;
     if (count <= 0) sleep_ms(1);
@@ -250,7 +260,8 @@ TEST_CASE("a hundred clients at once are all served") {
   std::vector<RawClient> clients;
   for (int i = 0; i < 100; ++i) clients.push_back(fixture.client());
   for (int i = 0; i < 100; ++i) {
-    clients[static_cast<std::size_t>(i)].send(fmt::format("{{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"echo\"}}\n", i));
+    clients[static_cast<std::size_t>(i)].send(
+        fmt::format("{{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"echo\"}}\n", i));
   }
   for (int i = 0; i < 100; ++i) CHECK(clients[static_cast<std::size_t>(i)].receive()["id"] == i);
 }

@@ -44,8 +44,7 @@ TEST_CASE_FIXTURE(Fixture, "acpi-pm: power-off needs both the S5 type and the en
   CHECK(power_offs == 2);
   out<std::uint32_t>(kControl, kPowerOff);
   CHECK(power_offs == 3);
-  CHECK(in<std::uint16_t>(kControl) ==
-        (kAcpiSleepTypeS5 << 10 | 1));  // the enable bit reads 0, ACPI mode is on
+  CHECK(in<std::uint16_t>(kControl) == (kAcpiSleepTypeS5 << 10 | 1));  // the enable bit reads 0, ACPI mode is on
 }
 
 TEST_CASE_FIXTURE(Fixture, "acpi-pm: the button raises the SCI until the guest has cleared it by writing 1") {
@@ -61,17 +60,15 @@ TEST_CASE_FIXTURE(Fixture, "acpi-pm: the button raises the SCI until the guest h
   CHECK(in<std::uint16_t>(kStatus) == 0);
 }
 
-TEST_CASE_FIXTURE(
-    Fixture,
-    "acpi-pm: a button that the guest does not listen to says so, so that nobody waits for a power-off") {
+TEST_CASE_FIXTURE(Fixture,
+                  "acpi-pm: a button that the guest does not listen to says so, so that nobody waits for a power-off") {
   CHECK_FALSE(pm.press_power_button());
   CHECK_FALSE(sci.asserted());
   out<std::uint16_t>(kEnable, kButton);
   CHECK(sci.asserted());  // pressed before it was enabled
 }
 
-TEST_CASE_FIXTURE(
-    Fixture, "acpi-pm: a press during a checkpoint's pause is neither lost nor seen in the saved state") {
+TEST_CASE_FIXTURE(Fixture, "acpi-pm: a press during a checkpoint's pause is neither lost nor seen in the saved state") {
   out<std::uint16_t>(kEnable, kButton);
   pm.freeze();
   const StateRecord before = pm.save_state();
@@ -93,8 +90,8 @@ TEST_CASE_FIXTURE(Fixture, "acpi-pm: the timer runs at 3.579545 MHz and wraps at
   CHECK(in<std::uint32_t>(kTimer) < 1 << 24);
 }
 
-TEST_CASE_FIXTURE(
-    Fixture, "acpi-pm: the restored timer goes on from the capture, whatever the new host's clock shows") {
+TEST_CASE_FIXTURE(Fixture,
+                  "acpi-pm: the restored timer goes on from the capture, whatever the new host's clock shows") {
   clock.advance_us(1'234'567);
   const StateRecord state = pm.save_state();
   const std::uint32_t shown = in<std::uint32_t>(kTimer);
@@ -114,8 +111,7 @@ TEST_CASE_FIXTURE(Fixture, "acpi-pm: a restored machine finds its SCI asserted a
   CHECK(other.sci.asserted());
 }
 
-TEST_CASE_FIXTURE(Fixture,
-                  "acpi-pm: the reset port resets on the FADT's value, not on a probe of its neighbours") {
+TEST_CASE_FIXTURE(Fixture, "acpi-pm: the reset port resets on the FADT's value, not on a probe of its neighbours") {
   BusDevice& port = pm.reset_port();
   bus_out(port, 0, 0x02);
   CHECK(resets == 0);

@@ -41,8 +41,8 @@ TEST_CASE_FIXTURE(Fixture, "i8042: only commands that pull the reset line reset"
   CHECK(resets == 1);
 }
 
-TEST_CASE_FIXTURE(
-    Fixture, "i8042: a probe finds the controller, no mouse and no keyboard, without waiting for anything") {
+TEST_CASE_FIXTURE(Fixture,
+                  "i8042: a probe finds the controller, no mouse and no keyboard, without waiting for anything") {
   CHECK((status() & 0x01) == 0);
   command(0xaa);
   CHECK((status() & 0x01) == 1);

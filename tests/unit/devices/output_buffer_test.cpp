@@ -71,8 +71,7 @@ TEST_CASE("output buffer: full, it holds the sender, and gives notice once when 
   CHECK(take(buffer) == std::string(17, 'x') + std::string(15, 'y'));
 }
 
-TEST_CASE(
-    "output buffer: where the oldest may be lost, the newest stay, in order, and the sender is never held") {
+TEST_CASE("output buffer: where the oldest may be lost, the newest stay, in order, and the sender is never held") {
   OutputBuffer buffer(64, WhenFull::kDropOldest);
   for (int i = 0; i < 200; ++i) CHECK(buffer.put(static_cast<std::uint8_t>(i)).room);
   const std::string kept = take(buffer);
@@ -97,8 +96,7 @@ TEST_CASE("output buffer: two threads, every byte once and in order") {
   std::array<std::uint8_t, 100> block;
   while (expected < kCount) {
     const std::size_t taken = buffer.take(block);
-    for (std::size_t i = 0; i < taken; ++i)
-      wrong += block[i] != static_cast<std::uint8_t>(expected++) ? 1 : 0;
+    for (std::size_t i = 0; i < taken; ++i) wrong += block[i] != static_cast<std::uint8_t>(expected++) ? 1 : 0;
     if (taken == 0) std::this_thread::yield();
   }
   sender.join();

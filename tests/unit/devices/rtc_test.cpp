@@ -26,8 +26,8 @@ struct Fixture {
   }
   /// Century to second as they stand in the registers, in hexadecimal, so that BCD reads as it is.
   std::string shown() {
-    return fmt::format("{:02x}{:02x}-{:02x}-{:02x} {:02x}:{:02x}:{:02x}", get(0x32), get(9), get(8), get(7),
-                       get(4), get(2), get(0));
+    return fmt::format("{:02x}{:02x}-{:02x}-{:02x} {:02x}:{:02x}:{:02x}", get(0x32), get(9), get(8), get(7), get(4),
+                       get(2), get(0));
   }
 };
 
@@ -45,9 +45,8 @@ TEST_CASE_FIXTURE(Fixture, "rtc: shows the host's UTC in each form that register
   CHECK(get(7) == 0x15);
 }
 
-TEST_CASE_FIXTURE(
-    Fixture,
-    "rtc: update-in-progress rises before each second and falls with it, so that no driver hangs on it") {
+TEST_CASE_FIXTURE(Fixture,
+                  "rtc: update-in-progress rises before each second and falls with it, so that no driver hangs on it") {
   CHECK((get(0xa) & 0x80) == 0);
   clock.advance_us(1'000'000 - 100);
   CHECK((get(0xa) & 0x80) != 0);
@@ -93,8 +92,7 @@ TEST_CASE_FIXTURE(Fixture, "rtc: reading register C takes the flags of what came
   CHECK(get(0xc) == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture,
-                  "rtc: the alarm is found however long nobody looked, and in no more than a day's steps") {
+TEST_CASE_FIXTURE(Fixture, "rtc: the alarm is found however long nobody looked, and in no more than a day's steps") {
   get(0xc);
   set(1, 0x00), set(3, 0x00), set(5, 0x12);
   clock.advance_us(11 * 3600 * std::int64_t{1'000'000});  // 09:13:20

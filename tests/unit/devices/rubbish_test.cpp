@@ -43,8 +43,8 @@ struct SmallPc {
   }
 };
 
-constexpr std::array<std::uint64_t, 7> kStarts = {
-    kCom1Port, kRtcPort, kI8042DataPort, kI8042CommandPort, kDebugExitPort, kAcpiPmBase, kAcpiResetPort};
+constexpr std::array<std::uint64_t, 7> kStarts = {kCom1Port,      kRtcPort,    kI8042DataPort, kI8042CommandPort,
+                                                  kDebugExitPort, kAcpiPmBase, kAcpiResetPort};
 
 /// One access somewhere in or around a device, as a guest might do it.
 void poke(SmallPc& pc, std::mt19937& random) {

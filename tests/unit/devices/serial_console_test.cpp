@@ -41,8 +41,7 @@ struct PipeConsole {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(PipeConsole,
-                  "serial console: a single byte without a newline arrives in about a millisecond") {
+TEST_CASE_FIXTURE(PipeConsole, "serial console: a single byte without a newline arrives in about a millisecond") {
   console.start(port);
   std::this_thread::sleep_for(20ms);
   auto best = Clock::duration::max();  // the worst is the machine's, not ours
@@ -109,8 +108,7 @@ TEST_CASE_FIXTURE(PipeConsole, "serial console: the pipe stays blocking for the 
 }
 
 TEST_CASE_FIXTURE(
-    PipeConsole,
-    "serial console: input waits for a port that is full, nothing lost, and ends at the end of the pipe") {
+    PipeConsole, "serial console: input waits for a port that is full, nothing lost, and ends at the end of the pipe") {
   port.capacity = 16;
   console.start(port);
   const std::string text = numbered_lines(60);
@@ -163,8 +161,7 @@ TEST_CASE(
   std::thread reader([&] {
     while (read.size() < typed.size() && !done) {
       const std::lock_guard running(parked);
-      if (irq.asserted())
-        read += static_cast<char>(bus_in(uart, 0));  // a byte an interrupt: leans on the timeout
+      if (irq.asserted()) read += static_cast<char>(bus_in(uart, 0));  // a byte an interrupt: leans on the timeout
     }
   });
   std::thread checkpoints([&] {
@@ -180,8 +177,7 @@ TEST_CASE(
       std::this_thread::sleep_for(1ms);
     }
   });
-  std::thread typist(
-      [&] { CHECK(::write(in.writer.get(), typed.data(), typed.size()) == ssize_t(typed.size())); });
+  std::thread typist([&] { CHECK(::write(in.writer.get(), typed.data(), typed.size()) == ssize_t(typed.size())); });
   seen = read_some(out.reader.get(), printed.size(), 60s);
   wait_for(
       [&] {

@@ -67,8 +67,7 @@ TEST_CASE("serial console: SIGKILL loses nothing that was printed a moment ago, 
     for (;;) ::pause();
   }
   CHECK(read_some(printed.reader.get(), 1, 20s) == "x");
-  std::this_thread::sleep_for(
-      200ms);  // a moment on an idle machine is two milliseconds, but this one is shared
+  std::this_thread::sleep_for(200ms);  // a moment on an idle machine is two milliseconds, but this one is shared
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
   CHECK((read_text_file(directory.file("log")) == text));
@@ -89,8 +88,7 @@ TEST_CASE("serial console: a full disk loses output, not the machine") {
   CHECK(print_politely(console, port, numbered_lines(20'000)));
 }
 
-TEST_CASE(
-    "serial socket: private, kept while nobody is there, given to whoever comes, and removed at the end") {
+TEST_CASE("serial socket: private, kept while nobody is there, given to whoever comes, and removed at the end") {
   const TemporaryDirectory directory;
   const auto path = directory.file("serial");
   {
@@ -118,8 +116,7 @@ TEST_CASE(
   CHECK_FALSE(std::filesystem::exists(path));
 }
 
-TEST_CASE(
-    "serial socket: a client that has sent all it has still gets the answer, and makes room when it goes") {
+TEST_CASE("serial socket: a client that has sent all it has still gets the answer, and makes room when it goes") {
   const TemporaryDirectory directory;
   SerialConsole console(make_unix_endpoint(directory.file("serial")));
   FakePort port(console);
@@ -137,8 +134,7 @@ TEST_CASE(
   CHECK(read_some(next.get(), 5) == "next\n");
 }
 
-TEST_CASE(
-    "serial socket: a client that stops reading loses the oldest output; the guest never waits for it") {
+TEST_CASE("serial socket: a client that stops reading loses the oldest output; the guest never waits for it") {
   const TemporaryDirectory directory;
   SerialConsole console(make_unix_endpoint(directory.file("serial")));
   FakePort port(console);

@@ -75,9 +75,7 @@ class OnTerminal {
     ::waitpid(child_, nullptr, 0);
   }
 
-  void type(std::string_view keys) {
-    REQUIRE(::write(main_.get(), keys.data(), keys.size()) == ssize_t(keys.size()));
-  }
+  void type(std::string_view keys) { REQUIRE(::write(main_.get(), keys.data(), keys.size()) == ssize_t(keys.size())); }
   /// Reads what the child prints until `text` has come.
   bool sees(std::string_view text) {
     for (int i = 0; i < 3000 && seen_.find(text) == std::string::npos; ++i) {
@@ -105,8 +103,8 @@ class OnTerminal {
   bool is_raw() { return (modes().c_lflag & (ICANON | ECHO | ISIG)) == 0; }
   bool is_as_before() {
     const termios now = modes();
-    return now.c_iflag == before_.c_iflag && now.c_oflag == before_.c_oflag &&
-           now.c_lflag == before_.c_lflag && now.c_cflag == before_.c_cflag;
+    return now.c_iflag == before_.c_iflag && now.c_oflag == before_.c_oflag && now.c_lflag == before_.c_lflag &&
+           now.c_cflag == before_.c_cflag;
   }
 
  private:

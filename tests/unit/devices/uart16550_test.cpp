@@ -59,8 +59,8 @@ TEST_CASE_FIXTURE(Fixture, "uart16550: Linux's autoconfig takes it for a 16550A 
   CHECK((in(kIir) >> 6) == 0);
 }
 
-TEST_CASE_FIXTURE(
-    Fixture, "uart16550: in loopback the FIFO holds exactly 16 bytes, so that a driver measures it right") {
+TEST_CASE_FIXTURE(Fixture,
+                  "uart16550: in loopback the FIFO holds exactly 16 bytes, so that a driver measures it right") {
   out(kFcr, 0x07);
   out(kMcr, 0x10);
   for (int i = 0; i < 256; ++i) out(kData, static_cast<std::uint8_t>(i));
@@ -70,8 +70,8 @@ TEST_CASE_FIXTURE(
   CHECK(sink.text.empty());
 }
 
-TEST_CASE_FIXTURE(
-    Fixture, "uart16550: in loopback the modem lines are the port's own, and their changes are seen once") {
+TEST_CASE_FIXTURE(Fixture,
+                  "uart16550: in loopback the modem lines are the port's own, and their changes are seen once") {
   out(kMcr, 0x10);
   in(kMsr);
   out(kMcr, 0x1f);
@@ -130,8 +130,7 @@ TEST_CASE_FIXTURE(Fixture, "uart16550: without FIFOs one byte at a time is taken
   CHECK(irq.edges() == 2);
 }
 
-TEST_CASE_FIXTURE(Fixture,
-                  "uart16550: input below the trigger level interrupts as a timeout, at it as data") {
+TEST_CASE_FIXTURE(Fixture, "uart16550: input below the trigger level interrupts as a timeout, at it as data") {
   out(kFcr, 0x81);  // level 8
   out(kIer, 0x01);
   type("abc");
@@ -144,9 +143,8 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(in(kIir) == 0xc1);
 }
 
-TEST_CASE_FIXTURE(
-    Fixture,
-    "uart16550: a guest that takes one byte an interrupt gets an edge for what it left, a while later") {
+TEST_CASE_FIXTURE(Fixture,
+                  "uart16550: a guest that takes one byte an interrupt gets an edge for what it left, a while later") {
   out(kFcr, 0xc1);
   out(kIer, 0x01);
   type("ab");
@@ -162,8 +160,7 @@ TEST_CASE_FIXTURE(
 }
 
 TEST_CASE_FIXTURE(
-    Fixture,
-    "uart16550: a full FIFO refuses input and calls for it once half is read, so that a paste is not lost") {
+    Fixture, "uart16550: a full FIFO refuses input and calls for it once half is read, so that a paste is not lost") {
   out(kFcr, 0x01);
   CHECK(type("0123456789abcdefgh") == 16);
   CHECK(sink.room_calls == 0);
@@ -185,8 +182,7 @@ TEST_CASE_FIXTURE(Fixture, "uart16550: input during loopback waits outside and i
 }
 
 TEST_CASE_FIXTURE(
-    Fixture,
-    "uart16550: a sink without room makes the transmitter busy, and room brings the interrupt that was due") {
+    Fixture, "uart16550: a sink without room makes the transmitter busy, and room brings the interrupt that was due") {
   sink.capacity = 32;
   out(kIer, 0x02);
   in(kIir);
@@ -201,8 +197,7 @@ TEST_CASE_FIXTURE(
   CHECK(irq.asserted());
 }
 
-TEST_CASE_FIXTURE(Fixture,
-                  "uart16550: frozen, it takes nothing and leaves the pin alone; thawed, it catches up") {
+TEST_CASE_FIXTURE(Fixture, "uart16550: frozen, it takes nothing and leaves the pin alone; thawed, it catches up") {
   sink.capacity = 16;
   out(kFcr, 0xc1);
   out(kIer, 0x03);
@@ -227,8 +222,7 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(in(kIir) == 0xc2);
 }
 
-TEST_CASE_FIXTURE(Fixture,
-                  "uart16550: restored, it drives the pin of the new machine and knows no busy transmitter") {
+TEST_CASE_FIXTURE(Fixture, "uart16550: restored, it drives the pin of the new machine and knows no busy transmitter") {
   sink.capacity = 16;
   out(kIer, 0x02);
   in(kIir);

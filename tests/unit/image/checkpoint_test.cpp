@@ -44,8 +44,7 @@ TEST_CASE("the newest checkpoint is the one that is read where none is named") {
   CHECK(CheckpointReader(scratch / "r", std::nullopt).manifest().id == 3);
   CHECK(CheckpointReader(scratch / "r", 2).manifest().id == 2);
   CHECK_THROWS_WITH_AS(CheckpointReader(scratch / "r", 4), doctest::Contains("holds no checkpoint 4"), Error);
-  CHECK_THROWS_WITH_AS(CheckpointReader(scratch / "elsewhere", 4),
-                       doctest::Contains("there is no repository"), Error);
+  CHECK_THROWS_WITH_AS(CheckpointReader(scratch / "elsewhere", 4), doctest::Contains("there is no repository"), Error);
 }
 
 TEST_CASE("a checkpoint that was abandoned leaves nothing behind") {
@@ -54,8 +53,7 @@ TEST_CASE("a checkpoint that was abandoned leaves nothing behind") {
   { const auto dropped = written_sample(scratch / "r", 2, Compression::kNone); }
   for (const auto& entry : std::filesystem::directory_iterator(scratch / "r"))
     CHECK(entry.path().filename() == ".lock");
-  CHECK_THROWS_WITH_AS(CheckpointReader(scratch / "r", std::nullopt),
-                       doctest::Contains("holds no checkpoint"), Error);
+  CHECK_THROWS_WITH_AS(CheckpointReader(scratch / "r", std::nullopt), doctest::Contains("holds no checkpoint"), Error);
 }
 
 TEST_CASE("a checkpoint deleted while it is being read can be read to its end") {

@@ -89,8 +89,8 @@ TEST_CASE("a forged state with a right checksum neither crashes nor allocates wh
 TEST_CASE("a count that the file cannot hold is refused before anything is allocated") {
   Bytes bad = encode_states(sample());
   store_number<std::uint32_t>(std::span(bad), 12, 0xffffffff);
-  CHECK_THROWS_WITH_AS(decode_states(resealed(bad), "machine.state"),
-                       doctest::Contains("longer than the file"), StateError);
+  CHECK_THROWS_WITH_AS(decode_states(resealed(bad), "machine.state"), doctest::Contains("longer than the file"),
+                       StateError);
 }
 
 TEST_CASE("records nested too deep are refused both ways") {

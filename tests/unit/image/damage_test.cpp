@@ -16,11 +16,9 @@ namespace {
 using namespace image_test;
 namespace fs = std::filesystem;
 
-const std::vector<std::string> kFiles{"checkpoint.json", "machine.state", "memory.part", "disk0.part",
-                                      "disk1.part"};
+const std::vector<std::string> kFiles{"checkpoint.json", "machine.state", "memory.part", "disk0.part", "disk1.part"};
 
-std::set<std::string> damaged_parts(const fs::path& repository,
-                                    std::optional<std::uint64_t> id = std::nullopt) {
+std::set<std::string> damaged_parts(const fs::path& repository, std::optional<std::uint64_t> id = std::nullopt) {
   std::set<std::string> parts;
   for (const Damage& damage : verify_checkpoints(repository, id).damages) parts.insert(damage.part);
   return parts;
@@ -73,8 +71,7 @@ void flip(const fs::path& repository, const std::string& file, std::uint64_t ste
   for (std::uint64_t offset = 0; offset < size; offset += step == 1 ? 1 : 1 + random() % (2 * step)) {
     const auto bits = static_cast<std::byte>(1U << (random() % 8));
     const ChangedByte change(fd, offset, bits);
-    if (damaged_parts(repository) != std::set{file})
-      FAIL_CHECK("verify does not name ", file, " for byte ", offset);
+    if (damaged_parts(repository) != std::set{file}) FAIL_CHECK("verify does not name ", file, " for byte ", offset);
     if (!restore_refuses(repository)) FAIL_CHECK("restored with byte ", offset, " of ", file, " changed");
   }
 }
@@ -108,8 +105,7 @@ TEST_CASE("every byte of a part's header, index and footer, and of what lies bet
   for (std::uint64_t offset = 0; offset < end; ++offset) {
     if (offset == 4096) offset = end - 64 - part.extents().size() * 40;
     const ChangedByte change(fd, offset, std::byte{0x80});
-    if (damaged_parts(repository) != std::set<std::string>{"memory.part"})
-      FAIL_CHECK("byte ", offset, " is unchecked");
+    if (damaged_parts(repository) != std::set<std::string>{"memory.part"}) FAIL_CHECK("byte ", offset, " is unchecked");
     if (!restore_refuses(repository)) FAIL_CHECK("restored with byte ", offset, " changed");
   }
 }
@@ -122,8 +118,7 @@ TEST_CASE("a file cut short, or drawn out, is found") {
     CAPTURE(file);
     const fs::path path = repository / "00000001" / file;
     const Bytes good = read_file(path);
-    for (const std::size_t size :
-         {std::size_t{0}, std::size_t{1}, std::size_t{63}, good.size() / 2, good.size() - 1}) {
+    for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{63}, good.size() / 2, good.size() - 1}) {
       write_file(path, std::span(good).first(size));
       CHECK(damaged_parts(repository) == std::set{file});
       CHECK(restore_refuses(repository));

@@ -50,8 +50,8 @@ TEST_CASE("an exported disk is the disk, to the last byte") {
   export_disk(scratch / "r", 1, "disk1", scratch / "b.img");
   CHECK(read_file(scratch / "a.img") == sample_disk(kDisk0Bytes, 101));
   CHECK(read_file(scratch / "b.img") == sample_disk(kDisk1Bytes, 201));
-  CHECK_THROWS_WITH_AS(export_disk(scratch / "r", 1, "disk2", scratch / "c.img"),
-                       doctest::Contains("no disk disk2"), Error);
+  CHECK_THROWS_WITH_AS(export_disk(scratch / "r", 1, "disk2", scratch / "c.img"), doctest::Contains("no disk disk2"),
+                       Error);
 }
 
 TEST_CASE("exporting again replaces the file, through a link too") {
@@ -67,10 +67,9 @@ TEST_CASE("exporting again replaces the file, through a link too") {
 TEST_CASE("a device or a directory is never exported over") {
   const ScratchDirectory scratch;
   write_sample(scratch / "r", 1);
-  CHECK_THROWS_WITH_AS(export_disk(scratch / "r", 1, "disk0", "/dev/null"),
-                       doctest::Contains("not a regular file"), Error);
-  CHECK_THROWS_WITH_AS(export_memory(scratch / "r", 1, scratch.path()),
-                       doctest::Contains("not a regular file"), Error);
+  CHECK_THROWS_WITH_AS(export_disk(scratch / "r", 1, "disk0", "/dev/null"), doctest::Contains("not a regular file"),
+                       Error);
+  CHECK_THROWS_WITH_AS(export_memory(scratch / "r", 1, scratch.path()), doctest::Contains("not a regular file"), Error);
   CHECK_THROWS_AS(export_memory(scratch / "r", 1, scratch / "missing" / "memory"), Error);
   CHECK(fs::is_character_file("/dev/null"));
 }
@@ -92,8 +91,8 @@ TEST_CASE("show prints manifest and state as one object") {
   const ScratchDirectory scratch;
   write_sample(scratch / "r", 1);
   const std::string text = show_checkpoint_json(scratch / "r", std::nullopt);
-  for (const char* key : {"\"vm\": \"sample\"", "\"uart0\"", "\"line_control\": 3",
-                          "\"received\": \"010203\"", "\"pause_us\""}) {
+  for (const char* key :
+       {"\"vm\": \"sample\"", "\"uart0\"", "\"line_control\": 3", "\"received\": \"010203\"", "\"pause_us\""}) {
     CAPTURE(key);
     CHECK(text.find(key) != text.npos);
   }

@@ -82,13 +82,11 @@ TEST_CASE("a forged manifest with a right checksum is refused with the place nam
   refused(replaced(good, "\"format\": 1", "\"format\": 2"), "format version 2");
   refused(replaced(good, "fedcba9876543210", "FEDCBA9876543210"), "checksum");
   refused(resealed(good.substr(0, good.size() - 3)), "not a JSON object");
-  refused(resealed("{\n  \"checksum\": \"xxh3:0123456789abcdef\"" + std::string(100000, '[')),
-          "not a JSON object");
+  refused(resealed("{\n  \"checksum\": \"xxh3:0123456789abcdef\"" + std::string(100000, '[')), "not a JSON object");
 }
 
 TEST_CASE("a manifest of later make with remarks that we do not know is still read") {
-  const std::string text =
-      replaced(encode_manifest(full_manifest()), "\"vm\":", "\"remark\": {\"a\": []}, \"vm\":");
+  const std::string text = replaced(encode_manifest(full_manifest()), "\"vm\":", "\"remark\": {\"a\": []}, \"vm\":");
   CHECK(decode_manifest(text, "m").vm == "sample");
 }
 
@@ -112,8 +110,8 @@ TEST_CASE("the report that checkpoint prints has what the command line promises"
 }
 
 TEST_CASE("every strategy and compression has a name that leads back to it") {
-  for (const Strategy strategy : {Strategy::kAuto, Strategy::kStop, Strategy::kPrecopy, Strategy::kCow,
-                                  Strategy::kFork, Strategy::kHybrid}) {
+  for (const Strategy strategy :
+       {Strategy::kAuto, Strategy::kStop, Strategy::kPrecopy, Strategy::kCow, Strategy::kFork, Strategy::kHybrid}) {
     CHECK(strategy_of(name_of(strategy)) == strategy);
   }
   for (const Compression compression : {Compression::kNone, Compression::kLz4, Compression::kZstd}) {

@@ -75,8 +75,7 @@ TEST_CASE("a part comes back as it was written, whatever the codec and the order
 TEST_CASE("zero blocks cost no bytes, however they lie between others") {
   const ScratchDirectory scratch;
   Bytes content = noise(3000, 1);
-  for (std::size_t block = 0; block < 3000; block += 2)
-    std::ranges::fill(block_of(content, block), std::byte{0});
+  for (std::size_t block = 0; block < 3000; block += 2) std::ranges::fill(block_of(content, block), std::byte{0});
   PartWriter writer(scratch / "p", memory_of(3000));
   const auto appended = writer.append(0, content);
   CHECK(appended.written_blocks == 1500);
@@ -202,8 +201,7 @@ TEST_CASE("an extent that crosses the hole below 4 GiB is loaded on both sides o
   append_and_finish(scratch / "p", memory_of(100), content);
   Bytes low(37 * kBlockSize), high(63 * kBlockSize);
   const auto locate = [&](std::uint64_t block) {
-    return block < 37 ? std::span(low).subspan(block * kBlockSize)
-                      : std::span(high).subspan((block - 37) * kBlockSize);
+    return block < 37 ? std::span(low).subspan(block * kBlockSize) : std::span(high).subspan((block - 37) * kBlockSize);
   };
   load_part(PartReader(scratch / "p"), locate, 2);
   CHECK(std::ranges::equal(low, std::span(content).first(low.size())));

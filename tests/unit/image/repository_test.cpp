@@ -227,8 +227,7 @@ TEST_CASE("deleting a checkpoint leaves the others whole, and deleting what is n
   delete_checkpoint(scratch / "r", 2);
   CHECK(Repository::open(scratch / "r").ids() == std::vector<std::uint64_t>{1, 3});
   CHECK(verify_checkpoints(scratch / "r", std::nullopt).good());
-  CHECK_THROWS_WITH_AS(delete_checkpoint(scratch / "r", 2), doctest::Contains("holds no checkpoint 2"),
-                       Error);
+  CHECK_THROWS_WITH_AS(delete_checkpoint(scratch / "r", 2), doctest::Contains("holds no checkpoint 2"), Error);
 }
 
 TEST_CASE("a deletion that was cut short is finished by the next checkpoint, and never shows") {

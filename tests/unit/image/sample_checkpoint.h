@@ -28,11 +28,10 @@ inline Bytes sample_disk(std::uint64_t bytes, unsigned seed) {
 }
 
 inline std::vector<NamedState> sample_states(unsigned seed) {
-  const StateRecord record{"uart-16550",
-                           1,
-                           {{1, "line_control", std::uint64_t{3}},
-                            {2, "received", StateBytes{1, 2, 3}},
-                            {3, "seed", std::uint64_t{seed}}}};
+  const StateRecord record{
+      "uart-16550",
+      1,
+      {{1, "line_control", std::uint64_t{3}}, {2, "received", StateBytes{1, 2, 3}}, {3, "seed", std::uint64_t{seed}}}};
   return {{"uart0", record}, {"vcpu0", {"vcpu", 1, {{1, "inner", std::vector<StateRecord>{record}}}}}};
 }
 
@@ -63,8 +62,8 @@ inline Manifest sample_manifest() {
 }
 
 /// Everything written, nothing sealed.
-inline std::unique_ptr<CheckpointWriter> written_sample(const std::filesystem::path& repository,
-                                                        unsigned seed, Compression compression) {
+inline std::unique_ptr<CheckpointWriter> written_sample(const std::filesystem::path& repository, unsigned seed,
+                                                        Compression compression) {
   auto writer = std::make_unique<CheckpointWriter>(
       NewCheckpoint{repository, compression, kMemoryBlocks * kBlockSize, sample_machine().disks, 1 << 20});
   writer->memory_part().append(0, sample_memory(seed));

@@ -51,8 +51,7 @@ inline Bytes noise(std::size_t blocks, unsigned seed) {
 /// Blocks that compress well; each one different, never zero.
 inline Bytes pattern(std::size_t blocks, unsigned seed) {
   Bytes bytes(blocks * kBlockSize);
-  for (std::size_t i = 0; i < bytes.size(); ++i)
-    bytes[i] = static_cast<std::byte>((i / kBlockSize + seed) % 250 + 1);
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>((i / kBlockSize + seed) % 250 + 1);
   return bytes;
 }
 

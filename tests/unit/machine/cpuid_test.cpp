@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/machine/cpuid.h"
 
-#include <doctest/doctest.h>
-
 #include <algorithm>
+
+#include <doctest/doctest.h>
 
 namespace tintype {
 
@@ -17,13 +17,15 @@ kvm_cpuid_entry2 leaf(std::uint32_t function, std::uint32_t index = 0) {
 }
 
 const std::vector<kvm_cpuid_entry2>& host() {
-  static const std::vector<kvm_cpuid_entry2> leaves = {leaf(1), leaf(0xb, 0), leaf(0x40000000), leaf(0x80000008), leaf(0x8000001e)};
+  static const std::vector<kvm_cpuid_entry2> leaves = {leaf(1), leaf(0xb, 0), leaf(0x40000000), leaf(0x80000008),
+                                                       leaf(0x8000001e)};
   return leaves;
 }
 
 kvm_cpuid_entry2 shown(unsigned cpu, unsigned cpus, std::uint32_t function, std::uint32_t index = 0) {
   const auto leaves = guest_cpuid(host(), cpu, cpus, 2'000'000, true);
-  const auto found = std::find_if(leaves.begin(), leaves.end(), [&](const auto& e) { return e.function == function && e.index == index; });
+  const auto found = std::find_if(leaves.begin(), leaves.end(),
+                                  [&](const auto& e) { return e.function == function && e.index == index; });
   REQUIRE(found != leaves.end());
   return *found;
 }

@@ -20,10 +20,10 @@ kvm_sregs long_mode(std::uint64_t cr3) {
 
 TEST_CASE("four levels, a huge page, and a hole in the tables") {
   GuestMemory memory(16 << 20);
-  REQUIRE(memory.store<std::uint64_t>(Gpa(0x1000), 0x2003));             // PML4[0]
-  REQUIRE(memory.store<std::uint64_t>(Gpa(0x2000), 0x3003));             // PDPT[0]
-  REQUIRE(memory.store<std::uint64_t>(Gpa(0x3000), 0x4003));             // PD[0]
-  REQUIRE(memory.store<std::uint64_t>(Gpa(0x3008), 0x80'0083));          // PD[1]: 2 MiB at 8 MiB
+  REQUIRE(memory.store<std::uint64_t>(Gpa(0x1000), 0x2003));                 // PML4[0]
+  REQUIRE(memory.store<std::uint64_t>(Gpa(0x2000), 0x3003));                 // PDPT[0]
+  REQUIRE(memory.store<std::uint64_t>(Gpa(0x3000), 0x4003));                 // PD[0]
+  REQUIRE(memory.store<std::uint64_t>(Gpa(0x3008), 0x80'0083));              // PD[1]: 2 MiB at 8 MiB
   REQUIRE(memory.store<std::uint64_t>(Gpa(0x4008), (1ULL << 63) | 0x7003));  // PT[1], no-execute bit set
   const kvm_sregs sregs = long_mode(0x1000);
   CHECK(translate(memory, sregs, 0x1234) == Gpa(0x7234));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "vmm/machine/pause.h"
+#include <thread>
+#include <vector>
 
 #include <doctest/doctest.h>
 
-#include <thread>
-#include <vector>
+#include "vmm/machine/pause.h"
 
 namespace tintype {
 

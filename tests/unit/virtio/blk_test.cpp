@@ -54,8 +54,7 @@ TEST_CASE("a request may be cut into buffers anywhere") {
   rig.kick();
   rig.serve();
   CHECK(rig.byte_at(Gpa(read.buffer(2).value() + 24)) == kBlkOk);
-  CHECK(bytes_at(rig.memory, read.buffer(1), 1000) ==
-        std::vector<std::byte>(data.begin(), data.begin() + 1000));
+  CHECK(bytes_at(rig.memory, read.buffer(1), 1000) == std::vector<std::byte>(data.begin(), data.begin() + 1000));
   CHECK(rig.byte_at(Gpa(read.buffer(2).value() + 23)) == std::to_integer<unsigned>(data[1023]));
 }
 
@@ -66,8 +65,7 @@ TEST_CASE("requests outside the disk, or not of whole sectors, fail without reac
   CHECK(run(rig, rig.read_chain(sectors, 512), 2) == kBlkIoError);
   CHECK(run(rig, rig.read_chain(sectors - 1, 1024), 2) == kBlkIoError);
   CHECK(run(rig, rig.read_chain(~0ULL, 512), 2) == kBlkIoError);
-  CHECK(run(rig, rig.read_chain((1ULL << 55) + 1, 512), 2) ==
-        kBlkIoError);  // times 512 this is sector 1 again
+  CHECK(run(rig, rig.read_chain((1ULL << 55) + 1, 512), 2) == kBlkIoError);  // times 512 this is sector 1 again
   CHECK(run(rig, rig.read_chain(0, 511), 2) == kBlkIoError);
   CHECK(rig.backend.transfers() == 0);
   CHECK(run(rig, rig.read_chain(sectors - 1, 512), 2) == kBlkOk);

@@ -27,9 +27,7 @@ struct Fixture {
   DescriptorChain chain;
 };
 
-std::vector<std::byte> bytes(std::size_t count, int value) {
-  return std::vector<std::byte>(count, std::byte(value));
-}
+std::vector<std::byte> bytes(std::size_t count, int value) { return std::vector<std::byte>(count, std::byte(value)); }
 
 }  // namespace
 
@@ -61,8 +59,8 @@ TEST_CASE("a loop of descriptors ends the walk") {
 TEST_CASE("a chain as long as the queue is fine, and one longer is not") {
   Fixture f;
   for (std::uint16_t i = 0; i < 8; ++i) {
-    f.driver.put_descriptor(i, {0x8000, 1, static_cast<std::uint16_t>(i < 7 ? kDescriptorNext : 0),
-                                static_cast<std::uint16_t>(i + 1)});
+    f.driver.put_descriptor(
+        i, {0x8000, 1, static_cast<std::uint16_t>(i < 7 ? kDescriptorNext : 0), static_cast<std::uint16_t>(i + 1)});
   }
   CHECK(f.walk() == QueueError::kNone);
   CHECK(f.chain.readable_bytes() == 8);
@@ -99,13 +97,8 @@ TEST_CASE("readable buffers after writable ones are refused, empty ones included
 
 TEST_CASE("buffers outside memory are refused, whatever their sums come to") {
   Fixture f;
-  for (const auto& [address, length] :
-       std::initializer_list<std::pair<std::uint64_t, std::uint32_t>>{{1 << 20, 1},
-                                                                      {(1 << 20) - 1, 2},
-                                                                      {~0ULL, 1},
-                                                                      {~0ULL - 15, 32},
-                                                                      {0x8000, 0xffffffff},
-                                                                      {1ULL << 63, 16}}) {
+  for (const auto& [address, length] : std::initializer_list<std::pair<std::uint64_t, std::uint32_t>>{
+           {1 << 20, 1}, {(1 << 20) - 1, 2}, {~0ULL, 1}, {~0ULL - 15, 32}, {0x8000, 0xffffffff}, {1ULL << 63, 16}}) {
     f.driver.put_descriptor(0, {address, length, 0, 0});
     CHECK(f.walk() == QueueError::kBufferOutsideMemory);
   }
@@ -146,9 +139,7 @@ TEST_CASE("indirect tables that are not allowed are refused") {
   const Descriptor nested[1] = {{0x8000, 16, kDescriptorIndirect, 0}};
   const Gpa where = f.heap.put(std::as_bytes(std::span(nested)));
   SUBCASE("nested") { f.driver.put_descriptor(0, {where.value(), 16, kDescriptorIndirect, 0}); }
-  SUBCASE("chained on") {
-    f.driver.put_descriptor(0, {where.value(), 16, kDescriptorIndirect | kDescriptorNext, 1});
-  }
+  SUBCASE("chained on") { f.driver.put_descriptor(0, {where.value(), 16, kDescriptorIndirect | kDescriptorNext, 1}); }
   SUBCASE("empty") { f.driver.put_descriptor(0, {where.value(), 0, kDescriptorIndirect, 0}); }
   SUBCASE("half a descriptor") { f.driver.put_descriptor(0, {where.value(), 24, kDescriptorIndirect, 0}); }
   CHECK(f.walk() == QueueError::kBadIndirectTable);
@@ -187,8 +178,8 @@ TEST_CASE("bytes are found at any offset, across the cuts between buffers") {
   REQUIRE(f.walk(builder.write()) == QueueError::kNone);
   std::vector<std::byte> out(6);
   REQUIRE(copy_from(f.chain.readable(), 2, out));
-  CHECK(out == std::vector<std::byte>{std::byte{1}, std::byte{2}, std::byte{2}, std::byte{2}, std::byte{2},
-                                      std::byte{3}});
+  CHECK(out ==
+        std::vector<std::byte>{std::byte{1}, std::byte{2}, std::byte{2}, std::byte{2}, std::byte{2}, std::byte{3}});
   out.resize(12);
   CHECK(copy_from(f.chain.readable(), 0, out));
   CHECK_FALSE(copy_from(f.chain.readable(), 1, out));

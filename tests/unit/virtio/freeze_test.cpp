@@ -82,8 +82,7 @@ TEST_CASE(
   CHECK_FALSE(again.driver.needs_reset());
 }
 
-TEST_CASE(
-    "a bell that rang at the instant of capture and was heard by nobody is not missed after the restore") {
+TEST_CASE("a bell that rang at the instant of capture and was heard by nobody is not missed after the restore") {
   VirtioBlkRig rig;
   REQUIRE(rig.driver.start());
   auto chain = rig.read_chain(0, 512);
@@ -95,8 +94,7 @@ TEST_CASE(
   CHECK(again.byte_at(chain.buffer(2)) == kBlkOk);
 }
 
-TEST_CASE(
-    "an interrupt that was on its way at the capture is raised again, even where no status bit was left") {
+TEST_CASE("an interrupt that was on its way at the capture is raised again, even where no status bit was left") {
   VirtioBlkRig rig;
   REQUIRE(rig.driver.start());
   rig.read_chain(0, 512).offer();

@@ -95,8 +95,8 @@ TEST_CASE("chains made available before DRIVER_OK are served, but not before") {
 }
 
 TEST_CASE("rings moved while running: the device asks for a reset and touches nothing more") {
-  for (const std::uint64_t moved : {kQueueNum, kQueueDescLow, kQueueDescHigh, kQueueDriverLow,
-                                    kQueueDriverHigh, kQueueDeviceLow, kQueueDeviceHigh}) {
+  for (const std::uint64_t moved : {kQueueNum, kQueueDescLow, kQueueDescHigh, kQueueDriverLow, kQueueDriverHigh,
+                                    kQueueDeviceLow, kQueueDeviceHigh}) {
     VirtioBlkRig rig;
     REQUIRE(rig.driver.start());
     const unsigned pulses = rig.irq.pulses();
@@ -163,8 +163,7 @@ TEST_CASE("every way of breaking the rings ends in DEVICE_NEEDS_RESET and one in
   CHECK(rig.irq.pulses() == 1);
 }
 
-TEST_CASE(
-    "a good request in the same batch as a bad one is not answered, and its late completion harms nobody") {
+TEST_CASE("a good request in the same batch as a bad one is not answered, and its late completion harms nobody") {
   VirtioBlkRig rig;
   rig.backend.hold();
   REQUIRE(rig.driver.start());
@@ -182,8 +181,7 @@ TEST_CASE(
   CHECK(rig.byte_at(good.buffer(2)) == VirtioBlkRig::kUnanswered);
 }
 
-TEST_CASE(
-    "a reset with requests in flight is over only when the host has finished, and none of them is answered") {
+TEST_CASE("a reset with requests in flight is over only when the host has finished, and none of them is answered") {
   VirtioBlkRig rig;
   rig.backend.hold();
   REQUIRE(rig.driver.start());

@@ -11,8 +11,7 @@ namespace {
 
 struct Fixture {
   explicit Fixture(std::uint64_t features = 0, std::uint32_t size = 8) : driver(memory, heap, size) {
-    queue.registers() = {size, driver.descriptors().value(), driver.available().value(),
-                         driver.used().value()};
+    queue.registers() = {size, driver.descriptors().value(), driver.available().value(), driver.used().value()};
     REQUIRE(queue.start() == QueueError::kNone);
     queue.set_features(features);
   }
@@ -81,8 +80,7 @@ TEST_CASE("indices that wrap at 65536 lose no chain and double none") {
   CHECK(f.empty());
 }
 
-TEST_CASE(
-    "an available index that jumps past the queue's size breaks the queue instead of reading old entries") {
+TEST_CASE("an available index that jumps past the queue's size breaks the queue instead of reading old entries") {
   Fixture f;
   f.driver.set_available_index(9);
   CHECK(f.queue.pop().error() == QueueError::kIndexJumped);
@@ -128,8 +126,7 @@ TEST_CASE("ring sizes and places that cannot be are refused at the start") {
   CHECK(start([](QueueLayout& layout) { layout.descriptors += 8; }) == QueueError::kRingOutsideMemory);
   CHECK(start([](QueueLayout& layout) { layout.available += 1; }) == QueueError::kRingOutsideMemory);
   CHECK(start([](QueueLayout& layout) { layout.used += 2; }) == QueueError::kRingOutsideMemory);
-  CHECK(start([](QueueLayout& layout) { layout.descriptors = (1 << 20) - 16; }) ==
-        QueueError::kRingOutsideMemory);
+  CHECK(start([](QueueLayout& layout) { layout.descriptors = (1 << 20) - 16; }) == QueueError::kRingOutsideMemory);
   CHECK(start([](QueueLayout& layout) { layout.used = (1 << 20) - 4; }) == QueueError::kRingOutsideMemory);
   CHECK(start([](QueueLayout& layout) { layout.used = ~3ULL; }) == QueueError::kRingOutsideMemory);
 }
@@ -147,8 +144,7 @@ TEST_CASE("without event indices the driver's flag decides about interrupts and 
   CHECK(f.driver.used_flags() == 0);
 }
 
-TEST_CASE(
-    "with event indices one interrupt comes when the awaited chain is given back, and none before or after") {
+TEST_CASE("with event indices one interrupt comes when the awaited chain is given back, and none before or after") {
   Fixture f(virtio::kFeatureEventIndex);
   f.driver.suppress_interrupts(true);  // has no meaning now
   f.driver.set_used_event(2);
