@@ -59,14 +59,6 @@ void DiskCore::launch(Flight& flight) noexcept {
   for (std::size_t i = 0; i < flight.io_count; ++i) engine_->queue(flight.ios[i]);
 }
 
-void DiskCore::advance() noexcept {
-  {
-    const std::lock_guard lock(mutex_);
-    advance_locked();
-  }
-  engine_->kick();
-}
-
 void DiskCore::advance_locked() noexcept {
   while (HostIo* const io = engine_->reap()) io_finished(static_cast<FlightIo&>(*io));
 }
@@ -120,17 +112,26 @@ std::shared_ptr<const LayerStack> DiskCore::stack() const noexcept {
 }
 
 bool DiskCore::idle() noexcept {
-  advance();
-  const std::lock_guard lock(mutex_);
-  return in_flight_ == 0;
+  bool idle = false;
+  {
+    const std::lock_guard lock(mutex_);
+    advance_locked();
+    idle = in_flight_ == 0;
+  }
+  engine_->kick();
+  return idle;
 }
 
 bool DiskCore::writes_landed(std::uint64_t epoch) noexcept {
-  advance();
-  const std::lock_guard lock(mutex_);
-  const bool landed = !order_.in_flight_since(epoch);
-  // What has been reaped here, the I/O thread must hear of: its bell may have rung before.
-  if (finished_first_ != nullptr) engine_->ring_bell();
+  bool landed = false;
+  {
+    const std::lock_guard lock(mutex_);
+    advance_locked();
+    landed = !order_.in_flight_since(epoch);
+    // What has been reaped here, the I/O thread must hear of: its bell may have rung before.
+    if (finished_first_ != nullptr) engine_->ring_bell();
+  }
+  engine_->kick_writes();
   return landed;
 }
 

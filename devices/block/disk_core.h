@@ -30,10 +30,11 @@ class DiskCore {
   void complete() noexcept;
 
   std::shared_ptr<const LayerStack> stack() const noexcept;
-  /// Moves requests on as far as the host has got with them, without telling their owners.
-  void advance() noexcept;
+  // Both move requests on first, as far as the host has got with them, without telling their owners.
+  /// Nothing is in flight. For whoever closes the disk, when the I/O thread is gone.
   bool idle() noexcept;
-  /// No write of `epoch` or before is in flight any more. Advances first.
+  /// No write of `epoch` or before is in flight any more. Submits no read: the threads that ask this must not find
+  /// themselves waiting for guest memory to be released (IoEngine::kick_writes).
   bool writes_landed(std::uint64_t epoch) noexcept;
   std::uint64_t epoch() const noexcept;
 

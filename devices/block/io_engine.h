@@ -42,6 +42,10 @@ class IoEngine {
   virtual void queue(HostIo& io) noexcept = 0;
   /// Starts what has been queued.
   virtual void kick() noexcept = 0;
+  /// The same, but leaves reads to whoever kicks next. For threads that must never wait for a page fault: a read writes
+  /// to guest memory, which may be write-protected, and io_uring finishes it in the thread that submitted it, at any
+  /// later moment.
+  virtual void kick_writes() noexcept = 0;
   /// The next finished one, or nullptr. What it had to continue is queued again: kick() after reaping.
   virtual HostIo* reap() noexcept = 0;
   /// Becomes readable when something has finished; reset with acknowledge() before reaping.

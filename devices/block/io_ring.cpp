@@ -31,8 +31,12 @@ IoRing::IoRing() {
 IoRing::~IoRing() { ::io_uring_queue_exit(&ring_); }
 
 void IoRing::queue(HostIo& io) noexcept {
-  io.next = nullptr;
   const std::lock_guard lock(queue_mutex_);
+  queue_locked(io);
+}
+
+void IoRing::queue_locked(HostIo& io) noexcept {
+  io.next = nullptr;
   (queue_last_ == nullptr ? queue_first_ : queue_last_->next) = &io;
   queue_last_ = &io;
 }
@@ -43,14 +47,33 @@ HostIo* IoRing::take_queue() noexcept {
   return std::exchange(queue_first_, nullptr);
 }
 
-void IoRing::kick() noexcept {
-  const std::lock_guard lock(submit_mutex_);
-  HostIo* io = take_queue();
-  if (io == nullptr) return;
+HostIo* IoRing::take_queued_writes() noexcept {
+  const std::lock_guard lock(queue_mutex_);
+  HostIo* io = std::exchange(queue_first_, nullptr);
+  queue_last_ = nullptr;
+  HostIo* first = nullptr;
+  HostIo** end = &first;
   while (io != nullptr) {
     HostIo* const next = io->next;
-    prepare(*io);
+    if (io->kind == HostIo::Kind::kRead) {
+      queue_locked(*io);
+    } else {
+      io->next = nullptr;
+      *end = io;
+      end = &io->next;
+    }
     io = next;
+  }
+  return first;
+}
+
+void IoRing::submit(HostIo* list) noexcept {
+  if (list == nullptr) return;
+  const std::lock_guard lock(submit_mutex_);
+  while (list != nullptr) {
+    HostIo* const next = list->next;
+    prepare(*list);
+    list = next;
   }
   enter();
 }
@@ -94,6 +117,7 @@ HostIo* IoRing::take_completion() noexcept {
     ::io_uring_cqe_seen(&ring_, completion);
     if (io->settle(result)) return io;
     queue(*io);
+    bell_.signal();  // whoever takes this completion may be one who does not submit reads
   }
 }
 

@@ -24,14 +24,18 @@ class IoRing final : public IoEngine {
 
   const char* name() const noexcept override { return "io_uring"; }
   void queue(HostIo& io) noexcept override;
-  void kick() noexcept override;
+  void kick() noexcept override { submit(take_queue()); }
+  void kick_writes() noexcept override { submit(take_queued_writes()); }
   HostIo* reap() noexcept override;
   int completion_fd() const noexcept override { return bell_.fd(); }
   void acknowledge() noexcept override { bell_.take(); }
   void ring_bell() noexcept override { bell_.signal(); }
 
  private:
+  void queue_locked(HostIo& io) noexcept;
   HostIo* take_queue() noexcept;
+  HostIo* take_queued_writes() noexcept;
+  void submit(HostIo* list) noexcept;
   void prepare(HostIo& io) noexcept;
   void enter() noexcept;
   HostIo* take_completion() noexcept;

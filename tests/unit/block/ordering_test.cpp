@@ -237,4 +237,23 @@ TEST_CASE("the switch takes no longer where the log below holds much") {
   MESSAGE("a switch above 20000 extents takes ", shortest.count(), " ns");
 }
 
+TEST_CASE("whoever waits for old writes submits no read: it would wait for guest memory some day") {
+  const TempDir directory;
+  ScriptedDisk test(directory.image(1 << 20));
+  test.hold_writes();
+  PendingRequest old_write(*test.disk, BlockOperation::kWrite, 4096, 4096, 0x11);
+  std::vector<std::byte> data(4096);
+  bool answered = false;
+  BlockRequest read{BlockOperation::kRead, 8192, {{data.data(), data.size()}}, nullptr, &answered};
+  read.done = [](BlockRequest& done, int) noexcept { *static_cast<bool*>(done.owner) = true; };
+  test.disk->submit(read);  // and the I/O thread has not come to kick() so far
+  auto frozen = test.freeze();
+  test.io->release_all();
+  frozen->wait_for_old_io(1'000);
+  CHECK(test.io->done == std::vector{HostIo::Kind::kWrite});
+  test.disk->kick();
+  test.disk->complete();
+  CHECK(answered);
+}
+
 }  // namespace tintype
