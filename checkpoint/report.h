@@ -6,18 +6,32 @@
 #include <string>
 #include <vector>
 
+#include "vmm/base/words.h"
+
 namespace tintype {
 
 /// How memory of one instant is got out of a running machine. kAuto takes the best that the host can do.
 enum class Strategy : std::uint8_t { kAuto, kStop, kPrecopy, kCow, kFork, kHybrid };
 
+template <>
+inline constexpr auto kWords<Strategy> = std::to_array<Word<Strategy>>({{Strategy::kAuto, "auto"},
+                                                                        {Strategy::kStop, "stop"},
+                                                                        {Strategy::kPrecopy, "precopy", false},
+                                                                        {Strategy::kCow, "cow"},
+                                                                        {Strategy::kFork, "fork", false},
+                                                                        {Strategy::kHybrid, "hybrid", false}});
+
 enum class Compression : std::uint8_t { kNone, kLz4, kZstd };
+
+template <>
+inline constexpr auto kWords<Compression> = std::to_array<Word<Compression>>({{Compression::kNone, "none"},
+                                                                              {Compression::kLz4, "lz4"},
+                                                                              {Compression::kZstd, "zstd"}});
 
 /// What the user asks for.
 struct CheckpointOptions {
   std::string repository;  ///< directory; created where missing
   Strategy strategy = Strategy::kAuto;
-  bool full = false;  ///< hold everything, even where a parent would do
   Compression compression = Compression::kNone;
   std::uint64_t capture_area = 0;  ///< bytes of the bounded area for old contents; 0: chosen from the size of memory
 };

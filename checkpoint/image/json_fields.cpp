@@ -3,8 +3,6 @@
 
 #include <charconv>
 
-#include "checkpoint/image/names.h"
-
 namespace tintype::json_fields {
 namespace {
 
@@ -59,8 +57,6 @@ std::string text_from_json(const Json& json, const std::string& where) {
   throw ImageError("{} is not text", where);
 }
 
-std::string Writer::strategy_text(Strategy strategy) { return std::string(name_of(strategy)); }
-
 void Reader::fail(const std::string& where, std::string_view why) { throw ImageError("{} {}", where, why); }
 
 const Json& Reader::member(const char* name) const {
@@ -79,12 +75,6 @@ std::uint64_t Reader::number(const Json& json, const std::string& where, std::ui
 bool Reader::truth(const Json& json, const std::string& where) {
   if (!json.is_boolean()) fail(where, "is neither true nor false");
   return json.get<bool>();
-}
-
-Strategy Reader::strategy(const Json& json, const std::string& where) {
-  const auto strategy = strategy_of(text_from_json(json, where));
-  if (!strategy) fail(where, "is not a strategy");
-  return *strategy;
 }
 
 const Json& Reader::list(const Json& json, const std::string& where) {

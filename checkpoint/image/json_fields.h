@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/image/part_format.h"
+#include "vmm/base/words.h"
 
 namespace tintype::json_fields {
 
@@ -30,7 +31,7 @@ std::string hexadecimal_text(std::uint64_t number);
 /// Exactly what hexadecimal_text() makes; throws ImageError otherwise.
 std::uint64_t hexadecimal_number(std::string_view text, const std::string& where);
 
-/// Text that is not UTF-8 (a file's name may be anything) becomes {"bytes": "<hexadecimal>"}.
+/// An optional value that is not there is null. Text that is not UTF-8 (a file's name may be anything) becomes {"bytes": "<hexadecimal>"}.
 Json text_to_json(const std::string& text);
 std::string text_from_json(const Json& json, const std::string& where);
 
@@ -52,8 +53,10 @@ class Writer {
       return text_to_json(value);
     } else if constexpr (std::same_as<T, std::filesystem::path>) {
       return text_to_json(value.string());
-    } else if constexpr (std::same_as<T, Strategy>) {
-      return strategy_text(value);
+    } else if constexpr (HasWords<T>) {
+      return std::string(name_of(value));
+    } else if constexpr (requires { value.has_value(); }) {
+      return value ? convert(*value) : Json();
     } else if constexpr (requires { typename T::value_type; }) {
       Json list = Json::array();
       for (const auto& element : value) list.push_back(convert(element));
@@ -64,7 +67,6 @@ class Writer {
       return inner.take();
     }
   }
-  static std::string strategy_text(Strategy strategy);
 
   Json json_ = Json::object();
 };
@@ -90,7 +92,6 @@ class Reader {
   const Json& member(const char* name) const;
   static std::uint64_t number(const Json& json, const std::string& where, std::uint64_t limit);
   static bool truth(const Json& json, const std::string& where);
-  static Strategy strategy(const Json& json, const std::string& where);
   static const Json& list(const Json& json, const std::string& where);
 
   template <typename T>
@@ -101,8 +102,12 @@ class Reader {
       value = static_cast<T>(number(json, where, std::numeric_limits<T>::max()));
     } else if constexpr (std::same_as<T, std::string> || std::same_as<T, std::filesystem::path>) {
       value = text_from_json(json, where);
-    } else if constexpr (std::same_as<T, Strategy>) {
-      value = strategy(json, where);
+    } else if constexpr (requires { value.has_value(); }) {
+      if (!json.is_null()) convert(json, where, value.emplace());
+    } else if constexpr (HasWords<T>) {
+      const auto known = value_of<T>(text_from_json(json, where));
+      if (!known) fail(where, "is not one of " + offered_words<T>());
+      value = *known;
     } else if constexpr (requires { typename T::value_type; }) {
       for (const Json& element : list(json, where)) convert(element, where, value.emplace_back());
     } else {

@@ -15,12 +15,19 @@
 #include <string>
 
 #include "devices/block/backend.h"
+#include "vmm/base/words.h"
 
 namespace tintype {
 
 /// What becomes of updates. Only kPersistent is offered today; the others keep their log instead of folding
 /// it.
 enum class DiskMode : std::uint8_t { kPersistent, kUndoable, kNonpersistent };
+
+template <>
+inline constexpr auto kWords<DiskMode> = std::to_array<Word<DiskMode>>({{DiskMode::kPersistent, "persistent"},
+                                                                        {DiskMode::kUndoable, "undoable", false},
+                                                                        {DiskMode::kNonpersistent, "nonpersistent",
+                                                                         false}});
 
 struct DiskOptions {
   std::string id;  ///< "disk0", "disk1", ... in the order of --disk

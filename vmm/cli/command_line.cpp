@@ -37,7 +37,7 @@ struct DeclaredVerb {
 std::vector<DeclaredVerb> declare_verbs(CLI::App& app, bool& json) {
   std::vector<DeclaredVerb> declared;
   for (const VerbEntry& entry : verbs()) {
-    CLI::App* subcommand = app.add_subcommand(entry.name, entry.summary);
+    CLI::App* subcommand = app.add_subcommand(std::string(entry.name), std::string(entry.summary));
     declared.push_back({subcommand, entry.make()});
     VerbOptions options(*subcommand, json);
     declared.back().verb->declare(options);

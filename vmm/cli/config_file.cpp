@@ -7,7 +7,6 @@
 #include "vmm/base/io.h"
 #include "vmm/cli/run_options.h"
 #include "vmm/cli/values.h"
-#include "vmm/control/names.h"
 
 namespace tintype {
 
@@ -83,7 +82,7 @@ void apply_disk_key(const Entry& entry, DiskConfig& disk) {
   if (entry.key() == "file") {
     disk.image = entry.path();
   } else if (entry.key() == "mode") {
-    disk.mode = entry.parsed([&] { return disk_mode_from_text(entry.text(), "The mode of a disk"); });
+    disk.mode = entry.parsed([&] { return chosen_value<DiskMode>(entry.text(), "The mode of a disk"); });
   } else if (entry.key() == "readonly") {
     disk.read_only = entry.flag();
   } else if (entry.key() == "serial") {

@@ -34,7 +34,7 @@ void print_row(const json& machine, Output& output) {
   output.line("{:<24} {:>8}  {:<13} {:>9} {:>5}  {}", machine.value("name", ""), machine.value("pid", 0),
               machine.value("state", ""), answers ? format_size(machine.value("memory", std::uint64_t{0})) : "",
               answers ? std::to_string(machine.value("cpus", 0)) : "",
-              answers ? duration_text(machine.value("uptime_ms", std::uint64_t{0})) : "");
+              answers ? format_duration(machine.value("uptime_ms", std::uint64_t{0})) : "");
 }
 
 class ListVerb final : public Verb {

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "vmm/cli/values.h"
-#include "vmm/control/names.h"
 
 namespace tintype {
 

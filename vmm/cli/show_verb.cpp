@@ -7,7 +7,6 @@
 #include "vmm/cli/values.h"
 #include "vmm/cli/verb.h"
 #include "vmm/cli/verb_options.h"
-#include "vmm/control/names.h"
 
 namespace tintype {
 

@@ -7,7 +7,6 @@
 
 #include "vmm/base/error.h"
 #include "vmm/base/overflow.h"
-#include "vmm/control/names.h"
 #include "vmm/memory/guest_memory.h"
 
 namespace tintype {
@@ -43,7 +42,7 @@ void apply_disk_word(std::string_view word, DiskConfig& disk) {
   if (word == "readonly") {
     disk.read_only = true;
   } else if (take_value(word, "mode", value)) {
-    disk.mode = disk_mode_from_text(value, "The mode of a --disk");
+    disk.mode = chosen_value<DiskMode>(value, "The mode of a --disk");
   } else if (take_value(word, "serial", value)) {
     disk.serial = checked_disk_serial(value);
   } else {
@@ -89,6 +88,13 @@ std::string format_size(std::uint64_t bytes) {
   return whole ? fmt::format("{:.0f} {}", value, kNames[unit]) : fmt::format("{:.1f} {}", value, kNames[unit]);
 }
 
+std::string format_duration(std::uint64_t ms) {
+  const std::uint64_t seconds = ms / 1000;
+  if (seconds < 60) return fmt::format("{}.{} s", seconds, ms % 1000 / 100);
+  if (seconds < 3600) return fmt::format("{}m {:02}s", seconds / 60, seconds % 60);
+  return fmt::format("{}h {:02}m {:02}s", seconds / 3600, seconds / 60 % 60, seconds % 60);
+}
+
 std::uint64_t checked_memory_size(std::uint64_t bytes) {
   if (bytes < kMinimumMemory || bytes > kMaximumMemory || bytes % kPageSize != 0) {
     throw UsageError("--memory cannot be {} bytes: give a multiple of 4K from 1M to 1024G", bytes);
@@ -119,10 +125,11 @@ std::string checked_disk_serial(std::string_view text) {
 }
 
 SerialConfig parse_serial(std::string_view text) {
-  if (text == "stdio") return {SerialKind::kStdio, {}};
-  if (text == "null") return {SerialKind::kNull, {}};
-  if (text.starts_with("file:") && text.size() > 5) return {SerialKind::kFile, text.substr(5)};
-  if (text.starts_with("unix:") && text.size() > 5) return {SerialKind::kUnix, text.substr(5)};
+  const auto colon = text.find(':');
+  const auto kind = value_of<SerialKind>(text.substr(0, colon));
+  const std::string_view path = colon == text.npos ? "" : text.substr(colon + 1);
+  const bool has_path = kind == SerialKind::kFile || kind == SerialKind::kUnix;
+  if (kind && has_path == (colon != text.npos) && has_path == !path.empty()) return {*kind, path};
   throw UsageError("--serial cannot be \"{}\": choose one of stdio, null, file:PATH and unix:PATH", text);
 }
 

@@ -20,6 +20,9 @@ std::uint64_t parse_size(std::string_view text, std::string_view option);
 /// "512 MiB": the largest unit in which it is at least 1, with a decimal where it is not whole.
 std::string format_size(std::uint64_t bytes);
 
+/// "1h 02m 03s", "4m 05s", "6.7 s".
+std::string format_duration(std::uint64_t ms);
+
 /// Guest memory: a multiple of 4 KiB from 1 MiB to 1 TiB.
 std::uint64_t checked_memory_size(std::uint64_t bytes);
 unsigned checked_cpu_count(std::uint64_t count);

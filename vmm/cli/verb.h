@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
-#include <span>
+#include <string_view>
+#include <vector>
 
 namespace tintype {
 
 class Output;
 class VerbOptions;
+struct RpcMethod;
 
 /// What stands after `tintype`: one class a verb, in a file of its own.
 class Verb {
@@ -21,21 +24,18 @@ class Verb {
 };
 
 struct VerbEntry {
-  const char* name;
-  const char* summary;
-  std::unique_ptr<Verb> (*make)();
+  std::string_view name, summary;
+  std::function<std::unique_ptr<Verb>()> make;
 };
 
 /// All verbs, in the order in which help shows them.
-std::span<const VerbEntry> verbs();
+std::vector<VerbEntry> verbs();
+
+/// A verb for a running machine.
+std::unique_ptr<Verb> make_method_verb(const RpcMethod& method);
 
 std::unique_ptr<Verb> make_run_verb();
 std::unique_ptr<Verb> make_list_verb();
-std::unique_ptr<Verb> make_status_verb();
-std::unique_ptr<Verb> make_pause_verb();
-std::unique_ptr<Verb> make_continue_verb();
-std::unique_ptr<Verb> make_stop_verb();
-std::unique_ptr<Verb> make_checkpoint_verb();
 std::unique_ptr<Verb> make_restore_verb();
 std::unique_ptr<Verb> make_show_verb();
 std::unique_ptr<Verb> make_verify_verb();

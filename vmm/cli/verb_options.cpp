@@ -19,12 +19,20 @@ void VerbOptions::positional(const char* name, std::string& into, const char* he
 
 void VerbOptions::flag(const char* option, bool& into, const char* help) { verb_.add_flag(option, into, help); }
 
+void VerbOptions::flag(const char* option, const Take& take, const std::string& help) {
+  verb_.add_flag_function(
+      option, [take](std::int64_t) { take(""); }, help);
+}
+
+void VerbOptions::value(const char* option, const char* placeholder, const Take& take, const std::string& help,
+                        bool required) {
+  verb_.add_option_function<std::string>(option, take, help)->type_name(placeholder)->required(required);
+}
+
 void VerbOptions::text(const char* option, const char* placeholder, std::optional<std::string>& into,
                        const char* help) {
-  verb_
-      .add_option_function<std::string>(
-          option, [&into](const std::string& text) { into = text; }, help)
-      ->type_name(placeholder);
+  value(
+      option, placeholder, [&into](const std::string& text) { into = text; }, help, false);
 }
 
 void VerbOptions::required_text(const char* option, const char* placeholder, std::string& into, const char* help) {
@@ -36,18 +44,18 @@ void VerbOptions::list(const char* option, const char* placeholder, std::vector<
 }
 
 void VerbOptions::number(const char* option, std::optional<std::uint64_t>& into, const char* help) {
-  const auto take = [&into, option](const std::string& text) { into = parse_number(text, option); };
-  verb_.add_option_function<std::string>(option, take, help)->type_name("N");
+  value(
+      option, "N", [&into, option](const std::string& text) { into = parse_number(text, option); }, help, false);
 }
 
 void VerbOptions::required_number(const char* option, std::uint64_t& into, const char* help) {
-  const auto take = [&into, option](const std::string& text) { into = parse_number(text, option); };
-  verb_.add_option_function<std::string>(option, take, help)->type_name("N")->required();
+  value(
+      option, "N", [&into, option](const std::string& text) { into = parse_number(text, option); }, help, true);
 }
 
 void VerbOptions::size(const char* option, std::optional<std::uint64_t>& into, const char* help) {
-  const auto take = [&into, option](const std::string& text) { into = parse_size(text, option); };
-  verb_.add_option_function<std::string>(option, take, help)->type_name("SIZE");
+  value(
+      option, "SIZE", [&into, option](const std::string& text) { into = parse_size(text, option); }, help, false);
 }
 
 void VerbOptions::footer(const char* text) { verb_.footer(text); }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +22,10 @@ class VerbOptions {
   /// A word without `--`, which must be given.
   void positional(const char* name, std::string& into, const char* help);
   void flag(const char* option, bool& into, const char* help);
+  // For what is not a variable: `take` is called with the text, and may throw UsageError.
+  using Take = std::function<void(const std::string& text)>;
+  void flag(const char* option, const Take& take, const std::string& help);
+  void value(const char* option, const char* placeholder, const Take& take, const std::string& help, bool required);
   void text(const char* option, const char* placeholder, std::optional<std::string>& into, const char* help);
   void required_text(const char* option, const char* placeholder, std::string& into, const char* help);
   /// May be given several times.

@@ -3,63 +3,85 @@
 
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/image/json_fields.h"
 #include "vmm/base/error.h"
-#include "vmm/control/names.h"
 
 namespace tintype {
 
+using json_fields::Same;
 using nlohmann::json;
+
+void fields(auto& archive, Same<DiskStatus> auto& disk) {
+  archive("id", disk.id);
+  archive("image", disk.image);
+  archive("mode", disk.mode);
+  archive("read_only", disk.read_only);
+}
+
+void fields(auto& archive, Same<StatusReport> auto& status) {
+  archive("name", status.name);
+  archive("pid", status.pid);
+  archive("state", status.state);
+  archive("checkpoint_running", status.checkpoint_running);
+  archive("uptime_ms", status.uptime_ms);
+  archive("exits", status.exits);
+  archive("restored_from", status.restored_from);
+  archive("memory", status.memory);
+  archive("cpus", status.cpus);
+  archive("kernel", status.kernel);
+  archive("serial", status.serial);
+  archive("disks", status.disks);
+}
+
+void fields(auto& archive, Same<Progress> auto& progress) {
+  archive("phase", progress.phase);
+  archive("done", progress.done);
+  archive("total", progress.total);
+}
 
 namespace {
 
-std::string serial_text(const SerialConfig& serial) {
-  switch (serial.kind) {
-    case SerialKind::kStdio:
-      return "stdio";
-    case SerialKind::kNull:
-      return "null";
-    case SerialKind::kFile:
-      return "file:" + serial.path.string();
-    case SerialKind::kUnix:
-      return "unix:" + serial.path.string();
-  }
-  return "unknown";
+template <typename T>
+json to_json(const T& value) {
+  json_fields::Writer writer;
+  fields(writer, value);
+  return writer.take();
 }
 
-json disk_configs_to_json(const std::vector<DiskConfig>& disks) {
-  json list = json::array();
-  for (std::size_t i = 0; i < disks.size(); ++i) {
-    list.push_back({{"id", fmt::format("disk{}", i)},
-                    {"image", disks[i].image.string()},
-                    {"mode", name_of(disks[i].mode)},
-                    {"read_only", disks[i].read_only}});
-  }
-  return list;
+template <typename T>
+T from_json(const json& object, const char* what) {
+  T value;
+  const json_fields::Json ordered = object;
+  json_fields::Reader reader(ordered, what);
+  fields(reader, value);
+  return value;
 }
 
 }  // namespace
 
-json status_to_json(const MachineConfig& config, const MachineStatus& status, int pid) {
-  return {{"name", config.name},
-          {"pid", pid},
-          {"state", name_of(status.state)},
-          {"checkpoint_running", status.checkpoint_running},
-          {"uptime_ms", status.uptime_ms},
-          {"exits", status.exits},
-          {"restored_from", status.restored_from == 0 ? json(nullptr) : json(status.restored_from)},
-          {"memory", config.memory},
-          {"cpus", config.cpus},
-          {"kernel", config.kernel.string()},
-          {"serial", serial_text(config.serial)},
-          {"disks", disk_configs_to_json(config.disks)}};
+StatusReport status_report(const MachineConfig& config, const MachineStatus& status, int pid) {
+  StatusReport report;
+  report.name = config.name;
+  report.pid = static_cast<std::uint32_t>(pid);
+  report.state = status.state;
+  report.checkpoint_running = status.checkpoint_running;
+  report.uptime_ms = status.uptime_ms;
+  report.exits = status.exits;
+  if (status.restored_from != 0) report.restored_from = status.restored_from;
+  report.memory = config.memory;
+  report.cpus = config.cpus;
+  report.kernel = config.kernel.string();
+  report.serial =
+      std::string(name_of(config.serial.kind)) + (config.serial.path.empty() ? "" : ":" + config.serial.path.string());
+  for (const DiskConfig& disk : config.disks)
+    report.disks.push_back(
+        {fmt::format("disk{}", report.disks.size()), disk.image.string(), disk.mode, disk.read_only});
+  return report;
 }
 
-json progress_to_json(const Progress& progress) {
-  return {{"phase", progress.phase}, {"done", progress.done}, {"total", progress.total}};
-}
-
-Progress progress_from_json(const json& object) {
-  return {object.value("phase", ""), object.value("done", std::uint64_t{0}), object.value("total", std::uint64_t{0})};
-}
+json status_to_json(const StatusReport& status) { return to_json(status); }
+StatusReport status_from_json(const json& object) { return from_json<StatusReport>(object, "the machine's status"); }
+json progress_to_json(const Progress& progress) { return to_json(progress); }
+Progress progress_from_json(const json& object) { return from_json<Progress>(object, "the progress"); }
 
 }  // namespace tintype

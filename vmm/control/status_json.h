@@ -4,6 +4,10 @@
 // What the control socket carries, as JSON; `--json` prints the same. (A checkpoint's report:
 // checkpoint/image/manifest.h.)
 
+#include <optional>
+#include <string>
+#include <vector>
+
 #include <nlohmann/json_fwd.hpp>
 
 #include "checkpoint/report.h"
@@ -11,7 +15,32 @@
 
 namespace tintype {
 
-nlohmann::json status_to_json(const MachineConfig& config, const MachineStatus& status, int pid);
+struct DiskStatus {
+  std::string id, image;
+  DiskMode mode = DiskMode::kPersistent;
+  bool read_only = false;
+};
+
+/// What `tintype status` tells.
+struct StatusReport {
+  std::string name;
+  std::uint32_t pid = 0;
+  RunState state = RunState::kCreated;
+  bool checkpoint_running = false;
+  std::uint64_t uptime_ms = 0, exits = 0;
+  std::optional<std::uint64_t> restored_from;  ///< id of the checkpoint
+  std::uint64_t memory = 0;                    ///< bytes
+  std::uint32_t cpus = 0;
+  std::string kernel, serial;
+  std::vector<DiskStatus> disks;
+};
+
+StatusReport status_report(const MachineConfig& config, const MachineStatus& status, int pid);
+
+// Each struct to JSON and back, by one list of its fields; tintype::Error where something is missing or of the wrong
+// kind.
+nlohmann::json status_to_json(const StatusReport& status);
+StatusReport status_from_json(const nlohmann::json& object);
 
 nlohmann::json progress_to_json(const Progress& progress);
 Progress progress_from_json(const nlohmann::json& object);

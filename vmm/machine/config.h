@@ -19,6 +19,12 @@ struct DiskConfig {
 
 enum class SerialKind : std::uint8_t { kStdio, kNull, kFile, kUnix };
 
+template <>
+inline constexpr auto kWords<SerialKind> = std::to_array<Word<SerialKind>>({{SerialKind::kStdio, "stdio"},
+                                                                            {SerialKind::kNull, "null"},
+                                                                            {SerialKind::kFile, "file"},
+                                                                            {SerialKind::kUnix, "unix"}});
+
 struct SerialConfig {
   SerialKind kind = SerialKind::kStdio;
   std::filesystem::path path;  ///< of kFile and kUnix

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/machine/describe.h"
 
-#include <array>
 #include <cstring>
-#include <string_view>
-#include <utility>
 
 #include "vmm/base/error.h"
 
@@ -12,22 +9,8 @@ namespace tintype {
 
 namespace {
 
-constexpr std::array<std::pair<DiskMode, std::string_view>, 3> kModeNames = {
-    {{DiskMode::kPersistent, "persistent"},
-     {DiskMode::kUndoable, "undoable"},
-     {DiskMode::kNonpersistent, "nonpersistent"}}};
-
-std::string mode_name(DiskMode mode) {
-  for (const auto& [value, name] : kModeNames) {
-    if (value == mode) return std::string(name);
-  }
-  return {};
-}
-
 DiskMode mode_from(const std::string& text) {
-  for (const auto& [value, name] : kModeNames) {
-    if (name == text) return value;
-  }
+  if (const auto mode = value_of<DiskMode>(text)) return *mode;
   throw Error("the checkpoint has a disk of mode {}, which this program does not know: use a newer one", text);
 }
 
@@ -74,8 +57,8 @@ MachineDescription describe_machine(const MachineConfig& config, const GuestMemo
     description.regions.push_back({region.start.value(), region.size, region.first_page});
   for (const auto& disk : disks) {
     const DiskOptions& options = disk->options();
-    description.disks.push_back(
-        {options.id, options.image, disk->size(), mode_name(options.mode), options.read_only, options.serial});
+    description.disks.push_back({options.id, options.image, disk->size(), std::string(name_of(options.mode)),
+                                 options.read_only, options.serial});
   }
   description.cpu = describe_cpu(vcpu);
   return description;

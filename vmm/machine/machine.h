@@ -15,6 +15,12 @@ namespace tintype {
 
 enum class RunState : std::uint8_t { kCreated, kRunning, kPaused, kStopped };
 
+template <>
+inline constexpr auto kWords<RunState> = std::to_array<Word<RunState>>({{RunState::kCreated, "created"},
+                                                                        {RunState::kRunning, "running"},
+                                                                        {RunState::kPaused, "paused"},
+                                                                        {RunState::kStopped, "stopped"}});
+
 struct MachineStatus {
   RunState state = RunState::kCreated;
   bool checkpoint_running = false;
@@ -37,7 +43,6 @@ struct RestoreOptions {
   std::string name;                      ///< empty: the name it had
   std::filesystem::path disk_directory;  ///< where the restored disks go; empty: beside the images they had
   SerialConfig serial;
-  bool lazy = false;
   TraceConfig trace;
 };
 

@@ -25,7 +25,7 @@ append = "quiet"
 memory = "1G"
 cpus = 4
 name = "a"
-disk = ["one.raw,readonly", { file = "two.raw", mode = "undoable", serial = "S" }]
+disk = ["one.raw,readonly", { file = "two.raw", mode = "persistent", serial = "S" }]
 disk-dir = "run"
 serial = "file:log"
 detach = true
@@ -42,7 +42,7 @@ trace = ["exits", "mmio,pio"]
   CHECK(options.disks[0].image == "/etc/vm/one.raw");
   CHECK(options.disks[0].read_only);
   CHECK(options.disks[1].image == "/etc/vm/two.raw");
-  CHECK(options.disks[1].mode == DiskMode::kUndoable);
+  CHECK(options.disks[1].mode == DiskMode::kPersistent);
   CHECK(options.disks[1].serial == "S");
   CHECK(options.disk_directory == "/etc/vm/run");
   CHECK(options.serial == "file:/etc/vm/log");
@@ -74,7 +74,7 @@ TEST_CASE("a value of the wrong kind is an error that names the line") {
   refused("serial = \"tcp:1\"", "line 1");
   refused("trace = [\"exits\",\n\"all\"]", "line 2");
   refused("trace = [1]", "line 1");
-  refused("disk = [{ mode = \"undoable\" }]", "line 1: a disk needs a file");
+  refused("disk = [{ mode = \"persistent\" }]", "line 1: a disk needs a file");
   refused("disk = [{ file = \"x\", mode = \"fast\" }]", "line 1");
   refused("disk = 5", "line 1");
 }

@@ -53,9 +53,9 @@ TEST_CASE("a disk is a file and what follows it") {
   CHECK(plain.mode == DiskMode::kPersistent);
   CHECK_FALSE(plain.read_only);
   CHECK(plain.serial.empty());
-  const DiskConfig full = parse_disk("x,mode=undoable,readonly,serial=S-1");
+  const DiskConfig full = parse_disk("x,mode=persistent,readonly,serial=S-1");
   CHECK(full.image == "x");
-  CHECK(full.mode == DiskMode::kUndoable);
+  CHECK(full.mode == DiskMode::kPersistent);
   CHECK(full.read_only);
   CHECK(full.serial == "S-1");
   CHECK(parse_disk("a,,b,,,readonly").image == "a,b,");

@@ -83,12 +83,10 @@ TEST_CASE("a parameter that is unknown or of the wrong kind is refused before th
 
 TEST_CASE("a checkpoint's options arrive, and its report has every promised key") {
   Fixture fixture;
-  const json params = {
-      {"repository", "/r"}, {"strategy", "cow"}, {"full", true}, {"compression", "zstd"}, {"capture_area", 1 << 20}};
+  const json params = {{"repository", "/r"}, {"strategy", "cow"}, {"compression", "zstd"}, {"capture_area", 1 << 20}};
   const json report = fixture.client().call("checkpoint", params, 5s);
   CHECK(fixture.fake.last_options.repository == "/r");
   CHECK(fixture.fake.last_options.strategy == Strategy::kCow);
-  CHECK(fixture.fake.last_options.full);
   CHECK(fixture.fake.last_options.compression == Compression::kZstd);
   CHECK(fixture.fake.last_options.capture_area == 1 << 20);
   for (const char* path : {"/id",

@@ -3,7 +3,6 @@
 
 #include <doctest/doctest.h>
 
-#include "checkpoint/image/names.h"
 #include "checkpoint/state/checksum.h"
 #include "tests/unit/image/sample_checkpoint.h"
 
@@ -112,13 +111,13 @@ TEST_CASE("the report that checkpoint prints has what the command line promises"
 TEST_CASE("every strategy and compression has a name that leads back to it") {
   for (const Strategy strategy :
        {Strategy::kAuto, Strategy::kStop, Strategy::kPrecopy, Strategy::kCow, Strategy::kFork, Strategy::kHybrid}) {
-    CHECK(strategy_of(name_of(strategy)) == strategy);
+    CHECK(value_of<Strategy>(name_of(strategy)) == strategy);
   }
   for (const Compression compression : {Compression::kNone, Compression::kLz4, Compression::kZstd}) {
-    CHECK(compression_of(name_of(compression)) == compression);
+    CHECK(value_of<Compression>(name_of(compression)) == compression);
   }
-  CHECK_FALSE(strategy_of("").has_value());
-  CHECK_FALSE(compression_of("LZ4").has_value());
+  CHECK_FALSE(value_of<Strategy>("").has_value());
+  CHECK_FALSE(value_of<Compression>("LZ4").has_value());
 }
 
 }  // namespace tintype

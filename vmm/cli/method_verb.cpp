@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <filesystem>
+
+#include <nlohmann/json.hpp>
+
+#include "vmm/base/error.h"
+#include "vmm/cli/machine_call.h"
+#include "vmm/cli/output.h"
+#include "vmm/cli/result_text.h"
+#include "vmm/cli/values.h"
+#include "vmm/cli/verb.h"
+#include "vmm/cli/verb_options.h"
+#include "vmm/control/methods.h"
+
+namespace tintype {
+
+using nlohmann::json;
+
+namespace {
+
+/// A machine that works long reports progress all the time, but for one fsync of everything at the end.
+constexpr auto kLongestSilence = std::chrono::minutes(15);
+/// After the CPUs have stopped, the disks' logs are folded and synced: that may take a while on a slow disk.
+constexpr auto kDisksCloseTime = std::chrono::minutes(5);
+
+json value_from_text(const Parameter& parameter, const std::string& text) {
+  const char* option = parameter.option.option;
+  switch (parameter.kind) {
+    case ParameterKind::kFlag:
+      return true;
+    case ParameterKind::kNumber:
+      return parse_number(text, option);
+    case ParameterKind::kSize:
+      return parse_size(text, option);
+    case ParameterKind::kWord:
+      parameter.check_word(text, option);
+      return text;
+    case ParameterKind::kDirectory:
+      if (text.empty()) throw UsageError("{} needs the name of a directory", option);
+      return std::filesystem::absolute(text).lexically_normal().string();
+  }
+  return {};
+}
+
+/// A verb for a running machine, as the table of the control socket's methods has it.
+class MethodVerb final : public Verb {
+ public:
+  explicit MethodVerb(const RpcMethod& method) : method_(method), parameters_(method.parameters()) {}
+
+  void declare(VerbOptions& options) override {
+    options.positional("NAME", name_, "The machine");
+    for (const Parameter& parameter : parameters_) declare(parameter, options);
+    if (method_.footer != nullptr) options.footer(method_.footer);
+  }
+
+  int run(Output& output) override {
+    const bool takes_long = method_.pace == MethodPace::kLong;
+    ControlClient client = connect_to_machine(name_);
+    const json result = client.call(std::string(method_.name), params_, takes_long ? kLongestSilence : kAnswerTime,
+                                    takes_long ? output.progress() : ProgressSink());
+    output.end_progress();
+    if (method_.pace == MethodPace::kEndsMachine) wait_for_end(client);
+    output.line("{}", result_text(method_.name, result));
+    output.result(result);
+    return 0;
+  }
+
+ private:
+  void declare(const Parameter& parameter, VerbOptions& options) {
+    if (parameter.option.option == nullptr) return;
+    const auto take = [this, &parameter](const std::string& text) {
+      params_[parameter.name] = value_from_text(parameter, text);
+    };
+    if (parameter.kind == ParameterKind::kFlag) {
+      options.flag(parameter.option.option, take, parameter.help);
+    } else {
+      options.value(parameter.option.option, parameter.option.placeholder, take, parameter.help,
+                    parameter.option.required);
+    }
+  }
+
+  void wait_for_end(ControlClient& client) {
+    if (client.wait_for_end(kDisksCloseTime)) return;
+    throw Error(
+        "{} has stopped, but its disks are still not closed after {} minutes: wait, and look for it with `tintype "
+        "list`",
+        name_, kDisksCloseTime.count());
+  }
+
+  const RpcMethod& method_;
+  const std::vector<Parameter> parameters_;
+  std::string name_;
+  json params_ = json::object();
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_method_verb(const RpcMethod& method) { return std::make_unique<MethodVerb>(method); }
+
+}  // namespace tintype

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/cli/result_text.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/image/manifest.h"
+#include "vmm/cli/report_text.h"
+#include "vmm/cli/values.h"
+#include "vmm/control/status_json.h"
+
+namespace tintype {
+
+using nlohmann::json;
+
+namespace {
+
+std::string status_text(const StatusReport& status) {
+  std::string text;
+  const auto line = [&text](const char* name, const std::string& value) {
+    text += fmt::format("{}{:<14} {}", text.empty() ? "" : "\n", name, value);
+  };
+  line("name", status.name);
+  line("state",
+       std::string(name_of(status.state)) + (status.checkpoint_running ? ", a checkpoint is being taken" : ""));
+  line("process", std::to_string(status.pid));
+  line("runs for", format_duration(status.uptime_ms));
+  line("memory", format_size(status.memory));
+  line("CPUs", std::to_string(status.cpus));
+  line("exits", std::to_string(status.exits));
+  line("kernel", status.kernel);
+  line("serial", status.serial);
+  if (status.restored_from) line("restored from", fmt::format("checkpoint {}", *status.restored_from));
+  for (const DiskStatus& disk : status.disks) {
+    line(disk.id.c_str(),
+         fmt::format("{} ({}{})", disk.image, name_of(disk.mode), disk.read_only ? ", read-only" : ""));
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string result_text(std::string_view method, const json& result) {
+  if (method == "status") return status_text(status_from_json(result));
+  if (method == "checkpoint") return report_text(report_from_json(result.dump()));
+  if (method == "stop") return fmt::format("{} has ended.", result.value("name", ""));
+  return fmt::format("{} is {}.", result.value("name", ""), result.value("state", ""));
+}
+
+}  // namespace tintype

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/control/methods.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/image/manifest.h"
+#include "vmm/control/parameters.h"
+#include "vmm/control/status_json.h"
+
+namespace tintype {
+
+using nlohmann::json;
+
+namespace {
+
+struct Nothing {};
+
+void parameters(auto&, Nothing&) {}
+
+struct StopRequest {
+  bool force = false;
+  std::uint64_t patience_ms = 10'000;
+};
+
+void parameters(auto& list, StopRequest& request) {
+  list.flag("force", request.force, {"--force", "", "End it without asking the guest to power off"});
+  list.number("patience_ms", request.patience_ms, {});
+}
+
+void parameters(auto& list, CheckpointOptions& options) {
+  list.directory("repository", options.repository,
+                 {"--to", "REPO", "Directory of checkpoints, created where missing", true});
+  list.word("strategy", options.strategy, {"--strategy", "WORD", "How memory is captured"});
+  list.word("compression", options.compression, {"--compress", "WORD", "How parts are compressed"});
+  list.size("capture_area", options.capture_area,
+            {"--capture-area", "SIZE", "Memory for pages that the guest changes meanwhile"});
+}
+
+template <typename Request>
+std::vector<Parameter> parameters_of() {
+  ParameterCatalogue catalogue;
+  Request request;
+  parameters(catalogue, request);
+  return catalogue.take();
+}
+
+template <typename Request>
+Request request_from(const json& object) {
+  ParameterReader reader(object);
+  Request request;
+  parameters(reader, request);
+  reader.refuse_others();
+  return request;
+}
+
+json state_of(const Machine& machine, RunState state) {
+  return {{"name", machine.config().name}, {"state", name_of(state)}};
+}
+
+json status(Machine& machine, const Nothing&, const ProgressSink&) {
+  return status_to_json(status_report(machine.config(), machine.status(), ::getpid()));
+}
+
+json pause(Machine& machine, const Nothing&, const ProgressSink&) {
+  machine.pause();
+  return state_of(machine, machine.status().state);
+}
+
+json resume(Machine& machine, const Nothing&, const ProgressSink&) {
+  machine.resume();
+  return state_of(machine, machine.status().state);
+}
+
+constexpr std::uint64_t kMostPatienceMs = 600'000;
+
+json stop(Machine& machine, const StopRequest& request, const ProgressSink&) {
+  machine.stop(request.force, std::chrono::milliseconds(std::min(request.patience_ms, kMostPatienceMs)));
+  return state_of(machine, RunState::kStopped);
+}
+
+json checkpoint(Machine& machine, const CheckpointOptions& options, const ProgressSink& progress) {
+  return json::parse(report_as_json(machine.checkpoint(options, progress)));
+}
+
+/// A line of the table: the function `body` with its parameters read from JSON.
+template <typename Request, json (*body)(Machine&, const Request&, const ProgressSink&)>
+constexpr RpcMethod method(std::string_view name, std::string_view help, MethodPace pace = MethodPace::kQuick,
+                           const char* footer = nullptr) {
+  const auto call = [](Machine& machine, const json& object, const ProgressSink& progress) {
+    return body(machine, request_from<Request>(object), progress);
+  };
+  return {name, help, pace, parameters_of<Request>, call, footer};
+}
+
+constexpr std::array kMethods = {
+    method<Nothing, status>("status", "Show what one machine is and does"),
+    method<Nothing, pause>("pause", "Stop a machine's CPUs for a while"),
+    method<Nothing, resume>("continue", "Let a paused machine run on"),
+    method<StopRequest, stop>("stop", "End a machine", MethodPace::kEndsMachine),
+    method<CheckpointOptions, checkpoint>("checkpoint", "Photograph a machine while it runs", MethodPace::kLong,
+                                          "The machine does the work: it goes on where this command is interrupted."),
+};
+
+}  // namespace
+
+std::span<const RpcMethod> rpc_methods() { return kMethods; }
+
+const RpcMethod* find_rpc_method(std::string_view name) {
+  const auto found = std::ranges::find(kMethods, name, &RpcMethod::name);
+  return found == kMethods.end() ? nullptr : &*found;
+}
+
+}  // namespace tintype

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "checkpoint/report.h"
+#include "vmm/machine/machine.h"
+
+namespace tintype {
+
+/// How the command line names a parameter.
+struct ParameterOption {
+  const char* option = nullptr;  ///< "--capture-area"; null: not on the command line
+  const char* placeholder = "";  ///< "SIZE"; a flag has none
+  const char* help = nullptr;
+  bool required = false;
+};
+
+enum class ParameterKind : std::uint8_t {
+  kFlag,
+  kNumber,
+  kSize,       ///< bytes
+  kWord,       ///< of an enumeration
+  kDirectory,  ///< absolute
+};
+
+/// A parameter of a method, for the command line and its help.
+struct Parameter {
+  const char* name;  ///< in JSON
+  ParameterKind kind;
+  ParameterOption option;
+  std::string help;  ///< the option's, and for a word those that there are
+  /// Of a word: UsageError, naming `what`, for one that there is not.
+  void (*check_word)(std::string_view text, std::string_view what) = nullptr;
+};
+
+/// How long a method may take, for whoever calls it.
+enum class MethodPace : std::uint8_t {
+  kQuick,
+  kLong,         ///< reports progress
+  kEndsMachine,  ///< when it has been answered, the machine closes its disks and hangs up
+};
+
+/// A verb for a running machine: what the control socket calls, and the command line offers.
+struct RpcMethod {
+  std::string_view name;
+  std::string_view help;
+  MethodPace pace;
+  std::vector<Parameter> (*parameters)();
+  nlohmann::json (*call)(Machine& machine, const nlohmann::json& params, const ProgressSink& progress);
+  const char* footer = nullptr;  ///< of its help
+};
+
+/// The one table of them: it drives the socket, its clients, the command line and the help.
+std::span<const RpcMethod> rpc_methods();
+
+/// Null where there is none.
+const RpcMethod* find_rpc_method(std::string_view name);
+
+}  // namespace tintype

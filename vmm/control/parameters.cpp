@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/control/parameters.h"
+
+#include <filesystem>
+
+namespace tintype {
+
+using nlohmann::json;
+
+const json* ParameterReader::find(const char* name) {
+  known_.insert(name);
+  const auto found = object_.find(name);
+  return found == object_.end() ? nullptr : &*found;
+}
+
+const std::string& ParameterReader::text_of(const char* name, const json& value) {
+  if (!value.is_string()) throw UsageError("the parameter \"{}\" must be a text", name);
+  return value.get_ref<const std::string&>();
+}
+
+void ParameterReader::flag(const char* name, bool& value, const ParameterOption&) {
+  const json* given = find(name);
+  if (given == nullptr) return;
+  if (!given->is_boolean()) throw UsageError("the parameter \"{}\" must be true or false", name);
+  value = given->get<bool>();
+}
+
+void ParameterReader::number(const char* name, std::uint64_t& value, const ParameterOption&) {
+  const json* given = find(name);
+  if (given == nullptr) return;
+  if (!given->is_number_unsigned()) throw UsageError("the parameter \"{}\" must be a whole number, 0 or more", name);
+  value = given->get<std::uint64_t>();
+}
+
+void ParameterReader::directory(const char* name, std::string& value, const ParameterOption& option) {
+  const json* given = find(name);
+  if (given != nullptr) value = text_of(name, *given);
+  if (given == nullptr && !option.required) return;
+  if (!std::filesystem::path(value).is_absolute()) {
+    throw UsageError("the parameter \"{}\" must be an absolute path: the machine has a working directory of its own",
+                     name);
+  }
+}
+
+void ParameterReader::refuse_others() const {
+  for (const auto& [name, value] : object_.items()) {
+    if (!known_.contains(name)) throw UsageError("there is no parameter \"{}\" here", name);
+  }
+}
+
+}  // namespace tintype
