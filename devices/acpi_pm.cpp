@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "vmm/base/platform.h"
+#include "vmm/base/address_map.h"
 
 namespace tintype {
 namespace {

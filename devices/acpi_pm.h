@@ -33,7 +33,7 @@ struct AcpiPmStateV1 {
 /// ACPI's fixed hardware (ACPI 6.5, 4.8): the power button and its interrupt, the sleep register through
 /// which a guest powers off, the 3.579545 MHz timer, and the reset port. Attach the object itself at
 /// kAcpiPmBase (kAcpiPmPortCount ports) and reset_port() at kAcpiResetPort (1 port); the addresses are in
-/// vmm/base/platform.h, where the ACPI tables find them too.
+/// vmm/base/address_map.h, where the ACPI tables find them too.
 ///
 /// Left out, because no guest here asks for it: the timer's overflow interrupt (TMR_STS stays 0), the sleep
 /// button, S1 to S4.

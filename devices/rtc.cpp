@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "vmm/base/platform.h"
+#include "vmm/base/address_map.h"
 
 namespace tintype {
 namespace {

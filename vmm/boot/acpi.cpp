@@ -5,9 +5,9 @@
 #include <numeric>
 #include <span>
 
+#include "vmm/base/address_map.h"
 #include "vmm/base/error.h"
 #include "vmm/base/overflow.h"
-#include "vmm/base/platform.h"
 #include "vmm/boot/acpi_spec.h"
 #include "vmm/boot/placement.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/machine/gsi_routing.h"
 
-#include "vmm/base/platform.h"
+#include "vmm/base/address_map.h"
 
 namespace tintype {
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/machine/storage.h"
 
+#include "vmm/base/address_map.h"
 #include "vmm/base/error.h"
 #include "vmm/base/log.h"
-#include "vmm/base/platform.h"
 #include "vmm/machine/disk_adapter.h"
 
 namespace tintype {

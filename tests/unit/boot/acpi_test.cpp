@@ -11,7 +11,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/unit/boot/test_images.h"
-#include "vmm/base/platform.h"
+#include "vmm/base/address_map.h"
 #include "vmm/boot/acpi_spec.h"
 #include "vmm/boot/layout.h"
 

@@ -6,7 +6,7 @@
 #include "tests/support/bus_access.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_irq_line.h"
-#include "vmm/base/platform.h"
+#include "vmm/base/address_map.h"
 
 namespace tintype {
 namespace {

@@ -15,7 +15,7 @@
 #include "tests/support/fake_clock.h"
 #include "tests/support/fake_irq_line.h"
 #include "tests/support/fake_serial_sink.h"
-#include "vmm/base/platform.h"
+#include "vmm/base/address_map.h"
 
 namespace tintype {
 namespace {
