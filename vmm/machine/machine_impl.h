@@ -14,7 +14,7 @@
 #include "vmm/machine/machine.h"
 #include "vmm/machine/platform.h"
 #include "vmm/machine/processors.h"
-#include "vmm/machine/storage.h"
+#include "vmm/machine/virtio_devices.h"
 
 namespace tintype {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "vmm/machine/storage.h"
+#include "vmm/machine/virtio_devices.h"
 
 #include "vmm/base/address_map.h"
 #include "vmm/base/error.h"
