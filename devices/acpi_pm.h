@@ -37,7 +37,7 @@ struct AcpiPmStateV1 {
 ///
 /// Left out, because no guest here asks for it: the timer's overflow interrupt (TMR_STS stays 0), the sleep
 /// button, S1 to S4.
-class AcpiPm final : public Device {
+class AcpiPm final : public Device, public BusDevice {
  public:
   /// The callbacks run on the vCPU thread that wrote the register, and only post the event to the machine.
   AcpiPm(IrqLine& sci, const HostClock& clock, std::function<void()> on_power_off, std::function<void()> on_reset);

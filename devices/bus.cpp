@@ -29,7 +29,7 @@ Bus::Windows::const_iterator Bus::find(std::uint64_t address, std::uint64_t leng
   return range_fits(address - window->first, length, window->second.length) ? window : windows_.end();
 }
 
-bool Bus::read(std::uint64_t address, std::span<std::byte> data) noexcept {
+bool Bus::read(std::uint64_t address, std::span<std::byte> data) const noexcept {
   const auto window = find(address, data.size());
   if (window == windows_.end()) {
     std::ranges::fill(data, std::byte{0xff});
@@ -39,7 +39,7 @@ bool Bus::read(std::uint64_t address, std::span<std::byte> data) noexcept {
   return true;
 }
 
-bool Bus::write(std::uint64_t address, std::span<const std::byte> data) noexcept {
+bool Bus::write(std::uint64_t address, std::span<const std::byte> data) const noexcept {
   const auto window = find(address, data.size());
   if (window == windows_.end()) return false;
   window->second.device->bus_write(address - window->first, data);

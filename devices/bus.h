@@ -19,8 +19,8 @@ class Bus {
   void attach(std::uint64_t start, std::uint64_t length, BusDevice& device, const std::string& name);
 
   /// False where nobody answers (data is then all ones) or where the access crosses the end of a window.
-  bool read(std::uint64_t address, std::span<std::byte> data) noexcept;
-  bool write(std::uint64_t address, std::span<const std::byte> data) noexcept;
+  bool read(std::uint64_t address, std::span<std::byte> data) const noexcept;
+  bool write(std::uint64_t address, std::span<const std::byte> data) const noexcept;
 
   /// The name under which the device at `address` was attached, or "" (for traces and exit reports).
   std::string name_at(std::uint64_t address) const;

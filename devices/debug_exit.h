@@ -17,7 +17,7 @@ struct DebugExitStateV1 {
 
 /// The port by which a test kernel ends its machine, as QEMU's isa-debug-exit: a write of any width anywhere
 /// in the window ends the program with the status `value << 1 | 1`, which is never 0. Reads give zeros.
-class DebugExit final : public Device {
+class DebugExit final : public PassiveDevice, public BusDevice {
  public:
   /// `on_exit` is called on the vCPU thread that wrote, and returns at once: it only posts the code to the
   /// machine.

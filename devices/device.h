@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string_view>
 
 #include "vmm/base/state.h"
 
@@ -22,16 +21,24 @@ class BusDevice {
   virtual void bus_write(std::uint64_t offset, std::span<const std::byte> data) noexcept = 0;
 };
 
-/// A device: it answers on a bus, has state, and can be frozen.
+/// A device: it has state, and can be frozen. The guest reaches it through one BusDevice or several (often
+/// the device itself), by which it is plugged into the Backplane.
 ///
 /// freeze() returns when the device is at a request boundary: from then until thaw() it changes neither guest
 /// memory nor its own state, even where its own threads are running or host I/O completes. It never waits for
 /// host I/O: requests in flight become part of the saved state and are issued again after a restore. freeze()
 /// and thaw() come in pairs, from one thread, with the vCPUs parked.
-class Device : public BusDevice, public Stateful {
+class Device : public Stateful {
  public:
-  virtual void freeze() noexcept {}
-  virtual void thaw() noexcept {}
+  virtual void freeze() noexcept = 0;
+  virtual void thaw() noexcept = 0;
+};
+
+/// A device that only vCPUs change: no thread, no far end, no host I/O. With the vCPUs parked it stands still.
+class PassiveDevice : public Device {
+ public:
+  void freeze() noexcept final {}
+  void thaw() noexcept final {}
 };
 
 }  // namespace tintype

@@ -34,7 +34,7 @@ struct I8042StateV1 {
 ///
 /// Its two ports are not neighbours: attach data_port() at kI8042DataPort and command_port() at
 /// kI8042CommandPort, one port each.
-class I8042 final : public Stateful {
+class I8042 final : public PassiveDevice {
  public:
   /// `on_reset` runs on the vCPU thread that asked, and only posts the event to the machine.
   I8042(IrqLine& keyboard_irq, std::function<void()> on_reset);

@@ -35,7 +35,7 @@ struct RtcStateV1 {
 ///
 /// It needs no thread: the update-in-progress bit, the time and the flags of register C are worked out when
 /// they are read. So it has flags for alarm, periodic and update, but raises no interrupt for them.
-class Rtc final : public Device {
+class Rtc final : public PassiveDevice, public BusDevice {
  public:
   explicit Rtc(const HostClock& clock);
 

@@ -56,7 +56,7 @@ struct Uart16550StateV1 {
 ///
 /// While frozen it takes no input and leaves the pin alone; what the far end wanted meanwhile is caught up
 /// with in thaw().
-class Uart16550 final : public Device, public SerialPort {
+class Uart16550 final : public Device, public BusDevice, public SerialPort {
  public:
   /// `name` is that of the saved state: "uart0".
   Uart16550(std::string name, IrqLine& irq, SerialSink& sink);

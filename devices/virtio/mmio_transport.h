@@ -40,7 +40,7 @@ inline constexpr std::uint64_t kVirtioNotifyOffset = 0x50;
 /// A reset while the host still works on requests is over when the host has finished, since only then does
 /// nobody write into the driver's buffers any more. The vCPU waits a moment for that; if the host takes
 /// longer, Status reads as it did before, as 2.4 allows, until then.
-class MmioTransport final : public Device, private VirtioHost {
+class MmioTransport final : public Device, public BusDevice, private VirtioHost {
  public:
   /// `name` is the state's name, and the thread's. Everything given must outlive the transport. `device`
   /// belongs to it alone.
@@ -69,7 +69,7 @@ class MmioTransport final : public Device, private VirtioHost {
   /// What the I/O thread does when all bells have rung. For tests and fuzzers, which have no thread.
   void serve_everything() noexcept;
 
-  // Device
+  // BusDevice, Device
   void bus_read(std::uint64_t offset, std::span<std::byte> data) noexcept override;
   void bus_write(std::uint64_t offset, std::span<const std::byte> data) noexcept override;
   void freeze() noexcept override { lock_.freeze(); }

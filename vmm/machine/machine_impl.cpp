@@ -48,32 +48,24 @@ KvmVm make_vm(const KvmSystem& system, const GuestMemory& memory) {
   return vm;
 }
 
-template <typename T>
-void append(std::vector<T*>& list, const std::vector<T*>& more) {
-  list.insert(list.end(), more.begin(), more.end());
-}
-
 }  // namespace
 
 Machine::Impl::Impl(const MachineConfig& config, FileStart serial_start)
     : config_(checked(config)),
       memory_(config.memory),
       vm_(make_vm(system_, memory_)),
-      platform_(vm_, ports_, config.serial, serial_start, guest_requests()),
-      virtio_(vm_, mmio_, memory_, config),
+      platform_(vm_, backplane_, config.serial, serial_start, guest_requests()),
+      virtio_(vm_, backplane_, memory_, config),
       irqchip_state_(vm_),
       pit_state_(vm_),
       clock_state_(vm_),
-      processors_(system_, vm_, config.cpus, ports_, mmio_, *this,
+      processors_(system_, vm_, config.cpus, backplane_, *this,
                   config.trace.exits || config.trace.mmio || config.trace.pio) {
   // Local APICs come with the vCPUs and before the IOAPIC, which delivers into them; the clock after the vCPUs' time
   // stamp counters.
-  append(states_, processors_.states());
-  append<Stateful>(states_, {&irqchip_state_, &pit_state_, &clock_state_});
-  append(states_, platform_.states());
-  append(states_, virtio_.states());
-  append(devices_, platform_.devices());
-  append(devices_, virtio_.devices());
+  states_ = processors_.states();
+  states_.insert(states_.end(), {&irqchip_state_, &pit_state_, &clock_state_});
+  for (Device* device : backplane_.devices()) states_.push_back(device);
 }
 
 Machine::Impl::~Impl() {
@@ -133,7 +125,7 @@ void Machine::Impl::start() {
   }
   platform_.start();
   virtio_.start();
-  processors_.start(false);
+  processors_.start();
 }
 
 MachineEnd Machine::Impl::wait() {
@@ -250,7 +242,7 @@ void Machine::Impl::on_system_event(std::uint32_t type) noexcept {
 
 void Machine::Impl::on_trace(VcpuThread& thread) noexcept {
   try {
-    trace_exit(config_.trace, thread.vcpu(), memory_, ports_, mmio_);
+    trace_exit(config_.trace, thread.vcpu(), memory_, backplane_);
   } catch (const std::exception& error) {
     log_note("trace: {}", error.what());
   }
@@ -267,13 +259,9 @@ void Machine::Impl::pause() {
   if (has_ended()) throw Error("the machine {} ended before it could be captured", config_.name);
 }
 
-void Machine::Impl::freeze_devices() {
-  for (Device* device : devices_) device->freeze();
-}
+void Machine::Impl::freeze_devices() { backplane_.freeze(); }
 
-void Machine::Impl::thaw_devices() noexcept {
-  for (Device* device : devices_) device->thaw();
-}
+void Machine::Impl::thaw_devices() noexcept { backplane_.thaw(); }
 
 void Machine::Impl::resume() noexcept {
   if (!paused_by_user_) processors_.resume();

@@ -68,7 +68,7 @@ class Machine::Impl final : private VcpuEvents, private CaptureSubject {
   GuestMemory memory_;  // before the VM: KVM refers to it
   KvmSystem system_;
   KvmVm vm_;
-  Bus ports_, mmio_;
+  Backplane backplane_;
   Platform platform_;
   VirtioDevices virtio_;
   IrqchipState irqchip_state_;
@@ -77,7 +77,6 @@ class Machine::Impl final : private VcpuEvents, private CaptureSubject {
   std::vector<LoadedPart> loaded_;  // for crash reports
   Processors processors_;           // after all that its threads use
   std::vector<Stateful*> states_;   // in the order of saving and restoring
-  std::vector<Device*> devices_;
   std::uint64_t restored_from_ = 0;
 
   std::mutex checkpoint_mutex_;

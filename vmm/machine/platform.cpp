@@ -24,7 +24,7 @@ std::unique_ptr<SerialEndpoint> make_endpoint(const SerialConfig& serial, FileSt
 
 }  // namespace
 
-Platform::Platform(KvmVm& vm, Bus& ports, const SerialConfig& serial, FileStart file_start,
+Platform::Platform(KvmVm& vm, Backplane& backplane, const SerialConfig& serial, FileStart file_start,
                    const GuestRequests& requests)
     : serial_irq_(vm, kCom1Irq),
       keyboard_irq_(vm, kI8042KeyboardIrq),
@@ -35,13 +35,14 @@ Platform::Platform(KvmVm& vm, Bus& ports, const SerialConfig& serial, FileStart 
       keyboard_(keyboard_irq_, requests.reset),
       power_(power_irq_, clock_, requests.power_off, requests.reset),
       debug_exit_(requests.debug_exit) {
-  ports.attach(kCom1Port, kCom1PortCount, uart_, "com1");
-  ports.attach(kRtcPort, kRtcPortCount, rtc_, "rtc");
-  ports.attach(kI8042DataPort, 1, keyboard_.data_port(), "i8042");
-  ports.attach(kI8042CommandPort, 1, keyboard_.command_port(), "i8042");
-  ports.attach(kAcpiPmBase, kAcpiPmPortCount, power_, "acpi-pm");
-  ports.attach(kAcpiResetPort, 1, power_.reset_port(), "acpi-reset");
-  ports.attach(kDebugExitPort, kDebugExitPortCount, debug_exit_, "debug-exit");
+  constexpr auto kPorts = Backplane::Space::kPorts;
+  backplane.plug(uart_, {{kPorts, kCom1Port, kCom1PortCount, uart_, "com1"}});
+  backplane.plug(rtc_, {{kPorts, kRtcPort, kRtcPortCount, rtc_, "rtc"}});
+  backplane.plug(keyboard_, {{kPorts, kI8042DataPort, 1, keyboard_.data_port(), "i8042"},
+                             {kPorts, kI8042CommandPort, 1, keyboard_.command_port(), "i8042"}});
+  backplane.plug(power_, {{kPorts, kAcpiPmBase, kAcpiPmPortCount, power_, "acpi-pm"},
+                          {kPorts, kAcpiResetPort, 1, power_.reset_port(), "acpi-reset"}});
+  backplane.plug(debug_exit_, {{kPorts, kDebugExitPort, kDebugExitPortCount, debug_exit_, "debug-exit"}});
 }
 
 }  // namespace tintype

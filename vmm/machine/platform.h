@@ -2,10 +2,9 @@
 #pragma once
 
 #include <functional>
-#include <vector>
 
 #include "devices/acpi_pm.h"
-#include "devices/bus.h"
+#include "devices/backplane.h"
 #include "devices/debug_exit.h"
 #include "devices/host_clock.h"
 #include "devices/i8042.h"
@@ -28,7 +27,8 @@ struct GuestRequests {
 /// The devices that every machine has, on the port bus: serial port, clock, keyboard controller, power, debug-exit.
 class Platform {
  public:
-  Platform(KvmVm& vm, Bus& ports, const SerialConfig& serial, FileStart file_start, const GuestRequests& requests);
+  Platform(KvmVm& vm, Backplane& backplane, const SerialConfig& serial, FileStart file_start,
+           const GuestRequests& requests);
 
   /// Starts taking input.
   void start() { console_.start(uart_); }
@@ -36,8 +36,6 @@ class Platform {
   void stop() noexcept { console_.stop(); }
 
   bool press_power_button() noexcept { return power_.press_power_button(); }
-  std::vector<Stateful*> states() { return {&uart_, &rtc_, &keyboard_, &power_, &debug_exit_}; }
-  std::vector<Device*> devices() { return {&uart_, &power_}; }
 
  private:
   HostClock clock_;

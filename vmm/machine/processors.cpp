@@ -19,8 +19,8 @@ std::vector<kvm_cpuid_entry2> cpuid_on_offer(KvmVcpu& vcpu, std::vector<kvm_cpui
 
 }  // namespace
 
-Processors::Processors(const KvmSystem& system, KvmVm& vm, unsigned count, Bus& ports, Bus& mmio, VcpuEvents& events,
-                       bool traced)
+Processors::Processors(const KvmSystem& system, KvmVm& vm, unsigned count, const Backplane& backplane,
+                       VcpuEvents& events, bool traced)
     : supported_(system.supported_cpuid()),
       tsc_deadline_timer_(system.extension(KVM_CAP_TSC_DEADLINE_TIMER) > 0),
       gate_(count) {
@@ -30,7 +30,7 @@ Processors::Processors(const KvmSystem& system, KvmVm& vm, unsigned count, Bus& 
   const auto offered = cpuid_on_offer(*vcpus_.front(), supported_);
   for (const auto& vcpu : vcpus_) {
     states_.push_back(std::make_unique<VcpuState>(*vcpu, msrs, offered));
-    threads_.push_back(std::make_unique<VcpuThread>(*vcpu, ports, mmio, gate_, events, traced));
+    threads_.push_back(std::make_unique<VcpuThread>(*vcpu, backplane.ports(), backplane.mmio(), gate_, events, traced));
   }
 }
 
@@ -49,8 +49,7 @@ std::vector<Stateful*> Processors::states() {
   return states;
 }
 
-void Processors::start(bool parked) {
-  if (parked) gate_.close();
+void Processors::start() {
   for (const auto& thread : threads_) thread->start();
 }
 

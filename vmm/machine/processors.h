@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "checkpoint/state/vcpu_state.h"
-#include "devices/bus.h"
+#include "devices/backplane.h"
 #include "vmm/boot/entry.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/machine/pause.h"
@@ -18,7 +18,7 @@ namespace tintype {
 /// All CPUs of a machine: their vCPUs, their threads, and the gate at which they park.
 class Processors {
  public:
-  Processors(const KvmSystem& system, KvmVm& vm, unsigned count, Bus& ports, Bus& mmio, VcpuEvents& events,
+  Processors(const KvmSystem& system, KvmVm& vm, unsigned count, const Backplane& backplane, VcpuEvents& events,
              bool traced);
 
   /// For a machine that boots: CPUID for all, the kernel's entry state for the first; the others wait for INIT and
@@ -26,8 +26,7 @@ class Processors {
   void prepare_boot(const EntryState& entry);
   std::vector<Stateful*> states();
 
-  /// Starts the threads; with `parked`, at the gate.
-  void start(bool parked);
+  void start();
   /// Returns when all are parked, with no exit half-done. Not on a vCPU's thread.
   void pause();
   void resume();

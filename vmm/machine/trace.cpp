@@ -42,14 +42,13 @@ std::string mmio_text(kvm_run& run, const Bus& mmio) {
 
 }  // namespace
 
-void trace_exit(const TraceConfig& config, KvmVcpu& vcpu, const GuestMemory& memory, const Bus& ports,
-                const Bus& mmio) {
+void trace_exit(const TraceConfig& config, KvmVcpu& vcpu, const GuestMemory& memory, const Backplane& backplane) {
   kvm_run& run = vcpu.shared();
   std::string text;
   if (run.exit_reason == KVM_EXIT_IO && (config.pio || config.exits)) {
-    text = port_text(run, ports);
+    text = port_text(run, backplane.ports());
   } else if (run.exit_reason == KVM_EXIT_MMIO && (config.mmio || config.exits)) {
-    text = mmio_text(run, mmio);
+    text = mmio_text(run, backplane.mmio());
   } else if (config.exits) {
     text = fmt::format("exit {}", static_cast<unsigned>(run.exit_reason));
   } else {

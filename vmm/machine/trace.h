@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "devices/bus.h"
+#include "devices/backplane.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/machine/config.h"
 #include "vmm/memory/guest_memory.h"
@@ -10,6 +10,6 @@ namespace tintype {
 
 /// `--trace`: a line on stderr for each exit of the kinds asked for, with the instruction that caused it. On the vCPU's
 /// thread.
-void trace_exit(const TraceConfig& config, KvmVcpu& vcpu, const GuestMemory& memory, const Bus& ports, const Bus& mmio);
+void trace_exit(const TraceConfig& config, KvmVcpu& vcpu, const GuestMemory& memory, const Backplane& backplane);
 
 }  // namespace tintype

@@ -52,7 +52,8 @@ void VcpuThread::install_kick_signal() {
   if (::sigaction(kKickSignal, &action, nullptr) != 0) throw_errno("sigaction for the signal that kicks vCPUs");
 }
 
-VcpuThread::VcpuThread(KvmVcpu& vcpu, Bus& ports, Bus& mmio, PauseGate& gate, VcpuEvents& events, bool traced)
+VcpuThread::VcpuThread(KvmVcpu& vcpu, const Bus& ports, const Bus& mmio, PauseGate& gate, VcpuEvents& events,
+                       bool traced)
     : vcpu_(vcpu), ports_(ports), mmio_(mmio), gate_(gate), events_(events), traced_(traced) {}
 
 VcpuThread::~VcpuThread() {

@@ -32,7 +32,7 @@ class VcpuEvents {
 /// One vCPU and the thread that runs it: KVM_RUN, hand the exit to the bus, again, until told to park or to end.
 class VcpuThread {
  public:
-  VcpuThread(KvmVcpu& vcpu, Bus& ports, Bus& mmio, PauseGate& gate, VcpuEvents& events, bool traced);
+  VcpuThread(KvmVcpu& vcpu, const Bus& ports, const Bus& mmio, PauseGate& gate, VcpuEvents& events, bool traced);
   ~VcpuThread();
 
   void start();
@@ -59,8 +59,8 @@ class VcpuThread {
   bool crash(const std::string& why) noexcept;
 
   KvmVcpu& vcpu_;
-  Bus& ports_;
-  Bus& mmio_;
+  const Bus& ports_;
+  const Bus& mmio_;
   PauseGate& gate_;
   VcpuEvents& events_;
   const bool traced_;

@@ -24,26 +24,27 @@ DiskOptions disk_options(const MachineConfig& config, std::size_t number) {
 
 }  // namespace
 
-VirtioPlug::VirtioPlug(KvmVm& vm, Bus& mmio, GuestMemory& memory, std::size_t slot, const std::string& name,
+VirtioPlug::VirtioPlug(KvmVm& vm, Backplane& backplane, GuestMemory& memory, std::size_t slot, const std::string& name,
                        std::unique_ptr<VirtioDevice> device)
     : irq_(vm, kVirtioMmioIrqs[slot]), device_(std::move(device)), transport_(name, memory, irq_, *device_) {
   const std::uint64_t window = virtio_mmio_address(slot);
-  mmio.attach(window, kVirtioWindow, transport_, name);
+  backplane.plug(transport_, {{Backplane::Space::kMmio, window, kVirtioWindow, transport_, name}});
   for (std::size_t queue = 0; queue < transport_.queue_count(); ++queue) {
     vm.attach_ioeventfd(transport_.queue_bell(queue).fd(), window + kVirtioNotifyOffset,
                         static_cast<std::uint32_t>(queue));
   }
 }
 
-VirtioDevices::VirtioDevices(KvmVm& vm, Bus& mmio, GuestMemory& memory, const MachineConfig& config) {
+VirtioDevices::VirtioDevices(KvmVm& vm, Backplane& backplane, GuestMemory& memory, const MachineConfig& config) {
   if (config.disks.size() >= kVirtioMmioSlots) throw Error("a machine can have at most {} disks", kVirtioMmioSlots - 1);
   for (std::size_t i = 0; i < config.disks.size(); ++i) {
     VirtualDisk& disk = *disks_.emplace_back(VirtualDisk::open(disk_options(config, i)));
     plugs_.push_back(
-        std::make_unique<VirtioPlug>(vm, mmio, memory, i, disk.options().id, std::make_unique<VirtioBlk>(disk)));
+        std::make_unique<VirtioPlug>(vm, backplane, memory, i, disk.options().id, std::make_unique<VirtioBlk>(disk)));
     freezable_.push_back(adapters_.emplace_back(make_freezable(disk)).get());
   }
-  plugs_.push_back(std::make_unique<VirtioPlug>(vm, mmio, memory, plugs_.size(), "rng", std::make_unique<VirtioRng>()));
+  plugs_.push_back(
+      std::make_unique<VirtioPlug>(vm, backplane, memory, plugs_.size(), "rng", std::make_unique<VirtioRng>()));
 }
 
 VirtioDevices::~VirtioDevices() {
@@ -60,18 +61,6 @@ std::vector<VirtioSlot> VirtioDevices::slots() const {
   for (std::size_t i = 0; i < plugs_.size(); ++i)
     slots.push_back({virtio_mmio_address(i), kVirtioWindow, kVirtioMmioIrqs[i]});
   return slots;
-}
-
-std::vector<Stateful*> VirtioDevices::states() {
-  std::vector<Stateful*> states;
-  for (const auto& plug : plugs_) states.push_back(&plug->transport());
-  return states;
-}
-
-std::vector<Device*> VirtioDevices::devices() {
-  std::vector<Device*> devices;
-  for (const auto& plug : plugs_) devices.push_back(&plug->transport());
-  return devices;
 }
 
 void VirtioDevices::start() {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "checkpoint/capture/subject.h"
+#include "devices/backplane.h"
 #include "devices/block/virtual_disk.h"
-#include "devices/bus.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/mmio_transport.h"
 #include "devices/virtio/rng.h"
@@ -20,7 +20,7 @@ namespace tintype {
 /// machine.
 class VirtioPlug {
  public:
-  VirtioPlug(KvmVm& vm, Bus& mmio, GuestMemory& memory, std::size_t slot, const std::string& name,
+  VirtioPlug(KvmVm& vm, Backplane& backplane, GuestMemory& memory, std::size_t slot, const std::string& name,
              std::unique_ptr<VirtioDevice> device);
   MmioTransport& transport() noexcept { return transport_; }
 
@@ -34,12 +34,10 @@ class VirtioPlug {
 class VirtioDevices {
  public:
   /// Opens and locks all images. Throws tintype::Error for what the user can mend.
-  VirtioDevices(KvmVm& vm, Bus& mmio, GuestMemory& memory, const MachineConfig& config);
+  VirtioDevices(KvmVm& vm, Backplane& backplane, GuestMemory& memory, const MachineConfig& config);
   ~VirtioDevices();
 
   std::vector<VirtioSlot> slots() const;  ///< what the kernel is told of
-  std::vector<Stateful*> states();
-  std::vector<Device*> devices();
   std::span<FreezableDisk* const> freezable() noexcept { return freezable_; }
   const std::vector<std::unique_ptr<VirtualDisk>>& disks() const noexcept { return disks_; }
 
