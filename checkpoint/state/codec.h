@@ -30,8 +30,6 @@ std::vector<std::byte> encode_states(std::span<const NamedState> states);
 /// for it, and the checksum before anything else. Throws StateError; `what` names the file in its text.
 std::vector<NamedState> decode_states(std::span<const std::byte> bytes, const std::string& what);
 
-/// For people: a line for each field, indented by depth; long bytes are cut short.
-std::string states_as_text(std::span<const NamedState> states);
 /// One JSON object: {"uart0": {"type", "version", "fields": {"line_control": 3, ...}}}. Bytes are text in
 /// hexadecimal.
 std::string states_as_json(std::span<const NamedState> states);

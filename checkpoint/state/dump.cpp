@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/state/codec.h"
@@ -9,8 +8,6 @@ namespace tintype {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr std::size_t kShownBytes = 32;
 
 std::string hexadecimal(std::span<const std::uint8_t> bytes) {
   std::string text;
@@ -35,42 +32,7 @@ Json json_of(const StateRecord& record) {
   return {{"type", record.type}, {"version", record.version}, {"fields", std::move(fields)}};
 }
 
-void add_record(std::string& text, const StateRecord& record, unsigned depth);
-
-void add_value(std::string& text, const StateValue& value, unsigned depth) {
-  const auto out = std::back_inserter(text);
-  if (const auto* number = std::get_if<std::uint64_t>(&value)) {
-    fmt::format_to(out, "{} ({:#x})\n", *number, *number);
-  } else if (const auto* bytes = std::get_if<StateBytes>(&value)) {
-    const std::span shown(bytes->data(), std::min(bytes->size(), kShownBytes));
-    fmt::format_to(out, "{}{} [{} bytes]\n", hexadecimal(shown), shown.size() < bytes->size() ? "..." : "",
-                   bytes->size());
-  } else {
-    const auto& records = std::get<std::vector<StateRecord>>(value);
-    fmt::format_to(out, "[{} records]\n", records.size());
-    for (const StateRecord& record : records) add_record(text, record, depth + 1);
-  }
-}
-
-void add_record(std::string& text, const StateRecord& record, unsigned depth) {
-  const auto out = std::back_inserter(text);
-  fmt::format_to(out, "{:{}}{} version {}\n", "", depth * 2, record.type, record.version);
-  for (const StateField& field : record.fields) {
-    fmt::format_to(out, "{:{}}{} {} = ", "", depth * 2 + 2, field.number, field.name);
-    add_value(text, field.value, depth + 1);
-  }
-}
-
 }  // namespace
-
-std::string states_as_text(std::span<const NamedState> states) {
-  std::string text;
-  for (const NamedState& state : states) {
-    text += state.name + ":\n";
-    add_record(text, state.record, 1);
-  }
-  return text;
-}
 
 std::string states_as_json(std::span<const NamedState> states) {
   Json all = Json::object();

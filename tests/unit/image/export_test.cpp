@@ -96,7 +96,6 @@ TEST_CASE("show prints manifest and state as one object") {
     CAPTURE(key);
     CHECK(text.find(key) != text.npos);
   }
-  CHECK(states_as_text(sample_states(1)).find("line_control = 3 (0x3)") != std::string::npos);
 }
 
 }  // namespace tintype
