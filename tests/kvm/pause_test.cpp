@@ -36,7 +36,7 @@ MachineConfig busy_machine(const std::filesystem::path& output) {
 
 TEST_CASE("a thousand pauses of a busy machine with four CPUs lose nothing") {
   const TestDirectory directory;
-  const auto machine = Machine::boot(busy_machine(directory / "out"));
+  const auto machine = boot_machine(busy_machine(directory / "out"));
   machine->start();
   std::mt19937 random(1);
   for (int i = 0; i < 1000; ++i) {
@@ -54,7 +54,7 @@ TEST_CASE("a thousand pauses of a busy machine with four CPUs lose nothing") {
 
 TEST_CASE("a paused machine stands still, and ends when it is told to") {
   const TestDirectory directory;
-  const auto machine = Machine::boot(busy_machine(directory / "out"));
+  const auto machine = boot_machine(busy_machine(directory / "out"));
   machine->start();
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
   machine->pause();

@@ -38,7 +38,7 @@ class RestoreVerb final : public Verb {
   int run(Output& output) override {
     const RestoreOptions options = restore_options(output.json());
     const auto make = [&] {
-      auto machine = Machine::restore(options, detach_ ? ProgressSink() : output.progress());
+      auto machine = restore_machine(options, detach_ ? ProgressSink() : output.progress());
       output.end_progress();
       return machine;
     };

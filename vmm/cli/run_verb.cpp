@@ -38,7 +38,7 @@ class RunVerb final : public Verb {
     for (const std::string& disk : disks_) given_.disks.push_back(parse_disk(disk));
     if (config_) given_.fill_from(read_config_file(*config_));
     const MachineConfig config = machine_config(given_, output.json());
-    return launch({config.name, given_.detach, [&config] { return Machine::boot(config); }}, output);
+    return launch({config.name, given_.detach, [&config] { return boot_machine(config); }}, output);
   }
 
  private:

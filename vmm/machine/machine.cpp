@@ -1,33 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/machine/machine.h"
 
-#include "vmm/machine/machine_impl.h"
+#include "vmm/machine/describe.h"
+#include "vmm/machine/lifecycle.h"
+#include "vmm/machine/restored_disks.h"
 
 namespace tintype {
 
-std::unique_ptr<Machine> Machine::boot(const MachineConfig& config) {
-  auto impl = std::make_unique<Impl>(config, FileStart::kTruncate);
-  impl->load_kernel();
-  return std::unique_ptr<Machine>(new Machine(std::move(impl)));
+std::unique_ptr<Machine> boot_machine(const MachineConfig& config) {
+  auto machine = std::make_unique<Lifecycle>(config, FileStart::kTruncate, 0);
+  machine->guest().load_kernel();
+  return machine;
 }
 
-std::unique_ptr<Machine> Machine::restore(const RestoreOptions& options, const ProgressSink& progress) {
-  return std::unique_ptr<Machine>(new Machine(Impl::restore(options, progress)));
-}
-
-Machine::Machine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Machine::~Machine() = default;
-
-const MachineConfig& Machine::config() const noexcept { return impl_->config(); }
-void Machine::start() { impl_->start(); }
-MachineEnd Machine::wait() { return impl_->wait(); }
-void Machine::pause() { impl_->pause_by_user(); }
-void Machine::resume() { impl_->resume_by_user(); }
-void Machine::stop(bool force, std::chrono::milliseconds patience) { impl_->stop(force, patience); }
-MachineStatus Machine::status() const { return impl_->status(); }
-
-CheckpointReport Machine::checkpoint(const CheckpointOptions& options, const ProgressSink& progress) {
-  return impl_->checkpoint(options, progress);
+// Everything is checked before anything is made, but for the disks' images, which are removed again where something
+// fails later.
+std::unique_ptr<Machine> restore_machine(const RestoreOptions& options, const ProgressSink& progress) {
+  const CheckpointReader checkpoint(options.repository, options.id == 0 ? std::nullopt : std::optional(options.id));
+  MachineConfig config = config_from(checkpoint.manifest().machine);
+  config.name = options.name.empty() ? checkpoint.manifest().vm : options.name;
+  config.disk_directory = options.disk_directory;
+  config.serial = options.serial;
+  config.trace = options.trace;
+  RestoredDisks disks(checkpoint, config.name, options.disk_directory, config, progress);
+  auto machine = std::make_unique<Lifecycle>(config, FileStart::kAppend, checkpoint.manifest().id);
+  machine->guest().restore(checkpoint, progress);
+  disks.keep();
+  return machine;
 }
 
 }  // namespace tintype

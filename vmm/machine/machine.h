@@ -46,41 +46,36 @@ struct RestoreOptions {
   TraceConfig trace;
 };
 
-/// A virtual machine: guest memory, vCPUs, devices and disks, wired in plain sight. The public face for the control
-/// socket and the command line; every method may be called from any thread.
+/// A virtual machine, as the control socket and the command line see it. Every method may be called from any thread.
 class Machine {
  public:
-  /// Builds the machine and loads the kernel. Nothing runs yet. Throws tintype::Error for what the user can mend.
-  static std::unique_ptr<Machine> boot(const MachineConfig& config);
-  /// Checks everything in the checkpoint first, then builds the machine from it. Nothing runs yet.
-  static std::unique_ptr<Machine> restore(const RestoreOptions& options, const ProgressSink& progress);
-  ~Machine();
+  virtual ~Machine() = default;
 
-  const MachineConfig& config() const noexcept;
+  virtual const MachineConfig& config() const noexcept = 0;
 
   /// Lets the vCPUs run.
-  void start();
+  virtual void start() = 0;
   /// Waits until the machine has ended, then closes the disks.
-  MachineEnd wait();
+  virtual MachineEnd wait() = 0;
 
-  /// Parks all vCPUs with no exit half-done; returns when they are parked. Idempotent. Error while a checkpoint is in
+  /// Parks all vCPUs with no exit half-done; returns when they are parked. Idempotent. Waits while a checkpoint is in
   /// its pause.
-  void pause();
-  void resume();
+  virtual void pause() = 0;
+  virtual void resume() = 0;
   /// Asks the guest to power off by the ACPI button where it listens (and waits up to `patience`), else or with `force`
   /// ends it.
-  void stop(bool force, std::chrono::milliseconds patience = std::chrono::seconds(10));
+  virtual void stop(bool force, std::chrono::milliseconds patience = std::chrono::seconds(10)) = 0;
 
-  MachineStatus status() const;
+  virtual MachineStatus status() const = 0;
 
   /// Takes a live checkpoint; returns when it is sealed. One at a time: a second call throws tintype::Error. Works on a
   /// paused machine as well, which stays paused.
-  CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress);
-
- private:
-  class Impl;
-  explicit Machine(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  virtual CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) = 0;
 };
+
+/// Builds a machine and loads its kernel. Nothing runs yet. Throws tintype::Error for what the user can mend.
+std::unique_ptr<Machine> boot_machine(const MachineConfig& config);
+/// Checks everything in the checkpoint first, then builds the machine from it. Nothing runs yet.
+std::unique_ptr<Machine> restore_machine(const RestoreOptions& options, const ProgressSink& progress);
 
 }  // namespace tintype

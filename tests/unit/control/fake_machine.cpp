@@ -7,85 +7,55 @@
 
 namespace tintype {
 
-class Machine::Impl {
- public:
-  MachineConfig config;
-  std::atomic<RunState> state = RunState::kRunning;
-};
-
 namespace {
 
 void sleep_ms(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
 
 }  // namespace
 
-FakeMachine& FakeMachine::get() {
-  static FakeMachine fake;
-  return fake;
+FakeMachine::FakeMachine() {
+  config_.name = "fake";
+  config_.disks.push_back({"/images/a.raw", DiskMode::kPersistent, false, ""});
 }
 
-std::unique_ptr<Machine> FakeMachine::make() {
-  FakeMachine& fake = get();
-  fake.pauses = fake.resumes = fake.checkpoints = fake.checkpoint_steps = fake.step_ms = 0;
-  fake.checkpoint_held = fake.checkpoint_running = false;
-  MachineConfig config;
-  config.name = "fake";
-  config.disks.push_back({"/images/a.raw", DiskMode::kPersistent, false, ""});
-  return Machine::boot(config);
+void FakeMachine::pause() {
+  ++pauses;
+  state_ = RunState::kPaused;
 }
 
-Machine::Machine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Machine::~Machine() = default;
-
-std::unique_ptr<Machine> Machine::boot(const MachineConfig& config) {
-  auto impl = std::make_unique<Impl>();
-  impl->config = config;
-  return std::unique_ptr<Machine>(new Machine(std::move(impl)));
+void FakeMachine::resume() {
+  ++resumes;
+  state_ = RunState::kRunning;
 }
 
-const MachineConfig& Machine::config() const noexcept { return impl_->config; }
+void FakeMachine::stop(bool, std::chrono::milliseconds) { state_ = RunState::kStopped; }
 
-void Machine::pause() {
-  ++FakeMachine::get().pauses;
-  impl_->state = RunState::kPaused;
-}
-
-void Machine::resume() {
-  ++FakeMachine::get().resumes;
-  impl_->state = RunState::kRunning;
-}
-
-void Machine::stop(bool, std::chrono::milliseconds) { impl_->state = RunState::kStopped; }
-
-MachineStatus Machine::status() const {
+MachineStatus FakeMachine::status() const {
   MachineStatus status;
-  status.state = impl_->state;
-  status.checkpoint_running = FakeMachine::get().checkpoint_running;
+  status.state = state_;
+  status.checkpoint_running = checkpoint_running;
   status.exits = 42;
   return status;
 }
 
-CheckpointReport Machine::checkpoint(const CheckpointOptions& options, const ProgressSink& progress) {
-  FakeMachine& fake = FakeMachine::get();
-  if (fake.checkpoint_running.exchange(true))
-    throw Error("A checkpoint is being taken already: wait until it is done.");
-  fake.last_options = options;
-  for (int i = 0; i < fake.checkpoint_steps; ++i) {
-    if (progress)
-      progress({"memory", static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(fake.checkpoint_steps)});
-    sleep_ms(fake.step_ms);
+CheckpointReport FakeMachine::checkpoint(const CheckpointOptions& options, const ProgressSink& progress) {
+  if (checkpoint_running.exchange(true)) throw Error("A checkpoint is being taken already: wait until it is done.");
+  last_options = options;
+  for (int i = 0; i < checkpoint_steps; ++i) {
+    if (progress) progress({"memory", static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(checkpoint_steps)});
+    sleep_ms(step_ms);
   }
-  for (int waited = 0; fake.checkpoint_held && waited < 10'000; ++waited) sleep_ms(1);
+  for (int waited = 0; checkpoint_held && waited < 10'000; ++waited) sleep_ms(1);
   CheckpointReport report;
   report.id = 7;
   report.repository = options.repository;
-  report.vm = impl_->config.name;
+  report.vm = config_.name;
   report.strategy = Strategy::kCow;
   report.pause_us.total = 1234;
   report.memory.fault_us = {5, 50, 500};
   report.disks.push_back({"disk0", 4096});
-  ++fake.checkpoints;
-  fake.checkpoint_running = false;
+  ++checkpoints;
+  checkpoint_running = false;
   return report;
 }
 

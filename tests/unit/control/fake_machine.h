@@ -1,18 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// tintype::Machine without KVM: this file's .cpp defines its methods, and the test program links it in place of the
-// real ones.
-
 #include <atomic>
-#include <memory>
 
 #include "vmm/machine/machine.h"
 
 namespace tintype {
 
-/// What the test lets the fake do, and what it saw. One machine at a time.
-struct FakeMachine {
+/// A machine without KVM: what the test lets it do, and what it saw.
+class FakeMachine final : public Machine {
+ public:
+  FakeMachine();
+
+  const MachineConfig& config() const noexcept override { return config_; }
+  void start() override {}
+  MachineEnd wait() override { return {}; }
+  void pause() override;
+  void resume() override;
+  void stop(bool force, std::chrono::milliseconds patience) override;
+  MachineStatus status() const override;
+  CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) override;
+
   std::atomic<int> pauses = 0;
   std::atomic<int> resumes = 0;
   std::atomic<int> checkpoints = 0;           ///< finished
@@ -22,8 +30,9 @@ struct FakeMachine {
   std::atomic<bool> checkpoint_running = false;
   CheckpointOptions last_options;
 
-  static FakeMachine& get();
-  static std::unique_ptr<Machine> make();
+ private:
+  MachineConfig config_;
+  std::atomic<RunState> state_ = RunState::kRunning;
 };
 
 }  // namespace tintype

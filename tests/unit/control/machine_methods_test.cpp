@@ -22,19 +22,14 @@ using nlohmann::json;
 namespace {
 
 struct Fixture {
-  Fixture()
-      : claim(scratch.path(), "fake"),
-        machine(FakeMachine::make()),
-        methods(*machine),
-        server(claim.socket_path(), methods) {}
+  Fixture() : claim(scratch.path(), "fake"), methods(fake), server(claim.socket_path(), methods) {}
   ~Fixture() { fake.checkpoint_held = false; }
 
   ControlClient client() { return ControlClient(scratch.path(), "fake"); }
 
-  FakeMachine& fake = FakeMachine::get();
+  FakeMachine fake;
   ScratchDirectory scratch;
   NameClaim claim;
-  std::unique_ptr<Machine> machine;
   MachineMethods methods;
   ControlServer server;
 };

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/machine/guest.h"
+
+#include "checkpoint/restore/eager.h"
+#include "vmm/base/error.h"
+#include "vmm/kvm/capabilities.h"
+#include "vmm/machine/describe.h"
+#include "vmm/machine/gsi_routing.h"
+
+namespace tintype {
+
+namespace {
+
+constexpr unsigned kMaximumCpus = 64;
+// Intel's KVM needs a page and three pages for itself, in the hole below 4 GiB (KVM API, KVM_SET_IDENTITY_MAP_ADDR,
+// KVM_SET_TSS_ADDR).
+constexpr std::uint64_t kIdentityMapAddress = 0xfffbc000;
+constexpr std::uint32_t kTssAddress = 0xfffbd000;
+
+const MachineConfig& checked(const MachineConfig& config) {
+  if (config.cpus == 0 || config.cpus > kMaximumCpus)
+    throw Error("a machine cannot have {} CPUs: give 1 to {}", config.cpus, kMaximumCpus);
+  return config;
+}
+
+/// A VM with guest memory, interrupt controllers and timer, which must be there before the vCPUs and the devices'
+/// lines.
+KvmVm make_vm(const KvmSystem& system, const GuestMemory& memory) {
+  if (const auto missing = missing_capabilities(system); !missing.empty()) {
+    throw Error("this host's KVM lacks {} ({}): use a newer kernel", missing.front().name, missing.front().used_for);
+  }
+  KvmVm vm(system);
+  vm.set_identity_map_address(kIdentityMapAddress);
+  vm.set_tss_address(kTssAddress);
+  std::uint32_t slot = 0;
+  for (const MemoryRegion& region : memory.regions())
+    vm.set_memory(slot++, region.start.value(), region.size, region.host);
+  vm.create_irqchip();
+  vm.set_gsi_routing(pc_gsi_routing());
+  vm.create_pit();
+  return vm;
+}
+
+bool any(const TraceConfig& trace) { return trace.exits || trace.mmio || trace.pio; }
+
+}  // namespace
+
+Guest::Guest(const MachineConfig& config, FileStart serial_start, const GuestRequests& requests, VcpuEvents& events)
+    : config_(checked(config)),
+      memory_(config.memory),
+      vm_(make_vm(system_, memory_)),
+      platform_(vm_, backplane_, config.serial, serial_start, requests),
+      virtio_(vm_, backplane_, memory_, config),
+      irqchip_state_(vm_),
+      pit_state_(vm_),
+      clock_state_(vm_),
+      processors_(system_, vm_, config.cpus, backplane_, events, any(config.trace)) {
+  // Local APICs come with the vCPUs and before the IOAPIC, which delivers into them; the clock after the vCPUs' time
+  // stamp counters.
+  states_ = processors_.states();
+  states_.insert(states_.end(), {&irqchip_state_, &pit_state_, &clock_state_});
+  for (Device* device : backplane_.devices()) states_.push_back(device);
+}
+
+Guest::~Guest() {
+  processors_.request_end();
+  processors_.join();
+  virtio_.stop();
+  platform_.stop();
+}
+
+void Guest::load_kernel() {
+  const BootPlan plan =
+      tintype::load_kernel(memory_, {config_.kernel, config_.initrd, config_.append, config_.cpus, virtio_.slots()});
+  loaded_ = plan.parts;
+  processors_.prepare_boot(plan.entry);
+}
+
+void Guest::restore(const CheckpointReader& checkpoint, const ProgressSink& progress) {
+  check_restorable(checkpoint, memory_, states_);
+  load_memory(checkpoint, memory_, progress);
+  restore_states(checkpoint, states_);
+  processors_.announce_pause();
+}
+
+void Guest::start() {
+  platform_.start();
+  virtio_.start();
+  processors_.start();
+}
+
+void Guest::close() {
+  processors_.join();
+  platform_.stop();
+  virtio_.stop();
+  virtio_.close();
+}
+
+MachineDescription Guest::describe() const {
+  return describe_machine(config_, memory_, virtio_.disks(), processors_.vcpu(0));
+}
+
+}  // namespace tintype

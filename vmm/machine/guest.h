@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "checkpoint/image/checkpoint_reader.h"
+#include "checkpoint/state/platform_state.h"
+#include "vmm/boot/load.h"
+#include "vmm/kvm/system.h"
+#include "vmm/machine/platform.h"
+#include "vmm/machine/processors.h"
+#include "vmm/machine/virtio_devices.h"
+
+namespace tintype {
+
+/// What a machine is made of: guest memory, KVM's virtual machine, vCPUs, devices and disks, wired in plain sight. It
+/// knows nothing of who runs, pauses and ends it: that is the lifecycle's.
+class Guest {
+ public:
+  Guest(const MachineConfig& config, FileStart serial_start, const GuestRequests& requests, VcpuEvents& events);
+  ~Guest();
+  Guest(const Guest&) = delete;
+  Guest& operator=(const Guest&) = delete;
+
+  void load_kernel();
+  /// Checks the whole checkpoint first, then takes on its memory and states.
+  void restore(const CheckpointReader& checkpoint, const ProgressSink& progress);
+
+  /// Starts the devices, then the vCPUs.
+  void start();
+  /// After Processors::request_end(): waits for the vCPUs' threads, stops the devices, closes the disks. Not on a vCPU's
+  /// thread.
+  void close();
+
+  const MachineConfig& config() const noexcept { return config_; }
+  GuestMemory& memory() noexcept { return memory_; }
+  Backplane& backplane() noexcept { return backplane_; }
+  Platform& platform() noexcept { return platform_; }
+  VirtioDevices& virtio() noexcept { return virtio_; }
+  Processors& processors() noexcept { return processors_; }
+  const Processors& processors() const noexcept { return processors_; }
+  /// In the order of saving and restoring.
+  std::span<Stateful* const> states() const noexcept { return states_; }
+  /// Of a machine that was booted: what lies where in its memory, for crash reports.
+  std::span<const LoadedPart> loaded() const noexcept { return loaded_; }
+  MachineDescription describe() const;
+
+ private:
+  MachineConfig config_;
+  GuestMemory memory_;  // before the VM: KVM refers to it
+  KvmSystem system_;
+  KvmVm vm_;
+  Backplane backplane_;
+  Platform platform_;
+  VirtioDevices virtio_;
+  IrqchipState irqchip_state_;
+  PitState pit_state_;
+  ClockState clock_state_;
+  std::vector<LoadedPart> loaded_;
+  Processors processors_;  // after all that its threads use
+  std::vector<Stateful*> states_;
+};
+
+}  // namespace tintype

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/machine/lifecycle.h"
+
+#include <exception>
+
+#include "checkpoint/capture/live_checkpoint.h"
+#include "vmm/base/error.h"
+#include "vmm/base/log.h"
+#include "vmm/machine/exit_report.h"
+#include "vmm/machine/trace.h"
+
+namespace tintype {
+
+Lifecycle::Lifecycle(const MachineConfig& config, FileStart serial_start, std::uint64_t restored_from)
+    : restored_from_(restored_from), guest_(config, serial_start, guest_requests(), *this) {}
+
+GuestRequests Lifecycle::guest_requests() {
+  return {[this](int code) {
+            end({code, fmt::format("debug-exit {}", code), {}});
+          },
+          [this] {
+            end({0, "power-off", {}});
+          },
+          [this] {
+            end({0, "reset", {}});
+          },
+          [this] {
+            end({0, "left by Ctrl-A x", {}});
+          }};
+}
+
+void Lifecycle::start() {
+  const std::lock_guard pause_lock(pause_mutex_);
+  {
+    const std::lock_guard lock(state_mutex_);
+    if (std::exchange(started_, true)) throw Error("the machine runs already");
+  }
+  guest_.start();
+}
+
+MachineEnd Lifecycle::wait() {
+  MachineEnd how;
+  {
+    std::unique_lock lock(state_mutex_);
+    state_changed_.wait(lock, [this] { return end_.has_value(); });
+    how = *end_;
+  }
+  close();
+  return how;
+}
+
+// A checkpoint that is under way is finished first: what it copies out is still there, though the vCPUs have gone.
+void Lifecycle::close() {
+  const std::lock_guard checkpoint_lock(checkpoint_mutex_);
+  guest_.close();
+}
+
+void Lifecycle::end(MachineEnd how) noexcept {
+  {
+    const std::lock_guard lock(state_mutex_);
+    if (end_) return;
+    end_ = std::move(how);
+    state_changed_.notify_all();
+  }
+  guest_.processors().request_end();
+}
+
+bool Lifecycle::has_ended() const {
+  const std::lock_guard lock(state_mutex_);
+  return end_.has_value();
+}
+
+void Lifecycle::pause() {
+  const std::lock_guard pause_lock(pause_mutex_);
+  {
+    const std::lock_guard lock(state_mutex_);
+    if (!started_ || end_) throw Error("the machine {} is not running", config().name);
+    if (std::exchange(paused_by_user_, true)) return;
+  }
+  guest_.processors().pause();
+}
+
+void Lifecycle::resume() {
+  const std::lock_guard pause_lock(pause_mutex_);
+  {
+    const std::lock_guard lock(state_mutex_);
+    if (!std::exchange(paused_by_user_, false)) return;
+  }
+  guest_.processors().announce_pause();
+  guest_.processors().resume();
+}
+
+void Lifecycle::stop(bool force, std::chrono::milliseconds patience) {
+  std::unique_lock lock(state_mutex_);
+  const bool can_listen = !force && started_ && !paused_by_user_ && !end_;
+  if (can_listen && guest_.platform().press_power_button()) {
+    state_changed_.wait_for(lock, patience, [this] { return end_.has_value(); });
+  }
+  lock.unlock();
+  end({0, "stopped", {}});
+}
+
+MachineStatus Lifecycle::status() const {
+  const std::lock_guard lock(state_mutex_);
+  MachineStatus status;
+  status.state = end_              ? RunState::kStopped
+                 : !started_       ? RunState::kCreated
+                 : paused_by_user_ ? RunState::kPaused
+                                   : RunState::kRunning;
+  status.checkpoint_running = checkpoint_running_;
+  status.uptime_ms = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - created_).count());
+  status.exits = guest_.processors().exits();
+  status.restored_from = restored_from_;
+  return status;
+}
+
+CheckpointReport Lifecycle::checkpoint(const CheckpointOptions& options, const ProgressSink& progress) {
+  const std::unique_lock only_one(checkpoint_mutex_, std::try_to_lock);
+  if (!only_one) throw Error("a checkpoint of {} is being taken already: wait until it is finished", config().name);
+  {
+    const std::lock_guard lock(state_mutex_);
+    if (!started_ || end_) throw Error("the machine {} is not running", config().name);
+    checkpoint_running_ = true;
+  }
+  struct Reset {
+    Lifecycle& machine;
+    ~Reset() {
+      const std::lock_guard lock(machine.state_mutex_);
+      machine.checkpoint_running_ = false;
+    }
+  } reset{*this};
+  CapturedMachine captured(*this);
+  return take_live_checkpoint(captured, options, progress);
+}
+
+void Lifecycle::on_crash(VcpuThread& thread, const std::string& why) noexcept {
+  try {
+    end({1, "crash", crash_report(why, thread.vcpu(), guest_.memory(), guest_.loaded())});
+  } catch (const std::exception&) {  // out of memory: without the report
+    end({1, "crash", {}});
+  }
+}
+
+void Lifecycle::on_system_event(std::uint32_t type) noexcept {
+  end(type == KVM_SYSTEM_EVENT_SHUTDOWN ? MachineEnd{0, "power-off", {}}
+      : type == KVM_SYSTEM_EVENT_RESET  ? MachineEnd{0, "reset", {}}
+                                        : MachineEnd{1, "crash", {}});
+}
+
+void Lifecycle::on_trace(VcpuThread& thread) noexcept {
+  try {
+    trace_exit(config().trace, thread.vcpu(), guest_.memory(), guest_.backplane());
+  } catch (const std::exception& error) {
+    log_note("trace: {}", error.what());
+  }
+}
+
+// A user's pause or continue waits until the checkpoint's pause is over.
+void Lifecycle::CapturedMachine::pause() {
+  pause_lock_ = std::unique_lock(machine_.pause_mutex_);
+  if (!machine_.paused_by_user_) guest().processors().pause();
+  if (machine_.has_ended()) throw Error("the machine {} ended before it could be captured", name());
+}
+
+void Lifecycle::CapturedMachine::resume() noexcept {
+  if (!machine_.paused_by_user_) guest().processors().resume();
+  pause_lock_.unlock();
+}
+
+}  // namespace tintype

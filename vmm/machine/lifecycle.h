@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+
+#include "checkpoint/capture/subject.h"
+#include "vmm/machine/guest.h"
+#include "vmm/machine/machine.h"
+
+namespace tintype {
+
+/// The machine of KVM: a guest, and three things about it: whether it runs, who may stop it, and how it ended.
+///
+/// Locks, in this order: checkpoint_mutex_ (one checkpoint at a time), pause_mutex_ (who pauses and resumes the vCPUs;
+/// a checkpoint holds it in its pause), state_mutex_ (the flags below it; held only shortly).
+class Lifecycle final : public Machine, private VcpuEvents {
+ public:
+  /// `restored_from`: id of the checkpoint that the guest will be restored from; 0: it boots.
+  Lifecycle(const MachineConfig& config, FileStart serial_start, std::uint64_t restored_from);
+
+  /// To be given a kernel or a checkpoint, before start().
+  Guest& guest() noexcept { return guest_; }
+
+  const MachineConfig& config() const noexcept override { return guest_.config(); }
+  void start() override;
+  MachineEnd wait() override;
+  void pause() override;
+  void resume() override;
+  void stop(bool force, std::chrono::milliseconds patience) override;
+  MachineStatus status() const override;
+  CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) override;
+
+ private:
+  /// The machine as a checkpoint sees it. On the thread that takes the checkpoint.
+  class CapturedMachine final : public CaptureSubject {
+   public:
+    explicit CapturedMachine(Lifecycle& machine) : machine_(machine) {}
+    std::string name() const override { return machine_.config().name; }
+    MachineDescription describe() const override { return machine_.guest_.describe(); }
+    GuestMemory& memory() override { return guest().memory(); }
+    std::span<FreezableDisk* const> disks() override { return guest().virtio().freezable(); }
+    std::span<Stateful* const> states() override { return guest().states(); }
+    void pause() override;
+    void freeze_devices() override { guest().backplane().freeze(); }
+    void thaw_devices() noexcept override { guest().backplane().thaw(); }
+    void resume() noexcept override;
+
+   private:
+    Guest& guest() noexcept { return machine_.guest_; }
+    Lifecycle& machine_;
+    std::unique_lock<std::mutex> pause_lock_;  // the machine's pause_mutex_, from pause() to resume()
+  };
+
+  GuestRequests guest_requests();
+  /// The machine ends, for the first reason that is given. Any thread; never blocks.
+  void end(MachineEnd how) noexcept;
+  bool has_ended() const;
+  void close();
+
+  // VcpuEvents: on vCPU threads.
+  void on_crash(VcpuThread& thread, const std::string& why) noexcept override;
+  void on_system_event(std::uint32_t type) noexcept override;
+  void on_trace(VcpuThread& thread) noexcept override;
+
+  const std::chrono::steady_clock::time_point created_ = std::chrono::steady_clock::now();
+  const std::uint64_t restored_from_;
+
+  std::mutex checkpoint_mutex_;
+  std::mutex pause_mutex_;
+
+  mutable std::mutex state_mutex_;  // guards the flags
+  std::condition_variable state_changed_;
+  bool started_ = false;
+  bool paused_by_user_ = false;
+  bool checkpoint_running_ = false;
+  std::optional<MachineEnd> end_;
+
+  Guest guest_;  // last: its threads call us
+};
+
+}  // namespace tintype
