@@ -17,6 +17,7 @@
 #include <fmt/format.h>
 
 #include "devices/block/stacked_disk.h"
+#include "tests/support/skip.h"
 #include "tests/unit/block/test_disk.h"
 #include "vmm/base/io.h"
 
@@ -265,7 +266,7 @@ TEST_CASE("killed at any instant, the disk holds every acknowledged write (a fil
 }
 
 TEST_CASE("killed at any instant, the disk holds every acknowledged write (a file system in memory)") {
-  if (!std::filesystem::exists("/dev/shm")) return;
+  if (!std::filesystem::exists("/dev/shm")) SKIP_TEST("there is no /dev/shm");
   const TempDir directory("/dev/shm");
   kill_again_and_again(directory, 1001, 60);
 }

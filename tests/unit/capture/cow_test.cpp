@@ -15,6 +15,7 @@
 
 #include "checkpoint/capture/stop.h"
 #include "checkpoint/image/part_reader.h"
+#include "tests/support/skip.h"
 
 namespace tintype {
 
@@ -37,10 +38,10 @@ class TemporaryFile {
   fs::path directory_;
 };
 
-bool can_write_protect() {
+/// What keeps this process from write-protecting memory; empty where it may.
+std::string no_write_protection() {
   const UserfaultSupport support = probe_userfault();
-  if (!support.write_protect) MESSAGE("skipped: " << support.problem);
-  return support.write_protect;
+  return support.write_protect ? std::string() : support.problem;
 }
 
 void fill(GuestMemory& memory, std::uint64_t from, std::uint64_t bytes, unsigned seed) {
@@ -92,7 +93,7 @@ class Scribblers {
 }  // namespace
 
 TEST_CASE("memory written to by several threads during the copy is captured as it was at the instant") {
-  if (!can_write_protect()) return;
+  if (const std::string problem = no_write_protection(); !problem.empty()) SKIP_TEST(problem);
   for (const std::uint64_t area : {2ULL << 20, 8ULL << 20, 64ULL << 20}) {
     const TemporaryFile file;
     GuestMemory memory(kMemory);
@@ -122,7 +123,7 @@ TEST_CASE("memory written to by several threads during the copy is captured as i
 }
 
 TEST_CASE("a capture that is given up lets every writer go") {
-  if (!can_write_protect()) return;
+  if (const std::string problem = no_write_protection(); !problem.empty()) SKIP_TEST(problem);
   GuestMemory memory(kMemory);
   fill(memory, 0, kMemory, 1);
   CowCapture capture(memory, 2 << 20);
@@ -137,7 +138,7 @@ TEST_CASE("a capture that is given up lets every writer go") {
 }
 
 TEST_CASE("one capture after the other, on the same memory") {
-  if (!can_write_protect()) return;
+  if (const std::string problem = no_write_protection(); !problem.empty()) SKIP_TEST(problem);
   GuestMemory memory(16 << 20);
   fill(memory, 0, memory.size(), 3);
   for (int round = 0; round < 5; ++round) {

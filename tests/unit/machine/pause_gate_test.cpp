@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -39,15 +40,19 @@ TEST_CASE("no thread passes a closed gate, however often it is closed and opened
 TEST_CASE("a thread that has left does not keep the others' pause from being complete") {
   PauseGate gate(2);
   std::thread gone([&] { gate.leave_for_good(); });
+  std::atomic<bool> went_on = false;
   std::thread parked([&] {
     while (!gate.closed()) std::this_thread::yield();
     gate.park();
+    went_on = true;
   });
   gate.close();
   gate.wait_until_parked();
+  CHECK_FALSE(went_on);
   gate.open();
   gone.join();
   parked.join();
+  CHECK(went_on);
 }
 
 }  // namespace tintype
