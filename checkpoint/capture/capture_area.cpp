@@ -10,13 +10,22 @@
 namespace tintype {
 
 CaptureArea::CaptureArea(std::uint64_t bytes, std::uint64_t slot_bytes)
-    : slot_bytes_(slot_bytes),
-      memory_(Mapping::anonymous(align_up(std::max(bytes, slot_bytes), slot_bytes), kHugePageSize)),
-      slots_(memory_.size() / slot_bytes) {
+    : slot_bytes_(slot_bytes), memory_(Mapping::anonymous(bytes, kHugePageSize)), slots_(memory_.size() / slot_bytes) {
   memory_.advise(MADV_HUGEPAGE);
-  for (std::uint64_t at = 0; at < memory_.size(); at += kPageSize) memory_.data()[at] = std::byte{0};
-  free_.reserve(slots_);
+}
+
+void CaptureArea::prepare(const std::function<void()>& before_slot) {
+  for (std::size_t slot = 0; slot < slots_; ++slot) {
+    before_slot();
+    const auto bytes = memory({slot, 0});
+    for (std::size_t at = 0; at < bytes.size(); at += kPageSize) bytes[at] = std::byte{0};
+  }
+  const std::lock_guard lock(mutex_);
+  free_.clear();
   for (std::size_t slot = slots_; slot > 0; --slot) free_.push_back(slot - 1);
+  filled_.clear();
+  peak_ = waits_ = 0;
+  closed_ = false;
 }
 
 std::span<std::byte> CaptureArea::memory(const Slot& slot) const noexcept {
@@ -40,7 +49,9 @@ std::optional<CaptureArea::Slot> CaptureArea::take(std::uint64_t chunk) {
   std::unique_lock lock(mutex_);
   if (free_.empty() && !closed_) {
     ++waits_;
+    ++waiting_;
     freed_.wait(lock, [this] { return closed_ || !free_.empty(); });
+    --waiting_;
   }
   if (closed_) return std::nullopt;
   return take_locked(chunk);
@@ -71,9 +82,16 @@ void CaptureArea::close() {
   freed_.notify_all();
 }
 
+void CaptureArea::offer_to_host() noexcept { memory_.advise(MADV_FREE); }
+
 bool CaptureArea::mostly_free() const {
   const std::lock_guard lock(mutex_);
   return free_.size() * 2 > slots_;
+}
+
+bool CaptureArea::full() const {
+  const std::lock_guard lock(mutex_);
+  return waiting_ != 0;
 }
 
 std::uint64_t CaptureArea::peak_bytes() const {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -16,7 +17,7 @@ namespace tintype {
 
 /// The memory area that captures what a write is about to destroy: a bounded number of slots, one chunk each, between
 /// the handler of write faults, which fills them, and the writer, which empties them to the destination in the order in
-/// which they were filled.
+/// which they were filled. Used for one capture after the other.
 class CaptureArea {
  public:
   struct Slot {
@@ -24,11 +25,15 @@ class CaptureArea {
     std::uint64_t chunk = 0;  ///< whose old contents it holds
   };
 
-  /// `bytes` is rounded up to at least one slot. The memory is mapped and touched here, before the pause, so that the
-  /// handler cannot fault on it.
+  /// `bytes` is a whole number of slots. The memory is mapped, and costs nothing so far.
   CaptureArea(std::uint64_t bytes, std::uint64_t slot_bytes);
 
+  std::uint64_t size() const noexcept { return memory_.size(); }
   std::span<std::byte> memory(const Slot& slot) const noexcept;
+
+  /// Before a capture: every slot is free again, and its memory is there, so that the handler cannot fault on it.
+  /// `before_slot` may throw.
+  void prepare(const std::function<void()>& before_slot);
 
   /// A free slot without waiting, or nothing.
   std::optional<Slot> try_take(std::uint64_t chunk);
@@ -40,10 +45,14 @@ class CaptureArea {
   /// The oldest filled slot, or nothing. The writer gives it back when it is written.
   std::optional<Slot> next_filled();
 
-  /// Ends all waiting, for good.
+  /// Ends all waiting until prepare().
   void close();
+  /// Between captures: the host may take the memory when it is short of it; else it stays. What it holds is lost.
+  void offer_to_host() noexcept;
 
   bool mostly_free() const;
+  /// Somebody waits in take().
+  bool full() const;
   std::uint64_t peak_bytes() const;
   std::uint64_t waits() const;
 
@@ -52,14 +61,15 @@ class CaptureArea {
 
   const std::uint64_t slot_bytes_;
   Mapping memory_;
-  std::size_t slots_;
+  const std::size_t slots_;
   mutable std::mutex mutex_;  // guards all below
   std::condition_variable freed_;
   std::vector<std::size_t> free_;
   std::deque<Slot> filled_;
   std::size_t peak_ = 0;
   std::uint64_t waits_ = 0;
-  bool closed_ = false;
+  std::size_t waiting_ = 0;
+  bool closed_ = true;
 };
 
 }  // namespace tintype

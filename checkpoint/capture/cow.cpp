@@ -4,8 +4,9 @@
 #include <poll.h>
 
 #include <chrono>
-#include <cstring>
+#include <utility>
 
+#include "checkpoint/capture/area_size.h"
 #include "vmm/base/error.h"
 #include "vmm/base/thread.h"
 
@@ -26,26 +27,51 @@ std::uint64_t microseconds_since(Clock::time_point start) {
 
 }  // namespace
 
-CowCapture::CowCapture(GuestMemory& memory, std::uint64_t capture_area_bytes)
+CowCapture::CowCapture(GuestMemory& memory, MakeUserfault make_userfault)
     : memory_(memory),
       chunks_(memory),
       residency_(memory),
-      area_bytes_(capture_area_bytes),
+      make_userfault_(std::move(make_userfault)),
       states_(std::make_unique<std::atomic<State>[]>(chunks_.size())) {}
 
 CowCapture::~CowCapture() { release(); }
 
-void CowCapture::prepare() {
-  area_ = std::make_unique<CaptureArea>(area_bytes_, kHugePageSize);
-  userfault_ = std::make_unique<Userfault>();
+void CowCapture::prepare(std::uint64_t area_bytes, const Cancellation& cancellation) {
+  make_area(area_bytes);
+  area_->prepare([&] { cancellation.throw_if_requested(); });
+  buffer_.prepare();
+  begin_anew();
+  userfault_ = make_userfault_();
   for (const MemoryRegion& region : memory_.regions()) userfault_->watch({region.host, region.size});
   handler_ = std::thread([this] { handle_faults(); });
 }
 
-// Protection first, then the picture of what is resident: the machine stands still, so nothing changes in between.
+// The area of the last capture, unless another size is asked for, or a destination that hangs still has a slot of it.
+void CowCapture::make_area(std::uint64_t asked) {
+  if (area_ && area_.use_count() > 1) area_.reset();
+  if (area_ && asked == 0) return;
+  const std::uint64_t held = area_ ? area_->size() : 0;
+  const std::uint64_t bytes = capture_area_bytes(asked, memory_.size(), available_host_memory() + held);
+  if (bytes == held) return;
+  area_.reset();
+  area_ = std::make_shared<CaptureArea>(bytes, kHugePageSize);
+}
+
+void CowCapture::begin_anew() {
+  for (std::size_t chunk = 0; chunk < chunks_.size(); ++chunk) states_[chunk].store(State::kHeld);
+  releasing_ = handler_failed_ = false;
+  faults_ = FaultLog();
+  next_held_ = 0;
+  pages_done_ = 0;
+  report_ = {};
+}
+
+// First the picture of what is resident, then the protection. The other way round the handler would meet a fault (the
+// host puts the data of a read in flight into guest memory) with no picture to copy by. What appears between the two is
+// absent in the picture: it was zero at the instant, but for the read, which is asked for again at restore.
 void CowCapture::protect() {
-  for (const MemoryRegion& region : memory_.regions()) userfault_->protect({region.host, region.size});
   residency_.scan();
+  for (const MemoryRegion& region : memory_.regions()) userfault_->protect({region.host, region.size});
 }
 
 // ---- the handler of write faults ----
@@ -76,26 +102,24 @@ void CowCapture::handle_fault(std::size_t chunk) noexcept {
 /// False where there was nothing to preserve, or no room for it.
 bool CowCapture::preserve(std::size_t chunk, bool may_wait) noexcept {
   const State seen = states_[chunk].load();
-  const bool overtakes = seen == State::kWriting;
+  const bool overtakes = seen == State::kCopying;
   if (releasing_.load() || (seen != State::kHeld && !(overtakes && may_wait))) return false;
   const auto slot = may_wait ? area_->take(chunk) : area_->try_take(chunk);
   if (!slot) return false;
   // kHeld is claimed before copying, so that the writer leaves it alone. Overtaking the writer is settled after
-  // copying: the chunk stays protected until one of the two has changed kWriting, so the copy is whole if we are the
-  // one.
+  // copying: the chunk stays protected until one of the two has changed kCopying, so the copy is whole if we are it.
   if (!overtakes && !change(chunk, State::kHeld, State::kPreserving)) {
     area_->give_back(*slot);
     return preserve(chunk, may_wait);  // the writer came first: overtake it, or leave it
   }
-  copy_resident(chunks_[chunk], area_->memory(*slot));
-  if (overtakes && !change(chunk, State::kWriting, State::kPreserved)) {
-    area_->give_back(*slot);  // the writer finished meanwhile and has released the chunk
+  residency_.copy(chunks_[chunk], area_->memory(*slot));
+  if (overtakes && !change(chunk, State::kCopying, State::kPreserved)) {
+    area_->give_back(*slot);  // the writer came first after all, and releases the chunk
     return false;
   }
   if (!overtakes) states_[chunk].store(State::kPreserved);
   area_->put(*slot);
-  work_
-      .notify_one();  // the writer waits with a short limit, so a bell that rings too early costs a millisecond at most
+  work_.notify_one();  // the writer's patience is short, so a bell that rings too early costs a millisecond at most
   return true;
 }
 
@@ -107,13 +131,6 @@ void CowCapture::read_ahead(std::size_t chunk) noexcept {
   }
 }
 
-void CowCapture::copy_resident(const Chunk& chunk, std::span<std::byte> into) const noexcept {
-  residency_.for_each_run(chunk.first_page, chunk.pages, [&](std::uint64_t page, std::uint64_t count) {
-    const std::uint64_t offset = (page - chunk.first_page) * kPageSize;
-    std::memcpy(into.data() + offset, chunk.host + offset, count * kPageSize);
-  });
-}
-
 void CowCapture::give_back_to_guest(std::size_t chunk) noexcept {
   if (userfault_->release(chunks_[chunk].bytes())) return;
   handler_failed_.store(true);  // copy_out() throws, and release() lifts all protection
@@ -122,54 +139,45 @@ void CowCapture::give_back_to_guest(std::size_t chunk) noexcept {
 
 // ---- the writer ----
 
-void CowCapture::copy_out(PartWriter& part, const ProgressSink& progress) {
-  const ScopedNice patient(
-      10);  // nobody waits for this one, and it must not hold up a vCPU that has just been released
-  ChunkWriter writer(part, residency_, memory_.pages(), progress);
-  mark_absent_chunks();
+void CowCapture::copy_out(PageSink& sink) {
+  pass_over_absent_chunks(sink);
   while (pages_done_ < memory_.pages()) {
     throw_if_handler_failed();
-    if (!write_preserved(writer) && !write_held(writer)) wait_for_work();
-    writer.tell_progress(pages_done_);
+    if (!put_preserved(sink) && !put_held(sink)) wait_for_work();
   }
   release();
   throw_if_handler_failed();
-  report_ = writer.report();
   report_.faults = faults_.count();
   report_.fault_us = faults_.summary();
   report_.capture_area_peak_bytes = area_->peak_bytes();
   report_.capture_area_waits = area_->waits();
 }
 
-void CowCapture::mark_absent_chunks() {
+void CowCapture::pass_over_absent_chunks(PageSink& sink) {
   for (std::size_t chunk = 0; chunk < chunks_.size(); ++chunk) {
     if (residency_.any(chunks_[chunk].first_page, chunks_[chunk].pages)) continue;
-    if (change(chunk, State::kHeld, State::kDone)) finished(chunks_[chunk].pages);
+    if (change(chunk, State::kHeld, State::kDone)) finished(sink, chunk);
   }
 }
 
-bool CowCapture::write_preserved(ChunkWriter& writer) {
+bool CowCapture::put_preserved(PageSink& sink) {
   const auto slot = area_->next_filled();
   if (!slot) return false;
-  const Chunk& chunk = chunks_[slot->chunk];
-  writer.keep(writer.write(chunk, area_->memory(*slot).first(chunk.pages * kPageSize)));
+  sink.put(residency_.runs(chunks_[slot->chunk], area_->memory(*slot)), area_);
   area_->give_back(*slot);
-  finished(chunk.pages);
+  finished(sink, slot->chunk);
   return true;
 }
 
-bool CowCapture::write_held(ChunkWriter& writer) {
-  while (next_held_ < chunks_.size() && !change(next_held_, State::kHeld, State::kWriting)) ++next_held_;
+bool CowCapture::put_held(PageSink& sink) {
+  while (next_held_ < chunks_.size() && !change(next_held_, State::kHeld, State::kCopying)) ++next_held_;
   if (next_held_ == chunks_.size()) return false;
   const std::size_t chunk = next_held_++;
-  const auto written = writer.write(chunks_[chunk], chunks_[chunk].bytes());
-  if (change(chunk, State::kWriting, State::kDone)) {
-    give_back_to_guest(chunk);
-    writer.keep(written);
-    finished(chunks_[chunk].pages);
-  } else {
-    writer.take_back(written);  // overtaken: the preserved copy is in the area
-  }
+  residency_.copy(chunks_[chunk], buffer_.bytes());
+  if (!change(chunk, State::kCopying, State::kDone)) return true;  // overtaken: the preserved copy is in the area
+  give_back_to_guest(chunk);
+  sink.put(residency_.runs(chunks_[chunk], buffer_.bytes()), buffer_.owner());
+  finished(sink, chunk);
   return true;
 }
 
@@ -195,6 +203,8 @@ void CowCapture::release() noexcept {
   }
   stop_.signal();
   if (handler_.joinable()) handler_.join();
+  stop_.take();
+  area_->offer_to_host();
   for (const MemoryRegion& region : memory_.regions()) userfault_->stop_watching({region.host, region.size});
   userfault_.reset();
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "checkpoint/capture/disk_copy.h"
+#include "checkpoint/capture/memory_part.h"
 #include "checkpoint/capture/strategy.h"
 #include "checkpoint/image/checkpoint_writer.h"
 #include "vmm/base/thread.h"
@@ -54,6 +55,7 @@ class LiveCheckpoint {
   void switch_disks() noexcept;
   void save_states();
   void leave_pause() noexcept;
+  void copy_memory();
   void copy_out();
   void fold_disks() noexcept;
   void seal();
@@ -62,6 +64,7 @@ class LiveCheckpoint {
   CaptureSubject& subject_;
   const CheckpointOptions& options_;
   const ProgressSink& progress_;
+  Cancellation cancellation_;
   Stopwatch watch_;
   CheckpointReport report_;
   MachineDescription machine_;
@@ -95,12 +98,13 @@ CheckpointReport LiveCheckpoint::take() {
 void LiveCheckpoint::prepare() {
   machine_ = subject_.describe();
   report_.vm = subject_.name();
-  capture_ = make_capture(options_, subject_.memory(), report_.strategy);
+  report_.strategy = options_.strategy == Strategy::kAuto ? best_strategy() : options_.strategy;
+  capture_ = make_capture(report_.strategy, subject_.memory());
   writer_.emplace(destination());
   report_.id = writer_->id();
   report_.repository = options_.repository;
   prepare_disks();
-  capture_->prepare();
+  capture_->prepare(options_.capture_area, cancellation_);
   states_.reserve(subject_.states().size());
   frozen_.reserve(subject_.disks().size());
 }
@@ -140,7 +144,7 @@ void LiveCheckpoint::pause_and_capture() {
   capture_->protect();
   times.protect = watch.lap_us();
   if (capture_->copies_while_paused()) {
-    capture_->copy_out(writer_->memory_part(), progress_);
+    copy_memory();
     report_.copy_ms = watch.lap_us() / 1000;
   }
   leave_pause();
@@ -162,13 +166,18 @@ void LiveCheckpoint::leave_pause() noexcept {
   if (std::exchange(paused_, false)) subject_.resume();
 }
 
+void LiveCheckpoint::copy_memory() {
+  MemoryPart part(writer_->memory_part(), subject_.memory().pages(), progress_);
+  capture_->copy_out(part);
+  report_.memory = capture_->report();
+  part.complete(report_.memory);
+}
+
 // Step 9, guest running.
 void LiveCheckpoint::copy_out() {
   Stopwatch watch;
-  if (!capture_->copies_while_paused()) capture_->copy_out(writer_->memory_part(), progress_);
+  if (!capture_->copies_while_paused()) copy_memory();
   capture_->release();
-  report_.memory = capture_->report();
-  capture_.reset();  // the capture area goes back to the host before the disks are copied
   writer_->write_state(states_);
   for (std::size_t i = 0; i < frozen_.size(); ++i) {
     const std::string id = subject_.disks()[i]->id();

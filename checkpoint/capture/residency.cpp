@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <cstring>
 
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
@@ -110,6 +111,21 @@ void Residency::for_each_run(std::uint64_t first_page, std::uint64_t count,
       page += page % 64 == 0 && bits_[page / 64] == ~0ULL && page + 64 <= end ? 64 : 1;
     if (page > start) visit(start, page - start);
   }
+}
+
+std::vector<PageSink::Run> Residency::runs(const Chunk& chunk, std::span<const std::byte> contents) const {
+  std::vector<PageSink::Run> runs;
+  for_each_run(chunk.first_page, chunk.pages, [&](std::uint64_t page, std::uint64_t count) {
+    runs.push_back({page, contents.subspan((page - chunk.first_page) * kPageSize, count * kPageSize)});
+  });
+  return runs;
+}
+
+void Residency::copy(const Chunk& chunk, std::span<std::byte> into) const noexcept {
+  for_each_run(chunk.first_page, chunk.pages, [&](std::uint64_t page, std::uint64_t count) {
+    const std::uint64_t offset = (page - chunk.first_page) * kPageSize;
+    std::memcpy(into.data() + offset, chunk.host + offset, count * kPageSize);
+  });
 }
 
 bool Residency::any(std::uint64_t first_page, std::uint64_t count) const noexcept {

@@ -5,6 +5,8 @@
 #include <functional>
 #include <vector>
 
+#include "checkpoint/capture/chunks.h"
+#include "checkpoint/capture/page_sink.h"
 #include "vmm/base/unique_fd.h"
 #include "vmm/memory/guest_memory.h"
 
@@ -28,6 +30,10 @@ class Residency {
   /// Calls `visit(first_page, count)` for each run of resident pages inside [first_page, first_page + count).
   void for_each_run(std::uint64_t first_page, std::uint64_t count,
                     const std::function<void(std::uint64_t, std::uint64_t)>& visit) const;
+  /// The resident pages of a chunk, whose contents lie in `contents`.
+  std::vector<PageSink::Run> runs(const Chunk& chunk, std::span<const std::byte> contents) const;
+  /// Copies the resident pages of a chunk out of guest memory, each to its place.
+  void copy(const Chunk& chunk, std::span<std::byte> into) const noexcept;
   /// True where at least one page of the range is resident.
   bool any(std::uint64_t first_page, std::uint64_t count) const noexcept;
 

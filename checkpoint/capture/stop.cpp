@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/capture/stop.h"
 
-#include "checkpoint/capture/chunk_writer.h"
-
 namespace tintype {
 
-StopCapture::StopCapture(GuestMemory& memory) : memory_(memory), chunks_(memory), residency_(memory) {}
+StopCapture::StopCapture(GuestMemory& memory) : chunks_(memory), residency_(memory) {}
+
+void StopCapture::prepare(std::uint64_t, const Cancellation&) { buffer_.prepare(); }
 
 void StopCapture::protect() { residency_.scan(); }
 
-void StopCapture::copy_out(PartWriter& part, const ProgressSink& progress) {
-  ChunkWriter writer(part, residency_, memory_.pages(), progress);
+// Nothing is protected: the host's reads in flight go on putting data into guest memory. So each chunk is copied before
+// it is looked at.
+void StopCapture::copy_out(PageSink& sink) {
   for (std::size_t i = 0; i < chunks_.size(); ++i) {
-    writer.keep(writer.write(chunks_[i], chunks_[i].bytes()));
-    writer.tell_progress(chunks_[i].first_page + chunks_[i].pages);
+    const Chunk& chunk = chunks_[i];
+    residency_.copy(chunk, buffer_.bytes());
+    sink.put(residency_.runs(chunk, buffer_.bytes()), buffer_.owner());
+    sink.done(chunk.pages);
   }
-  report_ = writer.report();
 }
 
 }  // namespace tintype

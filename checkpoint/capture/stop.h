@@ -2,6 +2,7 @@
 #pragma once
 
 #include "checkpoint/capture/chunks.h"
+#include "checkpoint/capture/copy_buffer.h"
 #include "checkpoint/capture/residency.h"
 #include "checkpoint/capture/strategy.h"
 
@@ -13,18 +14,18 @@ class StopCapture : public MemoryCapture {
  public:
   explicit StopCapture(GuestMemory& memory);
 
-  void prepare() override {}
+  void prepare(std::uint64_t area_bytes, const Cancellation& cancellation) override;
   void protect() override;
   bool copies_while_paused() const noexcept override { return true; }
-  void copy_out(PartWriter& part, const ProgressSink& progress) override;
+  void copy_out(PageSink& sink) override;
+  bool guest_waits() const noexcept override { return true; }
   void release() noexcept override {}
-  MemoryReport report() const override { return report_; }
+  MemoryReport report() const override { return {}; }
 
  private:
-  GuestMemory& memory_;
   ChunkTable chunks_;
   Residency residency_;
-  MemoryReport report_;
+  CopyBuffer buffer_;
 };
 
 }  // namespace tintype

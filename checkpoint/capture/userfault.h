@@ -22,20 +22,23 @@ UserfaultSupport probe_userfault();
 /// A userfaultfd in write-protect mode (Linux Documentation/admin-guide/mm/userfaultfd.rst). Catches faults that the
 /// kernel takes on the guest's behalf (KVM, io_uring), so it needs root, /dev/userfaultfd, or
 /// vm.unprivileged_userfaultfd = 1.
+///
+/// Virtual for tests, which fail a step, or let something happen just before or after it.
 class Userfault {
  public:
   /// Throws tintype::Error with the remedy where the host cannot.
   Userfault();
+  virtual ~Userfault() = default;
 
   int fd() const noexcept { return fd_.get(); }
   /// Both walk no page tables.
-  void watch(std::span<std::byte> range);
+  virtual void watch(std::span<std::byte> range);
   void stop_watching(std::span<std::byte> range) noexcept;
 
   /// Writes to the pages of the range that are populated now fault from here on.
-  void protect(std::span<std::byte> range);
+  virtual void protect(std::span<std::byte> range);
   /// Lets writes through and wakes whoever waits. False where the kernel refuses.
-  [[nodiscard]] bool release(std::span<std::byte> range) noexcept;
+  [[nodiscard]] virtual bool release(std::span<std::byte> range) noexcept;
 
   /// The address of the next write fault, without waiting; nothing where there is none.
   std::optional<std::uintptr_t> next_fault() noexcept;

@@ -11,6 +11,7 @@
 
 #include "devices/block/io_ring.h"
 #include "tests/support/slow_engine.h"
+#include "tests/support/skip.h"
 #include "tests/unit/block/test_disk.h"
 #include "vmm/base/io.h"
 
@@ -94,8 +95,7 @@ TEST_CASE("io_uring leaves queued reads to the thread that may wait for guest me
   try {
     ring = std::make_unique<IoRing>();
   } catch (const std::exception& error) {
-    MESSAGE("skipped: " << error.what());
-    return;
+    SKIP_TEST(error.what());
   }
   Transfer first(file.get(), HostIo::Kind::kRead, 0, std::byte{0xee}), second = first;
   Transfer write(file.get(), HostIo::Kind::kWrite, 4096, std::byte{0x11});

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Memory that is captured without a guest: threads of this process write to it meanwhile.
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "checkpoint/capture/cow.h"
+#include "tests/support/skip.h"
+
+namespace tintype {
+
+inline constexpr std::uint64_t kMemory = 64 << 20;
+
+/// Keeps what a capture puts, as it was when it was put.
+class KeptPages final : public PageSink {
+ public:
+  explicit KeptPages(const GuestMemory& memory) : contents(memory.size()) {}
+  void put(std::vector<Run> runs, std::shared_ptr<const void> owner) override {
+    REQUIRE(owner);
+    for (const Run& run : runs) {
+      const std::vector<std::byte> before(run.bytes.begin(), run.bytes.end());
+      if (while_writing) while_writing();
+      CHECK(std::equal(before.begin(), before.end(), run.bytes.begin()));  // else checksum and data would disagree
+      std::copy(before.begin(), before.end(),
+                contents.begin() + static_cast<std::ptrdiff_t>(run.first_page * kPageSize));
+    }
+  }
+  void done(std::uint64_t pages) override { pages_done += pages; }
+
+  std::function<void()> while_writing;  ///< what happens between checksum and write
+  std::vector<std::byte> contents;
+  std::uint64_t pages_done = 0;
+};
+
+/// What keeps this process from write-protecting memory; empty where it may.
+inline std::string no_write_protection() {
+  const UserfaultSupport support = probe_userfault();
+  return support.write_protect ? std::string() : support.problem;
+}
+
+inline void fill(GuestMemory& memory, std::uint64_t from, std::uint64_t bytes, unsigned seed) {
+  std::mt19937_64 random(seed);
+  for (std::uint64_t at = from; at < from + bytes; at += 8) REQUIRE(memory.store<std::uint64_t>(Gpa(at), random()));
+}
+
+inline std::vector<std::byte> copy_of(const GuestMemory& memory) {
+  std::vector<std::byte> copy(memory.size());
+  REQUIRE(memory.read(Gpa(0), copy));
+  return copy;
+}
+
+/// Threads that scribble over all of memory until told to stop, touched pages and absent ones.
+class Scribblers {
+ public:
+  explicit Scribblers(GuestMemory& memory, unsigned threads) {
+    for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this, &memory, i] { run(memory, i); });
+  }
+  ~Scribblers() { stop(); }
+  void stop() {
+    stop_ = true;
+    for (std::thread& thread : threads_) {
+      if (thread.joinable()) thread.join();
+    }
+  }
+  std::uint64_t writes() const { return writes_; }
+
+ private:
+  void run(GuestMemory& memory, unsigned seed) {
+    std::mt19937_64 random(seed);
+    while (!stop_) {
+      static_cast<void>(memory.store<std::uint64_t>(Gpa(random() % (memory.size() / 8) * 8), random()));
+      ++writes_;
+    }
+  }
+  std::atomic<bool> stop_ = false;
+  std::atomic<std::uint64_t> writes_ = 0;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace tintype
