@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "vmm/machine/hidden_features.h"
+
 namespace tintype {
 
 namespace {
@@ -124,6 +126,7 @@ void add_timing(std::vector<kvm_cpuid_entry2>& leaves, std::uint32_t tsc_khz) {
 std::vector<kvm_cpuid_entry2> guest_cpuid(std::span<const kvm_cpuid_entry2> supported, unsigned cpu, unsigned cpus,
                                           std::uint32_t tsc_khz, bool tsc_deadline_timer) {
   std::vector<kvm_cpuid_entry2> leaves(supported.begin(), supported.end());
+  hide_features(leaves);
   complete_levels(leaves);
   const Topology topology(cpu, cpus, tsc_deadline_timer);
   for (kvm_cpuid_entry2& leaf : leaves) topology.apply(leaf);
