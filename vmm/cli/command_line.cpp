@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/cli/command_line.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
 #include <cstdio>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,6 +62,23 @@ std::string usage_sentence(const CLI::App& app, const CLI::ParseError& failure) 
 
 bool is_request_for_text(const CLI::ParseError& outcome) { return outcome.get_exit_code() == 0; }  // --help, --version
 
+int print_text(const CLI::App& app, const CLI::ParseError& request, Output& output) {
+  std::ostringstream text;
+  app.exit(request, text, text);
+  std::string lines = text.str();
+  while (!lines.empty() && lines.back() == '\n') lines.pop_back();
+  output.text(request.get_name() == "CallForVersion" ? "version" : "help", lines);
+  return 0;
+}
+
+/// A file of ours that took the place of a closed stdin, stdout or stderr would be read and written as if it were it.
+/// Where stdout is closed, what stands there cannot be written, so that lost output is an error still.
+void fill_standard_descriptors() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) < 0) ::open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY);
+  }
+}
+
 /// CLI11 would only say that some verb is required.
 void check_verb(int argc, char** argv) {
   if (argc < 2) throw UsageError("say what to do: `tintype --help` shows the verbs");
@@ -83,7 +103,7 @@ int parse_and_run(int argc, char** argv, Output& output) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& outcome) {
-    if (is_request_for_text(outcome)) return app.exit(outcome);
+    if (is_request_for_text(outcome)) return print_text(app, outcome, output);
     throw UsageError(usage_sentence(app, outcome));
   }
   const auto chosen = std::find_if(declared.begin(), declared.end(),
@@ -98,6 +118,7 @@ bool asks_for_json(int argc, char** argv) {
 }  // namespace
 
 int run_command_line(int argc, char** argv) {
+  fill_standard_descriptors();
   ::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an error of that write, not the end of a machine
   Output output(asks_for_json(argc, argv));
   try {

@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "vmm/base/error.h"
 #include "vmm/base/log.h"
 #include "vmm/cli/progress_bar.h"
 
@@ -22,9 +23,13 @@ void Output::result(const nlohmann::json& object) {
 
 void Output::result_text(const std::string& object) {
   if (!json_) return;
-  end_progress();
+  result_printed_ = true;  // even where it cannot be: half an object is not made better by another
   print_line(object);
-  result_printed_ = true;
+}
+
+void Output::text(const char* key, const std::string& text) {
+  if (json_) result({{key, text}});
+  line("{}", text);
 }
 
 void Output::error(const std::string& sentence) {
@@ -32,7 +37,10 @@ void Output::error(const std::string& sentence) {
   std::string one_line = sentence;
   std::replace(one_line.begin(), one_line.end(), '\n', ' ');
   log_line(one_line);
-  if (json_ && !result_printed_) result({{"error", one_line}});
+  try {
+    if (json_ && !result_printed_) result({{"error", one_line}});
+  } catch (const Error&) {  // the sentence stands on stderr, and the exit status is not 0 anyway
+  }
 }
 
 ProgressSink Output::progress() {
@@ -47,9 +55,9 @@ void Output::end_progress() noexcept { bar_.reset(); }
 
 void Output::print_line(const std::string& text) {
   end_progress();
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fputc('\n', stdout);
-  std::fflush(stdout);
+  const bool printed = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
+                       std::fputc('\n', stdout) != EOF && std::fflush(stdout) == 0;
+  if (!printed) throw Error("stdout cannot be written: {}", errno_text(errno));
 }
 
 }  // namespace tintype

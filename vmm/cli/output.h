@@ -32,6 +32,9 @@ class Output {
     if (!json_) print_line(fmt::format(text, std::forward<Args>(args)...));
   }
 
+  /// Text that was asked for, such as help; with --json as an object of this one key.
+  void text(const char* key, const std::string& text);
+
   /// One sentence on stderr; with --json also {"error": ...} on stdout, where no result stands there already.
   void error(const std::string& sentence);
 
@@ -40,6 +43,7 @@ class Output {
   void end_progress() noexcept;
 
  private:
+  /// Error where stdout does not take it.
   void print_line(const std::string& text);
 
   bool json_;
