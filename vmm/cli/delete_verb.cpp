@@ -5,6 +5,7 @@
 #include "vmm/cli/output.h"
 #include "vmm/cli/verb.h"
 #include "vmm/cli/verb_options.h"
+#include "vmm/control/status_json.h"
 
 namespace tintype {
 
@@ -13,19 +14,19 @@ namespace {
 class DeleteVerb final : public Verb {
  public:
   void declare(VerbOptions& options) override {
-    options.positional("REPO", repository_, "Directory of checkpoints");
+    options.repository(repository_);
     options.required_number("--id", id_, "Which checkpoint");
   }
 
   int run(Output& output) override {
     delete_checkpoint(repository_, id_);
     output.line("Checkpoint {} is deleted.", id_);
-    output.result({{"repository", repository_}, {"id", id_}, {"deleted", true}});
+    output.result({{"repository", path_to_json(repository_)}, {"id", id_}, {"deleted", true}});
     return 0;
   }
 
  private:
-  std::string repository_;
+  std::filesystem::path repository_;
   std::uint64_t id_ = 0;
 };
 

@@ -9,6 +9,7 @@
 #include "vmm/cli/values.h"
 #include "vmm/cli/verb.h"
 #include "vmm/cli/verb_options.h"
+#include "vmm/control/status_json.h"
 
 namespace tintype {
 
@@ -17,7 +18,8 @@ using nlohmann::json;
 namespace {
 
 struct DiskExport {
-  std::string id, file;
+  std::string id;
+  std::filesystem::path file;
 };
 
 DiskExport parse_disk_export(const std::string& text) {
@@ -25,15 +27,15 @@ DiskExport parse_disk_export(const std::string& text) {
   if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
     throw UsageError("--disk cannot be \"{}\": give the disk's id and a file, as in disk0=FILE", text);
   }
-  return {text.substr(0, equals), text.substr(equals + 1)};
+  return {text.substr(0, equals), absolute_path(text.substr(equals + 1), "--disk")};
 }
 
 class ExportVerb final : public Verb {
  public:
   void declare(VerbOptions& options) override {
-    options.positional("REPO", repository_, "Directory of checkpoints");
+    options.repository(repository_);
     options.number("--id", id_, "Which checkpoint, by default the newest");
-    options.text("--memory", "FILE", memory_, "Write guest memory to this file, at guest physical addresses");
+    options.path("--memory", "FILE", memory_, "Write guest memory to this file, at guest physical addresses");
     options.list("--disk", "ID=FILE", disks_, "Write a disk to this file, as a raw image");
   }
 
@@ -45,7 +47,7 @@ class ExportVerb final : public Verb {
     if (memory_) report("memory", export_memory(repository_, id, *memory_, output.progress()), output);
     for (const DiskExport& disk : disks)
       report(disk.id, export_disk(repository_, id, disk.id, disk.file, output.progress()), output);
-    output.result({{"repository", repository_}, {"id", id}, {"files", files_}});
+    output.result({{"repository", path_to_json(repository_)}, {"id", id}, {"files", files_}});
     return 0;
   }
 
@@ -55,12 +57,12 @@ class ExportVerb final : public Verb {
     output.line("{:<11} {}: {}, {} of it data", part, file.path.string(), format_size(file.bytes),
                 format_size(file.data_bytes));
     files_.push_back(
-        {{"part", part}, {"file", file.path.string()}, {"bytes", file.bytes}, {"data_bytes", file.data_bytes}});
+        {{"part", part}, {"file", path_to_json(file.path)}, {"bytes", file.bytes}, {"data_bytes", file.data_bytes}});
   }
 
-  std::string repository_;
+  std::filesystem::path repository_;
   std::optional<std::uint64_t> id_;
-  std::optional<std::string> memory_;
+  std::optional<std::filesystem::path> memory_;
   std::vector<std::string> disks_;
   json files_ = json::array();
 };

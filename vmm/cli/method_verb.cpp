@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <filesystem>
-
 #include <nlohmann/json.hpp>
 
 #include "vmm/base/error.h"
@@ -11,6 +9,7 @@
 #include "vmm/cli/verb.h"
 #include "vmm/cli/verb_options.h"
 #include "vmm/control/methods.h"
+#include "vmm/control/status_json.h"
 
 namespace tintype {
 
@@ -36,8 +35,7 @@ json value_from_text(const Parameter& parameter, const std::string& text) {
       parameter.check_word(text, option);
       return text;
     case ParameterKind::kDirectory:
-      if (text.empty()) throw UsageError("{} needs the name of a directory", option);
-      return std::filesystem::absolute(text).lexically_normal().string();
+      return path_to_json(absolute_path(text, option));
   }
   return {};
 }

@@ -23,11 +23,11 @@ void check_memory_load(const std::string& word) {
 class RestoreVerb final : public Verb {
  public:
   void declare(VerbOptions& options) override {
-    options.positional("REPO", repository_, "Directory of checkpoints");
+    options.repository(repository_);
     options.number("--id", id_, "Which checkpoint, by default the newest");
     options.text("--name", "NAME", name_, "Name of the restored machine, by default the one it had");
     options.text("--memory-load", "WORD", memory_load_, "eager: memory is read before the machine runs");
-    options.text("--disk-dir", "DIR", disk_directory_,
+    options.path("--disk-dir", "DIR", disk_directory_,
                  "Where the restored disks go, by default beside the images that the machine had");
     options.text("--serial", "WHERE", serial_, "COM1: stdio, null, file:PATH or unix:PATH");
     options.flag("--detach", detach_, "Return when the machine runs, and leave it running");
@@ -51,8 +51,8 @@ class RestoreVerb final : public Verb {
     RestoreOptions options;
     options.serial = serial_config(serial_, detach_, json);
     options.trace = parse_trace(trace_);
-    options.repository = std::filesystem::absolute(repository_).lexically_normal();
-    if (disk_directory_) options.disk_directory = std::filesystem::absolute(*disk_directory_).lexically_normal();
+    options.repository = repository_;
+    options.disk_directory = disk_directory_.value_or("");
     const Manifest manifest = show_checkpoint(
         options.repository, id_);  // the very same checkpoint is restored, though a newer one may come now
     options.id = manifest.id;
@@ -61,9 +61,10 @@ class RestoreVerb final : public Verb {
     return options;
   }
 
-  std::string repository_;
+  std::filesystem::path repository_;
   std::optional<std::uint64_t> id_;
-  std::optional<std::string> name_, memory_load_, disk_directory_, serial_;
+  std::optional<std::filesystem::path> disk_directory_;
+  std::optional<std::string> name_, memory_load_, serial_;
   std::vector<std::string> trace_;
   bool detach_ = false;
 };

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/cli/run_options.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
+#include <cstdlib>
+
 #include "vmm/base/error.h"
+#include "vmm/base/unique_fd.h"
 #include "vmm/cli/values.h"
 #include "vmm/control/runtime_directory.h"
 
@@ -16,10 +20,35 @@ void fill(std::optional<T>& mine, const std::optional<T>& weaker) {
   if (!mine) mine = weaker;
 }
 
-std::filesystem::path absolute_or_empty(const std::optional<std::string>& path) {
-  if (!path) return {};
-  if (path->empty()) throw UsageError("the name of a file or directory cannot be empty");
-  return std::filesystem::absolute(*path).lexically_normal();
+std::filesystem::path absolute_or_none(const std::optional<std::string>& path, std::string_view option) {
+  return path ? absolute_path(*path, option) : std::filesystem::path();
+}
+
+bool is_same_file(const std::filesystem::path& one, const std::filesystem::path& other) {
+  std::error_code missing;  // then it is no file yet, and the machine says so
+  return std::filesystem::equivalent(one, other, missing) || one == other;
+}
+
+/// Two that only read may share an image.
+void refuse_doubles(const std::vector<DiskConfig>& disks) {
+  for (std::size_t i = 0; i < disks.size(); ++i) {
+    for (std::size_t k = 0; k < i; ++k) {
+      if ((disks[i].read_only && disks[k].read_only) || !is_same_file(disks[i].image, disks[k].image)) continue;
+      throw UsageError("the disk image {} is given twice, as disk{} and disk{}: give each disk an image of its own",
+                       disks[i].image.string(), k, i);
+    }
+  }
+}
+
+/// A log is made in it at the first checkpoint: that it cannot be is said before the machine runs.
+void check_log_directory(const std::filesystem::path& directory) {
+  std::string probe = directory / ".tintype-XXXXXX";
+  const UniqueFd made(::mkostemp(probe.data(), O_CLOEXEC));
+  if (!made) {
+    throw Error("no file can be made in {} ({}): name a directory of yours with --disk-dir", directory.string(),
+                errno_text(errno));
+  }
+  ::unlink(probe.c_str());
 }
 
 }  // namespace
@@ -44,17 +73,22 @@ MachineConfig machine_config(const RunOptions& options, bool json) {
   MachineConfig config;
   config.name = options.name.value_or(fmt::format("vm-{}", ::getpid()));
   check_machine_name(config.name);
-  config.kernel = absolute_or_empty(options.kernel);
-  config.initrd = absolute_or_empty(options.initrd);
+  config.kernel = absolute_or_none(options.kernel, "--kernel");
+  config.initrd = absolute_or_none(options.initrd, "--initrd");
   config.append = options.append.value_or("");
   config.memory = checked_memory_size(options.memory.value_or(config.memory));
   config.cpus = checked_cpu_count(options.cpus.value_or(config.cpus));
   config.disks = options.disks;
-  for (DiskConfig& disk : config.disks) disk.image = std::filesystem::absolute(disk.image).lexically_normal();
-  config.disk_directory = absolute_or_empty(options.disk_directory);
+  for (DiskConfig& disk : config.disks) disk.image = absolute_path(disk.image, "--disk");
+  config.disk_directory = absolute_or_none(options.disk_directory, "--disk-dir");
   config.serial = serial_config(options.serial, options.detach, json);
   config.trace = parse_trace(options.trace);
   return config;
+}
+
+void check_files(const MachineConfig& config) {
+  refuse_doubles(config.disks);
+  if (!config.disk_directory.empty()) check_log_directory(config.disk_directory);
 }
 
 SerialConfig serial_config(const std::optional<std::string>& text, bool detach, bool json) {
@@ -67,7 +101,7 @@ SerialConfig serial_config(const std::optional<std::string>& text, bool detach, 
   if (stdio && json)
     throw UsageError(
         "--json needs stdout, so that --serial stdio cannot have it: use --serial null, file:PATH or unix:PATH");
-  if (!serial.path.empty()) serial.path = std::filesystem::absolute(serial.path).lexically_normal();
+  if (!serial.path.empty()) serial.path = absolute_path(serial.path, "--serial");
   return serial;
 }
 

@@ -35,6 +35,9 @@ RunOptions parse_config(std::string_view text, const std::string& path);
 /// stdout is spoken for. UsageError.
 MachineConfig machine_config(const RunOptions& options, bool json);
 
+/// Looks at what the options name: no image twice, and a --disk-dir in which files can be made. UsageError, Error.
+void check_files(const MachineConfig& config);
+
 /// The serial line of --serial, by default stdio, or null where stdio cannot be had: a detached machine has none, and
 /// with --json stdout is for the one object. UsageError where stdio is asked for nevertheless.
 SerialConfig serial_config(const std::optional<std::string>& text, bool detach, bool json);

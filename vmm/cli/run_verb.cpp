@@ -31,13 +31,18 @@ class RunVerb final : public Verb {
     options.flag("--detach", given_.detach, "Return when the machine runs, and leave it running");
     options.list("--trace", "WHAT", given_.trace, "Print each of: exits, mmio, pio");
     options.footer(
-        "Exits with the code that the guest writes to the debug-exit port, 0 on power-off, 1 on a crash of the guest.");
+        "Exits with 0 where the guest powers off or is stopped, and with 1 where it crashes. A guest that writes VALUE "
+        "to\n"
+        "the debug-exit port (0xf4) makes it exit with VALUE<<1|1, as under QEMU: 0 becomes 1, 1 becomes 3. `--json` "
+        "tells\n"
+        "an exit from a crash by its reason.");
   }
 
   int run(Output& output) override {
     for (const std::string& disk : disks_) given_.disks.push_back(parse_disk(disk));
-    if (config_) given_.fill_from(read_config_file(*config_));
+    if (config_) given_.fill_from(read_config_file(absolute_path(*config_, "--config")));
     const MachineConfig config = machine_config(given_, output.json());
+    check_files(config);
     return launch({config.name, given_.detach, [&config] { return boot_machine(config); }}, output);
   }
 

@@ -7,6 +7,7 @@
 #include "vmm/cli/values.h"
 #include "vmm/cli/verb.h"
 #include "vmm/cli/verb_options.h"
+#include "vmm/control/status_json.h"
 
 namespace tintype {
 
@@ -40,10 +41,10 @@ void print_summary(const CheckpointSummary& checkpoint, Output& output) {
               manifest.report.pause_us.total);
 }
 
-int show_all(const std::string& repository, Output& output) {
+int show_all(const std::filesystem::path& repository, Output& output) {
   json list = json::array();
   const auto checkpoints = list_checkpoints(repository);
-  if (checkpoints.empty()) output.line("There is no checkpoint in {}.", repository);
+  if (checkpoints.empty()) output.line("There is no checkpoint in {}.", repository.string());
   if (!checkpoints.empty()) {
     output.line("{:>8}  {:<20}  {:<16} {:<8} {:>10} {:>10} {:>12}", "ID", "TIME", "MACHINE", "STRATEGY", "MEMORY",
                 "ON DISK", "PAUSE");
@@ -52,7 +53,7 @@ int show_all(const std::string& repository, Output& output) {
     print_summary(checkpoint, output);
     list.push_back(summary_json(checkpoint));
   }
-  output.result({{"repository", repository}, {"checkpoints", list}});
+  output.result({{"repository", path_to_json(repository)}, {"checkpoints", list}});
   return 0;
 }
 
@@ -71,7 +72,7 @@ void print_machine(const Manifest& manifest, Output& output) {
   }
 }
 
-int show_one(const std::string& repository, std::uint64_t id, Output& output) {
+int show_one(const std::filesystem::path& repository, std::uint64_t id, Output& output) {
   if (output.json()) {
     output.result_text(show_checkpoint_json(repository, id));
     return 0;
@@ -85,14 +86,14 @@ int show_one(const std::string& repository, std::uint64_t id, Output& output) {
 class ShowVerb final : public Verb {
  public:
   void declare(VerbOptions& options) override {
-    options.positional("REPO", repository_, "Directory of checkpoints");
+    options.repository(repository_);
     options.number("--id", id_, "Show one checkpoint whole");
   }
 
   int run(Output& output) override { return id_ ? show_one(repository_, *id_, output) : show_all(repository_, output); }
 
  private:
-  std::string repository_;
+  std::filesystem::path repository_;
   std::optional<std::uint64_t> id_;
 };
 

@@ -95,6 +95,16 @@ std::string format_duration(std::uint64_t ms) {
   return fmt::format("{}h {:02}m {:02}s", seconds / 3600, seconds / 60 % 60, seconds % 60);
 }
 
+// "a/.." is not taken away: where a is a link, that would be another directory.
+std::filesystem::path absolute_path(const std::filesystem::path& path, std::string_view option) {
+  if (path.empty()) throw UsageError("{} needs the name of a file or directory, and cannot be empty", option);
+  std::error_code failure;
+  const std::filesystem::path absolute = std::filesystem::absolute(path, failure);
+  if (failure) throw Error("{} cannot be \"{}\": this directory is gone, give an absolute path", option, path.string());
+  const bool goes_up = std::find(absolute.begin(), absolute.end(), "..") != absolute.end();
+  return goes_up ? absolute : absolute.lexically_normal();
+}
+
 std::uint64_t checked_memory_size(std::uint64_t bytes) {
   if (bytes < kMinimumMemory || bytes > kMaximumMemory || bytes % kPageSize != 0) {
     throw UsageError("--memory cannot be {} bytes: give a multiple of 4K from 1M to 1024G", bytes);

@@ -17,6 +17,14 @@ void VerbOptions::positional(const char* name, std::string& into, const char* he
   verb_.add_option(name, into, help)->required()->type_name("");
 }
 
+void VerbOptions::repository(std::filesystem::path& into) {
+  verb_
+      .add_option_function<std::string>(
+          "REPO", [&into](const std::string& text) { into = absolute_path(text, "REPO"); }, "Directory of checkpoints")
+      ->required()
+      ->type_name("");
+}
+
 void VerbOptions::flag(const char* option, bool& into, const char* help) { verb_.add_flag(option, into, help); }
 
 void VerbOptions::flag(const char* option, const Take& take, const std::string& help) {
@@ -35,8 +43,11 @@ void VerbOptions::text(const char* option, const char* placeholder, std::optiona
       option, placeholder, [&into](const std::string& text) { into = text; }, help, false);
 }
 
-void VerbOptions::required_text(const char* option, const char* placeholder, std::string& into, const char* help) {
-  verb_.add_option(option, into, help)->required()->type_name(placeholder);
+void VerbOptions::path(const char* option, const char* placeholder, std::optional<std::filesystem::path>& into,
+                       const char* help) {
+  value(
+      option, placeholder, [&into, option](const std::string& text) { into = absolute_path(text, option); }, help,
+      false);
 }
 
 void VerbOptions::list(const char* option, const char* placeholder, std::vector<std::string>& into, const char* help) {

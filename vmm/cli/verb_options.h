@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -21,13 +22,16 @@ class VerbOptions {
 
   /// A word without `--`, which must be given.
   void positional(const char* name, std::string& into, const char* help);
+  /// REPO, made absolute.
+  void repository(std::filesystem::path& into);
   void flag(const char* option, bool& into, const char* help);
   // For what is not a variable: `take` is called with the text, and may throw UsageError.
   using Take = std::function<void(const std::string& text)>;
   void flag(const char* option, const Take& take, const std::string& help);
   void value(const char* option, const char* placeholder, const Take& take, const std::string& help, bool required);
   void text(const char* option, const char* placeholder, std::optional<std::string>& into, const char* help);
-  void required_text(const char* option, const char* placeholder, std::string& into, const char* help);
+  /// A file or directory, made absolute.
+  void path(const char* option, const char* placeholder, std::optional<std::filesystem::path>& into, const char* help);
   /// May be given several times.
   void list(const char* option, const char* placeholder, std::vector<std::string>& into, const char* help);
   void number(const char* option, std::optional<std::uint64_t>& into, const char* help);

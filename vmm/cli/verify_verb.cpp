@@ -6,6 +6,7 @@
 #include "vmm/cli/values.h"
 #include "vmm/cli/verb.h"
 #include "vmm/cli/verb_options.h"
+#include "vmm/control/status_json.h"
 
 namespace tintype {
 
@@ -13,11 +14,11 @@ using nlohmann::json;
 
 namespace {
 
-json verification_json(const std::string& repository, const Verification& verification) {
+json verification_json(const std::filesystem::path& repository, const Verification& verification) {
   json damages = json::array();
   for (const Damage& damage : verification.damages)
     damages.push_back({{"id", damage.id}, {"part", damage.part}, {"reason", damage.reason}});
-  return {{"repository", repository},
+  return {{"repository", path_to_json(repository)},
           {"good", verification.good()},
           {"checkpoints", verification.checkpoints},
           {"bytes", verification.bytes},
@@ -35,7 +36,7 @@ std::string damage_sentence(const Verification& verification) {
 class VerifyVerb final : public Verb {
  public:
   void declare(VerbOptions& options) override {
-    options.positional("REPO", repository_, "Directory of checkpoints");
+    options.repository(repository_);
     options.number("--id", id_, "Only this checkpoint, by default all");
   }
 
@@ -55,7 +56,7 @@ class VerifyVerb final : public Verb {
   }
 
  private:
-  std::string repository_;
+  std::filesystem::path repository_;
   std::optional<std::uint64_t> id_;
 };
 

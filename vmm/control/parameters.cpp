@@ -3,6 +3,8 @@
 
 #include <filesystem>
 
+#include "vmm/control/status_json.h"
+
 namespace tintype {
 
 using nlohmann::json;
@@ -34,7 +36,7 @@ void ParameterReader::number(const char* name, std::uint64_t& value, const Param
 
 void ParameterReader::directory(const char* name, std::string& value, const ParameterOption& option) {
   const json* given = find(name);
-  if (given != nullptr) value = text_of(name, *given);
+  if (given != nullptr) value = given->is_object() ? path_from_json(*given, name).string() : text_of(name, *given);
   if (given == nullptr && !option.required) return;
   if (!std::filesystem::path(value).is_absolute()) {
     throw UsageError("the parameter \"{}\" must be an absolute path: the machine has a working directory of its own",

@@ -81,6 +81,12 @@ StatusReport status_report(const MachineConfig& config, const MachineStatus& sta
 
 json status_to_json(const StatusReport& status) { return to_json(status); }
 StatusReport status_from_json(const json& object) { return from_json<StatusReport>(object, "the machine's status"); }
+json path_to_json(const std::filesystem::path& path) { return json_fields::text_to_json(path.string()); }
+
+std::filesystem::path path_from_json(const json& value, const std::string& what) {
+  return json_fields::text_from_json(value, what);
+}
+
 json progress_to_json(const Progress& progress) { return to_json(progress); }
 Progress progress_from_json(const json& object) { return from_json<Progress>(object, "the progress"); }
 

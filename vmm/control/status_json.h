@@ -4,6 +4,7 @@
 // What the control socket carries, as JSON; `--json` prints the same. (A checkpoint's report:
 // checkpoint/image/manifest.h.)
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,6 +42,10 @@ StatusReport status_report(const MachineConfig& config, const MachineStatus& sta
 // kind.
 nlohmann::json status_to_json(const StatusReport& status);
 StatusReport status_from_json(const nlohmann::json& object);
+
+/// A path of any bytes: text, or {"bytes": "<hexadecimal>"} where it is not UTF-8.
+nlohmann::json path_to_json(const std::filesystem::path& path);
+std::filesystem::path path_from_json(const nlohmann::json& value, const std::string& what);
 
 nlohmann::json progress_to_json(const Progress& progress);
 Progress progress_from_json(const nlohmann::json& object);
