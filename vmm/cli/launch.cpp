@@ -7,10 +7,12 @@
 
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/image/manifest.h"
 #include "vmm/base/error.h"
 #include "vmm/cli/detach.h"
 #include "vmm/cli/output.h"
 #include "vmm/cli/stop_signals.h"
+#include "vmm/control/end_record.h"
 #include "vmm/control/machine_methods.h"
 #include "vmm/control/runtime_directory.h"
 #include "vmm/control/server.h"
@@ -19,7 +21,31 @@ namespace tintype {
 
 namespace {
 
-std::filesystem::path log_path(const std::string& name) { return runtime_directory() / (name + ".log"); }
+namespace fs = std::filesystem;
+
+fs::path log_path(const std::string& name) { return runtime_directory() / (name + ".log"); }
+
+/// Another of this user's directories may have a machine of that name; which of them would be meant then?
+void refuse_name_in_use(const std::string& name) {
+  const auto elsewhere = directory_of_machine(name);
+  if (!elsewhere || *elsewhere == runtime_directory()) return;  // there the claim decides
+  throw Error(
+      "a machine named {} is running already (process {}, in {}): choose another --name, or end it with `tintype stop "
+      "{}`",
+      name, pid_of_name_holder(*elsewhere, name), elsewhere->string(), name);
+}
+
+bool remove_empty_log(const std::string& name) {
+  std::error_code missing;
+  return fs::file_size(log_path(name), missing) == 0 && fs::remove(log_path(name), missing);
+}
+
+/// The last machine of that name: how it ended is of no interest any more, what it said is kept once.
+void forget_predecessor(const std::string& name) {
+  remove_end_record(runtime_directory(), name);
+  std::error_code missing;
+  if (!remove_empty_log(name)) fs::rename(log_path(name), log_path(name) += ".1", missing);
+}
 
 void print_crash(const MachineEnd& end) {
   if (end.crash_report.empty()) return;
@@ -30,9 +56,11 @@ void print_crash(const MachineEnd& end) {
 /// Runs the machine to its end in this process. `on_running` is called when its vCPUs have been let go, `on_end` when
 /// it has ended, while the name is still held.
 MachineEnd run_to_end(const Launch& launch, const std::function<void()>& on_running,
-                      const std::function<void()>& on_end) {
+                      const std::function<void(const MachineEnd&)>& on_end) {
   StopSignals signals;
-  const NameClaim claim(runtime_directory(), launch.name);
+  refuse_name_in_use(launch.name);
+  NameClaim claim(runtime_directory(), launch.name);
+  forget_predecessor(launch.name);
   const std::unique_ptr<Machine> machine = launch.make();
   MachineMethods methods(*machine);
   ControlServer server(claim.socket_path(), methods);
@@ -41,23 +69,29 @@ MachineEnd run_to_end(const Launch& launch, const std::function<void()>& on_runn
   on_running();
   const MachineEnd end = machine->wait();
   print_crash(end);
-  on_end();
+  on_end(end);
+  claim.release();  // before the server hangs up, which tells whoever asked for the end that nothing is left
   return end;
 }
 
 int run_in_foreground(const Launch& launch, Output& output) {
   const MachineEnd end = run_to_end(
-      launch, [] {}, [] {});
+      launch, [] {}, [](const MachineEnd&) {});
   nlohmann::json result = {{"name", launch.name}, {"exit_code", end.exit_code}, {"reason", end.reason}};
   if (!end.crash_report.empty()) result["crash_report"] = end.crash_report;
   output.result(result);
   return end.exit_code;
 }
 
-/// What became of a detached machine can be read in its log; one that had nothing to say leaves none.
-void remove_empty_log(const std::string& name) {
-  std::error_code ignored;
-  if (std::filesystem::file_size(log_path(name), ignored) == 0) std::filesystem::remove(log_path(name), ignored);
+/// Nobody waits for a detached machine. Its log stays only where there is something in it.
+void leave_record(const std::string& name, const MachineEnd& end) {
+  EndRecord record;
+  record.name = name;
+  record.exit_code = static_cast<std::uint32_t>(end.exit_code);
+  record.reason = end.reason;
+  record.ended = utc_time_text();
+  if (!remove_empty_log(name)) record.log = log_path(name).string();
+  write_end_record(runtime_directory(), record);
 }
 
 int run_as_child(const Launch& launch, Detachment& detachment) {
@@ -67,7 +101,7 @@ int run_as_child(const Launch& launch, Detachment& detachment) {
     reported = true;
   };
   try {
-    return run_to_end(launch, on_running, [&] { remove_empty_log(launch.name); }).exit_code;
+    return run_to_end(launch, on_running, [&](const MachineEnd& end) { leave_record(launch.name, end); }).exit_code;
   } catch (const std::exception& failure) {
     if (reported) throw;
     detachment.report_failure(failure.what(), dynamic_cast<const UsageError*>(&failure) != nullptr);

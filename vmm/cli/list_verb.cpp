@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <optional>
+
 #include <nlohmann/json.hpp>
 
 #include "vmm/base/error.h"
@@ -37,14 +40,29 @@ void print_row(const json& machine, Output& output) {
               answers ? format_duration(machine.value("uptime_ms", std::uint64_t{0})) : "");
 }
 
+/// Those in all directories of this user. One that may not be read is an error where nothing is found elsewhere.
+json all_machines() {
+  json machines = json::array();
+  std::optional<Error> unreadable;
+  for (const auto& directory : lookup_directories()) {
+    try {
+      for (const std::string& name : living_machines(directory)) machines.push_back(status_of(directory, name));
+    } catch (const Error& failure) {
+      if (directory == runtime_directory()) unreadable = failure;
+    }
+  }
+  if (unreadable && machines.empty()) throw *unreadable;
+  std::sort(machines.begin(), machines.end(),
+            [](const json& a, const json& b) { return a.value("name", "") < b.value("name", ""); });
+  return machines;
+}
+
 class ListVerb final : public Verb {
  public:
   void declare(VerbOptions&) override {}
 
   int run(Output& output) override {
-    json machines = json::array();
-    const auto directory = runtime_directory();
-    for (const std::string& name : living_machines(directory)) machines.push_back(status_of(directory, name));
+    const json machines = all_machines();
     if (!machines.empty())
       output.line("{:<24} {:>8}  {:<13} {:>9} {:>5}  {}", "NAME", "PROCESS", "STATE", "MEMORY", "CPUS", "RUNS FOR");
     for (const json& machine : machines) print_row(machine, output);

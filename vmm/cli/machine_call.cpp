@@ -1,13 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/cli/machine_call.h"
 
-#include <fmt/format.h>
-#include <nlohmann/json.hpp>
+#include <optional>
 
 #include "vmm/control/runtime_directory.h"
 
 namespace tintype {
 
-ControlClient connect_to_machine(const std::string& name) { return ControlClient(runtime_directory(), name); }
+namespace {
+
+std::string log_note(const EndRecord& record) {
+  return record.log ? fmt::format(", and its log is {}", *record.log) : "";
+}
+
+std::string looked_in() {
+  std::string list;
+  for (const auto& directory : lookup_directories()) list += (list.empty() ? "" : ", ") + directory.string();
+  return list;
+}
+
+std::optional<EndRecord> find_end_record(const std::string& name) {
+  for (const auto& directory : lookup_directories()) {
+    if (auto record = read_end_record(directory, name)) return record;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+MachineEnded::MachineEnded(const EndRecord& record)
+    : Error("no machine named {} is running: it ended at {} ({}) with exit status {}{}", record.name, record.ended,
+            record.reason, record.exit_code, log_note(record)),
+      record_(record) {}
+
+ControlClient connect_to_machine(const std::string& name) {
+  check_machine_name(name);
+  if (const auto directory = directory_of_machine(name)) return ControlClient(*directory, name);
+  if (const auto record = find_end_record(name)) throw MachineEnded(*record);
+  throw Error("no machine named {} is running (looked for in {}): `tintype list` shows those that are", name,
+              looked_in());
+}
 
 }  // namespace tintype

@@ -6,13 +6,24 @@
 #include <chrono>
 #include <string>
 
-#include <nlohmann/json_fwd.hpp>
-
+#include "vmm/base/error.h"
 #include "vmm/control/client.h"
+#include "vmm/control/end_record.h"
 
 namespace tintype {
 
-/// A connection to the named machine in this user's runtime directory.
+/// There is no such machine any more, and how it ended is known.
+class MachineEnded : public Error {
+ public:
+  explicit MachineEnded(const EndRecord& record);
+  const EndRecord& record() const noexcept { return record_; }
+
+ private:
+  EndRecord record_;
+};
+
+/// A connection to the named machine, wherever this user's machines may be. MachineEnded, or Error where there never
+/// was one.
 ControlClient connect_to_machine(const std::string& name);
 
 inline constexpr std::chrono::milliseconds kAnswerTime = std::chrono::seconds(30);

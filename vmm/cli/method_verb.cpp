@@ -52,6 +52,18 @@ class MethodVerb final : public Verb {
   }
 
   int run(Output& output) override {
+    try {
+      return call(output);
+    } catch (const MachineEnded& ended) {
+      json result = end_record_to_json(ended.record());
+      result["error"] = ended.what();
+      output.result(result);
+      throw;
+    }
+  }
+
+ private:
+  int call(Output& output) {
     const bool takes_long = method_.pace == MethodPace::kLong;
     ControlClient client = connect_to_machine(name_);
     const json result = client.call(std::string(method_.name), params_, takes_long ? kLongestSilence : kAnswerTime,
@@ -63,7 +75,6 @@ class MethodVerb final : public Verb {
     return 0;
   }
 
- private:
   void declare(const Parameter& parameter, VerbOptions& options) {
     if (parameter.option.option == nullptr) return;
     const auto take = [this, &parameter](const std::string& text) {

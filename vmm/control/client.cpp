@@ -22,8 +22,8 @@ namespace {
 /// More than any answer: a machine that sends it is not one of ours.
 constexpr std::size_t kMostInput = 16 << 20;
 
-[[noreturn]] void throw_no_such_machine(const std::string& name) {
-  throw Error("no machine named {} is running: `tintype list` shows those that are", name);
+[[noreturn]] void throw_no_such_machine(const std::filesystem::path& directory, const std::string& name) {
+  throw Error("no machine named {} is running in {}: `tintype list` shows those that are", name, directory.string());
 }
 
 [[noreturn]] void throw_reply(const json& error) {
@@ -38,7 +38,7 @@ ControlClient::ControlClient(const std::filesystem::path& directory, const std::
   check_machine_name(name);
   socket_ = connect_to_unix_socket(control_socket_path(directory, name));
   if (socket_) return;
-  if (errno == ENOENT || errno == ECONNREFUSED) throw_no_such_machine(name);
+  if (errno == ENOENT || errno == ECONNREFUSED) throw_no_such_machine(directory, name);
   throw Error("cannot reach the machine {} ({}): is it another user's?", name, errno_text(errno));
 }
 

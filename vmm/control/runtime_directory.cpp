@@ -80,7 +80,58 @@ UniqueFd take_lock(const fs::path& path) {
   }
 }
 
+/// Names of machines that live or were killed, sorted.
+std::set<std::string> claimed_names(const fs::path& directory) {
+  std::set<std::string> names;
+  std::error_code failure;
+  for (fs::directory_iterator entry(directory, failure), end; !failure && entry != end; entry.increment(failure)) {
+    const fs::path& path = entry->path();
+    if (path.extension() == kLockSuffix) names.insert(path.stem().string());
+  }
+  if (failure && failure != std::errc::no_such_file_or_directory) {
+    throw Error("the runtime directory {} cannot be read ({}): list as the user whose machines they are",
+                directory.string(), failure.message());
+  }
+  return names;
+}
+
+/// Where the name is free, what lay there is cleared away. One that we may not touch is somebody's.
+bool is_taken(const fs::path& directory, const std::string& name) {
+  try {
+    return !NameClaim::try_take(directory, name);
+  } catch (const Error&) {
+    return true;
+  }
+}
+
+enum class Holder : std::uint8_t { kNone, kMachine, kUnknown };
+
+/// Who holds the name, without a trace.
+Holder holder_of(const fs::path& directory, const std::string& name) {
+  const UniqueFd fd(::open(lock_path(directory, name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd) return errno == EACCES ? Holder::kUnknown : Holder::kNone;
+  return ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0 ? Holder::kNone : Holder::kMachine;
+}
+
 }  // namespace
+
+std::vector<fs::path> lookup_directories() {
+  std::vector<fs::path> directories = {runtime_directory()};
+  if (!environment("TINTYPE_RUNTIME_DIR").empty()) return directories;
+  for (const fs::path& more : {fs::path(fmt::format("/run/user/{}/tintype", ::getuid())), fs::path("/run/tintype")}) {
+    if (std::ranges::find(directories, more) == directories.end()) directories.push_back(more);
+  }
+  return directories;
+}
+
+std::optional<fs::path> directory_of_machine(const std::string& name) {
+  const auto directories = lookup_directories();
+  for (const fs::path& directory : directories) {
+    if (holder_of(directory, name) == Holder::kMachine) return directory;
+  }
+  if (holder_of(directories.front(), name) == Holder::kUnknown) return directories.front();
+  return std::nullopt;
+}
 
 fs::path runtime_directory() {
   if (const std::string own = environment("TINTYPE_RUNTIME_DIR"); !own.empty()) return fs::absolute(own);
@@ -147,10 +198,11 @@ std::optional<NameClaim> NameClaim::try_take(const fs::path& directory, const st
   return NameClaim(directory, name, std::move(lock));
 }
 
-NameClaim::~NameClaim() {
+void NameClaim::release() noexcept {
   if (!lock_) return;
   ::unlink(socket_path().c_str());
   ::unlink(lock_path(directory_, name_).c_str());  // still locked: nobody else can have taken it in between
+  lock_.reset();
 }
 
 int pid_of_name_holder(const fs::path& directory, const std::string& name) {
@@ -162,15 +214,10 @@ int pid_of_name_holder(const fs::path& directory, const std::string& name) {
 }
 
 std::vector<std::string> living_machines(const fs::path& directory) {
-  std::set<std::string> names;
-  std::error_code failure;
-  for (fs::directory_iterator entry(directory, failure), end; !failure && entry != end; entry.increment(failure)) {
-    const fs::path& path = entry->path();
-    if (path.extension() == kLockSuffix) names.insert(path.stem().string());
-  }
   std::vector<std::string> living;
-  for (const std::string& name : names) {
-    if (NameClaim::try_take(directory, name)) continue;  // was free: what lay there is cleared away again at once
+  for (const std::string& name : claimed_names(directory)) {
+    if (!is_taken(directory, name)) continue;  // what lay there is cleared away
+    std::error_code failure;
     if (fs::exists(control_socket_path(directory, name), failure)) living.push_back(name);
   }
   return living;

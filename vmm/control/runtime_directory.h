@@ -14,6 +14,13 @@ namespace tintype {
 /// $TINTYPE_RUNTIME_DIR, else $XDG_RUNTIME_DIR/tintype, else /run/tintype. Creates nothing.
 std::filesystem::path runtime_directory();
 
+/// Where a running machine is looked for, the runtime directory first. Where $TINTYPE_RUNTIME_DIR is not set these are
+/// all that it may be for this user: a login shell has $XDG_RUNTIME_DIR and cron has not.
+std::vector<std::filesystem::path> lookup_directories();
+
+/// The first of them in which a living machine has this name. Also the first where it may not be looked into.
+std::optional<std::filesystem::path> directory_of_machine(const std::string& name);
+
 /// Creates the directory, mode 0700, where it is missing. tintype::Error where that cannot be.
 void create_runtime_directory(const std::filesystem::path& directory);
 
@@ -33,8 +40,10 @@ class NameClaim {
   NameClaim(const std::filesystem::path& directory, const std::string& name);
   NameClaim(NameClaim&&) noexcept = default;
   NameClaim& operator=(NameClaim&&) = delete;
-  /// Removes the socket and the lock.
-  ~NameClaim();
+  ~NameClaim() { release(); }
+
+  /// Removes the socket and the lock: the name is free.
+  void release() noexcept;
 
   /// One attempt; nothing where the name is in use.
   static std::optional<NameClaim> try_take(const std::filesystem::path& directory, const std::string& name);
@@ -53,7 +62,8 @@ class NameClaim {
 /// Process of the machine that holds the name; 0 where it cannot be told.
 int pid_of_name_holder(const std::filesystem::path& directory, const std::string& name);
 
-/// Names of the living machines, sorted. Clears away what dead ones left behind.
+/// Names of the living machines, sorted. Clears away what dead ones left behind. tintype::Error where the directory may
+/// not be read.
 std::vector<std::string> living_machines(const std::filesystem::path& directory);
 
 }  // namespace tintype

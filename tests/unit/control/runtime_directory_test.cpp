@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <fstream>
 #include <thread>
 #include <vector>
@@ -17,6 +18,7 @@
 
 #include "tests/unit/control/scratch_directory.h"
 #include "vmm/base/error.h"
+#include "vmm/control/end_record.h"
 #include "vmm/control/unix_socket.h"
 
 using namespace tintype;
@@ -160,4 +162,68 @@ TEST_CASE("the runtime directory follows the environment") {
   CHECK(runtime_directory() == "/two/tintype");
   ::unsetenv("XDG_RUNTIME_DIR");
   CHECK(runtime_directory() == "/run/tintype");
+}
+
+namespace {
+
+/// An environment variable, set or not, for as long as this lives.
+class Environment {
+ public:
+  Environment(const char* name, const char* value) : name_(name) {
+    if (const char* before = std::getenv(name)) before_ = before;
+    value == nullptr ? ::unsetenv(name) : ::setenv(name, value, 1);
+  }
+  ~Environment() { before_ ? ::setenv(name_, before_->c_str(), 1) : ::unsetenv(name_); }
+
+ private:
+  const char* name_;
+  std::optional<std::string> before_;
+};
+
+}  // namespace
+
+TEST_CASE("with and without a session's directory the same machines are found") {
+  const fs::path of_user = fmt::format("/run/user/{}/tintype", ::getuid());
+  const Environment unset("TINTYPE_RUNTIME_DIR", nullptr);
+  {
+    const Environment cron("XDG_RUNTIME_DIR", nullptr);
+    CHECK(runtime_directory() == "/run/tintype");
+    CHECK(lookup_directories() == std::vector<fs::path>{"/run/tintype", of_user});
+  }
+  const Environment login("XDG_RUNTIME_DIR", of_user.parent_path().c_str());
+  CHECK(runtime_directory() == of_user);
+  CHECK(lookup_directories() == std::vector<fs::path>{of_user, "/run/tintype"});
+}
+
+TEST_CASE("a directory that was named is the only one") {
+  const Environment named("TINTYPE_RUNTIME_DIR", "/somewhere");
+  CHECK(lookup_directories() == std::vector<fs::path>{"/somewhere"});
+}
+
+TEST_CASE("a machine is found where it holds its name, and a killed one is not") {
+  const ScratchDirectory scratch;
+  const Environment named("TINTYPE_RUNTIME_DIR", scratch.path().c_str());
+  CHECK_FALSE(directory_of_machine("m").has_value());
+  leave_dead_machine(scratch.path(), "m");
+  CHECK_FALSE(directory_of_machine("m").has_value());
+  NameClaim claim(scratch.path(), "m");
+  CHECK(directory_of_machine("m") == scratch.path());
+  claim.release();
+  CHECK_FALSE(directory_of_machine("m").has_value());
+  CHECK(NameClaim::try_take(scratch.path(), "m").has_value());
+}
+
+TEST_CASE("how a machine ended is written and read by one list of fields") {
+  const ScratchDirectory scratch;
+  CHECK_FALSE(read_end_record(scratch.path(), "m").has_value());
+  write_end_record(scratch.path(), {"m", "ended", 15, "debug-exit 15", "2024-05-01T12:34:56Z", std::nullopt});
+  const auto record = read_end_record(scratch.path(), "m");
+  REQUIRE(record.has_value());
+  CHECK(record->exit_code == 15);
+  CHECK(record->reason == "debug-exit 15");
+  CHECK_FALSE(record->log.has_value());
+  std::ofstream(scratch.path() / "m.end") << "rubbish";
+  CHECK_FALSE(read_end_record(scratch.path(), "m").has_value());
+  remove_end_record(scratch.path(), "m");
+  CHECK_FALSE(fs::exists(scratch.path() / "m.end"));
 }

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace tintype {
+
+/// How a detached machine ended: NAME.end in the runtime directory, until the next machine of that name starts. Nobody
+/// waits for such a machine, so that its exit status would be lost.
+struct EndRecord {
+  std::string name;
+  std::string state = "ended";
+  std::uint32_t exit_code = 0;
+  std::string reason;
+  std::string ended;               ///< UTC, ISO 8601
+  std::optional<std::string> log;  ///< where it had something to say
+};
+
+void write_end_record(const std::filesystem::path& directory, const EndRecord& record);
+/// Nothing where there is none that can be read.
+std::optional<EndRecord> read_end_record(const std::filesystem::path& directory, const std::string& name);
+void remove_end_record(const std::filesystem::path& directory, const std::string& name) noexcept;
+
+nlohmann::json end_record_to_json(const EndRecord& record);
+
+}  // namespace tintype
