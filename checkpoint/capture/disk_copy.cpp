@@ -10,10 +10,11 @@ namespace tintype {
 
 namespace {
 constexpr std::uint64_t kCopyBytes = 1 << 20;
-}
+constexpr int kOldIoLimitMs = 60'000;
+}  // namespace
 
-std::uint64_t copy_disk(const std::string& id, FrozenSource& disk, PartWriter& part, const ProgressSink& progress) {
-  disk.wait_until_readable();
+std::uint64_t copy_disk(const std::string& id, FrozenDisk& disk, PartWriter& part, const ProgressSink& progress) {
+  disk.wait_for_old_io(kOldIoLimitMs);
   std::vector<std::byte> buffer(kCopyBytes);
   std::uint64_t stored = 0;
   std::uint64_t position = 0;  // always a whole block, so that no block is written twice

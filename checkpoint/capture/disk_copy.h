@@ -4,14 +4,14 @@
 #include <cstdint>
 #include <string>
 
-#include "checkpoint/capture/frozen_source.h"
 #include "checkpoint/image/part_writer.h"
 #include "checkpoint/report.h"
+#include "vmm/base/freezable_disk.h"
 
 namespace tintype {
 
 /// Copies all data of a frozen disk into its part, while the guest goes on writing to the layer above. Returns the
 /// bytes stored.
-std::uint64_t copy_disk(const std::string& id, FrozenSource& disk, PartWriter& part, const ProgressSink& progress);
+std::uint64_t copy_disk(const std::string& id, FrozenDisk& disk, PartWriter& part, const ProgressSink& progress);
 
 }  // namespace tintype

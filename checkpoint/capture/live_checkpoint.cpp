@@ -72,7 +72,7 @@ class LiveCheckpoint {
       writer_;  // before capture_: what is written goes before protection does, in reverse order
   std::unique_ptr<MemoryCapture> capture_;
   std::vector<NamedState> states_;
-  std::vector<std::unique_ptr<FrozenSource>> frozen_;
+  std::vector<std::unique_ptr<FrozenDisk>> frozen_;
   Disks disks_ = Disks::kUntouched;
   std::size_t prepared_disks_ = 0;
   bool paused_ = false;
@@ -191,7 +191,7 @@ void LiveCheckpoint::copy_out() {
 void LiveCheckpoint::fold_disks() noexcept {
   if (std::exchange(disks_, Disks::kUntouched) != Disks::kSwitched) return;
   frozen_.clear();
-  for (FreezableDisk* disk : subject_.disks()) disk->fold();
+  for (FreezableDisk* disk : subject_.disks()) disk->start_fold();
 }
 
 // Step 10. The times in the manifest end where the manifest is written; what is returned ends after the last fsync.

@@ -8,23 +8,12 @@
 #include <span>
 #include <string>
 
-#include "checkpoint/capture/frozen_source.h"
 #include "checkpoint/image/manifest.h"
+#include "vmm/base/freezable_disk.h"
 #include "vmm/base/state.h"
 #include "vmm/memory/guest_memory.h"
 
 namespace tintype {
-
-/// A disk that can freeze: step by step as in devices/block/virtual_disk.h.
-class FreezableDisk {
- public:
-  virtual ~FreezableDisk() = default;
-  virtual std::string id() const = 0;
-  virtual void prepare_switch() = 0;          ///< guest running; may wait for the host's disk
-  virtual void cancel_switch() noexcept = 0;  ///< undoes prepare_switch()
-  virtual std::unique_ptr<FrozenSource> switch_to_fresh_log() noexcept = 0;  ///< in the pause: a pointer swap
-  virtual void fold() noexcept = 0;  ///< the FrozenSource is gone: fold the logs, in the background
-};
 
 /// A machine that can be captured. Everything is called from the thread that takes the checkpoint.
 class CaptureSubject {

@@ -64,9 +64,7 @@ void Folder::run() noexcept {
     std::vector<OnDone> listeners;
     if (result == Step::kFinished) listeners = take_listeners();
     gate_->end_step(result == Step::kFinished);
-    for (const OnDone& on_done : listeners) {  // after the step: they may prepare the next switch
-      if (on_done) on_done(error);
-    }
+    for (const OnDone& on_done : listeners) on_done(error);  // after the step: they may prepare the next switch
     if (result == Step::kWait) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 }

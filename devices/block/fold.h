@@ -10,6 +10,7 @@
 
 #include "devices/block/disk_core.h"
 #include "devices/block/fold_gate.h"
+#include "vmm/base/freezable_disk.h"
 
 namespace tintype {
 
@@ -26,8 +27,8 @@ class Folder {
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
 
-  using OnDone = std::function<void(std::string error)>;
-  /// Asks for the stack to become short. `on_done` (may be null) is called on the folding thread, with an
+  using OnDone = FreezableDisk::FoldDone;
+  /// Asks for the stack to become short. `on_done` is called on the folding thread, with an
   /// empty text when it is.
   void start(OnDone on_done);
 

@@ -7,7 +7,7 @@
 
 #include "devices/block/disk_core.h"
 #include "devices/block/fold_gate.h"
-#include "devices/block/virtual_disk.h"
+#include "vmm/base/freezable_disk.h"
 
 namespace tintype {
 

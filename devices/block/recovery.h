@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "devices/block/layer_stack.h"
-#include "devices/block/virtual_disk.h"
+#include "devices/block/disk_options.h"
 
 namespace tintype {
 

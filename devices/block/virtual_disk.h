@@ -1,94 +1,79 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A virtual disk is a stack: a raw base image and zero or more redo logs on top. Guest writes go to the
-// topmost ("active") layer; reads find each sector in the highest layer that holds it. Capturing the state of
-// an instant pushes a fresh log, so that everything below is frozen; when the copy is done the frozen logs
-// are folded down into the base while the guest runs.
+// A virtual disk is a stack: a raw base image and zero or more redo logs on top. Guest writes go to the topmost
+// ("active") layer; reads find each sector in the highest layer that holds it. Capturing the state of an instant
+// pushes a fresh log, so that everything below is frozen; when the copy is done the frozen logs are folded down into
+// the base while the guest runs.
 
-#include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
-#include <string>
 
-#include "devices/block/backend.h"
-#include "vmm/base/words.h"
+#include "devices/block/disk_core.h"
+#include "devices/block/disk_options.h"
+#include "devices/block/fold.h"
+#include "devices/block/frozen_stack.h"
+#include "vmm/base/freezable_disk.h"
 
 namespace tintype {
 
-/// What becomes of updates. Only kPersistent is offered today; the others keep their log instead of folding
-/// it.
-enum class DiskMode : std::uint8_t { kPersistent, kUndoable, kNonpersistent };
-
-template <>
-inline constexpr auto kWords<DiskMode> = std::to_array<Word<DiskMode>>({{DiskMode::kPersistent, "persistent"},
-                                                                        {DiskMode::kUndoable, "undoable", false},
-                                                                        {DiskMode::kNonpersistent, "nonpersistent",
-                                                                         false}});
-
-struct DiskOptions {
-  std::string id;  ///< "disk0", "disk1", ... in the order of --disk
-  std::filesystem::path image;
-  DiskMode mode = DiskMode::kPersistent;
-  bool read_only = false;
-  std::string serial;                   ///< by default the id
-  std::filesystem::path log_directory;  ///< where redo logs lie; empty: beside the image
+/// What tests turn.
+struct DiskTuning {
+  IoEngineKind engine = IoEngineKind::kAuto;
+  std::function<std::unique_ptr<IoEngine>()> make_engine{};  ///< instead of `engine`
 };
 
-/// The disk as it was at one instant, readable while the guest goes on writing. While it exists nothing below
-/// the active log changes.
-class FrozenDisk {
+/// A virtual disk, as its device sees it (BlockBackend) and as a checkpoint does (FreezableDisk). Puts together the
+/// parts: DiskCore does the I/O, Folder makes the stack short, FrozenStack is what a checkpoint reads.
+class VirtualDisk final : public BlockBackend, public FreezableDisk {
  public:
-  virtual ~FrozenDisk() = default;
-  virtual std::uint64_t size() const noexcept = 0;
-  /// Waits until I/O that was in flight at the instant of freezing has landed in the frozen layers (at most
-  /// `limit_ms`; throws tintype::Error afterwards). Must be called before read() and next_data().
-  virtual void wait_for_old_io(int limit_ms) = 0;
-  /// Contents at `offset`, through the frozen stack. Blocks; any thread but the disk's I/O thread. Throws
-  /// std::system_error.
-  virtual void read(std::uint64_t offset, std::span<std::byte> into) = 0;
-  /// The next range at or after `offset` that may hold something other than zeros (log extents, and data of
-  /// the base per SEEK_DATA).
-  struct Range {
-    std::uint64_t offset = 0;
-    std::uint64_t length = 0;
-  };
-  virtual std::optional<Range> next_data(std::uint64_t offset) = 0;
-};
+  /// Opens and locks the image (OFD lock: exclusive, shared where read-only), folds in what a killed machine left in a
+  /// redo log beside it, and refuses with one clear sentence: no such file, not a regular file or block device, empty,
+  /// not a multiple of 512, in use, mode not offered.
+  explicit VirtualDisk(const DiskOptions& options, const DiskTuning& tuning = {});
+  ~VirtualDisk() override;
+  VirtualDisk(const VirtualDisk&) = delete;
+  VirtualDisk& operator=(const VirtualDisk&) = delete;
 
-class VirtualDisk : public BlockBackend {
- public:
-  /// Opens and locks the image (OFD lock: exclusive, shared where read-only), folds in what a killed machine
-  /// left in a redo log beside it, and refuses with one clear sentence: no such file, not a regular file or
-  /// block device, empty, not a multiple of 512, in use, mode not offered.
-  static std::unique_ptr<VirtualDisk> open(const DiskOptions& options);
-  ~VirtualDisk() override = default;
+  std::uint64_t size() const noexcept override { return base_->size(); }
+  bool read_only() const noexcept override { return options_.read_only; }
+  std::string serial() const override;
+  void submit(BlockRequest& request) noexcept override { core_->submit(request); }
+  void kick() noexcept override { core_->kick(); }
+  int completion_fd() const noexcept override { return core_->completion_fd(); }
+  void complete() noexcept override { core_->complete(); }
 
-  virtual const DiskOptions& options() const noexcept = 0;
+  const std::string& id() const noexcept override { return options_.id; }
+  void prepare_switch() override;
+  void cancel_switch() noexcept override;
+  std::unique_ptr<FrozenDisk> switch_to_fresh_log() noexcept override;
+  void start_fold(FoldDone on_done = {}) noexcept override;
 
-  // The switch to a fresh log, in three steps. Step 2 is the only one inside the pause.
-  /// 1. Guest running, checkpoint thread: creates the fresh log on disk. May block. Throws where it cannot
-  /// (nothing has changed then).
-  virtual void prepare_switch() = 0;
-  /// 2. Machine paused and the device frozen: the fresh log becomes the active layer. A pointer swap. The
-  /// requests in flight belong to the old epoch and land in the frozen layers.
-  virtual std::unique_ptr<FrozenDisk> switch_to_fresh_log() noexcept = 0;
-  /// Undoes step 1 where the capture fails before step 2.
-  virtual void cancel_switch() noexcept = 0;
-  /// 3. After the FrozenDisk is gone: starts folding the frozen layers down, as the mode demands, in the
-  /// background. `on_done` is called on the folding thread with an empty text, or with what went wrong (the
-  /// logs are then kept and still read through). May be null.
-  virtual void start_fold(std::function<void(std::string error)> on_done) = 0;
+  const DiskOptions& options() const noexcept { return options_; }
   /// Number of redo logs above the base at this moment.
-  virtual std::size_t log_count() const noexcept = 0;
+  std::size_t log_count() const noexcept { return core_->stack()->logs.size(); }
 
-  /// The machine has stopped: no more submit(). Waits for I/O in flight and for folding, folds what is left
-  /// so that the base is whole and no log remains (persistent), flushes, unlocks. Throws what went wrong; the
-  /// log is kept then.
-  virtual void close() = 0;
+  /// The machine has stopped: no more submit(). Waits for I/O in flight and for folding, folds what is left so that the
+  /// base is whole and no log remains (persistent), flushes, unlocks. Throws what went wrong; the log is kept then.
+  void close();
+
+ private:
+  /// All that the switch needs, made before the pause.
+  struct Prepared {
+    std::shared_ptr<const LayerStack> stack;
+    std::unique_ptr<FrozenStack> frozen;
+  };
+
+  Folder& folder();
+  void fold_and_wait();
+
+  DiskOptions options_;
+  std::shared_ptr<RawFile> base_;
+  std::shared_ptr<FoldGate> gate_;
+  std::shared_ptr<DiskCore> core_;
+  std::optional<Prepared> prepared_;  ///< the checkpoint thread's
+  std::unique_ptr<Folder> folder_;    ///< made when it is first needed; last, because its thread uses the others
 };
 
 }  // namespace tintype

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "devices/block/virtual_disk.h"
+#include "devices/block/disk_options.h"
 
 namespace tintype {
 

@@ -4,7 +4,6 @@
 #include "vmm/base/address_map.h"
 #include "vmm/base/error.h"
 #include "vmm/base/log.h"
-#include "vmm/machine/disk_adapter.h"
 
 namespace tintype {
 
@@ -38,10 +37,10 @@ VirtioPlug::VirtioPlug(KvmVm& vm, Backplane& backplane, GuestMemory& memory, std
 VirtioDevices::VirtioDevices(KvmVm& vm, Backplane& backplane, GuestMemory& memory, const MachineConfig& config) {
   if (config.disks.size() >= kVirtioMmioSlots) throw Error("a machine can have at most {} disks", kVirtioMmioSlots - 1);
   for (std::size_t i = 0; i < config.disks.size(); ++i) {
-    VirtualDisk& disk = *disks_.emplace_back(VirtualDisk::open(disk_options(config, i)));
+    VirtualDisk& disk = *disks_.emplace_back(std::make_unique<VirtualDisk>(disk_options(config, i)));
     plugs_.push_back(
-        std::make_unique<VirtioPlug>(vm, backplane, memory, i, disk.options().id, std::make_unique<VirtioBlk>(disk)));
-    freezable_.push_back(adapters_.emplace_back(make_freezable(disk)).get());
+        std::make_unique<VirtioPlug>(vm, backplane, memory, i, disk.id(), std::make_unique<VirtioBlk>(disk)));
+    freezable_.push_back(&disk);
   }
   plugs_.push_back(
       std::make_unique<VirtioPlug>(vm, backplane, memory, plugs_.size(), "rng", std::make_unique<VirtioRng>()));

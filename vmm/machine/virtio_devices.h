@@ -4,7 +4,6 @@
 #include <memory>
 #include <vector>
 
-#include "checkpoint/capture/subject.h"
 #include "devices/backplane.h"
 #include "devices/block/virtual_disk.h"
 #include "devices/virtio/blk.h"
@@ -49,7 +48,6 @@ class VirtioDevices {
  private:
   std::vector<std::unique_ptr<VirtualDisk>> disks_;  // before the plugs: their devices refer to them
   std::vector<std::unique_ptr<VirtioPlug>> plugs_;
-  std::vector<std::unique_ptr<FreezableDisk>> adapters_;
   std::vector<FreezableDisk*> freezable_;
   bool closed_ = false;
 };

@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "devices/block/stacked_disk.h"
+#include "devices/block/virtual_disk.h"
 
 namespace tintype {
 

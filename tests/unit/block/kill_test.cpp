@@ -16,7 +16,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include "devices/block/stacked_disk.h"
+#include "devices/block/virtual_disk.h"
 #include "tests/support/skip.h"
 #include "tests/unit/block/test_disk.h"
 #include "vmm/base/io.h"
@@ -128,7 +128,7 @@ void switch_and_fold_forever(VirtualDisk& disk, unsigned seed) {
       frozen->wait_for_old_io(30'000);
       std::this_thread::sleep_for(std::chrono::microseconds(random() % 4'000));
     }
-    disk.start_fold(nullptr);
+    disk.start_fold();
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 6'000));
   }
 }
@@ -139,7 +139,7 @@ void switch_and_fold_forever(VirtualDisk& disk, unsigned seed) {
   try {
     DiskTuning tuning;
     tuning.engine = seed % 3 == 0 ? IoEngineKind::kThreads : IoEngineKind::kAuto;
-    StackedDisk disk(options_for(image), tuning);
+    VirtualDisk disk(options_for(image), tuning);
     std::thread switcher([&] { switch_and_fold_forever(disk, seed); });
     Writer(disk, pipe, first_number, seed).run_until_killed();
   } catch (...) {
@@ -208,7 +208,7 @@ class KillRounds {
     if (child == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       try {
-        StackedDisk disk(options_for(image_));
+        VirtualDisk disk(options_for(image_));
         ::_exit(0);
       } catch (...) {
         ::_exit(5);
@@ -222,7 +222,7 @@ class KillRounds {
   }
 
   void verify() {
-    const auto disk = VirtualDisk::open(options_for(image_));
+    const auto disk = std::make_unique<VirtualDisk>(options_for(image_));
     CHECK(disk->log_count() == 0);
     std::vector<std::uint64_t> data(std::size_t{kSectors} * 64);
     REQUIRE(DiskDriver(*disk).read(0, std::as_writable_bytes(std::span(data))) == 0);

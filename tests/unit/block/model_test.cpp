@@ -10,7 +10,7 @@
 
 #include <doctest/doctest.h>
 
-#include "devices/block/stacked_disk.h"
+#include "devices/block/virtual_disk.h"
 #include "tests/unit/block/disk_model.h"
 #include "tests/unit/block/temp_dir.h"
 #include "vmm/base/io.h"
@@ -193,7 +193,7 @@ void random_run(IoEngineKind kind, unsigned seed, int rounds, const std::filesys
   }
   DiskTuning tuning;
   tuning.engine = kind;
-  StackedDisk disk(options, tuning);
+  VirtualDisk disk(options, tuning);
   DiskModel model(kSectors);
   RandomGuest guest(disk, model, seed);
   std::vector<std::unique_ptr<FrozenChecker>> checkers;

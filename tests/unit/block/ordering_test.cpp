@@ -57,7 +57,7 @@ TEST_CASE("folding does not touch the base while a write of an old epoch is stil
   test.io->hold = nullptr;
   CHECK(test.driver->fill(8192, 512, 0x22) == 0);
   frozen.reset();  // a checkpoint that failed: nobody waited for old I/O
-  test.disk->start_fold(nullptr);
+  test.disk->start_fold();
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   CHECK(test.disk->log_count() == 1);
   test.io->release();
@@ -155,7 +155,7 @@ TEST_CASE("folding waits for the frozen disk to be gone") {
   CHECK(test.driver->fill(0, 4096, 0x11) == 0);
   auto frozen = test.freeze();
   CHECK(test.driver->fill(0, 4096, 0x22) == 0);
-  test.disk->start_fold(nullptr);
+  test.disk->start_fold();
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   CHECK(test.disk->log_count() == 1);
   CHECK(frozen_holds(*frozen, 0, 4096, 0x11));
@@ -185,7 +185,7 @@ TEST_CASE("a read-only disk freezes without a log") {
     CHECK(test.driver->fill(4096, 4096, 0x11) == 0);
     test.disk->close();
   }
-  StackedDisk disk(options_for(image, true));
+  VirtualDisk disk(options_for(image, true));
   disk.prepare_switch();
   auto frozen = disk.switch_to_fresh_log();
   frozen->wait_for_old_io(1'000);

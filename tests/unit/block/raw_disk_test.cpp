@@ -11,7 +11,7 @@ TEST_CASE("what was written is read back, and lies in the image") {
     const TempDir directory;
     const auto image = directory.image(1 << 20);
     {
-      StackedDisk disk(options_for(image), DiskTuning{kind});
+      VirtualDisk disk(options_for(image), DiskTuning{kind});
       DiskDriver driver(disk);
       CHECK(disk.size() == 1 << 20);
       CHECK(disk.serial() == "disk0");
@@ -22,7 +22,7 @@ TEST_CASE("what was written is read back, and lies in the image") {
       CHECK(driver.holds(0, 4096, 0));
       disk.close();
     }
-    StackedDisk again(options_for(image, true), DiskTuning{kind});
+    VirtualDisk again(options_for(image, true), DiskTuning{kind});
     DiskDriver driver(again);
     CHECK(driver.holds(4096, 8192, 0x5a));
     CHECK(driver.holds((1 << 20) - 512, 512, 0x77));
@@ -51,7 +51,7 @@ TEST_CASE("bad images are refused with a sentence that names them") {
 TEST_CASE("two machines never write to one image") {
   const TempDir directory;
   const auto image = directory.image(4096);
-  const auto first = VirtualDisk::open(options_for(image));
+  const auto first = std::make_unique<VirtualDisk>(options_for(image));
   CHECK(mentions(open_error(options_for(image)), "in use by another machine"));
   CHECK(mentions(open_error(options_for(image, true)), "in use by another machine"));
 }
@@ -60,8 +60,8 @@ TEST_CASE("readers share an image and keep a writer out") {
   const TempDir directory;
   const auto image = directory.image(4096);
   {
-    const auto first = VirtualDisk::open(options_for(image, true));
-    const auto second = VirtualDisk::open(options_for(image, true));
+    const auto first = std::make_unique<VirtualDisk>(options_for(image, true));
+    const auto second = std::make_unique<VirtualDisk>(options_for(image, true));
     CHECK(mentions(open_error(options_for(image)), "in use by another machine"));
   }
   CHECK(open_error(options_for(image)).empty());

@@ -82,7 +82,7 @@ TEST_CASE("logs that a killed machine left are folded in at the next start") {
 TEST_CASE("a read-only disk reads through left-over logs and leaves them alone") {
   const Leftover left;
   {
-    const auto disk = VirtualDisk::open(options_for(left.image, true));
+    const auto disk = std::make_unique<VirtualDisk>(options_for(left.image, true));
     DiskDriver driver(*disk);
     CHECK(disk->log_count() == 2);
     CHECK(Leftover::whole(driver));

@@ -73,7 +73,7 @@ TEST_CASE("a virtual disk on a slow host disk is a disk, whatever the engine") {
     const TempDir directory;
     DiskTuning tuning;
     tuning.make_engine = [&] { return slow(kind, 2); };
-    StackedDisk disk(options_for(directory.image(1 << 20)), tuning);
+    VirtualDisk disk(options_for(directory.image(1 << 20)), tuning);
     DiskDriver driver(disk);
     CHECK(driver.fill(0, 65536, 0x11) == 0);
     CHECK(driver.flush() == 0);

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "devices/block/stacked_disk.h"
+#include "devices/block/virtual_disk.h"
 #include "tests/unit/block/disk_driver.h"
 #include "tests/support/scripted_engine.h"
 #include "tests/unit/block/temp_dir.h"
@@ -24,7 +24,7 @@ inline DiskOptions options_for(const std::filesystem::path& image, bool read_onl
 
 inline std::string open_error(const DiskOptions& options) {
   try {
-    (void)VirtualDisk::open(options);
+    const VirtualDisk disk(options);
   } catch (const Error& error) {
     return error.what();
   }
@@ -39,7 +39,7 @@ class TestDisk {
   explicit TestDisk(const std::filesystem::path& image, const std::filesystem::path& log_directory = {}) {
     DiskOptions options = options_for(image);
     options.log_directory = log_directory;
-    disk = std::make_unique<StackedDisk>(options);
+    disk = std::make_unique<VirtualDisk>(options);
     driver = std::make_unique<DiskDriver>(*disk);
   }
 
@@ -63,7 +63,7 @@ class TestDisk {
     disk.reset();
   }
 
-  std::unique_ptr<StackedDisk> disk;
+  std::unique_ptr<VirtualDisk> disk;
   std::unique_ptr<DiskDriver> driver;
 };
 
@@ -77,7 +77,7 @@ class ScriptedDisk {
       io = engine.get();
       return engine;
     };
-    disk = std::make_unique<StackedDisk>(options_for(image), tuning);
+    disk = std::make_unique<VirtualDisk>(options_for(image), tuning);
     driver = std::make_unique<DiskDriver>(*disk);
   }
   ~ScriptedDisk() { io->release_all(); }
@@ -92,7 +92,7 @@ class ScriptedDisk {
   }
 
   ScriptedEngine* io = nullptr;  ///< the disk's
-  std::unique_ptr<StackedDisk> disk;
+  std::unique_ptr<VirtualDisk> disk;
   std::unique_ptr<DiskDriver> driver;
 };
 

@@ -20,12 +20,12 @@ namespace {
 namespace fs = std::filesystem;
 using Journal = std::vector<std::string>;
 
-class PaperSource final : public FrozenSource {
+class PaperFrozenDisk final : public FrozenDisk {
  public:
-  explicit PaperSource(Journal& journal) : journal_(journal) {}
-  ~PaperSource() override { journal_.push_back("thawed source"); }
+  explicit PaperFrozenDisk(Journal& journal) : journal_(journal) {}
+  ~PaperFrozenDisk() override { journal_.push_back("thawed disk"); }
   std::uint64_t size() const noexcept override { return 8192; }
-  void wait_until_readable() override { journal_.push_back("old io landed"); }
+  void wait_for_old_io(int) override { journal_.push_back("old io landed"); }
   void read(std::uint64_t, std::span<std::byte> into) override { std::fill(into.begin(), into.end(), std::byte{7}); }
   std::optional<Range> next_data(std::uint64_t offset) override {
     return offset < size() ? std::optional(Range{offset, size() - offset}) : std::nullopt;
@@ -38,19 +38,20 @@ class PaperSource final : public FrozenSource {
 class PaperDisk final : public FreezableDisk {
  public:
   PaperDisk(Journal& journal, const std::string& failing) : journal_(journal), failing_(failing) {}
-  std::string id() const override { return "disk0"; }
+  const std::string& id() const noexcept override { return id_; }
   void prepare_switch() override {
     journal_.push_back("prepare disk");
     if (failing_ == "prepare disk") throw Error("no room for a log");
   }
   void cancel_switch() noexcept override { journal_.push_back("cancel disk"); }
-  std::unique_ptr<FrozenSource> switch_to_fresh_log() noexcept override {
+  std::unique_ptr<FrozenDisk> switch_to_fresh_log() noexcept override {
     journal_.push_back("switch disk");
-    return std::make_unique<PaperSource>(journal_);
+    return std::make_unique<PaperFrozenDisk>(journal_);
   }
-  void fold() noexcept override { journal_.push_back("fold disk"); }
+  void start_fold(FoldDone) noexcept override { journal_.push_back("fold disk"); }
 
  private:
+  const std::string id_ = "disk0";
   Journal& journal_;
   const std::string& failing_;
 };
@@ -145,7 +146,7 @@ TEST_CASE(
   PaperMachine machine;
   const CheckpointReport report = take_live_checkpoint(machine, repository.options(), {});
   CHECK(machine.journal == Journal{"prepare disk", "pause", "freeze", "switch disk", "save", "thaw", "resume",
-                                   "old io landed", "thawed source", "fold disk"});
+                                   "old io landed", "thawed disk", "fold disk"});
   CHECK(report.id == 1);
   CHECK(report.disks.size() == 1);
   CHECK(report.disks[0].bytes_written == 8192);
@@ -161,7 +162,7 @@ TEST_CASE("a machine that ends on the way into the pause: prepared logs are take
 
 TEST_CASE("a state that cannot be saved: the guest runs on, and the frozen logs are folded") {
   CHECK(failed_run("save") == Journal{"prepare disk", "pause", "freeze", "switch disk", "save", "thaw", "resume",
-                                      "thawed source", "fold disk"});
+                                      "thawed disk", "fold disk"});
 }
 
 }  // namespace tintype

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "devices/block/stacked_disk.h"
+#include "devices/block/virtual_disk.h"
 
 #include <chrono>
 #include <future>
@@ -7,6 +7,7 @@
 
 #include "devices/block/recovery.h"
 #include "vmm/base/error.h"
+#include "vmm/base/log.h"
 
 namespace tintype {
 namespace {
@@ -36,11 +37,7 @@ void wait_until_idle(DiskCore& core, const RawFile& base) {
 
 }  // namespace
 
-std::unique_ptr<VirtualDisk> VirtualDisk::open(const DiskOptions& options) {
-  return std::make_unique<StackedDisk>(options);
-}
-
-StackedDisk::StackedDisk(const DiskOptions& options, const DiskTuning& tuning) : options_(options) {
+VirtualDisk::VirtualDisk(const DiskOptions& options, const DiskTuning& tuning) : options_(options) {
   check_options(options_);
   base_ = RawFile::open(options_.image, options_.read_only);
   gate_ = std::make_shared<FoldGate>();
@@ -50,7 +47,7 @@ StackedDisk::StackedDisk(const DiskOptions& options, const DiskTuning& tuning) :
 }
 
 // Without close(): what the logs hold stays in them for the next time, as if we had been killed.
-StackedDisk::~StackedDisk() {
+VirtualDisk::~VirtualDisk() {
   cancel_switch();
   folder_.reset();
   try {
@@ -60,14 +57,14 @@ StackedDisk::~StackedDisk() {
   }
 }
 
-std::string StackedDisk::serial() const { return options_.serial.empty() ? options_.id : options_.serial; }
+std::string VirtualDisk::serial() const { return options_.serial.empty() ? options_.id : options_.serial; }
 
-Folder& StackedDisk::folder() {
+Folder& VirtualDisk::folder() {
   if (!folder_) folder_ = std::make_unique<Folder>(core_, gate_);
   return *folder_;
 }
 
-void StackedDisk::prepare_switch() {
+void VirtualDisk::prepare_switch() {
   check(!prepared_.has_value(), "a prepared switch is done or cancelled before the next one is prepared");
   // The hold comes first: from here on nobody else changes the stack.
   Prepared prepared;
@@ -86,7 +83,7 @@ void StackedDisk::prepare_switch() {
   prepared_ = std::move(prepared);
 }
 
-std::unique_ptr<FrozenDisk> StackedDisk::switch_to_fresh_log() noexcept {
+std::unique_ptr<FrozenDisk> VirtualDisk::switch_to_fresh_log() noexcept {
   check(prepared_.has_value(), "prepare_switch() comes before switch_to_fresh_log()");
   std::unique_ptr<FrozenStack> frozen = std::move(prepared_->frozen);
   frozen->set_epoch(core_->switch_to(std::move(prepared_->stack), frozen->leftovers()));
@@ -94,18 +91,27 @@ std::unique_ptr<FrozenDisk> StackedDisk::switch_to_fresh_log() noexcept {
   return frozen;
 }
 
-void StackedDisk::cancel_switch() noexcept {
+void VirtualDisk::cancel_switch() noexcept {
   if (!prepared_) return;
   if (RedoLog* const fresh = prepared_->frozen->fresh()) fresh->discard();
   prepared_.reset();
 }
 
-void StackedDisk::start_fold(std::function<void(std::string error)> on_done) {
-  if (!read_only()) return folder().start(std::move(on_done));
-  if (on_done) on_done({});
+void VirtualDisk::start_fold(FoldDone on_done) noexcept {
+  if (!on_done) {
+    on_done = [id = id()](const std::string& error) {
+      if (!error.empty()) log_note("{}: the redo logs could not be folded into the image and are kept: {}", id, error);
+    };
+  }
+  try {
+    if (!read_only()) return folder().start(on_done);
+    on_done({});
+  } catch (const std::exception& error) {
+    on_done(error.what());
+  }
 }
 
-void StackedDisk::fold_and_wait() {
+void VirtualDisk::fold_and_wait() {
   const auto outcome = std::make_shared<std::promise<std::string>>();
   auto future = outcome->get_future();
   folder().start([outcome](const std::string& error) { outcome->set_value(error); });
@@ -123,7 +129,7 @@ void StackedDisk::fold_and_wait() {
       base_->path().string(), error);
 }
 
-void StackedDisk::close() {
+void VirtualDisk::close() {
   cancel_switch();
   wait_until_idle(*core_, *base_);
   complete();

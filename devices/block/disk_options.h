@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "vmm/base/words.h"
+
+namespace tintype {
+
+/// What becomes of updates. Only kPersistent is offered today; the others keep their log instead of folding it.
+enum class DiskMode : std::uint8_t { kPersistent, kUndoable, kNonpersistent };
+
+template <>
+inline constexpr auto kWords<DiskMode> = std::to_array<Word<DiskMode>>({{DiskMode::kPersistent, "persistent"},
+                                                                        {DiskMode::kUndoable, "undoable", false},
+                                                                        {DiskMode::kNonpersistent, "nonpersistent",
+                                                                         false}});
+
+struct DiskOptions {
+  std::string id;  ///< "disk0", "disk1", ... in the order of --disk
+  std::filesystem::path image;
+  DiskMode mode = DiskMode::kPersistent;
+  bool read_only = false;
+  std::string serial;                   ///< by default the id
+  std::filesystem::path log_directory;  ///< where redo logs lie; empty: beside the image
+};
+
+}  // namespace tintype

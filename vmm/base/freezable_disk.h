@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What a checkpoint knows of a disk. It stands beside Stateful: disks implement it, checkpoints use it, and neither
+// knows the other.
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace tintype {
+
+/// A disk as it was at one instant, readable while the guest goes on writing. While it exists, what it shows stands
+/// still.
+class FrozenDisk {
+ public:
+  struct Range {
+    std::uint64_t offset = 0, length = 0;  ///< bytes
+  };
+
+  virtual ~FrozenDisk() = default;
+  virtual std::uint64_t size() const noexcept = 0;  ///< bytes
+  /// Waits until I/O that was in flight at the instant of freezing has landed (at most `limit_ms`; throws
+  /// tintype::Error afterwards). Must be called before read() and next_data().
+  virtual void wait_for_old_io(int limit_ms) = 0;
+  /// Contents at `offset`, in whole sectors. Blocks; any thread but the disk's I/O thread. Throws std::system_error.
+  virtual void read(std::uint64_t offset, std::span<std::byte> into) = 0;
+  /// The next range at or after `offset` that may hold something other than zeros, or nothing.
+  virtual std::optional<Range> next_data(std::uint64_t offset) = 0;
+};
+
+/// A disk that can freeze: a fresh log takes what the guest writes from now on, and what lies below stands still. In
+/// three steps, of which only the second is inside the pause. All on the thread that takes the checkpoint.
+class FreezableDisk {
+ public:
+  virtual ~FreezableDisk() = default;
+  virtual const std::string& id() const noexcept = 0;  ///< "disk0": unique within a machine
+
+  /// 1. Guest running: makes the fresh log on disk. May block. Throws where it cannot (nothing has changed then).
+  virtual void prepare_switch() = 0;
+  /// Undoes step 1 where the capture fails before step 2.
+  virtual void cancel_switch() noexcept = 0;
+  /// 2. Machine paused and the device frozen: the fresh log becomes the active layer. A pointer swap. Requests in
+  /// flight belong to what is frozen, and land there.
+  virtual std::unique_ptr<FrozenDisk> switch_to_fresh_log() noexcept = 0;
+
+  /// An empty text, or what went wrong: the logs are kept then and still read through, so that nothing is lost.
+  using FoldDone = std::function<void(const std::string& error)>;
+  /// 3. The FrozenDisk is gone: starts folding the frozen layers down, in the background. `on_done` is called from
+  /// there; without it a failure is noted in the log, and the next switch or the end of the machine tries again.
+  virtual void start_fold(FoldDone on_done = {}) noexcept = 0;
+};
+
+}  // namespace tintype
