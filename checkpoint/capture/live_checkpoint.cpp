@@ -57,7 +57,7 @@ class LiveCheckpoint {
   void leave_pause() noexcept;
   void copy_memory();
   void copy_out();
-  void fold_disks() noexcept;
+  void commit_disks() noexcept;
   void seal();
   NewCheckpoint destination() const;
 
@@ -83,7 +83,7 @@ LiveCheckpoint::~LiveCheckpoint() {
   leave_pause();
   if (capture_) capture_->release();
   for (std::size_t i = 0; i < prepared_disks_ && disks_ == Disks::kPrepared; ++i) subject_.disks()[i]->cancel_switch();
-  fold_disks();
+  commit_disks();
 }
 
 CheckpointReport LiveCheckpoint::take() {
@@ -184,14 +184,14 @@ void LiveCheckpoint::copy_out() {
     report_.disks.push_back({id, copy_disk(id, *frozen_[i], writer_->disk_part(id), progress_)});
   }
   report_.copy_ms += watch.total_us() / 1000;
-  fold_disks();  // step 11, in the background: the logs are not needed for sealing
+  commit_disks();  // step 11, in the background: the logs are not needed for sealing
 }
 
-// Frozen logs are folded only once nobody reads them.
-void LiveCheckpoint::fold_disks() noexcept {
+// Frozen logs are committed only once nobody reads them.
+void LiveCheckpoint::commit_disks() noexcept {
   if (std::exchange(disks_, Disks::kUntouched) != Disks::kSwitched) return;
   frozen_.clear();
-  for (FreezableDisk* disk : subject_.disks()) disk->start_fold();
+  for (FreezableDisk* disk : subject_.disks()) disk->start_commit();
 }
 
 // Step 10. The times in the manifest end where the manifest is written; what is returned ends after the last fsync.

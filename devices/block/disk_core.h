@@ -48,7 +48,7 @@ class DiskCore {
   /// Swaps in a stack in which nothing differs that a reader could see.
   void replace_stack(std::shared_ptr<const LayerStack> stack) noexcept;
 
-  // Emptying the active log. Only the folding thread calls these.
+  // Emptying the active log. Only the committing thread calls these.
   bool draining() const noexcept;
   /// Returns the epoch whose writes must have landed before the first copy.
   std::uint64_t begin_drain();

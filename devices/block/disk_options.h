@@ -9,7 +9,7 @@
 
 namespace tintype {
 
-/// What becomes of updates. Only kPersistent is offered today; the others keep their log instead of folding it.
+/// What becomes of updates. Only kPersistent is offered today; the others keep their log instead of committing it.
 enum class DiskMode : std::uint8_t { kPersistent, kUndoable, kNonpersistent };
 
 template <>

@@ -15,7 +15,7 @@ namespace tintype {
 ///
 ///   held        only the log has the newest data. A write goes to the log *and* to the base, and makes the
 ///               sector mirrored.
-///   copying     the folding thread copies it to the base just now. A write goes to the log alone (the copier
+///   copying     the committing thread copies it to the base just now. A write goes to the log alone (the copier
 ///               may overwrite the base with what it read before), and the copy does not count: the sector is
 ///               merely held again.
 ///   mirrored    log and base have the same data. Writes go to both, so it stays so.
@@ -40,7 +40,7 @@ class Drain {
   /// A write that went to both has finished in both, or has failed in one of them.
   void mirrored(const SectorRange& range, bool succeeded);
 
-  // The folding thread's part.
+  // The committing thread's part.
   struct Chunk {
     std::vector<ExtentIndex::Extent> extents;
     std::uint64_t sectors = 0;

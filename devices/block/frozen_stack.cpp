@@ -10,7 +10,7 @@
 namespace tintype {
 
 FrozenStack::FrozenStack(std::shared_ptr<DiskCore> core, std::shared_ptr<const LayerStack> stack,
-                         std::shared_ptr<RedoLog> fresh, std::shared_ptr<FoldGate> gate, int limit_ms)
+                         std::shared_ptr<RedoLog> fresh, std::shared_ptr<CommitGate> gate, int limit_ms)
     : hold_(std::move(gate), limit_ms), core_(std::move(core)), stack_(std::move(stack)), fresh_(std::move(fresh)) {}
 
 void FrozenStack::wait_for_old_io(int limit_ms) {
@@ -24,7 +24,7 @@ void FrozenStack::wait_for_old_io(int limit_ms) {
     }
     std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
-  // Should we be killed, and should somebody then change the image before the log has been folded into it,
+  // Should we be killed, and should somebody then change the image before the log has been committed to it,
   // this lets us notice.
   if (fresh_ != nullptr) fresh_->set_state(log_format::StateKind::kStable, stack_->base->modified_ns());
 }

@@ -5,20 +5,20 @@
 #include <mutex>
 #include <optional>
 
+#include "devices/block/commit_gate.h"
 #include "devices/block/disk_core.h"
-#include "devices/block/fold_gate.h"
 #include "vmm/base/freezable_disk.h"
 
 namespace tintype {
 
 /// The layers that lie below the active one since a switch. They are read with plain pread(), and their
-/// indexes without a lock: once the old epoch has landed nothing in them changes until the hold on folding is
+/// indexes without a lock: once the old epoch has landed nothing in them changes until the hold on committing is
 /// let go.
 class FrozenStack final : public FrozenDisk {
  public:
   /// `fresh` is the log above (null for a read-only disk).
   FrozenStack(std::shared_ptr<DiskCore> core, std::shared_ptr<const LayerStack> stack, std::shared_ptr<RedoLog> fresh,
-              std::shared_ptr<FoldGate> gate, int limit_ms);
+              std::shared_ptr<CommitGate> gate, int limit_ms);
 
   std::uint64_t size() const noexcept override { return stack_->base->size(); }
   void wait_for_old_io(int limit_ms) override;
@@ -31,7 +31,7 @@ class FrozenStack final : public FrozenDisk {
   RedoLog* fresh() const noexcept { return fresh_.get(); }
 
  private:
-  const FoldHold hold_;
+  const CommitHold hold_;
   const std::shared_ptr<DiskCore> core_;
   const std::shared_ptr<const LayerStack> stack_;
   const std::shared_ptr<RedoLog> fresh_;

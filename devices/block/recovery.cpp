@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "devices/block/fold.h"
+#include "devices/block/commit.h"
 #include "devices/block/log_files.h"
 #include "devices/block/log_scan.h"
 #include "vmm/base/error.h"
@@ -54,7 +54,7 @@ void check_belongs(const RedoLog& log, const RawFile& base) {
       log.path().string(), base_path_in(superblock).string(), base.path().string());
 }
 
-// Known of the topmost log, known of all: folding marks every log of the stack before it touches the base.
+// Known of the topmost log, known of all: committing marks every log of the stack before it touches the base.
 void check_unchanged(const RedoLog& top, const RawFile& base) {
   if (top.state().kind != StateKind::kStable || base.modified_ns() <= top.state().base_modified_ns) return;
   throw Error(
@@ -127,17 +127,17 @@ std::uint64_t copy_all(const Logs& logs, RawFile& base) {
 void replay(const Logs& logs, RawFile& base) {
   try {
     for (const auto& log : logs) {
-      log->set_state(StateKind::kFolding);
+      log->set_state(StateKind::kCommitting);
       log->sync();
     }
     const std::uint64_t sectors = copy_all(logs, base);
     for (const auto& log : logs) log->retire();
     if (sectors > 0) {
-      log_note("{}: folded in {} KiB of updates from a redo log that was left over", base.path().string(), sectors / 2);
+      log_note("{}: committed {} KiB of updates from a redo log that was left over", base.path().string(), sectors / 2);
     }
   } catch (const std::system_error& failure) {
     throw Error(
-        "the redo log that a killed machine left could not be folded into the disk image {} ({}): nothing is "
+        "the redo log that a killed machine left could not be committed to the disk image {} ({}): nothing is "
         "lost, "
         "so make room or mend what is wrong and try again",
         base.path().string(), failure.what());

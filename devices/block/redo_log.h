@@ -15,7 +15,7 @@ namespace tintype {
 /// record of each range that it holds.
 ///
 /// No locks here: the disk's mutex guards index and allocation while the log is active; once it is frozen,
-/// nothing changes until it is folded. Space is never used twice within a log, so that a read in flight finds
+/// nothing changes until it is committed. Space is never used twice within a log, so that a read in flight finds
 /// its data where the index said, whatever happens meanwhile.
 class RedoLog : public BlockFile {
  public:

@@ -45,10 +45,10 @@ static_assert(sizeof(Superblock) == 4096 && offsetof(Superblock, base_path) == 7
               offsetof(Superblock, checksum) == 4088);
 
 enum class StateKind : std::uint32_t {
-  kFresh = 1,    ///< made; requests of the old epoch may still be landing in the base
-  kStable = 2,   ///< the base does not change; base_modified_ns tells since when
-  kFolding = 3,  ///< this log or one below it is being folded into the base
-  kRetired = 4,  ///< all of it is in the base: the file may be deleted
+  kFresh = 1,       ///< made; requests of the old epoch may still be landing in the base
+  kStable = 2,      ///< the base does not change; base_modified_ns tells since when
+  kCommitting = 3,  ///< this log or one below it is being committed to the base
+  kRetired = 4,     ///< all of it is in the base: the file may be deleted
 };
 
 /// Overwritten in place, in one sector.

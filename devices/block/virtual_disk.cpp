@@ -12,7 +12,7 @@
 namespace tintype {
 namespace {
 
-constexpr int kHoldLimitMs = 60'000;    ///< for a step of folding, before a switch
+constexpr int kHoldLimitMs = 60'000;    ///< for a step of committing, before a switch
 constexpr int kCloseLimitMs = 600'000;  ///< for everything that is left when the machine has stopped
 
 void check_options(const DiskOptions& options) {
@@ -40,7 +40,7 @@ void wait_until_idle(DiskCore& core, const RawFile& base) {
 VirtualDisk::VirtualDisk(const DiskOptions& options, const DiskTuning& tuning) : options_(options) {
   check_options(options_);
   base_ = RawFile::open(options_.image, options_.read_only);
-  gate_ = std::make_shared<FoldGate>();
+  gate_ = std::make_shared<CommitGate>();
   auto stack = recover(base_, options_);
   core_ = std::make_shared<DiskCore>(
       std::move(stack), tuning.make_engine ? tuning.make_engine() : make_io_engine(tuning.engine), options_.read_only);
@@ -49,7 +49,7 @@ VirtualDisk::VirtualDisk(const DiskOptions& options, const DiskTuning& tuning) :
 // Without close(): what the logs hold stays in them for the next time, as if we had been killed.
 VirtualDisk::~VirtualDisk() {
   cancel_switch();
-  folder_.reset();
+  committer_.reset();
   try {
     wait_until_idle(*core_, *base_);  // the host may still be writing into memory that is about to go
   } catch (const std::exception&) {
@@ -59,9 +59,9 @@ VirtualDisk::~VirtualDisk() {
 
 std::string VirtualDisk::serial() const { return options_.serial.empty() ? options_.id : options_.serial; }
 
-Folder& VirtualDisk::folder() {
-  if (!folder_) folder_ = std::make_unique<Folder>(core_, gate_);
-  return *folder_;
+Committer& VirtualDisk::committer() {
+  if (!committer_) committer_ = std::make_unique<Committer>(core_, gate_);
+  return *committer_;
 }
 
 void VirtualDisk::prepare_switch() {
@@ -72,8 +72,8 @@ void VirtualDisk::prepare_switch() {
     prepared.stack = core_->stack();
     prepared.frozen = std::make_unique<FrozenStack>(core_, prepared.stack, nullptr, gate_, kHoldLimitMs);
   } else {
-    folder();
-    const FoldHold hold(gate_, kHoldLimitMs);
+    committer();
+    const CommitHold hold(gate_, kHoldLimitMs);
     const auto below = core_->stack();
     const std::uint64_t sequence = below->active() == nullptr ? 1 : below->active()->sequence() + 1;
     auto fresh = RedoLog::create(*base_, options_.log_directory, sequence);
@@ -97,34 +97,34 @@ void VirtualDisk::cancel_switch() noexcept {
   prepared_.reset();
 }
 
-void VirtualDisk::start_fold(FoldDone on_done) noexcept {
+void VirtualDisk::start_commit(CommitDone on_done) noexcept {
   if (!on_done) {
     on_done = [id = id()](const std::string& error) {
-      if (!error.empty()) log_note("{}: the redo logs could not be folded into the image and are kept: {}", id, error);
+      if (!error.empty()) log_note("{}: the redo logs could not be committed to the image and are kept: {}", id, error);
     };
   }
   try {
-    if (!read_only()) return folder().start(on_done);
+    if (!read_only()) return committer().start(on_done);
     on_done({});
   } catch (const std::exception& error) {
     on_done(error.what());
   }
 }
 
-void VirtualDisk::fold_and_wait() {
+void VirtualDisk::commit_and_wait() {
   const auto outcome = std::make_shared<std::promise<std::string>>();
   auto future = outcome->get_future();
-  folder().start([outcome](const std::string& error) { outcome->set_value(error); });
+  committer().start([outcome](const std::string& error) { outcome->set_value(error); });
   if (future.wait_for(std::chrono::milliseconds(kCloseLimitMs)) != std::future_status::ready) {
     throw Error(
-        "the redo log of {} could not be folded into it in time: it is kept, and folded in when the disk is "
+        "the redo log of {} could not be committed to it in time: it is kept, and committed when the disk is "
         "next opened",
         base_->path().string());
   }
   const std::string error = future.get();
   if (error.empty()) return;
   throw Error(
-      "the redo log of {} could not be folded into it ({}): it is kept, and folded in when the disk is next "
+      "the redo log of {} could not be committed to it ({}): it is kept, and committed when the disk is next "
       "opened",
       base_->path().string(), error);
 }
@@ -134,7 +134,7 @@ void VirtualDisk::close() {
   wait_until_idle(*core_, *base_);
   complete();
   if (read_only()) return base_->unlock();
-  if (log_count() > 0) fold_and_wait();
+  if (log_count() > 0) commit_and_wait();
   if (base_->needs_sync()) base_->sync();
   base_->unlock();
 }

@@ -3,16 +3,16 @@
 
 // A virtual disk is a stack: a raw base image and zero or more redo logs on top. Guest writes go to the topmost
 // ("active") layer; reads find each sector in the highest layer that holds it. Capturing the state of an instant
-// pushes a fresh log, so that everything below is frozen; when the copy is done the frozen logs are folded down into
+// pushes a fresh log, so that everything below is frozen; when the copy is done the frozen logs are committed to
 // the base while the guest runs.
 
 #include <functional>
 #include <memory>
 #include <optional>
 
+#include "devices/block/commit.h"
 #include "devices/block/disk_core.h"
 #include "devices/block/disk_options.h"
-#include "devices/block/fold.h"
 #include "devices/block/frozen_stack.h"
 #include "vmm/base/freezable_disk.h"
 
@@ -25,10 +25,10 @@ struct DiskTuning {
 };
 
 /// A virtual disk, as its device sees it (BlockBackend) and as a checkpoint does (FreezableDisk). Puts together the
-/// parts: DiskCore does the I/O, Folder makes the stack short, FrozenStack is what a checkpoint reads.
+/// parts: DiskCore does the I/O, Committer makes the stack short, FrozenStack is what a checkpoint reads.
 class VirtualDisk final : public BlockBackend, public FreezableDisk {
  public:
-  /// Opens and locks the image (OFD lock: exclusive, shared where read-only), folds in what a killed machine left in a
+  /// Opens and locks the image (OFD lock: exclusive, shared where read-only), commits what a killed machine left in a
   /// redo log beside it, and refuses with one clear sentence: no such file, not a regular file or block device, empty,
   /// not a multiple of 512, in use, mode not offered.
   explicit VirtualDisk(const DiskOptions& options, const DiskTuning& tuning = {});
@@ -48,13 +48,13 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   void prepare_switch() override;
   void cancel_switch() noexcept override;
   std::unique_ptr<FrozenDisk> switch_to_fresh_log() noexcept override;
-  void start_fold(FoldDone on_done = {}) noexcept override;
+  void start_commit(CommitDone on_done = {}) noexcept override;
 
   const DiskOptions& options() const noexcept { return options_; }
   /// Number of redo logs above the base at this moment.
   std::size_t log_count() const noexcept { return core_->stack()->logs.size(); }
 
-  /// The machine has stopped: no more submit(). Waits for I/O in flight and for folding, folds what is left so that the
+  /// The machine has stopped: no more submit(). Waits for I/O in flight and for committing, commits what is left so that the
   /// base is whole and no log remains (persistent), flushes, unlocks. Throws what went wrong; the log is kept then.
   void close();
 
@@ -65,15 +65,15 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
     std::unique_ptr<FrozenStack> frozen;
   };
 
-  Folder& folder();
-  void fold_and_wait();
+  Committer& committer();
+  void commit_and_wait();
 
   DiskOptions options_;
   std::shared_ptr<RawFile> base_;
-  std::shared_ptr<FoldGate> gate_;
+  std::shared_ptr<CommitGate> gate_;
   std::shared_ptr<DiskCore> core_;
-  std::optional<Prepared> prepared_;  ///< the checkpoint thread's
-  std::unique_ptr<Folder> folder_;    ///< made when it is first needed; last, because its thread uses the others
+  std::optional<Prepared> prepared_;      ///< the checkpoint thread's
+  std::unique_ptr<Committer> committer_;  ///< made when it is first needed; last, because its thread uses the others
 };
 
 }  // namespace tintype

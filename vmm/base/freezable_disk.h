@@ -49,10 +49,10 @@ class FreezableDisk {
   virtual std::unique_ptr<FrozenDisk> switch_to_fresh_log() noexcept = 0;
 
   /// An empty text, or what went wrong: the logs are kept then and still read through, so that nothing is lost.
-  using FoldDone = std::function<void(const std::string& error)>;
-  /// 3. The FrozenDisk is gone: starts folding the frozen layers down, in the background. `on_done` is called from
+  using CommitDone = std::function<void(const std::string& error)>;
+  /// 3. The FrozenDisk is gone: starts committing the frozen layers, in the background. `on_done` is called from
   /// there; without it a failure is noted in the log, and the next switch or the end of the machine tries again.
-  virtual void start_fold(FoldDone on_done = {}) noexcept = 0;
+  virtual void start_commit(CommitDone on_done = {}) noexcept = 0;
 };
 
 }  // namespace tintype

@@ -19,7 +19,7 @@ namespace {
 
 /// A machine that works long reports progress all the time, but for one fsync of everything at the end.
 constexpr auto kLongestSilence = std::chrono::minutes(15);
-/// After the CPUs have stopped, the disks' logs are folded and synced: that may take a while on a slow disk.
+/// After the CPUs have stopped, the disks' logs are committed and synced: that may take a while on a slow disk.
 constexpr auto kDisksCloseTime = std::chrono::minutes(5);
 
 json value_from_text(const Parameter& parameter, const std::string& text) {

@@ -42,7 +42,7 @@ class VirtioDevices {
 
   void start();
   void stop() noexcept;
-  /// After stop(): folds logs, flushes and unlocks every image. Throws the first failure, after having tried all.
+  /// After stop(): commits logs, flushes and unlocks every image. Throws the first failure, after having tried all.
   void close();
 
  private:

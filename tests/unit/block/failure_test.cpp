@@ -152,9 +152,9 @@ TEST_CASE("the file system of the logs fills up, and the guest's disk stays whol
   CHECK(all_there());
   CHECK(frozen_holds(*frozen, 0, 8 << 20, 0x11));
   frozen.reset();
-  // Folding needs room for release records in the log; where even that is missing it says so and keeps the
+  // Committing needs room for release records in the log; where even that is missing it says so and keeps the
   // log.
-  const std::string error = test.fold();
+  const std::string error = test.commit();
   CHECK((error.empty() || mentions(error, "No space left on device")));
   CHECK(all_there());
   test.abandon();
@@ -165,7 +165,7 @@ TEST_CASE("the file system of the logs fills up, and the guest's disk stays whol
   CHECK(whole);
 }
 
-TEST_CASE("folding into a full file system keeps the logs, and ends well once there is room") {
+TEST_CASE("committing to a full file system keeps the logs, and ends well once there is room") {
   const SmallFileSystem small("1m");
   if (!small.mounted()) SKIP_TEST("mounting a small file system needs root");
   const TempDir logs;
@@ -180,7 +180,7 @@ TEST_CASE("folding into a full file system keeps the logs, and ends well once th
   frozen.reset();
   second.reset();
   for (int i = 0; i < 2; ++i) {
-    CHECK(mentions(test.fold(), "No space left on device"));
+    CHECK(mentions(test.commit(), "No space left on device"));
     CHECK(test.disk->log_count() == 2);
     CHECK(test.driver->holds(0, 2 << 20, 0x11));
     CHECK(test.driver->holds(2 << 20, 4 << 20, 0x22));
@@ -188,7 +188,7 @@ TEST_CASE("folding into a full file system keeps the logs, and ends well once th
   }
   try {
     test.disk->close();
-    FAIL("close() does not say that the log could not be folded");
+    FAIL("close() does not say that the log could not be committed");
   } catch (const Error& error) {
     CHECK(mentions(error.what(), "it is kept"));
   }

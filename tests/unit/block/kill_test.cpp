@@ -35,7 +35,7 @@ struct Message {
 };
 constexpr std::uint64_t kAcknowledged = std::uint64_t{1} << 63;
 
-// ---- The child: writes numbered sectors as fast as it can while another thread switches and folds all the
+// ---- The child: writes numbered sectors as fast as it can while another thread switches and commits all the
 // time.
 
 class Writer {
@@ -119,7 +119,7 @@ class Writer {
   int in_flight_ = 0;
 };
 
-void switch_and_fold_forever(VirtualDisk& disk, unsigned seed) {
+void switch_and_commit_forever(VirtualDisk& disk, unsigned seed) {
   std::mt19937 random(seed);
   for (;;) {
     disk.prepare_switch();
@@ -128,7 +128,7 @@ void switch_and_fold_forever(VirtualDisk& disk, unsigned seed) {
       frozen->wait_for_old_io(30'000);
       std::this_thread::sleep_for(std::chrono::microseconds(random() % 4'000));
     }
-    disk.start_fold();
+    disk.start_commit();
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 6'000));
   }
 }
@@ -140,7 +140,7 @@ void switch_and_fold_forever(VirtualDisk& disk, unsigned seed) {
     DiskTuning tuning;
     tuning.engine = seed % 3 == 0 ? IoEngineKind::kThreads : IoEngineKind::kAuto;
     VirtualDisk disk(options_for(image), tuning);
-    std::thread switcher([&] { switch_and_fold_forever(disk, seed); });
+    std::thread switcher([&] { switch_and_commit_forever(disk, seed); });
     Writer(disk, pipe, first_number, seed).run_until_killed();
   } catch (...) {
     ::_exit(5);

@@ -134,8 +134,8 @@ class FrozenChecker {
       frozen->wait_for_old_io(30'000);
       check_all(*frozen, model);
       frozen.reset();
-      disk.start_fold([this](const std::string& error) {
-        if (!error.empty()) fold_error = error;
+      disk.start_commit([this](const std::string& error) {
+        if (!error.empty()) commit_error = error;
       });
     } catch (const std::exception& failure) {
       error_ = failure.what();
@@ -158,7 +158,7 @@ class FrozenChecker {
   std::atomic<bool> over_{false};
 
  public:
-  std::string fold_error;
+  std::string commit_error;
 
  private:
   std::thread thread_;
@@ -216,7 +216,7 @@ void random_run(IoEngineKind kind, unsigned seed, int rounds, const std::filesys
   guest.drain();
   for (const auto& checker : checkers) {
     CHECK(checker->error() == "");
-    CHECK(checker->fold_error == "");
+    CHECK(checker->commit_error == "");
   }
   disk.close();
   CHECK(guest.error == "");
@@ -231,14 +231,14 @@ void random_run(IoEngineKind kind, unsigned seed, int rounds, const std::filesys
 
 }  // namespace
 
-TEST_CASE("no read sees a lost, torn, doubled or resurrected write, whatever switches and folds go on (io_uring)") {
+TEST_CASE("no read sees a lost, torn, doubled or resurrected write, whatever switches and commits go on (io_uring)") {
   const unsigned seed = first_seed();
   random_run(IoEngineKind::kAuto, seed, 40, "/dev/shm");
   random_run(IoEngineKind::kAuto, seed + 1, 40, "/dev/shm");
   random_run(IoEngineKind::kAuto, seed + 2, 20, std::filesystem::temp_directory_path());
 }
 
-TEST_CASE("no read sees a lost, torn, doubled or resurrected write, whatever switches and folds go on (threads)") {
+TEST_CASE("no read sees a lost, torn, doubled or resurrected write, whatever switches and commits go on (threads)") {
   const unsigned seed = first_seed() + 100;
   random_run(IoEngineKind::kThreads, seed, 40, "/dev/shm");
   random_run(IoEngineKind::kThreads, seed + 1, 40, "/dev/shm");

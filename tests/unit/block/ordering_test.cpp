@@ -48,7 +48,7 @@ TEST_CASE("an old write in flight does not keep a new one to other sectors waiti
   CHECK(frozen_holds(*frozen, 8192, 4096, 0));
 }
 
-TEST_CASE("folding does not touch the base while a write of an old epoch is still on its way there") {
+TEST_CASE("committing does not touch the base while a write of an old epoch is still on its way there") {
   const TempDir directory;
   ScriptedDisk test(directory.image(1 << 20));
   test.hold_writes();
@@ -57,7 +57,7 @@ TEST_CASE("folding does not touch the base while a write of an old epoch is stil
   test.io->hold = nullptr;
   CHECK(test.driver->fill(8192, 512, 0x22) == 0);
   frozen.reset();  // a checkpoint that failed: nobody waited for old I/O
-  test.disk->start_fold();
+  test.disk->start_commit();
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   CHECK(test.disk->log_count() == 1);
   test.io->release();
@@ -124,7 +124,7 @@ TEST_CASE("a frozen disk never shows a write of a later epoch, however deep the 
   }
   CHECK(test.disk->log_count() == 6);
   frozen.clear();
-  CHECK(test.fold() == "");
+  CHECK(test.commit() == "");
   CHECK(test.disk->log_count() == 0);
   CHECK(test.driver->holds(0, 4 << 20, 0xff));
 }
@@ -149,18 +149,18 @@ TEST_CASE("a frozen disk finds all its data by next_data, and no more than that"
   CHECK(frozen_holds(*second, 48 << 20, 4096, 0));
 }
 
-TEST_CASE("folding waits for the frozen disk to be gone") {
+TEST_CASE("committing waits for the frozen disk to be gone") {
   const TempDir directory;
   TestDisk test(directory.image(1 << 20));
   CHECK(test.driver->fill(0, 4096, 0x11) == 0);
   auto frozen = test.freeze();
   CHECK(test.driver->fill(0, 4096, 0x22) == 0);
-  test.disk->start_fold();
+  test.disk->start_commit();
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   CHECK(test.disk->log_count() == 1);
   CHECK(frozen_holds(*frozen, 0, 4096, 0x11));
   frozen.reset();
-  CHECK(test.fold() == "");
+  CHECK(test.commit() == "");
   CHECK(test.disk->log_count() == 0);
 }
 
@@ -193,7 +193,7 @@ TEST_CASE("a read-only disk freezes without a log") {
   CHECK(disk.log_count() == 0);
   CHECK(logs_in(directory.path()).empty());
   bool told = false;
-  disk.start_fold([&](const std::string& error) { told = error.empty(); });
+  disk.start_commit([&](const std::string& error) { told = error.empty(); });
   CHECK(told);
   frozen.reset();
   disk.close();
@@ -205,15 +205,15 @@ TEST_CASE("the stack gets short under a sustained load on hot and cold sectors")
   auto frozen = test.freeze();
   for (std::uint64_t mib = 0; mib < 48; ++mib) CHECK(test.driver->fill(mib << 20, 1 << 20, 0x11) == 0);
   frozen.reset();
-  std::atomic<bool> folded{false};
-  test.disk->start_fold([&](const std::string& error) { folded = error.empty(); });
+  std::atomic<bool> committed{false};
+  test.disk->start_commit([&](const std::string& error) { committed = error.empty(); });
   const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   std::uint64_t writes = 0;
-  for (; !folded && std::chrono::steady_clock::now() < limit; ++writes) {
+  for (; !committed && std::chrono::steady_clock::now() < limit; ++writes) {
     const std::uint64_t offset = writes % 2 == 0 ? 8 << 20 : writes * 7919 % 12'000 * 4096;
     REQUIRE(test.driver->fill(offset, 4096, 0x22) == 0);
   }
-  CHECK(folded);
+  CHECK(committed);
   CHECK(test.disk->log_count() == 0);
   CHECK(logs_in(directory.path()).empty());
   CHECK(test.driver->holds(8 << 20, 4096, 0x22));

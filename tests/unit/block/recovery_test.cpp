@@ -73,7 +73,7 @@ void poke(const fs::path& file, std::uint64_t offset, std::uint8_t change) {
 
 }  // namespace
 
-TEST_CASE("logs that a killed machine left are folded in at the next start") {
+TEST_CASE("logs that a killed machine left are committed at the next start") {
   const Leftover left;
   CHECK(logs_in(left.directory.path()).size() == 2);
   CHECK(left.recovers());
@@ -188,7 +188,7 @@ TEST_CASE("a log that is missing from the middle, or there twice, is noticed") {
   const Leftover left;
   const auto logs = logs_in(left.directory.path());
   {
-    TestDisk test(left.image);  // folds them in
+    TestDisk test(left.image);  // commits them
     test.abandon();
     Leftover::leave(left.image);
     const auto twice = left.directory.path() / "disk.img.0009.redo";
@@ -242,18 +242,18 @@ TEST_CASE("images of the same name share a directory for logs without harm") {
   CHECK(logs_in(logs.path()).empty());
 }
 
-TEST_CASE("a log that was folded but not deleted in time is deleted, never replayed") {
+TEST_CASE("a log that was committed but not deleted in time is deleted, never replayed") {
   const TempDir directory;
   const auto image = directory.image(4 << 20);
   TestDisk test(image);
   auto frozen = test.freeze();
   REQUIRE(test.driver->fill(0, 4096, 0x22) == 0);
-  auto above = test.freeze();  // so that the log is folded as a frozen one, whose records stay as they are
+  auto above = test.freeze();  // so that the log is committed as a frozen one, whose records stay as they are
   const auto log = logs_in(directory.path())[0];
   const auto kept = directory.path() / "kept";
   fs::create_hard_link(log, kept);  // the file will come back
   frozen.reset(), above.reset();
-  CHECK(test.fold() == "");
+  CHECK(test.commit() == "");
   REQUIRE(test.driver->fill(0, 4096, 0x33) == 0);
   test.abandon();
   fs::rename(kept, log);

@@ -49,12 +49,12 @@ class TestDisk {
     frozen->wait_for_old_io(10'000);
     return frozen;
   }
-  /// Folds and returns what went wrong.
-  std::string fold() {
+  /// Commits and returns what went wrong.
+  std::string commit() {
     auto outcome = std::make_shared<std::promise<std::string>>();
     auto future = outcome->get_future();
-    disk->start_fold([outcome](const std::string& error) { outcome->set_value(error); });
-    if (future.wait_for(std::chrono::seconds(60)) != std::future_status::ready) return "folding does not end";
+    disk->start_commit([outcome](const std::string& error) { outcome->set_value(error); });
+    if (future.wait_for(std::chrono::seconds(60)) != std::future_status::ready) return "committing does not end";
     return future.get();
   }
   /// As kill -9 would leave it.

@@ -48,7 +48,7 @@ class PaperDisk final : public FreezableDisk {
     journal_.push_back("switch disk");
     return std::make_unique<PaperFrozenDisk>(journal_);
   }
-  void start_fold(FoldDone) noexcept override { journal_.push_back("fold disk"); }
+  void start_commit(CommitDone) noexcept override { journal_.push_back("commit disk"); }
 
  private:
   const std::string id_ = "disk0";
@@ -146,7 +146,7 @@ TEST_CASE(
   PaperMachine machine;
   const CheckpointReport report = take_live_checkpoint(machine, repository.options(), {});
   CHECK(machine.journal == Journal{"prepare disk", "pause", "freeze", "switch disk", "save", "thaw", "resume",
-                                   "old io landed", "thawed disk", "fold disk"});
+                                   "old io landed", "thawed disk", "commit disk"});
   CHECK(report.id == 1);
   CHECK(report.disks.size() == 1);
   CHECK(report.disks[0].bytes_written == 8192);
@@ -160,9 +160,9 @@ TEST_CASE("a machine that ends on the way into the pause: prepared logs are take
   CHECK(failed_run("pause") == Journal{"prepare disk", "pause", "resume", "cancel disk"});
 }
 
-TEST_CASE("a state that cannot be saved: the guest runs on, and the frozen logs are folded") {
+TEST_CASE("a state that cannot be saved: the guest runs on, and the frozen logs are committed") {
   CHECK(failed_run("save") == Journal{"prepare disk", "pause", "freeze", "switch disk", "save", "thaw", "resume",
-                                      "thawed disk", "fold disk"});
+                                      "thawed disk", "commit disk"});
 }
 
 }  // namespace tintype

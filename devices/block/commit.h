@@ -8,8 +8,8 @@
 #include <thread>
 #include <vector>
 
+#include "devices/block/commit_gate.h"
 #include "devices/block/disk_core.h"
-#include "devices/block/fold_gate.h"
 #include "vmm/base/freezable_disk.h"
 
 namespace tintype {
@@ -20,15 +20,15 @@ void copy_extent(const RedoLog& log, RawFile& base, const ExtentIndex::Extent& e
 /// The thread that makes a stack short again while the guest runs. It works in small steps, between which a
 /// switch may come: first each frozen log, from the lowest up, is copied to the base and deleted; then the
 /// active log is drained (see Drain) until the base is all there is.
-class Folder {
+class Committer {
  public:
-  Folder(std::shared_ptr<DiskCore> core, std::shared_ptr<FoldGate> gate);
-  ~Folder();
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
+  Committer(std::shared_ptr<DiskCore> core, std::shared_ptr<CommitGate> gate);
+  ~Committer();
+  Committer(const Committer&) = delete;
+  Committer& operator=(const Committer&) = delete;
 
-  using OnDone = FreezableDisk::FoldDone;
-  /// Asks for the stack to become short. `on_done` is called on the folding thread, with an
+  using OnDone = FreezableDisk::CommitDone;
+  /// Asks for the stack to become short. `on_done` is called on the committing thread, with an
   /// empty text when it is.
   void start(OnDone on_done);
 
@@ -38,8 +38,8 @@ class Folder {
   void run() noexcept;
   Step step();
   std::vector<OnDone> take_listeners() noexcept;
-  void announce_folding(const LayerStack& stack);
-  Step fold_frozen(const std::shared_ptr<const LayerStack>& stack);
+  void announce_commit(const LayerStack& stack);
+  Step commit_frozen(const std::shared_ptr<const LayerStack>& stack);
   Step drain_active(const std::shared_ptr<const LayerStack>& stack);
   Step release_mirrored(const std::shared_ptr<const LayerStack>& stack);
   void write_releases(RedoLog& log, const std::vector<DiskCore::Release>& releases);
@@ -47,12 +47,12 @@ class Folder {
   void bury();
 
   const std::shared_ptr<DiskCore> core_;
-  const std::shared_ptr<FoldGate> gate_;
+  const std::shared_ptr<CommitGate> gate_;
 
   std::mutex mutex_;  ///< guards on_done_
   std::vector<OnDone> on_done_;
 
-  // The folding thread's own.
+  // The committing thread's own.
   std::uint64_t landed_epoch_ = 0;   ///< writes of it and before are known to have landed
   const RedoLog* frozen_ = nullptr;  ///< the log that cursor_ belongs to
   std::uint64_t cursor_ = 0;

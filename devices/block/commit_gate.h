@@ -7,11 +7,11 @@
 
 namespace tintype {
 
-/// Decides when the folding thread may touch the layers: never from prepare_switch() until the FrozenDisk of
+/// Decides when the committing thread may touch the layers: never from prepare_switch() until the FrozenDisk of
 /// that switch is gone.
-class FoldGate {
+class CommitGate {
  public:
-  /// Folding thread: waits until there is work and nobody holds the gate; false when it is to end.
+  /// Committing thread: waits until there is work and nobody holds the gate; false when it is to end.
   bool begin_step();
   /// The step is over; `finished` where there is no more work.
   void end_step(bool finished) noexcept;
@@ -20,7 +20,7 @@ class FoldGate {
   void stop() noexcept;
 
  private:
-  friend class FoldHold;
+  friend class CommitHold;
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -33,17 +33,17 @@ class FoldGate {
 };
 
 /// While one exists, no layer below the active log changes.
-class FoldHold {
+class CommitHold {
  public:
   /// Waits for the step under way, which is short unless the host's disk is slow. Throws tintype::Error after
   /// `limit_ms`.
-  FoldHold(std::shared_ptr<FoldGate> gate, int limit_ms);
-  ~FoldHold();
-  FoldHold(const FoldHold&) = delete;
-  FoldHold& operator=(const FoldHold&) = delete;
+  CommitHold(std::shared_ptr<CommitGate> gate, int limit_ms);
+  ~CommitHold();
+  CommitHold(const CommitHold&) = delete;
+  CommitHold& operator=(const CommitHold&) = delete;
 
  private:
-  std::shared_ptr<FoldGate> gate_;
+  std::shared_ptr<CommitGate> gate_;
 };
 
 }  // namespace tintype

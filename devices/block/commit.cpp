@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "devices/block/fold.h"
+#include "devices/block/commit.h"
 
 #include <chrono>
 #include <span>
@@ -32,15 +32,15 @@ void copy_extent(const RedoLog& log, RawFile& base, const ExtentIndex::Extent& e
   }
 }
 
-Folder::Folder(std::shared_ptr<DiskCore> core, std::shared_ptr<FoldGate> gate)
+Committer::Committer(std::shared_ptr<DiskCore> core, std::shared_ptr<CommitGate> gate)
     : core_(std::move(core)), gate_(std::move(gate)), thread_([this] { run(); }) {}
 
-Folder::~Folder() {
+Committer::~Committer() {
   gate_->stop();
   thread_.join();
 }
 
-void Folder::start(OnDone on_done) {
+void Committer::start(OnDone on_done) {
   {
     const std::lock_guard lock(mutex_);
     on_done_.push_back(std::move(on_done));
@@ -48,8 +48,8 @@ void Folder::start(OnDone on_done) {
   gate_->want();
 }
 
-void Folder::run() noexcept {
-  name_this_thread("disk-fold");
+void Committer::run() noexcept {
+  name_this_thread("disk-commit");
   block_signals_in_this_thread();
   while (gate_->begin_step()) {
     Step result = Step::kFinished;
@@ -69,12 +69,12 @@ void Folder::run() noexcept {
   }
 }
 
-std::vector<Folder::OnDone> Folder::take_listeners() noexcept {
+std::vector<Committer::OnDone> Committer::take_listeners() noexcept {
   const std::lock_guard lock(mutex_);
   return std::exchange(on_done_, {});
 }
 
-Folder::Step Folder::step() {
+Committer::Step Committer::step() {
   bury();
   const auto stack = core_->stack();
   if (stack->logs.empty()) return dead_.empty() ? Step::kFinished : Step::kWait;
@@ -85,16 +85,16 @@ Folder::Step Folder::step() {
     if (!core_->writes_landed(older)) return Step::kWait;
     landed_epoch_ = older;
   }
-  announce_folding(*stack);
-  return stack->logs.size() > 1 ? fold_frozen(stack) : drain_active(stack);
+  announce_commit(*stack);
+  return stack->logs.size() > 1 ? commit_frozen(stack) : drain_active(stack);
 }
 
 // From here on the base changes, and a log that is found after a crash must not take that for somebody else's
 // doing.
-void Folder::announce_folding(const LayerStack& stack) {
+void Committer::announce_commit(const LayerStack& stack) {
   for (const auto& log : stack.logs) {
-    if (log->state().kind == StateKind::kFolding) continue;
-    log->set_state(StateKind::kFolding);
+    if (log->state().kind == StateKind::kCommitting) continue;
+    log->set_state(StateKind::kCommitting);
     log->sync();
   }
 }
@@ -102,7 +102,7 @@ void Folder::announce_folding(const LayerStack& stack) {
 // Readers and writers do not notice: where the lowest log holds a sector, nobody looks at the base. A copy
 // that is cut short is begun again, at the latest by whoever opens the disk next. The log is deleted before
 // anything else may write to the base where it held data: found again, it could do harm then.
-Folder::Step Folder::fold_frozen(const std::shared_ptr<const LayerStack>& stack) {
+Committer::Step Committer::commit_frozen(const std::shared_ptr<const LayerStack>& stack) {
   RedoLog& log = *stack->lowest();
   if (frozen_ != &log) {
     frozen_ = &log;
@@ -127,7 +127,7 @@ Folder::Step Folder::fold_frozen(const std::shared_ptr<const LayerStack>& stack)
   return Step::kMore;
 }
 
-Folder::Step Folder::drain_active(const std::shared_ptr<const LayerStack>& stack) {
+Committer::Step Committer::drain_active(const std::shared_ptr<const LayerStack>& stack) {
   if (!core_->draining()) {
     core_->begin_drain();  // starts an epoch: what was planned without regard to the drain must land first
     cursor_ = 0;
@@ -145,7 +145,7 @@ Folder::Step Folder::drain_active(const std::shared_ptr<const LayerStack>& stack
 // The order matters: mirrored, then durable in the base, then released in the log's file, then released in
 // the index, so that the next write goes to the base alone. Whenever we are killed, the log either still
 // holds the newest data or no longer speaks of the sector.
-Folder::Step Folder::release_mirrored(const std::shared_ptr<const LayerStack>& stack) {
+Committer::Step Committer::release_mirrored(const std::shared_ptr<const LayerStack>& stack) {
   core_->begin_release();
   stack->base->sync();
   bool any = false;
@@ -161,7 +161,7 @@ Folder::Step Folder::release_mirrored(const std::shared_ptr<const LayerStack>& s
   return Step::kMore;
 }
 
-void Folder::write_releases(RedoLog& log, const std::vector<DiskCore::Release>& releases) {
+void Committer::write_releases(RedoLog& log, const std::vector<DiskCore::Release>& releases) {
   std::vector<log_format::Record> records;
   for (const DiskCore::Release& release : releases) records.push_back(log.release_record(release.range, release.slot));
   std::exception_ptr failure;
@@ -187,7 +187,7 @@ void Folder::write_releases(RedoLog& log, const std::vector<DiskCore::Release>& 
 
 // The empty log may go from the stack first: whatever becomes of its file, nothing in it is in force. But
 // that must be durable before a flush no longer covers the file.
-void Folder::drop_drained(const std::shared_ptr<const LayerStack>& stack) {
+void Committer::drop_drained(const std::shared_ptr<const LayerStack>& stack) {
   stack->active()->sync();
   core_->finish_drain(without_lowest(*stack));
   dead_.push_back(stack->logs.front());
@@ -196,7 +196,7 @@ void Folder::drop_drained(const std::shared_ptr<const LayerStack>& stack) {
 
 // Closing the last descriptor of a deleted log frees its blocks, which takes time: here, not on the I/O
 // thread.
-void Folder::bury() {
+void Committer::bury() {
   std::erase_if(dead_, [](const std::shared_ptr<RedoLog>& log) { return log.use_count() == 1; });
 }
 

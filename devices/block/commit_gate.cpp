@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "devices/block/fold_gate.h"
+#include "devices/block/commit_gate.h"
 
 #include <chrono>
 
@@ -7,7 +7,7 @@
 
 namespace tintype {
 
-bool FoldGate::begin_step() {
+bool CommitGate::begin_step() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return stopping_ || (wanted_ != satisfied_ && holds_ == 0); });
   wanted_seen_ = wanted_;
@@ -15,7 +15,7 @@ bool FoldGate::begin_step() {
   return stepping_;
 }
 
-void FoldGate::end_step(bool finished) noexcept {
+void CommitGate::end_step(bool finished) noexcept {
   {
     const std::lock_guard lock(mutex_);
     stepping_ = false;
@@ -24,7 +24,7 @@ void FoldGate::end_step(bool finished) noexcept {
   changed_.notify_all();
 }
 
-void FoldGate::want() noexcept {
+void CommitGate::want() noexcept {
   {
     const std::lock_guard lock(mutex_);
     ++wanted_;
@@ -32,7 +32,7 @@ void FoldGate::want() noexcept {
   changed_.notify_all();
 }
 
-void FoldGate::stop() noexcept {
+void CommitGate::stop() noexcept {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -40,16 +40,16 @@ void FoldGate::stop() noexcept {
   changed_.notify_all();
 }
 
-FoldHold::FoldHold(std::shared_ptr<FoldGate> gate, int limit_ms) : gate_(std::move(gate)) {
+CommitHold::CommitHold(std::shared_ptr<CommitGate> gate, int limit_ms) : gate_(std::move(gate)) {
   std::unique_lock lock(gate_->mutex_);
   ++gate_->holds_;
   if (gate_->changed_.wait_for(lock, std::chrono::milliseconds(limit_ms), [this] { return !gate_->stepping_; })) return;
   --gate_->holds_;
-  throw Error("the disk is too slow: a step of folding its redo log takes longer than {} ms; try again later",
+  throw Error("the disk is too slow: a step of committing its redo log takes longer than {} ms; try again later",
               limit_ms);
 }
 
-FoldHold::~FoldHold() {
+CommitHold::~CommitHold() {
   {
     const std::lock_guard lock(gate_->mutex_);
     --gate_->holds_;
