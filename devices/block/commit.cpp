@@ -57,7 +57,7 @@ void Committer::run() noexcept {
     try {
       result = step();
     } catch (const std::exception& failure) {
-      core_->end_drain();
+      core_->end_live_commit();
       frozen_ = nullptr;
       error = failure.what();
     }
@@ -86,7 +86,7 @@ Committer::Step Committer::step() {
     landed_epoch_ = older;
   }
   announce_commit(*stack);
-  return stack->logs.size() > 1 ? commit_frozen(stack) : drain_active(stack);
+  return stack->logs.size() > 1 ? commit_frozen(stack) : commit_active(stack);
 }
 
 // From here on the base changes, and a log that is found after a crash must not take that for somebody else's
@@ -127,18 +127,18 @@ Committer::Step Committer::commit_frozen(const std::shared_ptr<const LayerStack>
   return Step::kMore;
 }
 
-Committer::Step Committer::drain_active(const std::shared_ptr<const LayerStack>& stack) {
-  if (!core_->draining()) {
-    core_->begin_drain();  // starts an epoch: what was planned without regard to the drain must land first
+Committer::Step Committer::commit_active(const std::shared_ptr<const LayerStack>& stack) {
+  if (!core_->live_committing()) {
+    core_->begin_live_commit();  // starts an epoch: what was planned without regard to it must land first
     cursor_ = 0;
     sectors_since_sync_ = 0;
     return Step::kMore;
   }
-  const Drain::Chunk chunk = core_->next_chunk(cursor_, kChunkSectors);
+  const LiveCommit::Chunk chunk = core_->next_chunk(cursor_, kChunkSectors);
   for (const ExtentIndex::Extent& extent : chunk.extents) copy_extent(*stack->active(), *stack->base, extent, buffer_);
   core_->chunk_copied();
   sectors_since_sync_ += chunk.sectors;
-  if (cursor_ != Drain::kEnd && sectors_since_sync_ < kSectorsPerSync) return Step::kMore;
+  if (cursor_ != LiveCommit::kEnd && sectors_since_sync_ < kSectorsPerSync) return Step::kMore;
   return release_mirrored(stack);
 }
 
@@ -154,10 +154,10 @@ Committer::Step Committer::release_mirrored(const std::shared_ptr<const LayerSta
     write_releases(*stack->active(), releases);
     any = true;
   }
-  if (cursor_ == Drain::kEnd) cursor_ = 0;
+  if (cursor_ == LiveCommit::kEnd) cursor_ = 0;
   sectors_since_sync_ = 0;
-  if (!core_->drained()) return any ? Step::kMore : Step::kWait;
-  drop_drained(stack);
+  if (!core_->live_committed()) return any ? Step::kMore : Step::kWait;
+  drop_committed(stack);
   return Step::kMore;
 }
 
@@ -187,9 +187,9 @@ void Committer::write_releases(RedoLog& log, const std::vector<DiskCore::Release
 
 // The empty log may go from the stack first: whatever becomes of its file, nothing in it is in force. But
 // that must be durable before a flush no longer covers the file.
-void Committer::drop_drained(const std::shared_ptr<const LayerStack>& stack) {
+void Committer::drop_committed(const std::shared_ptr<const LayerStack>& stack) {
   stack->active()->sync();
-  core_->finish_drain(without_lowest(*stack));
+  core_->finish_live_commit(without_lowest(*stack));
   dead_.push_back(stack->logs.front());
   stack->logs.front()->retire();
 }

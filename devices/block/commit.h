@@ -19,7 +19,7 @@ void copy_extent(const RedoLog& log, RawFile& base, const ExtentIndex::Extent& e
 
 /// The thread that makes a stack short again while the guest runs. It works in small steps, between which a
 /// switch may come: first each frozen log, from the lowest up, is copied to the base and deleted; then the
-/// active log is drained (see Drain) until the base is all there is.
+/// active log is committed live (see LiveCommit) until the base is all there is.
 class Committer {
  public:
   Committer(std::shared_ptr<DiskCore> core, std::shared_ptr<CommitGate> gate);
@@ -40,10 +40,10 @@ class Committer {
   std::vector<OnDone> take_listeners() noexcept;
   void announce_commit(const LayerStack& stack);
   Step commit_frozen(const std::shared_ptr<const LayerStack>& stack);
-  Step drain_active(const std::shared_ptr<const LayerStack>& stack);
+  Step commit_active(const std::shared_ptr<const LayerStack>& stack);
   Step release_mirrored(const std::shared_ptr<const LayerStack>& stack);
   void write_releases(RedoLog& log, const std::vector<DiskCore::Release>& releases);
-  void drop_drained(const std::shared_ptr<const LayerStack>& stack);
+  void drop_committed(const std::shared_ptr<const LayerStack>& stack);
   void bury();
 
   const std::shared_ptr<DiskCore> core_;

@@ -143,7 +143,7 @@ std::uint64_t DiskCore::epoch() const noexcept {
 std::uint64_t DiskCore::switch_to(std::shared_ptr<const LayerStack> fresh, Leftovers& leftovers) noexcept {
   const std::lock_guard lock(mutex_);
   leftovers.stack = std::exchange(stack_, std::move(fresh));
-  leftovers.drain = std::move(drain_);
+  leftovers.live_commit = std::move(live_commit_);
   return epoch_++;
 }
 
@@ -152,60 +152,60 @@ void DiskCore::replace_stack(std::shared_ptr<const LayerStack> stack) noexcept {
   stack_.swap(stack);
 }
 
-bool DiskCore::draining() const noexcept {
+bool DiskCore::live_committing() const noexcept {
   const std::lock_guard lock(mutex_);
-  return drain_ != nullptr;
+  return live_commit_ != nullptr;
 }
 
-std::uint64_t DiskCore::begin_drain() {
+std::uint64_t DiskCore::begin_live_commit() {
   const std::lock_guard lock(mutex_);
-  drain_ = std::make_unique<Drain>(stack_->active()->index());
+  live_commit_ = std::make_unique<LiveCommit>(stack_->active()->index());
   return epoch_++;
 }
 
-void DiskCore::end_drain() noexcept {
-  std::unique_ptr<Drain> ended;
+void DiskCore::end_live_commit() noexcept {
+  std::unique_ptr<LiveCommit> ended;
   const std::lock_guard lock(mutex_);
-  ended.swap(drain_);
+  ended.swap(live_commit_);
 }
 
-Drain::Chunk DiskCore::next_chunk(std::uint64_t& cursor, std::uint64_t limit) {
+LiveCommit::Chunk DiskCore::next_chunk(std::uint64_t& cursor, std::uint64_t limit) {
   const std::lock_guard lock(mutex_);
-  return drain_->next_chunk(cursor, limit, [this](const SectorRange& range) { return order_.busy(range); });
+  return live_commit_->next_chunk(cursor, limit, [this](const SectorRange& range) { return order_.busy(range); });
 }
 
 void DiskCore::chunk_copied() {
   const std::lock_guard lock(mutex_);
-  drain_->chunk_copied();
+  live_commit_->chunk_copied();
 }
 
 void DiskCore::begin_release() {
   const std::lock_guard lock(mutex_);
-  drain_->begin_release();
+  live_commit_->begin_release();
 }
 
 std::vector<DiskCore::Release> DiskCore::next_releases(std::size_t limit) {
   const std::lock_guard lock(mutex_);
   std::vector<Release> releases;
-  for (const SectorRange& range : drain_->next_releases(limit))
+  for (const SectorRange& range : live_commit_->next_releases(limit))
     releases.push_back({range, stack_->active()->take_slot()});
   return releases;
 }
 
 void DiskCore::released(const SectorRange& range) {
   const std::lock_guard lock(mutex_);
-  drain_->released(range);
+  live_commit_->released(range);
 }
 
-bool DiskCore::drained() const noexcept {
+bool DiskCore::live_committed() const noexcept {
   const std::lock_guard lock(mutex_);
-  return drain_ != nullptr && drain_->done();
+  return live_commit_ != nullptr && live_commit_->done();
 }
 
-void DiskCore::finish_drain(std::shared_ptr<const LayerStack> stack) noexcept {
-  std::unique_ptr<Drain> ended;
+void DiskCore::finish_live_commit(std::shared_ptr<const LayerStack> stack) noexcept {
+  std::unique_ptr<LiveCommit> ended;
   const std::lock_guard lock(mutex_);
-  ended.swap(drain_);
+  ended.swap(live_commit_);
   stack_.swap(stack);
 }
 

@@ -7,8 +7,8 @@
 #include <optional>
 #include <vector>
 
-#include "devices/block/drain.h"
 #include "devices/block/flight.h"
+#include "devices/block/live_commit.h"
 #include "devices/block/write_order.h"
 
 namespace tintype {
@@ -41,7 +41,7 @@ class DiskCore {
   /// What becomes superfluous at a switch, to be destroyed by somebody who has time.
   struct Leftovers {
     std::shared_ptr<const LayerStack> stack;
-    std::unique_ptr<Drain> drain;
+    std::unique_ptr<LiveCommit> live_commit;
   };
   /// Requests submitted from now on go to `fresh`; those in flight belong to the epoch that is returned.
   std::uint64_t switch_to(std::shared_ptr<const LayerStack> fresh, Leftovers& leftovers) noexcept;
@@ -49,12 +49,12 @@ class DiskCore {
   void replace_stack(std::shared_ptr<const LayerStack> stack) noexcept;
 
   // Emptying the active log. Only the committing thread calls these.
-  bool draining() const noexcept;
+  bool live_committing() const noexcept;
   /// Returns the epoch whose writes must have landed before the first copy.
-  std::uint64_t begin_drain();
+  std::uint64_t begin_live_commit();
   /// Gives up half-way: the log is written to again as any other.
-  void end_drain() noexcept;
-  Drain::Chunk next_chunk(std::uint64_t& cursor, std::uint64_t limit);
+  void end_live_commit() noexcept;
+  LiveCommit::Chunk next_chunk(std::uint64_t& cursor, std::uint64_t limit);
   void chunk_copied();
   void begin_release();
   struct Release {
@@ -63,9 +63,9 @@ class DiskCore {
   };
   std::vector<Release> next_releases(std::size_t limit);
   void released(const SectorRange& range);
-  bool drained() const noexcept;
-  /// The drained log leaves the stack, in one go, so that no write can get into it any more.
-  void finish_drain(std::shared_ptr<const LayerStack> stack) noexcept;
+  bool live_committed() const noexcept;
+  /// The committed log leaves the stack, in one go, so that no write can get into it any more.
+  void finish_live_commit(std::shared_ptr<const LayerStack> stack) noexcept;
 
  private:
   Flight& take_flight(BlockRequest& request);
@@ -75,7 +75,7 @@ class DiskCore {
   void plan_flush(Flight& flight);
   void plan_write(Flight& flight);
   void plan_log_write(Flight& flight, RedoLog& log);
-  void plan_drain_write(Flight& flight, RedoLog& log);
+  void plan_live_commit_write(Flight& flight, RedoLog& log);
   void plan_records(Flight& flight);
   void launch(Flight& flight) noexcept;
   void advance_locked() noexcept;
@@ -94,7 +94,7 @@ class DiskCore {
   mutable std::mutex mutex_;  ///< guards everything below
   std::shared_ptr<const LayerStack> stack_;
   std::uint64_t epoch_ = 1;
-  std::unique_ptr<Drain> drain_;  ///< while the active log is being emptied
+  std::unique_ptr<LiveCommit> live_commit_;  ///< while the active log is being emptied
   WriteOrder order_;
   std::size_t in_flight_ = 0;         ///< requests of all kinds that have not finished, waiting writes included
   Flight* finished_first_ = nullptr;  ///< by the host; complete() tells their owners

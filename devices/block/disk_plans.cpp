@@ -39,8 +39,8 @@ void DiskCore::plan_write(Flight& flight) {
     if (!flight.range.empty()) {
       flight.add_transfer(HostIo::Kind::kWrite, {flight.range, flight.stack->base.get(), flight.request->offset});
     }
-  } else if (drain_ != nullptr) {
-    plan_drain_write(flight, *log);
+  } else if (live_commit_ != nullptr) {
+    plan_live_commit_write(flight, *log);
   } else {
     plan_log_write(flight, *log);
   }
@@ -67,17 +67,17 @@ void DiskCore::plan_log_write(Flight& flight, RedoLog& log) {
   }
 }
 
-void DiskCore::plan_drain_write(Flight& flight, RedoLog& log) {
-  std::vector<Drain::Part> parts;
-  drain_->route(flight.range, parts);
-  for (const Drain::Part& part : parts) {
-    if (part.target != Drain::Target::kLog) {
+void DiskCore::plan_live_commit_write(Flight& flight, RedoLog& log) {
+  std::vector<LiveCommit::Part> parts;
+  live_commit_->route(flight.range, parts);
+  for (const LiveCommit::Part& part : parts) {
+    if (part.target != LiveCommit::Target::kLog) {
       flight.add_transfer(HostIo::Kind::kWrite, {part.range, flight.stack->base.get(), part.range.start * kSectorSize});
     }
-    if (part.target == Drain::Target::kBoth) flight.mirrored.push_back(part.range);
+    if (part.target == LiveCommit::Target::kBoth) flight.mirrored.push_back(part.range);
   }
-  for (const Drain::Part& part : parts) {
-    if (part.target != Drain::Target::kBase) {
+  for (const LiveCommit::Part& part : parts) {
+    if (part.target != LiveCommit::Target::kBase) {
       flight.add_transfer(HostIo::Kind::kWrite, {part.range, &log, part.position * kSectorSize});
     }
   }
@@ -91,8 +91,8 @@ void DiskCore::write_finished(Flight& flight) noexcept {
   } else {
     for (const RedoLog::Run& run : flight.appended) flight.stack->active()->give_back(run);
   }
-  if (drain_ != nullptr && flight.stack->active() == stack_->active()) {
-    for (const SectorRange& range : flight.mirrored) drain_->mirrored(range, flight.error_number == 0);
+  if (live_commit_ != nullptr && flight.stack->active() == stack_->active()) {
+    for (const SectorRange& range : flight.mirrored) live_commit_->mirrored(range, flight.error_number == 0);
   }
   order_.finished(flight);
   finish(flight);

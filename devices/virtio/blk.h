@@ -33,7 +33,7 @@ class VirtioBlk final : public VirtioDevice, private BlkExecutor::Listener {
   void end_batch() noexcept override { executor_.kick(); }
   void complete() noexcept override { executor_.complete(); }
   void abandon(std::uint16_t) noexcept override { executor_.abandon_all(); }
-  bool draining() const noexcept override { return executor_.draining(); }
+  bool quiescing() const noexcept override { return executor_.quiescing(); }
 
   StateRecord save(const VirtioMmioStateV1& transport) const override;
   VirtioMmioStateV1 check_record(const StateRecord& record, std::string_view name) const override;

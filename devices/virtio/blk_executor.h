@@ -59,7 +59,7 @@ class BlkExecutor {
 
   /// Nobody waits for what is under way any more.
   void abandon_all() noexcept;
-  bool draining() const noexcept { return abandoned_ != 0; }
+  bool quiescing() const noexcept { return abandoned_ != 0; }
 
  private:
   static void on_done(BlockRequest& request, int error_number) noexcept;

@@ -59,10 +59,10 @@ class VirtioDevice {
   virtual void complete() noexcept {}
 
   /// Forgets the chains in flight of a queue: they must not be given back. The host may still be at work on
-  /// their memory; then draining().
+  /// their memory; then quiescing().
   virtual void abandon(std::uint16_t /*queue*/) noexcept {}
   /// True while the host works on memory of chains that were abandoned.
-  virtual bool draining() const noexcept { return false; }
+  virtual bool quiescing() const noexcept { return false; }
 
   // Saved state: the transport hands over its part, and the device makes a record of both.
   virtual StateRecord save(const VirtioMmioStateV1& transport) const = 0;

@@ -91,7 +91,7 @@ void MmioTransport::serve_completions() noexcept {
   serve_restored();
   const bool was_full = !device_.has_room();
   device_.complete();
-  note_drained();
+  note_quiescent();
   if (!was_full || !device_.has_room()) return;
   serve_restored();
   for (std::uint16_t i = 0; i < queues_.size(); ++i) serve_queue(i);
@@ -99,7 +99,7 @@ void MmioTransport::serve_completions() noexcept {
 
 void MmioTransport::end_batch() noexcept {
   device_.end_batch();
-  note_drained();
+  note_quiescent();
   if (!running()) return;
   bool wanted = false;
   for (Queue& queue : queues_) {

@@ -127,7 +127,7 @@ std::uint32_t MmioTransport::selected_queue_max() const noexcept {
 // it back to be sure).
 bool MmioTransport::queue_reads_ready() const noexcept {
   const Queue* queue = selected_queue();
-  return queue != nullptr && (queue->ready() || device_.draining());
+  return queue != nullptr && (queue->ready() || device_.quiescing());
 }
 
 void MmioTransport::write_queue_register(std::uint64_t offset, std::uint32_t value, Held& held) noexcept {
@@ -173,7 +173,7 @@ void MmioTransport::set_queue_ready(std::uint32_t value, Held& held) noexcept {
     device_.abandon(static_cast<std::uint16_t>(queue_selector_));
     queue.stop();
     std::erase_if(to_issue_again_, [this](const ChainInFlight& chain) { return chain.queue == queue_selector_; });
-    wait_until_drained(held);
+    wait_until_quiescent(held);
   }
 }
 
@@ -234,21 +234,21 @@ void MmioTransport::forget_everything() noexcept {
 void MmioTransport::reset(Held& held) noexcept {
   const std::uint32_t before = status_;
   forget_everything();
-  if (!device_.draining()) return;
+  if (!device_.quiescing()) return;
   status_before_reset_ = before;
-  wait_until_drained(held);
+  wait_until_quiescent(held);
 }
 
-void MmioTransport::note_drained() noexcept {
-  if (device_.draining()) return;
+void MmioTransport::note_quiescent() noexcept {
+  if (device_.quiescing()) return;
   status_before_reset_ = 0;
-  drained_.notify_all();
+  quiescent_.notify_all();
 }
 
 // Without a thread there is nobody to wait for: the driver polls.
-void MmioTransport::wait_until_drained(Held& held) noexcept {
+void MmioTransport::wait_until_quiescent(Held& held) noexcept {
   if (thread_ == nullptr) return;
-  drained_.wait_for(held, kResetPatience, [this] { return !device_.draining(); });
+  quiescent_.wait_for(held, kResetPatience, [this] { return !device_.quiescing(); });
 }
 
 }  // namespace tintype

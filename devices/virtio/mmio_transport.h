@@ -109,8 +109,8 @@ class MmioTransport final : public Device, public BusDevice, private VirtioHost 
   void activate() noexcept;
   void reset(Held& held) noexcept;
   void forget_everything() noexcept;
-  void wait_until_drained(Held& held) noexcept;
-  void note_drained() noexcept;
+  void wait_until_quiescent(Held& held) noexcept;
+  void note_quiescent() noexcept;
   void fail(QueueError error) noexcept;
   bool running() const noexcept;
 
@@ -132,7 +132,7 @@ class MmioTransport final : public Device, public BusDevice, private VirtioHost 
   VirtioDevice& device_;
 
   DeviceLock lock_;
-  std::condition_variable drained_;                  ///< with lock_: the host has finished what was abandoned
+  std::condition_variable quiescent_;                ///< with lock_: the host has finished what was abandoned
   std::atomic<std::uint32_t> interrupt_status_ = 0;  ///< without lock_
 
   // What follows is guarded by lock_.

@@ -66,7 +66,7 @@ class RandomGuest {
     }
   }
 
-  void drain() {
+  void finish_all() {
     for (int i = 0; i < 30'000 && in_flight_ > 0; ++i) complete(1);
     if (in_flight_ > 0) error = "requests never finish";
   }
@@ -197,7 +197,7 @@ void random_run(IoEngineKind kind, unsigned seed, int rounds, const std::filesys
   DiskModel model(kSectors);
   RandomGuest guest(disk, model, seed);
   std::vector<std::unique_ptr<FrozenChecker>> checkers;
-  std::size_t deepest = 0, drained = 0;
+  std::size_t deepest = 0, emptied = 0;
   for (int round = 0; round < rounds && guest.error.empty(); ++round) {
     guest.run(static_cast<int>(20 + guest.roll(200)), 24);
     disk.prepare_switch();
@@ -211,9 +211,9 @@ void random_run(IoEngineKind kind, unsigned seed, int rounds, const std::filesys
     deepest = std::max(deepest, disk.log_count());
     if (guest.roll(3) != 0) continue;
     for (int i = 0; i < 2'000 && disk.log_count() > 0 && guest.error.empty(); ++i) guest.run(5, 24);
-    if (disk.log_count() == 0) ++drained;
+    if (disk.log_count() == 0) ++emptied;
   }
-  guest.drain();
+  guest.finish_all();
   for (const auto& checker : checkers) {
     CHECK(checker->error() == "");
     CHECK(checker->commit_error == "");
@@ -223,7 +223,7 @@ void random_run(IoEngineKind kind, unsigned seed, int rounds, const std::filesys
   CHECK(disk.log_count() == 0);
   CHECK(model.check_read({0, kSectors}, contents_of(image), model.now()) == "");
   CHECK(deepest >= 2);
-  CHECK(drained >= 1);
+  CHECK(emptied >= 1);
   for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
     CHECK(!entry.path().string().ends_with(".redo"));
   }

@@ -7,7 +7,7 @@
 
 #include <doctest/doctest.h>
 
-#include "devices/block/drain.h"
+#include "devices/block/live_commit.h"
 
 namespace tintype {
 
@@ -54,77 +54,77 @@ TEST_CASE("a set of ranges joins those that touch") {
 
 namespace {
 
-struct DrainFixture {
+struct LiveCommitFixture {
   ExtentIndex index;
   std::vector<SectorRange> in_flight;
   std::uint64_t cursor = 0;
 
-  DrainFixture() { index.insert({0, 100}, 1000); }
-  std::vector<Drain::Part> route(Drain& drain, SectorRange range) {
-    std::vector<Drain::Part> parts;
-    drain.route(range, parts);
+  LiveCommitFixture() { index.insert({0, 100}, 1000); }
+  std::vector<LiveCommit::Part> route(LiveCommit& commit, SectorRange range) {
+    std::vector<LiveCommit::Part> parts;
+    commit.route(range, parts);
     return parts;
   }
-  Drain::Chunk next_chunk(Drain& drain, std::uint64_t limit) {
-    return drain.next_chunk(cursor, limit, [this](const SectorRange&) { return in_flight; });
+  LiveCommit::Chunk next_chunk(LiveCommit& commit, std::uint64_t limit) {
+    return commit.next_chunk(cursor, limit, [this](const SectorRange&) { return in_flight; });
   }
 };
 
 }  // namespace
 
-TEST_CASE_FIXTURE(DrainFixture, "a write to what is being copied makes the copy void") {
-  Drain drain(index);
-  REQUIRE(next_chunk(drain, 100).sectors == 100);
-  const auto parts = route(drain, {10, 20});
+TEST_CASE_FIXTURE(LiveCommitFixture, "a write to what is being copied makes the copy void") {
+  LiveCommit commit(index);
+  REQUIRE(next_chunk(commit, 100).sectors == 100);
+  const auto parts = route(commit, {10, 20});
   REQUIRE(parts.size() == 1);
-  CHECK(parts[0].target == Drain::Target::kLog);
+  CHECK(parts[0].target == LiveCommit::Target::kLog);
   CHECK(parts[0].position == 1010);
-  drain.chunk_copied();
-  drain.begin_release();
-  CHECK(drain.next_releases(10) == std::vector<SectorRange>{{0, 10}, {20, 100}});
+  commit.chunk_copied();
+  commit.begin_release();
+  CHECK(commit.next_releases(10) == std::vector<SectorRange>{{0, 10}, {20, 100}});
 }
 
-TEST_CASE_FIXTURE(DrainFixture, "what a write in flight touches is not copied") {
-  Drain drain(index);
+TEST_CASE_FIXTURE(LiveCommitFixture, "what a write in flight touches is not copied") {
+  LiveCommit commit(index);
   in_flight = {{40, 60}};
-  const Drain::Chunk chunk = next_chunk(drain, 100);
+  const LiveCommit::Chunk chunk = next_chunk(commit, 100);
   REQUIRE(chunk.extents.size() == 2);
   CHECK(chunk.extents[0].range == SectorRange{0, 40});
   CHECK(chunk.extents[1].range == SectorRange{60, 100});
   CHECK(chunk.extents[1].position == 1060);
 }
 
-TEST_CASE_FIXTURE(DrainFixture, "a sector is released only after a sync that began when it was mirrored") {
-  Drain drain(index);
-  CHECK(route(drain, {10, 20})[0].target == Drain::Target::kBoth);
-  drain.begin_release();  // the write is still in flight
-  CHECK(drain.next_releases(10).empty());
-  drain.mirrored({10, 20}, true);
-  CHECK(drain.next_releases(10).empty());
-  drain.begin_release();
-  CHECK(drain.next_releases(10) == std::vector<SectorRange>{{10, 20}});
-  CHECK(route(drain, {10, 20})[0].target == Drain::Target::kBoth);  // until the record is written
-  drain.released({10, 20});
-  CHECK(route(drain, {10, 20})[0].target == Drain::Target::kBase);
-  CHECK(next_chunk(drain, 1000).sectors == 90);
+TEST_CASE_FIXTURE(LiveCommitFixture, "a sector is released only after a sync that began when it was mirrored") {
+  LiveCommit commit(index);
+  CHECK(route(commit, {10, 20})[0].target == LiveCommit::Target::kBoth);
+  commit.begin_release();  // the write is still in flight
+  CHECK(commit.next_releases(10).empty());
+  commit.mirrored({10, 20}, true);
+  CHECK(commit.next_releases(10).empty());
+  commit.begin_release();
+  CHECK(commit.next_releases(10) == std::vector<SectorRange>{{10, 20}});
+  CHECK(route(commit, {10, 20})[0].target == LiveCommit::Target::kBoth);  // until the record is written
+  commit.released({10, 20});
+  CHECK(route(commit, {10, 20})[0].target == LiveCommit::Target::kBase);
+  CHECK(next_chunk(commit, 1000).sectors == 90);
 }
 
-TEST_CASE_FIXTURE(DrainFixture, "a mirrored write that failed takes the sector back to the log") {
-  Drain drain(index);
-  drain.mirrored({10, 20}, true);
-  drain.begin_release();
-  drain.mirrored({12, 14}, false);
-  CHECK(drain.next_releases(10) == std::vector<SectorRange>{{10, 12}, {14, 20}});
+TEST_CASE_FIXTURE(LiveCommitFixture, "a mirrored write that failed takes the sector back to the log") {
+  LiveCommit commit(index);
+  commit.mirrored({10, 20}, true);
+  commit.begin_release();
+  commit.mirrored({12, 14}, false);
+  CHECK(commit.next_releases(10) == std::vector<SectorRange>{{10, 12}, {14, 20}});
 }
 
-TEST_CASE_FIXTURE(DrainFixture, "a write that lands after the release does not bring the sector back") {
-  Drain drain(index);
-  drain.mirrored({10, 20}, true);
-  drain.begin_release();
-  drain.released({10, 20});
-  drain.mirrored({5, 25}, true);
-  drain.begin_release();
-  CHECK(drain.next_releases(10) == std::vector<SectorRange>{{5, 10}, {20, 25}});
+TEST_CASE_FIXTURE(LiveCommitFixture, "a write that lands after the release does not bring the sector back") {
+  LiveCommit commit(index);
+  commit.mirrored({10, 20}, true);
+  commit.begin_release();
+  commit.released({10, 20});
+  commit.mirrored({5, 25}, true);
+  commit.begin_release();
+  CHECK(commit.next_releases(10) == std::vector<SectorRange>{{5, 10}, {20, 25}});
 }
 
 }  // namespace tintype

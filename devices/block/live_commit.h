@@ -25,9 +25,9 @@ namespace tintype {
 ///
 /// So the log never grows, a sector that is written again and again leaves it by being written, all others by
 /// being copied, and no write ever waits for a copy.
-class Drain {
+class LiveCommit {
  public:
-  explicit Drain(ExtentIndex& index) : index_(&index) {}
+  explicit LiveCommit(ExtentIndex& index) : index_(&index) {}
 
   enum class Target : std::uint8_t { kBase, kLog, kBoth };
   struct Part {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "devices/block/drain.h"
+#include "devices/block/live_commit.h"
 
 #include <utility>
 
@@ -27,7 +27,7 @@ void add_overlaps(const RangeSet& set, const SectorRange& range, std::vector<Sec
 
 }  // namespace
 
-void Drain::route(const SectorRange& range, std::vector<Part>& into) {
+void LiveCommit::route(const SectorRange& range, std::vector<Part>& into) {
   std::uint64_t at = range.start;
   while (at < range.end) {
     const auto extent = index_->at_or_after(at);
@@ -51,7 +51,7 @@ void Drain::route(const SectorRange& range, std::vector<Part>& into) {
   }
 }
 
-void Drain::mirrored(const SectorRange& range, bool succeeded) {
+void LiveCommit::mirrored(const SectorRange& range, bool succeeded) {
   if (!succeeded) {
     mirrored_.erase(range);
     releasing_.erase(range);
@@ -63,7 +63,7 @@ void Drain::mirrored(const SectorRange& range, bool succeeded) {
   }
 }
 
-Drain::Chunk Drain::next_chunk(std::uint64_t& cursor, std::uint64_t limit, const Busy& busy) {
+LiveCommit::Chunk LiveCommit::next_chunk(std::uint64_t& cursor, std::uint64_t limit, const Busy& busy) {
   Chunk chunk;
   for (std::size_t looks = 0;
        looks < kLooksPerChunk && chunk.sectors < limit && chunk.extents.size() < kExtentsPerChunk; ++looks) {
@@ -81,7 +81,7 @@ Drain::Chunk Drain::next_chunk(std::uint64_t& cursor, std::uint64_t limit, const
   return chunk;
 }
 
-void Drain::add_parts(Chunk& chunk, const ExtentIndex::Extent& extent, const Busy& busy) {
+void LiveCommit::add_parts(Chunk& chunk, const ExtentIndex::Extent& extent, const Busy& busy) {
   std::vector<SectorRange> left_alone = busy(extent.range);
   add_overlaps(mirrored_, extent.range, left_alone);
   add_overlaps(releasing_, extent.range, left_alone);
@@ -91,7 +91,7 @@ void Drain::add_parts(Chunk& chunk, const ExtentIndex::Extent& extent, const Bus
   }
 }
 
-void Drain::chunk_copied() {
+void LiveCommit::chunk_copied() {
   for (const SectorRange& copied : copying_) {
     std::vector<SectorRange> stale;
     add_overlaps(overwritten_, copied, stale);
@@ -103,13 +103,13 @@ void Drain::chunk_copied() {
 
 // Nothing can be left in releasing_ but what was released in an earlier round and failed to be: it stays
 // mirrored.
-void Drain::begin_release() {
+void LiveCommit::begin_release() {
   std::swap(mirrored_, releasing_);
   for (auto part = mirrored_.at_or_after(0); part; part = mirrored_.at_or_after(part->end)) releasing_.insert(*part);
   mirrored_.clear();
 }
 
-std::vector<SectorRange> Drain::next_releases(std::size_t limit) const {
+std::vector<SectorRange> LiveCommit::next_releases(std::size_t limit) const {
   std::vector<SectorRange> next;
   for (auto part = releasing_.at_or_after(0); part && next.size() < limit; part = releasing_.at_or_after(part->end)) {
     part->end = std::min(part->end, part->start + kSectorsPerRelease);
@@ -118,7 +118,7 @@ std::vector<SectorRange> Drain::next_releases(std::size_t limit) const {
   return next;
 }
 
-void Drain::released(const SectorRange& range) {
+void LiveCommit::released(const SectorRange& range) {
   index_->erase(range);
   mirrored_.erase(range);
   releasing_.erase(range);
