@@ -3,8 +3,8 @@
 
 #include <memory>
 
-#include "devices/block/layer_stack.h"
 #include "devices/block/disk_options.h"
+#include "devices/block/layer_stack.h"
 
 namespace tintype {
 
