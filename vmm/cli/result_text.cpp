@@ -38,12 +38,20 @@ std::string status_text(const StatusReport& status) {
   return text;
 }
 
+/// A guest that was cut off may have lost what it had not written yet: that must not look like a clean end.
+std::string end_text(const std::string& name, const std::string& reason) {
+  if (reason == "stopped") return fmt::format("{} has ended.", name);
+  if (reason == "power-off") return fmt::format("{} has powered off.", name);
+  if (reason.starts_with("cut off")) return fmt::format("{} was {}.", name, reason);
+  return fmt::format("{} has ended: {}.", name, reason);
+}
+
 }  // namespace
 
 std::string result_text(std::string_view method, const json& result) {
   if (method == "status") return status_text(status_from_json(result));
   if (method == "checkpoint") return report_text(report_from_json(result.dump()));
-  if (method == "stop") return fmt::format("{} has ended.", result.value("name", ""));
+  if (method == "stop") return end_text(result.value("name", ""), result.value("reason", ""));
   return fmt::format("{} is {}.", result.value("name", ""), result.value("state", ""));
 }
 

@@ -81,7 +81,9 @@ constexpr std::uint64_t kMostPatienceMs = 600'000;
 
 json stop(Machine& machine, const StopRequest& request, const ProgressSink&) {
   machine.stop(request.force, std::chrono::milliseconds(std::min(request.patience_ms, kMostPatienceMs)));
-  return state_of(machine, RunState::kStopped);
+  json result = state_of(machine, RunState::kStopped);
+  result["reason"] = machine.status().end_reason;
+  return result;
 }
 
 json checkpoint(Machine& machine, const CheckpointOptions& options, const ProgressSink& progress) {

@@ -92,12 +92,16 @@ void Lifecycle::resume() {
 
 void Lifecycle::stop(bool force, std::chrono::milliseconds patience) {
   std::unique_lock lock(state_mutex_);
-  const bool can_listen = !force && started_ && !paused_by_user_ && !end_;
-  if (can_listen && guest_.platform().press_power_button()) {
-    state_changed_.wait_for(lock, patience, [this] { return end_.has_value(); });
-  }
+  const std::string how = force || !started_ || end_ ? "stopped" : ask_to_power_off(lock, patience);
   lock.unlock();
-  end({0, "stopped", {}});
+  end({0, how, {}});  // where it has not ended by itself
+}
+
+std::string Lifecycle::ask_to_power_off(std::unique_lock<std::mutex>& state_lock, std::chrono::milliseconds patience) {
+  if (paused_by_user_) return "cut off: it was paused";
+  if (!guest_.platform().press_power_button()) return "cut off: it does not listen to the power button";
+  state_changed_.wait_for(state_lock, patience, [this] { return end_.has_value(); });
+  return fmt::format("cut off: it did not power off within {} ms", patience.count());
 }
 
 MachineStatus Lifecycle::status() const {
@@ -107,6 +111,7 @@ MachineStatus Lifecycle::status() const {
                  : !started_       ? RunState::kCreated
                  : paused_by_user_ ? RunState::kPaused
                                    : RunState::kRunning;
+  if (end_) status.end_reason = end_->reason;
   status.checkpoint_running = checkpoint_running_;
   status.uptime_ms = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - created_).count());

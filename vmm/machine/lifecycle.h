@@ -57,6 +57,8 @@ class Lifecycle final : public Machine, private VcpuEvents {
   /// The machine ends, for the first reason that is given. Any thread; never blocks.
   void end(MachineEnd how) noexcept;
   bool has_ended() const;
+  /// Waits for it. Returns how the machine ends where the guest does not do it.
+  std::string ask_to_power_off(std::unique_lock<std::mutex>& state_lock, std::chrono::milliseconds patience);
   void close();
 
   // VcpuEvents: on vCPU threads.

@@ -23,6 +23,7 @@ inline constexpr auto kWords<RunState> = std::to_array<Word<RunState>>({{RunStat
 
 struct MachineStatus {
   RunState state = RunState::kCreated;
+  std::string end_reason;  ///< as in MachineEnd, where it has ended
   bool checkpoint_running = false;
   std::uint64_t uptime_ms = 0;
   std::uint64_t exits = 0;          ///< KVM exits to user space, all vCPUs
@@ -33,7 +34,7 @@ struct MachineStatus {
 /// 1 on a crash.
 struct MachineEnd {
   int exit_code = 0;
-  std::string reason;        ///< "power-off", "debug-exit 3", "reset", "stopped", "crash", ...
+  std::string reason;        ///< "power-off", "debug-exit 3", "reset", "stopped", "cut off: ...", "crash", ...
   std::string crash_report;  ///< several lines, empty unless the guest crashed
 };
 
