@@ -86,16 +86,20 @@ Finding examine_memory() {
 
 std::vector<StrategyFinding> examine_strategies(bool machine_can_run, const UserfaultSupport& userfault) {
   const std::string no_machine = machine_can_run ? "" : "no machine can run here";
-  const std::string later = "not in this version";
   const std::string no_cow = !machine_can_run ? no_machine : userfault.problem;
-  return {{"stop", machine_can_run, no_machine},
-          {"cow", machine_can_run && userfault.write_protect, no_cow},
-          {"precopy", false, later},
-          {"fork", false, later},
-          {"hybrid", false, later}};
+  return {{"stop", machine_can_run, no_machine}, {"cow", machine_can_run && userfault.write_protect, no_cow}};
 }
 
 }  // namespace
+
+Finding examine_virtualization(const std::string& cpu_info_path) {
+  if (has_hardware_virtualization(cpu_info_path)) return good("virtualization", "by the CPU");
+  return {
+      "virtualization", "neither VMX nor SVM: KVM emulates the guest's kernel code",
+      "a stock Linux dies here of an instruction that the emulator lacks: boot it in the rig (tools/rig COMMAND), or "
+      "on a computer with VMX or SVM; the test kernels run",
+      Health::kLimited};
+}
 
 Finding examine_huge_pages(const std::string& enabled_path) {
   const std::string text = first_line_or_empty(enabled_path);
@@ -125,7 +129,7 @@ Finding examine_io_uring(const std::string& disabled_path) {
   if (failure != ENOSYS && failure != EPERM && disabled != "2") return good("io_uring", "works");
   const std::string remedy =
       failure == ENOSYS ? "use a kernel with CONFIG_IO_URING=y" : "sysctl kernel.io_uring_disabled=0";
-  return {"io_uring", "cannot be used, disks need it", remedy, Health::kMissing};
+  return {"io_uring", "cannot be used: threads do the disks' I/O, which is slower", remedy, Health::kLimited};
 }
 
 Finding examine_page_scan() {
@@ -156,8 +160,8 @@ Diagnosis examine_host() {
   Diagnosis diagnosis;
   diagnosis.machine_can_run = examine_kvm(diagnosis);
   const UserfaultSupport userfault = probe_userfault();
-  for (const Finding& finding : {examine_userfault(userfault), examine_page_scan(),
-                                 examine_huge_pages("/sys/kernel/mm/transparent_hugepage/enabled"),
+  for (const Finding& finding : {examine_virtualization("/proc/cpuinfo"), examine_userfault(userfault),
+                                 examine_page_scan(), examine_huge_pages("/sys/kernel/mm/transparent_hugepage/enabled"),
                                  examine_io_uring("/proc/sys/kernel/io_uring_disabled"), examine_memory(),
                                  examine_overcommit("/proc/sys/vm/overcommit_memory"),
                                  examine_runtime_directory(runtime_directory().string())}) {

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 #include <iterator>
+#include <sstream>
 
 namespace tintype {
 
@@ -39,6 +41,19 @@ constexpr std::array kCapabilities = {
 }  // namespace
 
 std::span<const KvmCapability> kvm_capabilities() noexcept { return kCapabilities; }
+
+bool has_hardware_virtualization(const std::string& cpu_info) {
+  std::ifstream file(cpu_info);
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with("flags")) continue;
+    std::istringstream words(line);
+    for (std::string word; words >> word;) {
+      if (word == "vmx" || word == "svm") return true;
+    }
+    return false;  // all CPUs are alike
+  }
+  return false;
+}
 
 std::vector<KvmCapability> missing_capabilities(const KvmSystem& system) {
   std::vector<KvmCapability> missing;

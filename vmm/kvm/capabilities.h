@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,6 +19,10 @@ struct KvmCapability {
 };
 
 std::span<const KvmCapability> kvm_capabilities() noexcept;
+
+/// True where the CPU has VMX or SVM. A KVM without them runs kernel code (ring 0) in its instruction emulator, which is
+/// slow and lacks instructions that stock kernels use.
+bool has_hardware_virtualization(const std::string& cpu_info = "/proc/cpuinfo");
 
 /// The required capabilities that this host's KVM lacks.
 std::vector<KvmCapability> missing_capabilities(const KvmSystem& system);

@@ -7,6 +7,7 @@
 
 #include "vmm/base/error.h"
 #include "vmm/base/thread.h"
+#include "vmm/kvm/capabilities.h"
 
 namespace tintype {
 
@@ -29,10 +30,18 @@ void unblock_kick_signal() noexcept {
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
+/// Where all kernel code is emulated, that is how a stock kernel ends.
+const char* emulator_hint() {
+  if (has_hardware_virtualization()) return "";
+  return "; this computer's KVM has neither VMX nor SVM and emulates kernels, which a stock Linux does not survive: "
+         "boot "
+         "it in the rig (tools/rig), or on a computer that has one of them";
+}
+
 std::string internal_error_text(const kvm_run& run) {
   switch (run.internal.suberror) {
     case KVM_INTERNAL_ERROR_EMULATION:
-      return "KVM cannot emulate the instruction (emulation failure)";
+      return std::string("KVM cannot emulate the instruction (emulation failure)") + emulator_hint();
     case KVM_INTERNAL_ERROR_SIMUL_EX:
       return "KVM met an exception while it delivered another";
     case KVM_INTERNAL_ERROR_DELIVERY_EV:
