@@ -8,7 +8,7 @@
 #include "checkpoint/image/checkpoint_files.h"
 #include "checkpoint/image/open_checkpoint.h"
 #include "checkpoint/image/repository.h"
-#include "checkpoint/state/checksum.h"
+#include "vmm/base/checksum.h"
 #include "vmm/base/io.h"
 
 namespace tintype {

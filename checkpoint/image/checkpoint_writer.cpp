@@ -8,7 +8,7 @@
 #include <array>
 
 #include "checkpoint/image/checkpoint_files.h"
-#include "checkpoint/state/checksum.h"
+#include "vmm/base/checksum.h"
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
 

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "checkpoint/image/json_fields.h"
-#include "checkpoint/state/checksum.h"
+#include "vmm/base/checksum.h"
 #include "vmm/base/overflow.h"
 
 namespace tintype {

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <string_view>
 
-#include "checkpoint/state/checksum.h"
-#include "checkpoint/state/little_endian.h"
+#include "vmm/base/checksum.h"
+#include "vmm/base/little_endian.h"
 
 namespace tintype::part_layout {
 namespace {

@@ -11,7 +11,7 @@
 #include "checkpoint/image/compressor.h"
 #include "checkpoint/image/part_layout.h"
 #include "checkpoint/image/zero_scan.h"
-#include "checkpoint/state/checksum.h"
+#include "vmm/base/checksum.h"
 #include "vmm/base/io.h"
 #include "vmm/base/overflow.h"
 

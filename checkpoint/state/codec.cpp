@@ -3,8 +3,8 @@
 
 #include <set>
 
-#include "checkpoint/state/checksum.h"
-#include "checkpoint/state/little_endian.h"
+#include "vmm/base/checksum.h"
+#include "vmm/base/little_endian.h"
 
 namespace tintype {
 namespace {

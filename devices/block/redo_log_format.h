@@ -5,13 +5,12 @@
 // little-endian.
 
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 
-namespace tintype::log_format {
+#include "vmm/base/little_endian.h"
 
-static_assert(std::endian::native == std::endian::little);
+namespace tintype::log_format {
 
 inline constexpr std::array<char, 8> kMagic{'T', 'I', 'N', 'T', 'Y', 'L', 'O', 'G'};
 inline constexpr std::uint32_t kVersion = 1;

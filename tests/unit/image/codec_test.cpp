@@ -5,9 +5,9 @@
 
 #include <doctest/doctest.h>
 
-#include "checkpoint/state/checksum.h"
-#include "checkpoint/state/little_endian.h"
 #include "tests/unit/image/scratch.h"
+#include "vmm/base/checksum.h"
+#include "vmm/base/little_endian.h"
 
 namespace tintype {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <doctest/doctest.h>
 
-#include "checkpoint/state/checksum.h"
 #include "tests/unit/image/sample_checkpoint.h"
+#include "vmm/base/checksum.h"
 
 namespace tintype {
 namespace {

@@ -3,17 +3,17 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 
 struct XXH3_state_s;
 
 namespace tintype {
 
-/// xxh3-64 with seed 0, the one checksum of all files. Finds damage by accident, not by an attacker.
-std::uint64_t checksum_of(std::span<const std::byte> bytes) noexcept;
+/// xxh3-64, the one checksum of all files. Finds damage by accident, not by an attacker. A seed ties what is checked to
+/// something else; files whose format names none use 0.
+std::uint64_t checksum_of(std::span<const std::byte> bytes, std::uint64_t seed = 0) noexcept;
 
-/// The same over pieces.
+/// The same over pieces, with seed 0.
 class Checksum {
  public:
   Checksum();

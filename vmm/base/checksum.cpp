@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "checkpoint/state/checksum.h"
+#include "vmm/base/checksum.h"
 
 #include <new>
 
@@ -9,8 +9,8 @@
 
 namespace tintype {
 
-std::uint64_t checksum_of(std::span<const std::byte> bytes) noexcept {
-  return XXH3_64bits_dispatch(bytes.data(), bytes.size());
+std::uint64_t checksum_of(std::span<const std::byte> bytes, std::uint64_t seed) noexcept {
+  return XXH3_64bits_withSeed_dispatch(bytes.data(), bytes.size(), seed);
 }
 
 Checksum::Checksum() : state_(XXH3_createState()) {
