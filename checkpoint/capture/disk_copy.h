@@ -5,8 +5,8 @@
 #include <string>
 
 #include "checkpoint/image/part_writer.h"
-#include "checkpoint/report.h"
 #include "vmm/base/freezable_disk.h"
+#include "vmm/base/progress.h"
 
 namespace tintype {
 

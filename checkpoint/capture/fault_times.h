@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "checkpoint/report.h"
+#include "checkpoint/image/report.h"
 
 namespace tintype {
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "checkpoint/capture/options.h"
 #include "checkpoint/capture/subject.h"
-#include "checkpoint/report.h"
+#include "checkpoint/image/report.h"
+#include "vmm/base/progress.h"
 
 namespace tintype {
 

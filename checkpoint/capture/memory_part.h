@@ -6,7 +6,8 @@
 
 #include "checkpoint/capture/page_sink.h"
 #include "checkpoint/image/part_writer.h"
-#include "checkpoint/report.h"
+#include "checkpoint/image/report.h"
+#include "vmm/base/progress.h"
 
 namespace tintype {
 

@@ -6,7 +6,7 @@
 
 #include "checkpoint/cancellation.h"
 #include "checkpoint/capture/page_sink.h"
-#include "checkpoint/report.h"
+#include "checkpoint/image/report.h"
 #include "vmm/memory/guest_memory.h"
 
 namespace tintype {

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "checkpoint/image/manifest.h"
+#include "checkpoint/image/part_format.h"
 #include "checkpoint/image/part_writer.h"
 #include "checkpoint/image/repository.h"
-#include "checkpoint/report.h"
 #include "checkpoint/state/codec.h"
 
 namespace tintype {

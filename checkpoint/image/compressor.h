@@ -5,7 +5,7 @@
 #include <memory>
 #include <span>
 
-#include "checkpoint/report.h"
+#include "checkpoint/image/part_format.h"
 
 struct ZSTD_CCtx_s;
 

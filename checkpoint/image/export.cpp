@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/image/export.h"
+
 #include <algorithm>
 
 #include "checkpoint/image/checkpoint_reader.h"
-#include "checkpoint/image/operations.h"
 #include "checkpoint/image/sparse_file.h"
 
 namespace tintype {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/image/load_part.h"
+
 #include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <exception>
 #include <mutex>
 #include <thread>
-
-#include "checkpoint/image/part_reader.h"
 
 namespace tintype {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "checkpoint/image/part_format.h"
-#include "checkpoint/report.h"
+#include "checkpoint/image/report.h"
 
 namespace tintype {
 

@@ -5,8 +5,8 @@
 #include <stdexcept>
 #include <string>
 
-#include "checkpoint/report.h"
 #include "vmm/base/error.h"
+#include "vmm/base/words.h"
 
 namespace tintype {
 
@@ -16,6 +16,14 @@ inline constexpr std::uint64_t kBlockSize = 4096;
 
 /// No extent holds more blocks than this, so that a reader knows the buffer it needs before it reads.
 inline constexpr std::uint32_t kMaximumExtentBlocks = 4096;
+
+/// How the stored bytes of an extent are packed.
+enum class Compression : std::uint8_t { kNone, kLz4, kZstd };
+
+template <>
+inline constexpr auto kWords<Compression> = std::to_array<Word<Compression>>({{Compression::kNone, "none"},
+                                                                              {Compression::kLz4, "lz4"},
+                                                                              {Compression::kZstd, "zstd"}});
 
 enum class PartKind : std::uint32_t { kMemory = 1, kDisk = 2 };
 

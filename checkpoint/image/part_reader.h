@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -65,13 +64,5 @@ class PartReader {
   std::uint64_t index_offset_ = 0;
   std::vector<Extent> extents_;
 };
-
-/// Where a block lives in the caller's memory: the bytes from its first one on that lie in one piece (at
-/// least one block).
-using LocateBlock = std::function<std::span<std::byte>(std::uint64_t block)>;
-
-/// Loads all data of a part into memory that is zero so far, with several threads. Every checksum was right
-/// when it returns. Throws ImageError; memory is then in no defined state.
-void load_part(const PartReader& part, const LocateBlock& locate, unsigned threads, const ProgressSink& progress = {});
 
 }  // namespace tintype

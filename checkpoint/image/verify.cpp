@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/image/verify.h"
+
 #include <algorithm>
 #include <set>
 
 #include "checkpoint/image/checkpoint_files.h"
 #include "checkpoint/image/checkpoint_reader.h"
 #include "checkpoint/image/open_checkpoint.h"
-#include "checkpoint/image/operations.h"
 #include "checkpoint/image/repository.h"
 #include "vmm/base/io.h"
 

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "checkpoint/image/load_part.h"
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
 

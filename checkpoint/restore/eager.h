@@ -5,7 +5,7 @@
 #include <span>
 
 #include "checkpoint/image/checkpoint_reader.h"
-#include "checkpoint/report.h"
+#include "vmm/base/progress.h"
 #include "vmm/base/state.h"
 #include "vmm/memory/guest_memory.h"
 

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/image/export.h"
 #include "checkpoint/image/operations.h"
 #include "vmm/base/error.h"
 #include "vmm/cli/output.h"

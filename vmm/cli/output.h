@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json_fwd.hpp>
 
-#include "checkpoint/report.h"
+#include "vmm/base/progress.h"
 
 namespace tintype {
 

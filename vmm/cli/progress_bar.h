@@ -4,7 +4,7 @@
 #include <chrono>
 #include <string>
 
-#include "checkpoint/report.h"
+#include "vmm/base/progress.h"
 
 namespace tintype {
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "checkpoint/report.h"
+#include "checkpoint/image/report.h"
 
 namespace tintype {
 

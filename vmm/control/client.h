@@ -7,7 +7,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "checkpoint/report.h"
+#include "vmm/base/progress.h"
 #include "vmm/base/unique_fd.h"
 
 namespace tintype {

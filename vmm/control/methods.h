@@ -9,7 +9,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "checkpoint/report.h"
+#include "vmm/base/progress.h"
 #include "vmm/machine/machine.h"
 
 namespace tintype {

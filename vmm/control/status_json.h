@@ -11,7 +11,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 
-#include "checkpoint/report.h"
+#include "vmm/base/progress.h"
 #include "vmm/machine/machine.h"
 
 namespace tintype {

@@ -6,6 +6,7 @@
 
 #include "checkpoint/image/checkpoint_reader.h"
 #include "checkpoint/state/platform_state.h"
+#include "vmm/base/progress.h"
 #include "vmm/boot/load.h"
 #include "vmm/kvm/system.h"
 #include "vmm/machine/platform.h"

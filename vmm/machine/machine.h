@@ -8,7 +8,9 @@
 #include <optional>
 #include <string>
 
-#include "checkpoint/report.h"
+#include "checkpoint/capture/options.h"
+#include "checkpoint/image/report.h"
+#include "vmm/base/progress.h"
 #include "vmm/machine/config.h"
 
 namespace tintype {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "checkpoint/image/checkpoint_reader.h"
-#include "checkpoint/report.h"
+#include "vmm/base/progress.h"
 #include "vmm/machine/config.h"
 
 namespace tintype {

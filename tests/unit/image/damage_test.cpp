@@ -7,7 +7,9 @@
 #include <doctest/doctest.h>
 
 #include "checkpoint/image/checkpoint_reader.h"
+#include "checkpoint/image/load_part.h"
 #include "checkpoint/image/operations.h"
+#include "checkpoint/image/verify.h"
 #include "tests/unit/image/sample_checkpoint.h"
 
 namespace tintype {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/image/export.h"
+
 #include <sys/stat.h>
 
 #include <doctest/doctest.h>

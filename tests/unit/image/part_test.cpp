@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include "checkpoint/image/load_part.h"
 #include "checkpoint/image/part_reader.h"
 #include "checkpoint/image/part_writer.h"
 #include "checkpoint/image/zero_scan.h"

@@ -15,6 +15,7 @@
 #include <doctest/doctest.h>
 
 #include "checkpoint/image/operations.h"
+#include "checkpoint/image/verify.h"
 #include "tests/support/skip.h"
 #include "tests/unit/image/sample_checkpoint.h"
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -20,21 +19,6 @@ inline constexpr auto kWords<Strategy> = std::to_array<Word<Strategy>>({{Strateg
                                                                         {Strategy::kCow, "cow"},
                                                                         {Strategy::kFork, "fork", false},
                                                                         {Strategy::kHybrid, "hybrid", false}});
-
-enum class Compression : std::uint8_t { kNone, kLz4, kZstd };
-
-template <>
-inline constexpr auto kWords<Compression> = std::to_array<Word<Compression>>({{Compression::kNone, "none"},
-                                                                              {Compression::kLz4, "lz4"},
-                                                                              {Compression::kZstd, "zstd"}});
-
-/// What the user asks for.
-struct CheckpointOptions {
-  std::string repository;  ///< directory; created where missing
-  Strategy strategy = Strategy::kAuto;
-  Compression compression = Compression::kNone;
-  std::uint64_t capture_area = 0;  ///< bytes of the bounded area for old contents; 0: chosen from the size of memory
-};
 
 /// The pause, split up. Microseconds. `total` runs from the first kick to the last vCPU running.
 struct PauseTimes {
@@ -72,12 +56,5 @@ struct CheckpointReport {
   std::vector<DiskReport> disks;
   std::uint64_t copy_ms = 0, seal_ms = 0, total_ms = 0;
 };
-
-/// Long work tells how far it is. Called from the thread that does the work, a few times a second at most.
-struct Progress {
-  std::string phase;                  ///< "memory", "disk0", "seal", ...
-  std::uint64_t done = 0, total = 0;  ///< bytes
-};
-using ProgressSink = std::function<void(const Progress&)>;
 
 }  // namespace tintype

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "checkpoint/image/part_format.h"
+#include "checkpoint/image/report.h"
+
+namespace tintype {
+
+/// What the user asks for of a checkpoint.
+struct CheckpointOptions {
+  std::string repository;  ///< directory; created where missing
+  Strategy strategy = Strategy::kAuto;
+  Compression compression = Compression::kNone;
+  std::uint64_t capture_area = 0;  ///< bytes of the bounded area for old contents; 0: chosen from the size of memory
+};
+
+}  // namespace tintype
