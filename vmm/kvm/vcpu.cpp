@@ -38,8 +38,23 @@ KvmVcpu::KvmVcpu(const KvmSystem& system, KvmVm& vm, unsigned id)
   xsave_size_ = std::max(kLegacyXsaveSize, static_cast<std::size_t>(std::max(size, 0)));
 }
 
+void KvmVcpu::claim() noexcept {
+  check(owner_.exchange(std::this_thread::get_id()) == std::thread::id(), "a vCPU is claimed by one thread at a time");
+}
+
+void KvmVcpu::release() noexcept {
+  check(owner_.exchange(std::thread::id()) == std::this_thread::get_id(), "a vCPU is released by who has claimed it");
+}
+
+int KvmVcpu::fd() const noexcept {
+  const std::thread::id owner = owner_.load();
+  check(owner == std::thread::id() || owner == std::this_thread::get_id(),
+        "no thread calls into a vCPU that another one runs: the call would wait for the guest");
+  return fd_.get();
+}
+
 KvmVcpu::RunResult KvmVcpu::run() {
-  if (::ioctl(fd_.get(), KVM_RUN, 0) == 0) return RunResult::kExit;
+  if (::ioctl(fd(), KVM_RUN, 0) == 0) return RunResult::kExit;
   if (errno == EINTR || errno == EAGAIN) return RunResult::kInterrupted;
   throw_errno("KVM_RUN of vCPU {}", id_);
 }
@@ -48,46 +63,46 @@ void KvmVcpu::set_immediate_exit(bool on) noexcept {
   __atomic_store_n(&shared().immediate_exit, static_cast<__u8>(on), __ATOMIC_SEQ_CST);
 }
 
-kvm_regs KvmVcpu::regs() const { return get<kvm_regs>(fd_.get(), KVM_GET_REGS, "KVM_GET_REGS"); }
-void KvmVcpu::set_regs(const kvm_regs& regs) { set(fd_.get(), KVM_SET_REGS, regs, "KVM_SET_REGS"); }
-kvm_sregs KvmVcpu::sregs() const { return get<kvm_sregs>(fd_.get(), KVM_GET_SREGS, "KVM_GET_SREGS"); }
-void KvmVcpu::set_sregs(const kvm_sregs& sregs) { set(fd_.get(), KVM_SET_SREGS, sregs, "KVM_SET_SREGS"); }
-kvm_lapic_state KvmVcpu::lapic() const { return get<kvm_lapic_state>(fd_.get(), KVM_GET_LAPIC, "KVM_GET_LAPIC"); }
-void KvmVcpu::set_lapic(const kvm_lapic_state& lapic) { set(fd_.get(), KVM_SET_LAPIC, lapic, "KVM_SET_LAPIC"); }
-kvm_mp_state KvmVcpu::mp_state() const { return get<kvm_mp_state>(fd_.get(), KVM_GET_MP_STATE, "KVM_GET_MP_STATE"); }
-void KvmVcpu::set_mp_state(const kvm_mp_state& state) { set(fd_.get(), KVM_SET_MP_STATE, state, "KVM_SET_MP_STATE"); }
+kvm_regs KvmVcpu::regs() const { return get<kvm_regs>(fd(), KVM_GET_REGS, "KVM_GET_REGS"); }
+void KvmVcpu::set_regs(const kvm_regs& regs) { set(fd(), KVM_SET_REGS, regs, "KVM_SET_REGS"); }
+kvm_sregs KvmVcpu::sregs() const { return get<kvm_sregs>(fd(), KVM_GET_SREGS, "KVM_GET_SREGS"); }
+void KvmVcpu::set_sregs(const kvm_sregs& sregs) { set(fd(), KVM_SET_SREGS, sregs, "KVM_SET_SREGS"); }
+kvm_lapic_state KvmVcpu::lapic() const { return get<kvm_lapic_state>(fd(), KVM_GET_LAPIC, "KVM_GET_LAPIC"); }
+void KvmVcpu::set_lapic(const kvm_lapic_state& lapic) { set(fd(), KVM_SET_LAPIC, lapic, "KVM_SET_LAPIC"); }
+kvm_mp_state KvmVcpu::mp_state() const { return get<kvm_mp_state>(fd(), KVM_GET_MP_STATE, "KVM_GET_MP_STATE"); }
+void KvmVcpu::set_mp_state(const kvm_mp_state& state) { set(fd(), KVM_SET_MP_STATE, state, "KVM_SET_MP_STATE"); }
 kvm_vcpu_events KvmVcpu::events() const {
-  return get<kvm_vcpu_events>(fd_.get(), KVM_GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS");
+  return get<kvm_vcpu_events>(fd(), KVM_GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS");
 }
 void KvmVcpu::set_events(const kvm_vcpu_events& events) {
-  set(fd_.get(), KVM_SET_VCPU_EVENTS, events, "KVM_SET_VCPU_EVENTS");
+  set(fd(), KVM_SET_VCPU_EVENTS, events, "KVM_SET_VCPU_EVENTS");
 }
 kvm_debugregs KvmVcpu::debug_registers() const {
-  return get<kvm_debugregs>(fd_.get(), KVM_GET_DEBUGREGS, "KVM_GET_DEBUGREGS");
+  return get<kvm_debugregs>(fd(), KVM_GET_DEBUGREGS, "KVM_GET_DEBUGREGS");
 }
 void KvmVcpu::set_debug_registers(const kvm_debugregs& registers) {
-  set(fd_.get(), KVM_SET_DEBUGREGS, registers, "KVM_SET_DEBUGREGS");
+  set(fd(), KVM_SET_DEBUGREGS, registers, "KVM_SET_DEBUGREGS");
 }
-kvm_xcrs KvmVcpu::xcrs() const { return get<kvm_xcrs>(fd_.get(), KVM_GET_XCRS, "KVM_GET_XCRS"); }
-void KvmVcpu::set_xcrs(const kvm_xcrs& xcrs) { set(fd_.get(), KVM_SET_XCRS, xcrs, "KVM_SET_XCRS"); }
+kvm_xcrs KvmVcpu::xcrs() const { return get<kvm_xcrs>(fd(), KVM_GET_XCRS, "KVM_GET_XCRS"); }
+void KvmVcpu::set_xcrs(const kvm_xcrs& xcrs) { set(fd(), KVM_SET_XCRS, xcrs, "KVM_SET_XCRS"); }
 
 std::vector<std::uint8_t> KvmVcpu::xsave() const {
   std::vector<std::uint8_t> area(xsave_size_);
-  kvm_ioctl(fd_.get(), has_xsave2_ ? kKvmGetXsave2 : kKvmGetXsave, area.data(), "KVM_GET_XSAVE");
+  kvm_ioctl(fd(), has_xsave2_ ? kKvmGetXsave2 : kKvmGetXsave, area.data(), "KVM_GET_XSAVE");
   return area;
 }
 
 void KvmVcpu::set_xsave(std::span<const std::uint8_t> area) {
   std::vector<std::uint8_t> copy(xsave_size_);
   std::copy_n(area.begin(), std::min(area.size(), copy.size()), copy.begin());
-  kvm_ioctl(fd_.get(), kKvmSetXsave, copy.data(), "KVM_SET_XSAVE");
+  kvm_ioctl(fd(), kKvmSetXsave, copy.data(), "KVM_SET_XSAVE");
 }
 
 std::vector<kvm_cpuid_entry2> KvmVcpu::cpuid() const {
   constexpr std::uint32_t kRoom = 256;  // KVM_MAX_CPUID_ENTRIES
   KvmCpuidList list(kRoom);
   list.head().nent = kRoom;
-  kvm_ioctl(fd_.get(), kKvmGetCpuid2, &list.head(), "KVM_GET_CPUID2");
+  kvm_ioctl(fd(), kKvmGetCpuid2, &list.head(), "KVM_GET_CPUID2");
   const auto entries = list.entries().first(list.head().nent);
   return {entries.begin(), entries.end()};
 }
@@ -96,15 +111,15 @@ void KvmVcpu::set_cpuid(std::span<const kvm_cpuid_entry2> entries) {
   KvmCpuidList list(entries.size());
   list.head().nent = static_cast<std::uint32_t>(entries.size());
   std::copy(entries.begin(), entries.end(), list.entries().begin());
-  kvm_ioctl(fd_.get(), kKvmSetCpuid2, &list.head(), "KVM_SET_CPUID2");
+  kvm_ioctl(fd(), kKvmSetCpuid2, &list.head(), "KVM_SET_CPUID2");
 }
 
 std::uint32_t KvmVcpu::tsc_khz() const {
-  return static_cast<std::uint32_t>(kvm_ioctl(fd_.get(), KVM_GET_TSC_KHZ, 0UL, "KVM_GET_TSC_KHZ"));
+  return static_cast<std::uint32_t>(kvm_ioctl(fd(), KVM_GET_TSC_KHZ, 0UL, "KVM_GET_TSC_KHZ"));
 }
 
 void KvmVcpu::set_tsc_khz(std::uint32_t khz) {
-  kvm_ioctl(fd_.get(), KVM_SET_TSC_KHZ, static_cast<unsigned long>(khz), "KVM_SET_TSC_KHZ");
+  kvm_ioctl(fd(), KVM_SET_TSC_KHZ, static_cast<unsigned long>(khz), "KVM_SET_TSC_KHZ");
 }
 
 std::vector<kvm_msr_entry> KvmVcpu::msrs(std::span<const std::uint32_t> indices) const {
@@ -114,7 +129,7 @@ std::vector<kvm_msr_entry> KvmVcpu::msrs(std::span<const std::uint32_t> indices)
     KvmMsrs list(indices.size());
     list.head().nmsrs = static_cast<std::uint32_t>(indices.size());
     for (std::size_t i = 0; i < indices.size(); ++i) list.entries()[i].index = indices[i];
-    const auto count = static_cast<std::size_t>(kvm_ioctl(fd_.get(), kKvmGetMsrs, &list.head(), "KVM_GET_MSRS"));
+    const auto count = static_cast<std::size_t>(kvm_ioctl(fd(), kKvmGetMsrs, &list.head(), "KVM_GET_MSRS"));
     const auto read = list.entries().first(count);
     values.insert(values.end(), read.begin(), read.end());
     indices = indices.subspan(std::min(count + 1, indices.size()));
@@ -127,7 +142,7 @@ std::optional<std::uint32_t> KvmVcpu::set_msrs(std::span<const kvm_msr_entry> en
   KvmMsrs list(entries.size());
   list.head().nmsrs = static_cast<std::uint32_t>(entries.size());
   std::copy(entries.begin(), entries.end(), list.entries().begin());
-  const auto count = static_cast<std::size_t>(kvm_ioctl(fd_.get(), kKvmSetMsrs, &list.head(), "KVM_SET_MSRS"));
+  const auto count = static_cast<std::size_t>(kvm_ioctl(fd(), kKvmSetMsrs, &list.head(), "KVM_SET_MSRS"));
   return count < entries.size() ? std::optional(entries[count].index) : std::nullopt;
 }
 
@@ -137,7 +152,7 @@ std::optional<std::uint64_t> KvmVcpu::msr(std::uint32_t index) const {
 }
 
 void KvmVcpu::announce_pause() {
-  ::ioctl(fd_.get(), KVM_KVMCLOCK_CTRL, 0);  // EINVAL: the guest does not use kvmclock
+  ::ioctl(fd(), KVM_KVMCLOCK_CTRL, 0);  // EINVAL: the guest does not use kvmclock
 }
 
 }  // namespace tintype

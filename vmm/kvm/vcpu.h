@@ -3,9 +3,11 @@
 
 #include <linux/kvm.h>
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <thread>
 #include <vector>
 
 #include "vmm/base/mapping.h"
@@ -14,8 +16,11 @@
 
 namespace tintype {
 
-/// One virtual CPU of KVM's: a typed method for each vCPU ioctl. run() belongs to one thread; the others may be called
-/// by another thread while run() is not under way. All throw std::system_error.
+/// One virtual CPU of KVM's: a typed method for each vCPU ioctl. All throw std::system_error.
+///
+/// KVM serves one ioctl of a vCPU at a time, and KVM_RUN is one that lasts as long as the guest likes: while it halts or
+/// spins, a call from any other thread waits, without end. So the thread that runs a vCPU claims it, and gives it back
+/// where it parks or ends; a call from another thread in between is a mistake of ours, and aborts.
 class KvmVcpu {
  public:
   enum class RunResult : std::uint8_t { kExit, kInterrupted };
@@ -24,7 +29,11 @@ class KvmVcpu {
 
   unsigned id() const noexcept { return id_; }
 
-  /// KVM_RUN. kInterrupted: a signal came, or immediate_exit was set; anything that was pending in shared() has been
+  /// From here to release() only the calling thread may use the vCPU (but for set_immediate_exit()).
+  void claim() noexcept;
+  void release() noexcept;
+
+  /// KVM_RUN, on the thread that has claimed it. kInterrupted: a signal came, or immediate_exit was set; anything that was pending in shared() has been
   /// completed.
   RunResult run();
   /// The page shared with KVM: the reason of the last exit and its data. Touched by the thread that runs, but for
@@ -66,8 +75,12 @@ class KvmVcpu {
   void announce_pause();  ///< KVM_KVMCLOCK_CTRL: tells the guest's watchdog; silently nothing where unused
 
  private:
+  /// The descriptor, for a call that is made now.
+  int fd() const noexcept;
+
   unsigned id_;
   UniqueFd fd_;
+  std::atomic<std::thread::id> owner_{};  // none: the vCPU does not run, and whoever has it parked may use it
   Mapping shared_;
   std::size_t xsave_size_;
   bool has_xsave2_;

@@ -31,6 +31,8 @@ std::string text_of(std::initializer_list<std::uint32_t> words) {
   return text.substr(0, text.find('\0'));
 }
 
+}  // namespace
+
 // CPUID leaf 0: vendor; 0x80000002 to 4: the model's name.
 CpuDescription describe_cpu(const KvmVcpu& vcpu) {
   const auto leaves = vcpu.cpuid();
@@ -43,10 +45,8 @@ CpuDescription describe_cpu(const KvmVcpu& vcpu) {
   return cpu;
 }
 
-}  // namespace
-
 MachineDescription describe_machine(const MachineConfig& config, const GuestMemory& memory,
-                                    const std::vector<std::unique_ptr<VirtualDisk>>& disks, const KvmVcpu& vcpu) {
+                                    const std::vector<std::unique_ptr<VirtualDisk>>& disks, const CpuDescription& cpu) {
   MachineDescription description;
   description.memory = config.memory;
   description.cpus = config.cpus;
@@ -60,7 +60,7 @@ MachineDescription describe_machine(const MachineConfig& config, const GuestMemo
     description.disks.push_back({options.id, options.image, disk->size(), std::string(name_of(options.mode)),
                                  options.read_only, options.serial});
   }
-  description.cpu = describe_cpu(vcpu);
+  description.cpu = cpu;
   return description;
 }
 

@@ -9,9 +9,12 @@
 
 namespace tintype {
 
+/// The CPU that the guest sees. Before the vCPU runs, for it is asked.
+CpuDescription describe_cpu(const KvmVcpu& vcpu);
+
 /// A machine's configuration as a manifest has it.
 MachineDescription describe_machine(const MachineConfig& config, const GuestMemory& memory,
-                                    const std::vector<std::unique_ptr<VirtualDisk>>& disks, const KvmVcpu& vcpu);
+                                    const std::vector<std::unique_ptr<VirtualDisk>>& disks, const CpuDescription& cpu);
 
 /// And the way back, for a machine that is restored: everything but the name, the disks' images and the serial port,
 /// which the restore decides.

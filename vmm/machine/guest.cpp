@@ -86,6 +86,7 @@ void Guest::restore(const CheckpointReader& checkpoint, const ProgressSink& prog
 void Guest::start() {
   platform_.start();
   virtio_.start();
+  cpu_ = describe_cpu(processors_.vcpu(0));
   processors_.start();
 }
 
@@ -96,8 +97,6 @@ void Guest::close() {
   virtio_.close();
 }
 
-MachineDescription Guest::describe() const {
-  return describe_machine(config_, memory_, virtio_.disks(), processors_.vcpu(0));
-}
+MachineDescription Guest::describe() const { return describe_machine(config_, memory_, virtio_.disks(), cpu_); }
 
 }  // namespace tintype

@@ -45,6 +45,7 @@ class Guest {
   std::span<Stateful* const> states() const noexcept { return states_; }
   /// Of a machine that was booted: what lies where in its memory, for crash reports.
   std::span<const LoadedPart> loaded() const noexcept { return loaded_; }
+  /// What the manifest says of it, once it has started. Asks no vCPU.
   MachineDescription describe() const;
 
  private:
@@ -61,6 +62,7 @@ class Guest {
   std::vector<LoadedPart> loaded_;
   Processors processors_;  // after all that its threads use
   std::vector<Stateful*> states_;
+  CpuDescription cpu_;  // noted before the vCPUs run
 };
 
 }  // namespace tintype

@@ -93,11 +93,13 @@ void VcpuThread::main() noexcept {
   block_signals_in_this_thread();
   running_vcpu = &vcpu_;
   unblock_kick_signal();
+  vcpu_.claim();
   try {
     run_loop();
   } catch (const std::exception& error) {
     crash(error.what());
   }
+  vcpu_.release();
   running_vcpu = nullptr;
   gate_.leave_for_good();
 }
@@ -126,7 +128,9 @@ void VcpuThread::park_at_gate() {
       return;
     }
   }
+  vcpu_.release();
   gate_.park();
+  vcpu_.claim();
   vcpu_.set_immediate_exit(false);
 }
 
