@@ -8,6 +8,13 @@
 
 namespace tintype {
 
+namespace {
+thread_local volatile sig_atomic_t called_back = 0;  // written by a signal handler
+}
+
+void call_back_this_thread(bool called) noexcept { called_back = called ? 1 : 0; }
+bool this_thread_is_called_back() noexcept { return called_back != 0; }
+
 void name_this_thread(const std::string& name) noexcept {
   char text[16] = {};
   name.copy(text, sizeof text - 1);

@@ -20,7 +20,9 @@ constexpr int kKickSignal = SIGUSR1;
 thread_local KvmVcpu* running_vcpu = nullptr;
 
 void on_kick(int) noexcept {
-  if (running_vcpu != nullptr) running_vcpu->set_immediate_exit(true);
+  if (running_vcpu == nullptr) return;
+  running_vcpu->set_immediate_exit(true);
+  call_back_this_thread(true);
 }
 
 void unblock_kick_signal() noexcept {
@@ -76,7 +78,8 @@ void VcpuThread::start() {
 
 void VcpuThread::kick() noexcept {
   vcpu_.set_immediate_exit(true);
-  if (thread_.joinable()) ::pthread_kill(thread_.native_handle(), kKickSignal);
+  const std::lock_guard lock(signal_mutex_);
+  if (signalled_) ::pthread_kill(*signalled_, kKickSignal);
 }
 
 void VcpuThread::request_end() noexcept {
@@ -85,7 +88,13 @@ void VcpuThread::request_end() noexcept {
 }
 
 void VcpuThread::join() {
-  if (thread_.joinable() && thread_.get_id() != std::this_thread::get_id()) thread_.join();
+  if (thread_.joinable()) thread_.join();
+}
+
+// A thread that has ended must not be signalled: it may have been joined, and its handle be another's.
+void VcpuThread::expect_signals(bool yes) noexcept {
+  const std::lock_guard lock(signal_mutex_);
+  signalled_ = yes ? std::optional(::pthread_self()) : std::nullopt;
 }
 
 void VcpuThread::main() noexcept {
@@ -93,6 +102,7 @@ void VcpuThread::main() noexcept {
   block_signals_in_this_thread();
   running_vcpu = &vcpu_;
   unblock_kick_signal();
+  expect_signals(true);
   vcpu_.claim();
   try {
     run_loop();
@@ -100,6 +110,7 @@ void VcpuThread::main() noexcept {
     crash(error.what());
   }
   vcpu_.release();
+  expect_signals(false);
   running_vcpu = nullptr;
   gate_.leave_for_good();
 }
@@ -110,7 +121,7 @@ void VcpuThread::run_loop() {
       park_at_gate();  // looked at again after every wake-up
     if (end_.load(std::memory_order_seq_cst)) return;
     if (vcpu_.run() == KvmVcpu::RunResult::kInterrupted) {
-      vcpu_.set_immediate_exit(false);  // then look at the flags: whoever kicks sets its flag first
+      forget_kick();  // then look at the flags: whoever kicks sets its flag first
     } else if (!handle_exit()) {
       return;
     }
@@ -131,6 +142,11 @@ void VcpuThread::park_at_gate() {
   vcpu_.release();
   gate_.park();
   vcpu_.claim();
+  forget_kick();
+}
+
+void VcpuThread::forget_kick() noexcept {
+  call_back_this_thread(false);
   vcpu_.set_immediate_exit(false);
 }
 

@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -38,8 +40,9 @@ class VcpuThread {
   void start();
   /// Makes the thread look at the gate and at the end flag soon, whatever it is doing. Any thread; never blocks.
   void kick() noexcept;
-  /// Asks the thread to end (kick() included) and, from another thread, waits for it.
+  /// Asks the thread to end, kick() included. Any thread, the vCPU's own too, also while another one joins.
   void request_end() noexcept;
+  /// Waits for the thread's end. One thread at a time, and not the vCPU's own.
   void join();
 
   KvmVcpu& vcpu() noexcept { return vcpu_; }
@@ -50,8 +53,10 @@ class VcpuThread {
 
  private:
   void main() noexcept;
+  void expect_signals(bool yes) noexcept;
   void run_loop();
   void park_at_gate();
+  void forget_kick() noexcept;
   /// False where the vCPU must not run again.
   bool handle_exit();
   void handle_port(kvm_run& run) noexcept;
@@ -66,7 +71,9 @@ class VcpuThread {
   const bool traced_;
   std::atomic<bool> end_ = false;
   std::atomic<std::uint64_t> exits_ = 0;
-  std::thread thread_;
+  std::mutex signal_mutex_;
+  std::optional<pthread_t> signalled_;  // guarded by signal_mutex_: whom kick() signals, while it lives
+  std::thread thread_;                  // start() and join() only
 };
 
 }  // namespace tintype
