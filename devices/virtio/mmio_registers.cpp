@@ -6,6 +6,7 @@
 
 #include "devices/virtio/mmio_transport.h"
 #include "devices/virtio/spec.h"
+#include "vmm/base/thread.h"
 
 namespace tintype {
 
@@ -15,8 +16,9 @@ static_assert(kVirtioNotifyOffset == kQueueNotify);
 
 namespace {
 
-/// How long a vCPU that resets its device waits for the host, before it is left to poll Status.
-constexpr std::chrono::milliseconds kResetPatience(100);
+/// How long a vCPU that resets its device waits for the host, before it is left to poll Status; and how often it looks
+/// whether it is wanted elsewhere.
+constexpr std::chrono::milliseconds kResetPatience(100), kResetGlance(1);
 
 void set_low(std::uint64_t& address, std::uint32_t value) { address = (address & ~0xffffffffULL) | value; }
 void set_high(std::uint64_t& address, std::uint32_t value) {
@@ -57,6 +59,7 @@ void MmioTransport::bus_write(std::uint64_t offset, std::span<const std::byte> d
     interrupt_status_.fetch_and(~value);
   } else {
     Held held = lock_.work();
+    if (resetting()) wait_until_quiescent(held);  // a driver that does not poll Status
     if (!resetting()) write_register(offset, value, held);
   }
 }
@@ -245,10 +248,14 @@ void MmioTransport::note_quiescent() noexcept {
   quiescent_.notify_all();
 }
 
-// Without a thread there is nobody to wait for: the driver polls.
+// Without a thread there is nobody to wait for: the driver polls. A vCPU that is to park must not wait here for a host
+// that may be slow: it comes back, and waits on at its next access.
 void MmioTransport::wait_until_quiescent(Held& held) noexcept {
   if (thread_ == nullptr) return;
-  quiescent_.wait_for(held, kResetPatience, [this] { return !device_.quiescing(); });
+  const auto give_up = std::chrono::steady_clock::now() + kResetPatience;
+  while (device_.quiescing() && !this_thread_is_called_back() && std::chrono::steady_clock::now() < give_up) {
+    quiescent_.wait_for(held, kResetGlance);
+  }
 }
 
 }  // namespace tintype

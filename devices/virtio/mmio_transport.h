@@ -38,8 +38,8 @@ inline constexpr std::uint64_t kVirtioNotifyOffset = 0x50;
 /// nothing more happens until it resets.
 ///
 /// A reset while the host still works on requests is over when the host has finished, since only then does
-/// nobody write into the driver's buffers any more. The vCPU waits a moment for that; if the host takes
-/// longer, Status reads as it did before, as 2.4 allows, until then.
+/// nobody write into the driver's buffers any more. The vCPU waits a moment for that, unless it is called back
+/// to be parked; until it is over Status reads as it did before, as 2.4 allows, and writes wait likewise.
 class MmioTransport final : public Device, public BusDevice, private VirtioHost {
  public:
   /// `name` is the state's name, and the thread's. Everything given must outlive the transport. `device`
