@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/boot/entry.h"
 
+#include "vmm/boot/layout.h"
+
 namespace tintype {
 
 namespace {
@@ -17,7 +19,6 @@ constexpr std::uint64_t kEferLongModeEnable = 1 << 8;
 constexpr std::uint64_t kEferLongModeActive = 1 << 10;
 
 constexpr std::uint32_t kRealModeLimit = 0xffff;
-constexpr std::uint32_t kTaskLimit = 0x67;
 
 SegmentState real_mode_segment(std::uint8_t type) noexcept {
   SegmentState segment;
@@ -36,10 +37,11 @@ SegmentState flat_segment(std::uint16_t selector, std::uint8_t type) noexcept {
   return segment;
 }
 
-SegmentState task_segment(std::uint16_t selector, std::uint32_t limit) noexcept {
+SegmentState task_segment(std::uint16_t selector) noexcept {
   SegmentState segment;
   segment.selector = selector;
-  segment.limit = limit;
+  segment.base = kTaskStateArea.start;
+  segment.limit = kTaskStateArea.size - 1;
   segment.type = kTypeBusyTask;
   segment.code_or_data = false;
   return segment;
@@ -64,8 +66,9 @@ EntryState real_mode_entry(std::uint16_t instruction_pointer, std::uint16_t stac
   entry.rsp = stack_pointer;
   entry.code = real_mode_segment(kTypeCode);
   entry.data = real_mode_segment(kTypeData);
-  entry.task = task_segment(0, kRealModeLimit);
-  entry.idt_limit = 0x3ff;
+  entry.task = task_segment(0);
+  entry.idt_limit = kRealModeVectorsLimit;
+  entry.interrupts = InterruptStart::kFirmware;
   entry.cr0 = kCr0ExtensionType;
   return entry;
 }
@@ -76,7 +79,7 @@ EntryState protected_mode_entry(std::uint32_t instruction_pointer, std::uint64_t
   entry.rip = instruction_pointer;
   entry.code = flat_segment(kCodeSelector, kTypeCode);
   entry.data = flat_segment(kDataSelector, kTypeData);
-  entry.task = task_segment(kTaskSelector, kTaskLimit);
+  entry.task = task_segment(kTaskSelector);
   entry.gdt_base = gdt;
   entry.gdt_limit = sizeof(DescriptorTable) - 1;
   entry.cr0 = kCr0ExtensionType | kCr0Protected;

@@ -31,11 +31,14 @@ inline constexpr BootArea kPageTableArea{"page tables", 0x84000, 0x6000};
 inline constexpr BootArea kCommandLineArea{"command line", 0x90000, 0x4000};
 inline constexpr BootArea kExtendedBiosArea{"extended BIOS data area", 0x9fc00, 0x400};
 /// RSDP first: kernels that are not told of it look for it on 16-byte boundaries from 0xe0000.
-inline constexpr BootArea kAcpiArea{"ACPI tables", 0xe0000, 0x10000};
+inline constexpr BootArea kAcpiArea{"ACPI tables", 0xe0000, 0xd000};
+/// Where TR points: the fixed part, a bit for each port, and the byte of ones that ends them.
+inline constexpr BootArea kTaskStateArea{"task state", 0xed000, 0x68 + 0x2000 + 1};
 inline constexpr BootArea kBiosArea{"BIOS", 0xf0000, 0x10000};
 
-inline constexpr std::array kBootAreas = {kRealModeArea,    kGdtArea,          kBootInfoArea, kPageTableArea,
-                                          kCommandLineArea, kExtendedBiosArea, kAcpiArea,     kBiosArea};
+inline constexpr std::array kBootAreas = {kRealModeArea,  kGdtArea,         kBootInfoArea,
+                                          kPageTableArea, kCommandLineArea, kExtendedBiosArea,
+                                          kAcpiArea,      kTaskStateArea,   kBiosArea};
 
 constexpr bool areas_are_in_order_and_apart() noexcept {
   for (std::size_t i = 1; i < kBootAreas.size(); ++i) {

@@ -147,6 +147,9 @@ EntryState boot_multiboot(const FoundMultibootHeader& found, const ElfFile* elf,
   EntryState state = protected_mode_entry(entry, kGdtArea.start);
   state.rax = multiboot::kLoaderMagic;
   state.rbx = kBootInfoArea.start;
+  // A multiboot kernel comes after a BIOS and may go back to real mode: it finds the vectors, and a timer that ticks.
+  state.idt_limit = kRealModeVectorsLimit;
+  state.interrupts = InterruptStart::kFirmware;
   return state;
 }
 

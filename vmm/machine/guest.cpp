@@ -6,6 +6,7 @@
 #include "vmm/kvm/capabilities.h"
 #include "vmm/machine/describe.h"
 #include "vmm/machine/gsi_routing.h"
+#include "vmm/machine/legacy_interrupts.h"
 
 namespace tintype {
 
@@ -74,6 +75,7 @@ void Guest::load_kernel() {
       tintype::load_kernel(memory_, {config_.kernel, config_.initrd, config_.append, config_.cpus, virtio_.slots()});
   loaded_ = plan.parts;
   processors_.prepare_boot(plan.entry);
+  set_legacy_interrupts(vm_, plan.entry.interrupts);
 }
 
 void Guest::restore(const CheckpointReader& checkpoint, const ProgressSink& progress) {

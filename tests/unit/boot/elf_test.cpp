@@ -35,6 +35,7 @@ TEST_CASE("a PVH kernel of either class is entered at its note, in protected mod
     boot.load(file);
     CHECK(boot.plan.kind == ImageKind::kPvhElf);
     CHECK(boot.plan.entry.mode == CpuMode::kProtected32);
+    CHECK(boot.plan.entry.interrupts == InterruptStart::kMasked);
     CHECK(boot.plan.entry.rip == 0x100010);
     CHECK(boot.at<std::uint8_t>(0x10003f) == 0x90);
     CHECK(boot.at<std::uint64_t>(boot.plan.entry.gdt_base + kCodeSelector) == 0x00cf9b000000ffff);

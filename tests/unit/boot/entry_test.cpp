@@ -11,7 +11,7 @@ TEST_CASE("the descriptor table says what the segment registers hold") {
   CHECK(table[0] == 0);
   CHECK(table[kCodeSelector / 8] == 0x00cf9b000000ffff);
   CHECK(table[kDataSelector / 8] == 0x00cf93000000ffff);
-  CHECK(table[kTaskSelector / 8] == 0x00008b0000000067);
+  CHECK(table[kTaskSelector / 8] == 0x00008b0ed0002068);
   CHECK(protected_mode.gdt_limit == sizeof table - 1);
 }
 

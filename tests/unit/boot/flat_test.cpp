@@ -43,4 +43,29 @@ TEST_CASE("a flat image touches no page above the first mebibyte") {
   for (std::uint64_t page = 256; page < boot.memory.pages(); ++page) CHECK_FALSE(boot.memory.dirty().test(page));
 }
 
+TEST_CASE("hardware interrupts are acknowledged by handlers of the firmware's, and the timer's counts") {
+  TestBoot boot(kMinimumMemory);
+  boot.load({0xf4});
+  const auto handler = [&](unsigned vector) {
+    const auto pointer = boot.at<std::uint32_t>(vector * 4);
+    return std::uint64_t{pointer >> 16 << 4} + (pointer & 0xffff);
+  };
+  CHECK(boot.at<std::uint8_t>(handler(0x08)) == 0x1e);          // push ds
+  CHECK(boot.at<std::uint16_t>(handler(0x08) + 40) == 0x1ccd);  // int 0x1c
+  CHECK(boot.at<std::uint16_t>(handler(0x09) + 3) == 0x20e6);   // out 0x20, al
+  CHECK(boot.at<std::uint32_t>(handler(0x77) + 3) == 0x20e6a0e6);
+  CHECK(handler(0x1c) == handler(0x10));
+  CHECK(boot.plan.entry.interrupts == InterruptStart::kFirmware);
+}
+
+TEST_CASE("TR leads to a task state in which every port is permitted") {
+  TestBoot boot(kMinimumMemory);
+  boot.load({0xf4});
+  const SegmentState& task = boot.plan.entry.task;
+  const std::uint64_t bitmap = task.base + boot.at<std::uint16_t>(task.base + 0x66);
+  CHECK(bitmap + 0x10000 / 8 == task.base + task.limit);  // and a byte of ones behind it
+  for (std::uint64_t byte = bitmap; byte < task.base + task.limit; ++byte) CHECK(boot.at<std::uint8_t>(byte) == 0);
+  CHECK(boot.at<std::uint8_t>(task.base + task.limit) == 0xff);
+}
+
 }  // namespace tintype

@@ -43,6 +43,7 @@ TEST_CASE("a bzImage is loaded where it prefers to run and entered in long mode 
   boot.load(bzimage());
   CHECK(boot.plan.kind == ImageKind::kBzImage);
   CHECK(boot.plan.entry.mode == CpuMode::kLong64);
+  CHECK(boot.plan.entry.interrupts == InterruptStart::kMasked);
   CHECK(boot.plan.entry.rip == kTestPreferredAddress + 0x200);
   CHECK(boot.at<std::uint8_t>(kTestPreferredAddress) == 0xb2);
   CHECK(boot.at<std::uint8_t>(kTestPreferredAddress + 4095) == 0xb2);

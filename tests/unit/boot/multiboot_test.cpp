@@ -56,6 +56,8 @@ TEST_CASE("a multiboot ELF kernel is entered at its entry point with the loader'
   boot.load(elf32(multiboot_elf()));
   CHECK(boot.plan.kind == ImageKind::kMultiboot);
   CHECK(boot.plan.entry.mode == CpuMode::kProtected32);
+  CHECK(boot.plan.entry.interrupts == InterruptStart::kFirmware);
+  CHECK(boot.plan.entry.idt_limit == 0x3ff);
   CHECK(boot.plan.entry.rip == 0x100004);
   CHECK(boot.plan.entry.rax == 0x2badb002);
 }
