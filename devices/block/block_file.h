@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <utility>
+#include <vector>
 
 #include "vmm/base/unique_fd.h"
 
@@ -30,7 +31,20 @@ class BlockFile {
   void note_sync(std::uint64_t written, int error_number) noexcept;
   int sync_error() const noexcept { return sync_error_.load(); }
 
-  /// fdatasync on this thread. Throws std::system_error.
+  // A failure is told to one of several fdatasyncs only, and the others say that all is well. So what a sync says counts
+  // only when every one that began before it ended has ended too. The disk's mutex guards these.
+  std::uint64_t begin_sync() {
+    running_syncs_.push_back(++syncs_begun_);
+    return syncs_begun_;
+  }
+  void end_sync(std::uint64_t number) noexcept { std::erase(running_syncs_, number); }
+  std::uint64_t syncs_begun() const noexcept { return syncs_begun_; }
+  /// Every sync up to that number has ended.
+  bool syncs_ended(std::uint64_t number) const noexcept {
+    return running_syncs_.empty() || running_syncs_.front() > number;
+  }
+
+  /// fdatasync on this thread, while nobody else uses the file. Throws std::system_error.
   void sync();
 
  private:
@@ -39,6 +53,8 @@ class BlockFile {
   std::atomic<std::uint64_t> written_{0};
   std::atomic<std::uint64_t> synced_{0};
   std::atomic<int> sync_error_{0};
+  std::uint64_t syncs_begun_ = 0;
+  std::vector<std::uint64_t> running_syncs_;  ///< their numbers, in order
 };
 
 }  // namespace tintype

@@ -14,9 +14,7 @@ using log_format::StateKind;
 
 namespace {
 
-constexpr std::uint64_t kChunkSectors = (1 << 20) / kSectorSize;     ///< a step copies so much
-constexpr std::uint64_t kSectorsPerSync = (64 << 20) / kSectorSize;  ///< the base is synced after so much
-constexpr std::size_t kReleasesPerWrite = 256;
+constexpr std::uint64_t kChunkSectors = (1 << 20) / kSectorSize;  ///< a step copies so much
 
 }  // namespace
 
@@ -95,7 +93,7 @@ void Committer::announce_commit(const LayerStack& stack) {
   for (const auto& log : stack.logs) {
     if (log->state().kind == StateKind::kCommitting) continue;
     log->set_state(StateKind::kCommitting);
-    log->sync();
+    core_->sync(*log);
   }
 }
 
@@ -111,12 +109,7 @@ Committer::Step Committer::commit_frozen(const std::shared_ptr<const LayerStack>
   for (std::uint64_t copied = 0; copied < kChunkSectors;) {
     auto extent = log.index().at_or_after(cursor_);
     if (!extent) {
-      stack->base->sync();
-      log.retire();
-      core_->replace_stack(without_lowest(*stack));
-      dead_.push_back(stack->logs.front());
-      log.index().clear();
-      frozen_ = nullptr;
+      drop_frozen(stack);
       break;
     }
     extent->range.end = std::min(extent->range.end, extent->range.start + kChunkSectors);
@@ -127,71 +120,54 @@ Committer::Step Committer::commit_frozen(const std::shared_ptr<const LayerStack>
   return Step::kMore;
 }
 
+void Committer::drop_frozen(const std::shared_ptr<const LayerStack>& stack) {
+  RedoLog& log = *stack->lowest();
+  core_->sync(*stack->base);
+  declare_void(log);
+  core_->replace_stack(without_lowest(*stack));
+  dead_.push_back(stack->logs.front());
+  log.index().clear();
+  frozen_ = nullptr;
+  log.remove();
+}
+
 Committer::Step Committer::commit_active(const std::shared_ptr<const LayerStack>& stack) {
   if (!core_->live_committing()) {
     core_->begin_live_commit();  // starts an epoch: what was planned without regard to it must land first
     cursor_ = 0;
-    sectors_since_sync_ = 0;
     return Step::kMore;
   }
   const LiveCommit::Chunk chunk = core_->next_chunk(cursor_, kChunkSectors);
   for (const ExtentIndex::Extent& extent : chunk.extents) copy_extent(*stack->active(), *stack->base, extent, buffer_);
   core_->chunk_copied();
-  sectors_since_sync_ += chunk.sectors;
-  if (cursor_ != LiveCommit::kEnd && sectors_since_sync_ < kSectorsPerSync) return Step::kMore;
-  return release_mirrored(stack);
+  return cursor_ == LiveCommit::kEnd ? drop_mirrored(stack) : Step::kMore;
 }
 
-// The order matters: mirrored, then durable in the base, then released in the log's file, then released in
-// the index, so that the next write goes to the base alone. Whenever we are killed, the log either still
-// holds the newest data or no longer speaks of the sector.
-Committer::Step Committer::release_mirrored(const std::shared_ptr<const LayerStack>& stack) {
-  core_->begin_release();
-  stack->base->sync();
-  bool any = false;
-  for (auto releases = core_->next_releases(kReleasesPerWrite); !releases.empty();
-       releases = core_->next_releases(kReleasesPerWrite)) {
-    write_releases(*stack->active(), releases);
-    any = true;
-  }
-  if (cursor_ == LiveCommit::kEnd) cursor_ = 0;
-  sectors_since_sync_ = 0;
-  if (!core_->live_committed()) return any ? Step::kMore : Step::kWait;
-  drop_committed(stack);
+// The order matters: all mirrored, then durable in the base, then the log's file says that it is void, and only then may
+// a write go to the base alone. Whenever we are killed, the log either still holds the newest data or is not looked at.
+Committer::Step Committer::drop_mirrored(const std::shared_ptr<const LayerStack>& stack) {
+  cursor_ = 0;
+  if (!core_->begin_settling()) return Step::kWait;
+  core_->sync(*stack->base);
+  if (!core_->settled()) return Step::kMore;
+  RedoLog& log = *stack->active();
+  declare_void(log);
+  core_->finish_live_commit(without_lowest(*stack));
+  dead_.push_back(stack->logs.front());
+  log.remove();
   return Step::kMore;
 }
 
-void Committer::write_releases(RedoLog& log, const std::vector<DiskCore::Release>& releases) {
-  std::vector<log_format::Record> records;
-  for (const DiskCore::Release& release : releases) records.push_back(log.release_record(release.range, release.slot));
-  std::exception_ptr failure;
+// Should the file come back after a power cut, or be out of sight when the disk is next opened, nobody may replay it over
+// newer data. Where it cannot be said for sure, the log stays what it was.
+void Committer::declare_void(RedoLog& log) {
   try {
-    for (std::size_t first = 0; first < records.size();) {
-      const std::uint64_t left_in_group =
-          log_format::kSlotsPerGroup - releases[first].slot % log_format::kSlotsPerGroup;
-      const std::size_t count = std::min<std::size_t>(left_in_group, records.size() - first);
-      write_exactly(log.fd(), std::as_bytes(std::span(records).subspan(first, count)),
-                    log_format::slot_offset(releases[first].slot), log.path().string());
-      first += count;
-    }
+    log.set_state(StateKind::kRetired);
+    core_->sync(log);
   } catch (const std::exception&) {
-    failure = std::current_exception();
+    log.set_state(StateKind::kCommitting);
+    throw;
   }
-  log.note_write();
-  for (std::size_t i = 0; i < records.size();
-       ++i) {  // what the file says is what holds, also after a write that failed half-way
-    if (!failure || log.has_record(records[i], releases[i].slot)) core_->released(releases[i].range);
-  }
-  if (failure) std::rethrow_exception(failure);
-}
-
-// The empty log may go from the stack first: whatever becomes of its file, nothing in it is in force. But
-// that must be durable before a flush no longer covers the file.
-void Committer::drop_committed(const std::shared_ptr<const LayerStack>& stack) {
-  stack->active()->sync();
-  core_->finish_live_commit(without_lowest(*stack));
-  dead_.push_back(stack->logs.front());
-  stack->logs.front()->retire();
 }
 
 // Closing the last descriptor of a deleted log frees its blocks, which takes time: here, not on the I/O

@@ -41,9 +41,9 @@ class Committer {
   void announce_commit(const LayerStack& stack);
   Step commit_frozen(const std::shared_ptr<const LayerStack>& stack);
   Step commit_active(const std::shared_ptr<const LayerStack>& stack);
-  Step release_mirrored(const std::shared_ptr<const LayerStack>& stack);
-  void write_releases(RedoLog& log, const std::vector<DiskCore::Release>& releases);
-  void drop_committed(const std::shared_ptr<const LayerStack>& stack);
+  void drop_frozen(const std::shared_ptr<const LayerStack>& stack);
+  Step drop_mirrored(const std::shared_ptr<const LayerStack>& stack);
+  void declare_void(RedoLog& log);
   void bury();
 
   const std::shared_ptr<DiskCore> core_;
@@ -56,7 +56,6 @@ class Committer {
   std::uint64_t landed_epoch_ = 0;   ///< writes of it and before are known to have landed
   const RedoLog* frozen_ = nullptr;  ///< the log that cursor_ belongs to
   std::uint64_t cursor_ = 0;
-  std::uint64_t sectors_since_sync_ = 0;
   std::vector<std::shared_ptr<RedoLog>> dead_;  ///< dropped logs that requests in flight may still read
   std::vector<std::byte> buffer_;
 

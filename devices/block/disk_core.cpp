@@ -2,11 +2,18 @@
 #include "devices/block/disk_core.h"
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "vmm/base/error.h"
 
 namespace tintype {
+namespace {
+
+constexpr auto kSyncPoll = std::chrono::microseconds(200);
+
+}  // namespace
 
 DiskCore::DiskCore(std::shared_ptr<const LayerStack> stack, std::unique_ptr<IoEngine> engine, bool read_only)
     : engine_(std::move(engine)), read_only_(read_only), stack_(std::move(stack)) {}
@@ -68,15 +75,62 @@ void DiskCore::io_finished(FlightIo& io) noexcept {
   if (io.kind == HostIo::Kind::kWrite) io.file->note_write();
   if (io.kind == HostIo::Kind::kSync) {
     io.file->note_sync(io.covers, io.error_number);
-    io.error_number = io.file->sync_error();
+    io.file->end_sync(io.sync_number);
+    io.last_sync = io.file->syncs_begun();
+  } else if (flight.error_number == 0) {
+    flight.error_number = io.error_number;
   }
-  if (flight.error_number == 0) flight.error_number = io.error_number;
   if (--flight.outstanding == 0) stage_finished(flight);
+  if (io.kind == HostIo::Kind::kSync) judge_syncs();
 }
 
 void DiskCore::stage_finished(Flight& flight) noexcept {
+  if (flight.io_count > 0 && flight.ios[0].kind == HostIo::Kind::kSync) return unjudged_.push_back(&flight);
+  if (flight.request == nullptr) return;
   if (flight.request->operation == BlockOperation::kWrite) return write_finished(flight);
+  if (flight.request->operation == BlockOperation::kFlush) return flush_finished(flight);
   finish(flight);
+}
+
+bool DiskCore::judge(Flight& flight) noexcept {
+  for (std::size_t i = 0; i < flight.io_count; ++i) {
+    if (!flight.ios[i].file->syncs_ended(flight.ios[i].last_sync)) return false;
+  }
+  for (std::size_t i = 0; i < flight.io_count; ++i) {
+    if (flight.error_number == 0) flight.error_number = flight.ios[i].file->sync_error();
+  }
+  return true;
+}
+
+void DiskCore::judge_syncs() noexcept {
+  std::vector<Flight*> judged;
+  std::erase_if(unjudged_, [&](Flight* flight) { return judge(*flight) && (judged.push_back(flight), true); });
+  for (Flight* const flight : judged) {
+    flight->io_count = 0;
+    if (flight->request != nullptr) flush_finished(*flight);
+  }
+  if (!judged.empty()) engine_->ring_bell();
+}
+
+void DiskCore::sync(BlockFile& file) {
+  Flight flight;
+  {
+    const std::lock_guard lock(mutex_);
+    add_sync(flight, file);
+    launch(flight);
+  }
+  engine_->kick_writes();
+  for (bool ended = false; !ended;) {
+    std::this_thread::sleep_for(kSyncPoll);
+    {
+      const std::lock_guard lock(mutex_);
+      advance_locked();
+      ended = flight.io_count == 0;
+      if (finished_first_ != nullptr) engine_->ring_bell();
+    }
+    engine_->kick_writes();
+  }
+  if (flight.error_number != 0) throw_errno_text(flight.error_number, "fdatasync " + file.path().string());
 }
 
 void DiskCore::finish(Flight& flight) noexcept {
@@ -179,27 +233,14 @@ void DiskCore::chunk_copied() {
   live_commit_->chunk_copied();
 }
 
-void DiskCore::begin_release() {
+bool DiskCore::begin_settling() noexcept {
   const std::lock_guard lock(mutex_);
-  live_commit_->begin_release();
+  return live_commit_->begin_settling();
 }
 
-std::vector<DiskCore::Release> DiskCore::next_releases(std::size_t limit) {
+bool DiskCore::settled() const noexcept {
   const std::lock_guard lock(mutex_);
-  std::vector<Release> releases;
-  for (const SectorRange& range : live_commit_->next_releases(limit))
-    releases.push_back({range, stack_->active()->take_slot()});
-  return releases;
-}
-
-void DiskCore::released(const SectorRange& range) {
-  const std::lock_guard lock(mutex_);
-  live_commit_->released(range);
-}
-
-bool DiskCore::live_committed() const noexcept {
-  const std::lock_guard lock(mutex_);
-  return live_commit_ != nullptr && live_commit_->done();
+  return live_commit_->settled();
 }
 
 void DiskCore::finish_live_commit(std::shared_ptr<const LayerStack> stack) noexcept {

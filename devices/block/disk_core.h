@@ -37,6 +37,9 @@ class DiskCore {
   /// themselves waiting for guest memory to be released (IoEngine::kick_writes).
   bool writes_landed(std::uint64_t epoch) noexcept;
   std::uint64_t epoch() const noexcept;
+  /// fdatasync, from any thread but the disk's own. Its failure reaches every flush that is not answered yet, and theirs
+  /// reaches the caller. Throws std::system_error.
+  void sync(BlockFile& file);
 
   /// What becomes superfluous at a switch, to be destroyed by somebody who has time.
   struct Leftovers {
@@ -56,14 +59,8 @@ class DiskCore {
   void end_live_commit() noexcept;
   LiveCommit::Chunk next_chunk(std::uint64_t& cursor, std::uint64_t limit);
   void chunk_copied();
-  void begin_release();
-  struct Release {
-    SectorRange range;
-    std::uint64_t slot = 0;
-  };
-  std::vector<Release> next_releases(std::size_t limit);
-  void released(const SectorRange& range);
-  bool live_committed() const noexcept;
+  bool begin_settling() noexcept;
+  bool settled() const noexcept;
   /// The committed log leaves the stack, in one go, so that no write can get into it any more.
   void finish_live_commit(std::shared_ptr<const LayerStack> stack) noexcept;
 
@@ -84,6 +81,11 @@ class DiskCore {
   void records_finished(Flight& flight) noexcept;
   void write_finished(Flight& flight) noexcept;
   void finish(Flight& flight) noexcept;
+  void add_sync(Flight& flight, BlockFile& file);
+  bool judge(Flight& flight) noexcept;
+  void judge_syncs() noexcept;
+  void flush_finished(Flight& flight) noexcept;
+  void plan_flush_points(Flight& flight);
 
   const std::unique_ptr<IoEngine> engine_;
   const bool read_only_;
@@ -96,6 +98,7 @@ class DiskCore {
   std::uint64_t epoch_ = 1;
   std::unique_ptr<LiveCommit> live_commit_;  ///< while the active log is being emptied
   WriteOrder order_;
+  std::vector<Flight*> unjudged_;     ///< their syncs have ended, but others have not that may know better
   std::size_t in_flight_ = 0;         ///< requests of all kinds that have not finished, waiting writes included
   Flight* finished_first_ = nullptr;  ///< by the host; complete() tells their owners
   Flight* finished_last_ = nullptr;

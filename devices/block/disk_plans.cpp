@@ -18,11 +18,46 @@ void DiskCore::plan_read(Flight& flight) {
 // Whatever has been acknowledged lies in a layer of the stack: a log leaves the stack only when all of it is
 // in the base, and durable there.
 void DiskCore::plan_flush(Flight& flight) {
-  const auto add = [&](BlockFile& file) {
-    if (file.needs_sync()) flight.add_io(HostIo::Kind::kSync, file, 0).covers = file.written();
-  };
-  add(*flight.stack->base);
-  for (const auto& log : flight.stack->logs) add(*log);
+  if (flight.stack->base->needs_sync()) add_sync(flight, *flight.stack->base);
+  for (const auto& log : flight.stack->logs) {
+    if (log->needs_sync() || log->has_unflushed_records()) add_sync(flight, *log);
+    if (log->has_unflushed_records()) flight.flush_points.push_back({log.get(), log->records_end()});
+  }
+}
+
+void DiskCore::add_sync(Flight& flight, BlockFile& file) {
+  FlightIo& io = flight.add_io(HostIo::Kind::kSync, file, 0);
+  io.covers = file.written();
+  io.sync_number = file.begin_sync();
+}
+
+// Data and records are durable: now each log says so, durably too, and only then is the guest told.
+void DiskCore::flush_finished(Flight& flight) noexcept {
+  using Stage = Flight::FlushStage;
+  std::erase_if(flight.flush_points, [&](const Flight::FlushPoint& point) {
+    if (flight.flush_stage == Stage::kSyncMarks && flight.error_number == 0) point.log->note_flushed(point.records_end);
+    return point.records_end <= point.log->flushed();  // another flush may have been quicker
+  });
+  if (flight.error_number != 0 || flight.flush_points.empty()) return finish(flight);
+  flight.io_count = 0;
+  if (flight.flush_stage == Stage::kSync) {
+    flight.flush_stage = Stage::kMark;
+    plan_flush_points(flight);
+  } else {
+    flight.flush_stage = Stage::kSyncMarks;
+    for (const Flight::FlushPoint& point : flight.flush_points) add_sync(flight, *point.log);
+  }
+  launch(flight);
+}
+
+void DiskCore::plan_flush_points(Flight& flight) {
+  flight.records.clear();
+  flight.records.reserve(flight.flush_points.size());  // host I/O points into it
+  for (const Flight::FlushPoint& point : flight.flush_points) {
+    const std::uint64_t slot = point.log->take_flush_slot();
+    auto& record = flight.records.emplace_back(point.log->flush_record(point.records_end, slot));
+    flight.add_io(HostIo::Kind::kWrite, *point.log, slot_offset(slot)).segments.push_back({&record, sizeof record});
+  }
 }
 
 void DiskCore::start_write(Flight& flight) {

@@ -17,6 +17,8 @@ void Flight::reset(BlockRequest& new_request) noexcept {
   records.clear();
   slots.clear();
   mirrored.clear();
+  flush_points.clear();
+  flush_stage = FlushStage::kSync;
 }
 
 FlightIo& Flight::add_io(HostIo::Kind kind, BlockFile& file, std::uint64_t offset) {

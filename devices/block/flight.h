@@ -20,6 +20,8 @@ struct FlightIo : HostIo {
   std::uint64_t disk_end = 0;  ///< bytes: where on the disk the transfer ends
   std::uint64_t file_end = 0;  ///< bytes: where in the file it ends
   std::uint64_t covers = 0;    ///< of a kSync: BlockFile::written() when it was queued
+  std::uint64_t sync_number = 0;
+  std::uint64_t last_sync = 0;  ///< the last one that had begun when this one ended
 };
 
 /// A request on its way through the layers. A write to a log has two stages: its data, and then the records
@@ -36,6 +38,15 @@ struct Flight {
   std::deque<FlightIo> ios;     ///< a deque, because host I/O in flight must not move
   std::size_t io_count = 0;     ///< how many of them this stage uses
   std::size_t outstanding = 0;  ///< how many have not finished
+
+  /// Of a flush: a log, and up to where its records are to be marked as flushed.
+  struct FlushPoint {
+    RedoLog* log = nullptr;
+    std::uint64_t records_end = 0;
+  };
+  enum class FlushStage : std::uint8_t { kSync, kMark, kSyncMarks };
+  FlushStage flush_stage = FlushStage::kSync;
+  std::vector<FlushPoint> flush_points;
 
   std::vector<RedoLog::Run> appended;       ///< data in new places of the active log, without a record so far
   std::vector<log_format::Record> records;  ///< of `appended`; empty in the first stage

@@ -8,7 +8,6 @@ namespace {
 
 constexpr std::size_t kLooksPerChunk = 512;  ///< bounds the time that the disk's mutex is held
 constexpr std::size_t kExtentsPerChunk = 128;
-constexpr std::uint64_t kSectorsPerRelease = 1 << 30;  ///< a record counts sectors in 32 bits
 
 /// What is left of `range` when `holes` are taken out.
 std::vector<SectorRange> subtract(const SectorRange& range, const std::vector<SectorRange>& holes) {
@@ -54,12 +53,12 @@ void LiveCommit::route(const SectorRange& range, std::vector<Part>& into) {
 void LiveCommit::mirrored(const SectorRange& range, bool succeeded) {
   if (!succeeded) {
     mirrored_.erase(range);
-    releasing_.erase(range);
+    settling_ = false;
     return;
   }
   for (auto held = index_->at_or_after(range.start); held && held->range.start < range.end;
        held = index_->at_or_after(held->range.end)) {
-    mirrored_.insert(intersection(held->range, range));  // not what has been released meanwhile
+    mirrored_.insert(intersection(held->range, range));
   }
 }
 
@@ -84,7 +83,6 @@ LiveCommit::Chunk LiveCommit::next_chunk(std::uint64_t& cursor, std::uint64_t li
 void LiveCommit::add_parts(Chunk& chunk, const ExtentIndex::Extent& extent, const Busy& busy) {
   std::vector<SectorRange> left_alone = busy(extent.range);
   add_overlaps(mirrored_, extent.range, left_alone);
-  add_overlaps(releasing_, extent.range, left_alone);
   for (const SectorRange& part : subtract(extent.range, left_alone)) {
     chunk.extents.push_back({part, extent.position + (part.start - extent.range.start)});
     chunk.sectors += part.count();
@@ -99,29 +97,6 @@ void LiveCommit::chunk_copied() {
   }
   copying_.clear();
   overwritten_.clear();
-}
-
-// Nothing can be left in releasing_ but what was released in an earlier round and failed to be: it stays
-// mirrored.
-void LiveCommit::begin_release() {
-  std::swap(mirrored_, releasing_);
-  for (auto part = mirrored_.at_or_after(0); part; part = mirrored_.at_or_after(part->end)) releasing_.insert(*part);
-  mirrored_.clear();
-}
-
-std::vector<SectorRange> LiveCommit::next_releases(std::size_t limit) const {
-  std::vector<SectorRange> next;
-  for (auto part = releasing_.at_or_after(0); part && next.size() < limit; part = releasing_.at_or_after(part->end)) {
-    part->end = std::min(part->end, part->start + kSectorsPerRelease);
-    next.push_back(*part);
-  }
-  return next;
-}
-
-void LiveCommit::released(const SectorRange& range) {
-  index_->erase(range);
-  mirrored_.erase(range);
-  releasing_.erase(range);
 }
 
 }  // namespace tintype

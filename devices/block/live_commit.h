@@ -19,12 +19,11 @@ namespace tintype {
 ///               may overwrite the base with what it read before), and the copy does not count: the sector is
 ///               merely held again.
 ///   mirrored    log and base have the same data. Writes go to both, so it stays so.
-///   releasing   mirrored, and the base has been synced since: a record that releases it may be written. Writes
-///               still go to both.
-///   below       not in the log any more. Writes go to the base.
 ///
-/// So the log never grows, a sector that is written again and again leaves it by being written, all others by
-/// being copied, and no write ever waits for a copy.
+/// A sector that the log does not hold is the base's. So the log never grows, a sector that is written again and again
+/// is mirrored by being written, all others by being copied, and no write ever waits for a copy. Once all are mirrored
+/// and the base has been synced, the log says nothing that the base does not: it can go, at once and as a whole. None
+/// of that needs room in the log's file system.
 class LiveCommit {
  public:
   explicit LiveCommit(ExtentIndex& index) : index_(&index) {}
@@ -52,14 +51,13 @@ class LiveCommit {
   Chunk next_chunk(std::uint64_t& cursor, std::uint64_t limit, const Busy& busy);
   /// The chunk is in the base.
   void chunk_copied();
-  /// What is mirrored now may be released once the base has been synced.
-  void begin_release();
-  /// Up to `limit` ranges whose release may be recorded.
-  std::vector<SectorRange> next_releases(std::size_t limit) const;
-  /// The record is written: the range is the base's.
-  void released(const SectorRange& range);
-
-  bool done() const noexcept { return index_->empty(); }
+  /// True where all is mirrored; to be followed by a sync of the base.
+  bool begin_settling() noexcept {
+    settling_ = mirrored_.sector_count() == index_->sector_count();
+    return settling_;
+  }
+  /// That sync has ended: nothing has come between, and the log is superfluous.
+  bool settled() const noexcept { return settling_; }
 
   static constexpr std::uint64_t kEnd = ~std::uint64_t{0};  ///< cursor: the whole disk has been looked at
 
@@ -68,9 +66,9 @@ class LiveCommit {
 
   ExtentIndex* index_;
   RangeSet mirrored_;
-  RangeSet releasing_;
   std::vector<SectorRange> copying_;
   RangeSet overwritten_;  ///< of copying_, by the guest
+  bool settling_ = false;
 };
 
 }  // namespace tintype

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <span>
 
+#include "devices/block/boot_id.h"
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
 #include "vmm/base/overflow.h"
@@ -27,10 +28,16 @@ LogScan::LogScan(const std::filesystem::path& path, const std::filesystem::path&
 }
 
 std::shared_ptr<RedoLog> LogScan::load() {
-  for (std::uint64_t group = 0; kHeaderBytes + group * kGroupBytes < file_size_; ++group) read_group(group);
+  if (written_since_boot()) {
+    end_ = ~std::uint64_t{0};
+  } else {
+    find_flush_points();
+  }
+  take_records();
   std::shared_ptr<RedoLog> log(new RedoLog(path_, link_, std::move(fd_), superblock_));
   log->state_ = state_;
   log->index_ = std::move(index_);
+  log->discarded_ = discarded_;
   return log;
 }
 
@@ -47,15 +54,16 @@ void LogScan::read_superblock() {
   if (file_size_ < kStateOffset + sizeof(State)) damaged(fmt::format("it is cut off after {} bytes", file_size_));
   read_exactly(fd_.get(), std::as_writable_bytes(std::span(&superblock_, 1)), 0, path_.string());
   if (superblock_.magic != kMagic) damaged("it does not begin like a redo log");
-  if (superblock_.version != kVersion) {
+  if (superblock_.version < kOldestVersion || superblock_.version > kVersion) {
     throw Error(
-        "the redo log {} has format version {}, but this program knows only version {}: use the version of "
+        "the redo log {} has format version {}, but this program knows only versions {} to {}: use the version of "
         "tintype that wrote it",
-        path_.string(), superblock_.version, kVersion);
+        path_.string(), superblock_.version, kOldestVersion, kVersion);
   }
   if (superblock_.checksum != checksum_of(superblock_)) damaged("the checksum of its superblock is wrong");
-  if (superblock_.base_path_length > superblock_.base_path.size() || superblock_.disk_size == 0 ||
-      superblock_.disk_size % 512 != 0 || superblock_.sequence == 0) {
+  const std::size_t longest = superblock_.version == 1 ? kLongestPathInVersion1 : superblock_.base_path.size();
+  if (superblock_.base_path_length > longest || superblock_.disk_size == 0 || superblock_.disk_size % 512 != 0 ||
+      superblock_.sequence == 0) {
     damaged("its superblock makes no sense");
   }
   seed_ = log_seed(superblock_);
@@ -67,13 +75,51 @@ void LogScan::read_state() {
   if (state_.kind < StateKind::kFresh || state_.kind > StateKind::kRetired) damaged("its state is unknown");
 }
 
-void LogScan::read_group(std::uint64_t group) {
-  std::array<Record, kSlotsPerGroup> records{};
+// Version 1 has no flush points: all that it holds counts.
+bool LogScan::written_since_boot() const noexcept {
+  static constexpr decltype(superblock_.boot_id) kUnknown{};
+  if (superblock_.version == 1) return true;
+  return superblock_.boot_id != kUnknown && superblock_.boot_id == boot_id();
+}
+
+bool LogScan::has_group(std::uint64_t group) const noexcept { return slot_offset(group * kSlotsPerGroup) < file_size_; }
+
+std::span<const Record> LogScan::read_group(std::uint64_t group) {
   const std::uint64_t offset = slot_offset(group * kSlotsPerGroup);
-  const std::uint64_t length = std::min<std::uint64_t>(sizeof records, file_size_ - offset);
-  if (length % sizeof(Record) != 0) damaged(fmt::format("it is cut off after {} bytes", file_size_));
-  read_exactly(fd_.get(), std::as_writable_bytes(std::span(records)).first(length), offset, path_.string());
-  for (std::uint64_t i = 0; i < length / sizeof(Record); ++i) take_record(records[i], group * kSlotsPerGroup + i);
+  const std::uint64_t length = std::min<std::uint64_t>(sizeof records_, file_size_ - offset);
+  const auto whole = std::span(records_).first((length + sizeof(Record) - 1) / sizeof(Record));
+  whole.back() = {};
+  read_exactly(fd_.get(), std::as_writable_bytes(whole).first(length), offset, path_.string());
+  return whole;
+}
+
+bool LogScan::is_sound(const Record& record, std::uint64_t slot) const noexcept {
+  return record.checksum == checksum_of(record, seed_, slot);
+}
+
+// A flush point is written when all that it speaks for is durable: wherever one is found, it may be believed.
+void LogScan::find_flush_points() {
+  for (std::uint64_t group = 0; has_group(group); ++group) {
+    std::uint64_t slot = group * kSlotsPerGroup;
+    for (const Record& record : read_group(group)) {
+      if (record.kind == RecordKind::kFlushed && is_sound(record, slot)) end_ = std::max(end_, record.first_sector);
+      ++slot;
+    }
+  }
+}
+
+void LogScan::take_records() {
+  for (std::uint64_t group = 0; has_group(group); ++group) {
+    std::uint64_t slot = group * kSlotsPerGroup;
+    for (const Record& record : read_group(group)) {
+      if (slot < end_) {
+        take_record(record, slot);
+      } else if (record.kind == RecordKind::kHold && is_sound(record, slot)) {
+        ++discarded_;
+      }
+      ++slot;
+    }
+  }
 }
 
 // An all-zero slot is one that was never written: its request was still in flight when the machine was
@@ -81,8 +127,8 @@ void LogScan::read_group(std::uint64_t group) {
 void LogScan::take_record(const Record& record, std::uint64_t slot) {
   static constexpr Record kNever{0, 0, 0, RecordKind{0}, 0};
   if (std::memcmp(&record, &kNever, sizeof record) == 0) return;
-  if (record.checksum != checksum_of(record, seed_, slot))
-    damaged(fmt::format("the checksum of record {} is wrong", slot));
+  if (!is_sound(record, slot)) damaged(fmt::format("the checksum of record {} is wrong", slot));
+  if (record.kind == RecordKind::kFlushed && superblock_.version >= 2) return;
   if (record.sector_count == 0 ||
       !range_fits(record.first_sector, std::uint64_t{record.sector_count}, superblock_.disk_size / 512)) {
     damaged(fmt::format("record {} lies outside the disk", slot));
@@ -94,6 +140,8 @@ void LogScan::take_record(const Record& record, std::uint64_t slot) {
       return index_.insert(range, record.position);
     case RecordKind::kRelease:
       return index_.erase(range);
+    case RecordKind::kFlushed:
+      break;
   }
   damaged(fmt::format("record {} is of an unknown kind", slot));
 }

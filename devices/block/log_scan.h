@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "devices/block/redo_log.h"
 
 namespace tintype {
 
-/// Reads a log file that lies on disk: superblock, state, and every record, in the order of their slots.
-/// Trusts nothing in it and changes nothing.
+/// Reads a log file that lies on disk: superblock, state, and every record, in the order of their slots. Where the host has
+/// been started anew since it was written (a power cut, perhaps), only what a flush point speaks for counts. Trusts nothing
+/// in the file and changes nothing.
 class LogScan {
  public:
   /// Reads the header. Throws tintype::Error that names the file and what is wrong.
@@ -22,7 +25,12 @@ class LogScan {
  private:
   void read_superblock();
   void read_state();
-  void read_group(std::uint64_t group);
+  std::span<const log_format::Record> read_group(std::uint64_t group);
+  bool has_group(std::uint64_t group) const noexcept;
+  bool is_sound(const log_format::Record& record, std::uint64_t slot) const noexcept;
+  bool written_since_boot() const noexcept;
+  void find_flush_points();
+  void take_records();
   void take_record(const log_format::Record& record, std::uint64_t slot);
   void check_hold(const log_format::Record& record, std::uint64_t slot) const;
   [[noreturn]] void damaged(const std::string& what) const;
@@ -35,6 +43,9 @@ class LogScan {
   log_format::State state_;
   std::uint64_t seed_ = 0;
   ExtentIndex index_;
+  std::uint64_t end_ = 0;        ///< records in slots from here on do not count
+  std::uint64_t discarded_ = 0;  ///< how many there were
+  std::array<log_format::Record, log_format::kSlotsPerGroup> records_{};
 };
 
 }  // namespace tintype

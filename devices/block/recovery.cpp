@@ -23,7 +23,7 @@ BaseIdentity identity_in(const Superblock& superblock) {
 }
 
 std::filesystem::path base_path_in(const Superblock& superblock) {
-  return std::string(superblock.base_path.data(), superblock.base_path_length);
+  return std::string(log_format::base_path(superblock));
 }
 
 /// The log is another image's of the same name, which still exists: they share a --disk-dir.
@@ -83,6 +83,12 @@ void check_order(const Logs& logs) {
   }
 }
 
+void note_discarded(const RedoLog& log, const RawFile& base) {
+  if (log.discarded() == 0) return;
+  log_note("{}: the host went down before the guest had flushed {} writes in {}: they are left out",
+           base.path().string(), log.discarded(), log.path().string());
+}
+
 struct Found {
   Logs current;
   Logs retired;
@@ -99,6 +105,7 @@ Found load_logs(const RawFile& base, const DiskOptions& options) {
       continue;
     }
     check_belongs(*log, base);
+    note_discarded(*log, base);
     found.current.push_back(log);
   }
   std::stable_sort(found.current.begin(), found.current.end(),
@@ -121,6 +128,12 @@ std::uint64_t copy_all(const Logs& logs, RawFile& base) {
   return sectors;
 }
 
+void retire(RedoLog& log) {
+  log.set_state(StateKind::kRetired);
+  log.sync();
+  log.remove();
+}
+
 // Killed half-way, we are back where we were, with some of it done: the copies are the same next time. The
 // lowest log is deleted first, since a log that came back without the ones above it would bring back old
 // data.
@@ -131,7 +144,7 @@ void replay(const Logs& logs, RawFile& base) {
       log->sync();
     }
     const std::uint64_t sectors = copy_all(logs, base);
-    for (const auto& log : logs) log->retire();
+    for (const auto& log : logs) retire(*log);
     if (sectors > 0) {
       log_note("{}: committed {} KiB of updates from a redo log that was left over", base.path().string(), sectors / 2);
     }
@@ -152,7 +165,7 @@ std::shared_ptr<const LayerStack> recover(std::shared_ptr<RawFile> base, const D
   if (options.read_only) {
     stack->logs = std::move(found.current);
   } else {
-    for (const auto& log : found.retired) log->retire();
+    for (const auto& log : found.retired) log->remove();
     replay(found.current, *base);
   }
   stack->base = std::move(base);

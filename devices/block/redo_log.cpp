@@ -6,6 +6,7 @@
 #include <cstring>
 #include <span>
 
+#include "devices/block/boot_id.h"
 #include "devices/block/log_files.h"
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
@@ -27,6 +28,7 @@ Superblock make_superblock(const RawFile& base, std::uint64_t sequence) {
   superblock.disk_size = base.size();
   superblock.base_inode = identity.inode;
   superblock.base_birth_ns = identity.birth_ns;
+  superblock.boot_id = boot_id();
   const std::string path = base.path().string();
   superblock.base_path_length =
       static_cast<std::uint32_t>(path.copy(superblock.base_path.data(), superblock.base_path.size()));
@@ -86,8 +88,8 @@ Record RedoLog::hold_record(const Run& run, std::uint64_t slot) const noexcept {
   return record;
 }
 
-Record RedoLog::release_record(const SectorRange& range, std::uint64_t slot) const noexcept {
-  Record record{range.start, 0, static_cast<std::uint32_t>(range.count()), RecordKind::kRelease, 0};
+Record RedoLog::flush_record(std::uint64_t records_end, std::uint64_t slot) const noexcept {
+  Record record{records_end, 0, 0, RecordKind::kFlushed, 0};
   record.checksum = checksum_of(record, seed_, slot);
   return record;
 }
@@ -109,12 +111,8 @@ void RedoLog::set_state(StateKind kind, std::uint64_t base_modified_ns) {
   note_write();
 }
 
-// The state comes first: should the file come back after a power cut, or be out of sight when the disk is
-// next opened, nobody may replay it over newer data. The link goes before the file, so that a link without a
-// file always means that somebody took the file away.
-void RedoLog::retire() {
-  set_state(StateKind::kRetired);
-  sync();
+// The link goes before the file, so that a link without a file always means that somebody took the file away.
+void RedoLog::remove() {
   if (!link_.empty()) {
     std::filesystem::remove(link_);
     sync_directory(link_.parent_path());

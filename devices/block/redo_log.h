@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -40,17 +41,31 @@ class RedoLog : public BlockFile {
   void allocate(SectorRange range, std::vector<Run>& into);
   /// Room that no record speaks of: data that could not be written.
   void give_back(const Run& run);
-  std::uint64_t take_slot() noexcept { return next_slot_++; }
+  /// The slot of a record whose data has landed.
+  std::uint64_t take_slot() noexcept {
+    records_end_ = next_slot_ + 1;
+    return next_slot_++;
+  }
   log_format::Record hold_record(const Run& run, std::uint64_t slot) const noexcept;
-  log_format::Record release_record(const SectorRange& range, std::uint64_t slot) const noexcept;
+
+  // Flush points. After a power cut only records count that a flush point speaks for.
+  /// Slots below it are taken: what a sync that begins now makes durable.
+  std::uint64_t records_end() const noexcept { return records_end_; }
+  /// Records that were found but not taken, since no flush had covered them when the host went down.
+  std::uint64_t discarded() const noexcept { return discarded_; }
+  bool has_unflushed_records() const noexcept { return flushed_ < records_end_; }
+  std::uint64_t take_flush_slot() noexcept { return next_slot_++; }
+  log_format::Record flush_record(std::uint64_t records_end, std::uint64_t slot) const noexcept;
+  void note_flushed(std::uint64_t records_end) noexcept { flushed_ = std::max(flushed_, records_end); }
+  std::uint64_t flushed() const noexcept { return flushed_; }
+
   /// Whether the record has reached the file, for when writing it failed half-way. Reads on this thread.
   bool has_record(const log_format::Record& record, std::uint64_t slot) const noexcept;
 
   /// Overwrites the state sector. Throws std::system_error.
   void set_state(log_format::StateKind kind, std::uint64_t base_modified_ns = 0);
-  /// Deletes the file, and the link to it beside the image. Its contents must be in the base, durably. Throws
-  /// std::system_error.
-  void retire();
+  /// Deletes the file, and the link to it beside the image. Its state is kRetired, durably. Throws std::system_error.
+  void remove();
   /// Deletes a log that was never used, as far as that goes (what remains holds nothing).
   void discard() noexcept;
 
@@ -65,7 +80,10 @@ class RedoLog : public BlockFile {
   std::uint64_t seed_;
   ExtentIndex index_;
   std::uint64_t next_slot_ = 0;
+  std::uint64_t records_end_ = 0;
+  std::uint64_t flushed_ = 0;    ///< as far as flush points speak
   std::uint64_t next_data_ = 0;  ///< number of the next data sector
+  std::uint64_t discarded_ = 0;
   struct FreeRun {
     std::uint64_t position = 0, count = 0;
   };

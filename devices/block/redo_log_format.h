@@ -7,13 +7,15 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "vmm/base/little_endian.h"
 
 namespace tintype::log_format {
 
 inline constexpr std::array<char, 8> kMagic{'T', 'I', 'N', 'T', 'Y', 'L', 'O', 'G'};
-inline constexpr std::uint32_t kVersion = 1;
+inline constexpr std::uint32_t kVersion = 2;        ///< written
+inline constexpr std::uint32_t kOldestVersion = 1;  ///< still read
 
 inline constexpr std::uint64_t kStateOffset = 4096;
 inline constexpr std::uint64_t kHeaderBytes = 8192;    ///< superblock and state; the first group follows
@@ -37,11 +39,16 @@ struct Superblock {
   std::uint64_t base_birth_ns = 0;        // 56  when the inode was made; 0 where the file system does not say
   std::uint32_t base_path_length = 0;     // 64
   std::uint32_t reserved = 0;             // 68
-  std::array<char, 4016> base_path{};     // 72  where the image was; for messages, and to tell whose log this is
-  std::uint64_t checksum = 0;             // 4088  XXH3-64 of what stands before it
+  std::array<char, 3984> base_path{};     // 72  where the image was; for messages, and to tell whose log this is
+  // In version 1 the path may be longer, to 4088.
+  std::array<std::uint8_t, 16> image_mark{};  // 4056  what the image was marked with when the log was made; 0: nothing
+  std::array<std::uint8_t, 16> boot_id{};     // 4072  of the host, while the log was written; 0: unknown
+  std::uint64_t checksum = 0;                 // 4088  XXH3-64 of what stands before it
 };
 static_assert(sizeof(Superblock) == 4096 && offsetof(Superblock, base_path) == 72 &&
+              offsetof(Superblock, image_mark) == 4056 && offsetof(Superblock, boot_id) == 4072 &&
               offsetof(Superblock, checksum) == 4088);
+inline constexpr std::uint32_t kLongestPathInVersion1 = 4016;
 
 enum class StateKind : std::uint32_t {
   kFresh = 1,       ///< made; requests of the old epoch may still be landing in the base
@@ -62,7 +69,8 @@ static_assert(sizeof(State) == 512 && offsetof(State, checksum) == 504);
 
 enum class RecordKind : std::uint32_t {
   kHold = 1,     ///< the log holds these sectors, at `position`
-  kRelease = 2,  ///< it holds them no longer: look for them below
+  kRelease = 2,  ///< it holds them no longer: look for them below. Written by version 1 only
+  kFlushed = 3,  ///< all records in slots below `first_sector` are on stable storage, and so is what they speak of
 };
 
 /// Says something about a range of sectors; a record in a higher slot overrules one in a lower slot.
@@ -84,6 +92,11 @@ constexpr std::uint64_t slot_offset(std::uint64_t slot) noexcept {
 constexpr std::uint64_t data_position(std::uint64_t number) noexcept {
   return (kHeaderBytes + number / kDataSectorsPerGroup * kGroupBytes + kSlotBytesPerGroup) / 512 +
          number % kDataSectorsPerGroup;
+}
+
+/// The path in the superblock, of any version.
+inline std::string_view base_path(const Superblock& superblock) noexcept {
+  return {reinterpret_cast<const char*>(&superblock) + offsetof(Superblock, base_path), superblock.base_path_length};
 }
 
 /// XXH3-64 of the log's random id: it ties states and records to the one file that they were written for.

@@ -13,9 +13,11 @@ void RangeSet::insert(SectorRange range) {
          next->first <= range.end) {  // overlapping or touching ones become part of the new one
     range.start = std::min(range.start, next->first);
     range.end = std::max(range.end, next->second);
+    sectors_ -= next->second - next->first;
     next = ranges_.erase(next);
   }
   ranges_.emplace_hint(next, range.start, range.end);
+  sectors_ += range.count();
 }
 
 void RangeSet::erase(const SectorRange& range) {
@@ -25,9 +27,15 @@ void RangeSet::erase(const SectorRange& range) {
   while (next != ranges_.end() && next->first < range.end) {
     const SectorRange old{next->first, next->second};
     next = ranges_.erase(next);
+    sectors_ -= intersection(old, range).count();
     if (old.start < range.start) ranges_.emplace_hint(next, old.start, range.start);
     if (old.end > range.end) next = ranges_.emplace_hint(next, range.end, old.end);
   }
+}
+
+void RangeSet::clear() noexcept {
+  ranges_.clear();
+  sectors_ = 0;
 }
 
 bool RangeSet::overlaps(const SectorRange& range) const noexcept {

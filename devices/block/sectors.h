@@ -28,16 +28,18 @@ class RangeSet {
  public:
   void insert(SectorRange range);
   void erase(const SectorRange& range);
-  void clear() noexcept { ranges_.clear(); }
+  void clear() noexcept;
 
   bool empty() const noexcept { return ranges_.empty(); }
   std::size_t range_count() const noexcept { return ranges_.size(); }
+  std::uint64_t sector_count() const noexcept { return sectors_; }
   bool overlaps(const SectorRange& range) const noexcept;
   /// The first range that ends after `sector`, cut off so that it starts no earlier.
   std::optional<SectorRange> at_or_after(std::uint64_t sector) const noexcept;
 
  private:
   std::map<std::uint64_t, std::uint64_t> ranges_;  ///< start -> end
+  std::uint64_t sectors_ = 0;
 };
 
 /// Which sectors of the disk a redo log holds, and where in its file.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/mount.h>
 
+#include <atomic>
 #include <cstring>
 
 #include <doctest/doctest.h>
@@ -51,7 +52,9 @@ TEST_CASE("a flush syncs every layer that holds unflushed writes, and no other")
     return 0;
   };
   CHECK(test.driver->flush() == 0);
-  CHECK(synced == std::vector<std::string>{"disk.img", "disk.img.0001.redo", "disk.img.0002.redo"});
+  // Each log twice: for what it holds, and for the flush point that says so.
+  CHECK(synced == std::vector<std::string>{"disk.img", "disk.img.0001.redo", "disk.img.0002.redo", "disk.img.0001.redo",
+                                           "disk.img.0002.redo"});
   synced.clear();
   CHECK(test.driver->flush() == 0);
   CHECK(synced.empty());
@@ -74,6 +77,55 @@ TEST_CASE("a flush does not lean on the sync of another flush that has not ended
   test.io->release_all();
   CHECK(first.done());
   CHECK(second.done());
+}
+
+TEST_CASE("lost data that one of two flushes is told of fails the other one too, which was told that all is well") {
+  const TempDir directory;
+  ScriptedDisk test(directory.image(1 << 20));
+  CHECK(test.driver->fill(0, 4096, 0x11) == 0);
+  test.io->hold = [](const HostIo& io) { return io.kind == HostIo::Kind::kSync; };
+  PendingRequest first(*test.disk, BlockOperation::kFlush);
+  PendingRequest second(*test.disk, BlockOperation::kFlush);
+  test.io->release(1);
+  CHECK_FALSE(second.done());  // the host may have told the first one more
+  test.io->fail = [](const HostIo&) { return EIO; };
+  test.io->release(0);
+  CHECK(first.done());
+  CHECK(second.done());
+  CHECK(first.result() == EIO);
+  CHECK(second.result() == EIO);
+}
+
+TEST_CASE("lost data that the committing thread is told of fails a flush of the guest that is under way") {
+  const TempDir directory;
+  ScriptedDisk test(directory.image(1 << 20));
+  std::atomic<int> base_fails = 0;
+  test.io->fail = [&](const HostIo& io) { return layer_of(io).filename() == "disk.img" ? base_fails.load() : 0; };
+  auto frozen = test.freeze();
+  CHECK(test.driver->fill(0, 4096, 0x11) == 0);
+  frozen.reset();
+  test.io->hold = [](const HostIo& io) {
+    return io.kind == HostIo::Kind::kSync && layer_of(io).filename() == "disk.img";
+  };
+  std::promise<std::string> committed;
+  test.disk->start_commit([&](const std::string& error) { committed.set_value(error); });
+  const auto wait_for_held = [&](std::size_t count) {
+    for (int i = 0; i < 10'000 && test.io->held() < count; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    REQUIRE(test.io->held() == count);
+  };
+  wait_for_held(1);
+  PendingRequest flush(*test.disk, BlockOperation::kFlush);
+  CHECK_FALSE(flush.done());
+  wait_for_held(2);
+  test.io->release(1);
+  CHECK_FALSE(flush.done());
+  base_fails = EIO;
+  test.io->release(0);
+  CHECK(mentions(committed.get_future().get(), "fdatasync"));
+  CHECK(flush.done());
+  CHECK(flush.result() == EIO);
+  CHECK(test.disk->log_count() == 1);
 }
 
 TEST_CASE("once the host has lost data in a sync, no later flush says that all is well") {

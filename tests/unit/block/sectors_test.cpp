@@ -80,8 +80,14 @@ TEST_CASE_FIXTURE(LiveCommitFixture, "a write to what is being copied makes the 
   CHECK(parts[0].target == LiveCommit::Target::kLog);
   CHECK(parts[0].position == 1010);
   commit.chunk_copied();
-  commit.begin_release();
-  CHECK(commit.next_releases(10) == std::vector<SectorRange>{{0, 10}, {20, 100}});
+  CHECK_FALSE(commit.begin_settling());
+  cursor = 0;
+  const LiveCommit::Chunk again = next_chunk(commit, 100);
+  REQUIRE(again.extents.size() == 1);
+  CHECK(again.extents[0].range == SectorRange{10, 20});
+  commit.chunk_copied();
+  CHECK(commit.begin_settling());
+  CHECK(commit.settled());
 }
 
 TEST_CASE_FIXTURE(LiveCommitFixture, "what a write in flight touches is not copied") {
@@ -94,37 +100,34 @@ TEST_CASE_FIXTURE(LiveCommitFixture, "what a write in flight touches is not copi
   CHECK(chunk.extents[1].position == 1060);
 }
 
-TEST_CASE_FIXTURE(LiveCommitFixture, "a sector is released only after a sync that began when it was mirrored") {
+TEST_CASE_FIXTURE(LiveCommitFixture, "a log is superfluous only after a sync that began when all was mirrored") {
   LiveCommit commit(index);
-  CHECK(route(commit, {10, 20})[0].target == LiveCommit::Target::kBoth);
-  commit.begin_release();  // the write is still in flight
-  CHECK(commit.next_releases(10).empty());
-  commit.mirrored({10, 20}, true);
-  CHECK(commit.next_releases(10).empty());
-  commit.begin_release();
-  CHECK(commit.next_releases(10) == std::vector<SectorRange>{{10, 20}});
-  CHECK(route(commit, {10, 20})[0].target == LiveCommit::Target::kBoth);  // until the record is written
-  commit.released({10, 20});
-  CHECK(route(commit, {10, 20})[0].target == LiveCommit::Target::kBase);
-  CHECK(next_chunk(commit, 1000).sectors == 90);
+  CHECK(route(commit, {0, 100})[0].target == LiveCommit::Target::kBoth);
+  CHECK_FALSE(commit.begin_settling());  // the write is still in flight
+  commit.mirrored({0, 100}, true);
+  CHECK_FALSE(commit.settled());
+  CHECK(commit.begin_settling());
+  CHECK(route(commit, {10, 20})[0].target == LiveCommit::Target::kBoth);  // until it has gone
+  CHECK(commit.settled());
 }
 
 TEST_CASE_FIXTURE(LiveCommitFixture, "a mirrored write that failed takes the sector back to the log") {
   LiveCommit commit(index);
-  commit.mirrored({10, 20}, true);
-  commit.begin_release();
+  commit.mirrored({0, 100}, true);
+  CHECK(commit.begin_settling());
   commit.mirrored({12, 14}, false);
-  CHECK(commit.next_releases(10) == std::vector<SectorRange>{{10, 12}, {14, 20}});
+  CHECK_FALSE(commit.settled());
+  commit.mirrored({12, 14}, true);
+  CHECK_FALSE(commit.settled());  // the base has been synced too early
+  CHECK(commit.begin_settling());
 }
 
-TEST_CASE_FIXTURE(LiveCommitFixture, "a write that lands after the release does not bring the sector back") {
+TEST_CASE_FIXTURE(LiveCommitFixture, "only what the log holds is mirrored") {
   LiveCommit commit(index);
-  commit.mirrored({10, 20}, true);
-  commit.begin_release();
-  commit.released({10, 20});
-  commit.mirrored({5, 25}, true);
-  commit.begin_release();
-  CHECK(commit.next_releases(10) == std::vector<SectorRange>{{5, 10}, {20, 25}});
+  commit.mirrored({50, 250}, true);
+  CHECK_FALSE(commit.begin_settling());
+  commit.mirrored({0, 50}, true);
+  CHECK(commit.begin_settling());
 }
 
 }  // namespace tintype

@@ -10,8 +10,8 @@
 #include <doctest/doctest.h>
 
 #include "devices/block/io_ring.h"
-#include "tests/support/slow_engine.h"
 #include "tests/support/skip.h"
+#include "tests/support/slow_engine.h"
 #include "tests/unit/block/test_disk.h"
 #include "vmm/base/io.h"
 
