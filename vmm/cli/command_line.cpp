@@ -18,6 +18,7 @@
 #include <CLI/Formatter.hpp>
 
 #include "vmm/base/error.h"
+#include "vmm/cli/later.h"
 #include "vmm/cli/output.h"
 #include "vmm/cli/verb.h"
 #include "vmm/cli/verb_options.h"
@@ -28,9 +29,6 @@ namespace {
 
 constexpr int kExitFailed = 1;
 constexpr int kExitWrongUsage = 2;
-
-/// Verbs that are promised for a later version. They are not in the help, and say so when they are called.
-constexpr std::string_view kLaterVerbs[] = {"suspend", "resume", "disk"};
 
 struct DeclaredVerb {
   CLI::App* subcommand;
@@ -44,6 +42,7 @@ std::vector<DeclaredVerb> declare_verbs(CLI::App& app, bool& json) {
     declared.push_back({subcommand, entry.make()});
     VerbOptions options(*subcommand, json);
     declared.back().verb->declare(options);
+    for (const char* later : later_options(entry.name)) options.later(later);
   }
   return declared;
 }
@@ -83,7 +82,7 @@ void fill_standard_descriptors() {
 void check_verb(int argc, char** argv) {
   if (argc < 2) throw UsageError("say what to do: `tintype --help` shows the verbs");
   const std::string_view verb = argv[1];
-  if (std::find(std::begin(kLaterVerbs), std::end(kLaterVerbs), verb) != std::end(kLaterVerbs)) {
+  if (is_later_verb(verb)) {
     throw Error("`tintype {}` is not in this version: `tintype --help` shows the verbs that are", verb);
   }
   const auto known = verbs();

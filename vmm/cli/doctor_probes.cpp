@@ -6,7 +6,6 @@
 
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 
@@ -144,16 +143,15 @@ Finding examine_page_scan() {
 }
 
 Finding examine_runtime_directory(const std::string& directory) {
-  struct stat info {};
-  const bool exists = ::stat(directory.c_str(), &info) == 0;
-  const std::string probed = exists ? directory : std::filesystem::path(directory).parent_path().string();
-  if (exists && !S_ISDIR(info.st_mode))
-    return {"runtime directory", directory + " is not a directory", "set TINTYPE_RUNTIME_DIR to a directory of yours",
-            Health::kMissing};
+  std::filesystem::path probed = directory;
+  std::error_code missing;
+  while (!std::filesystem::exists(probed, missing) && probed.has_relative_path()) probed = probed.parent_path();
+  const char* remedy = "set TINTYPE_RUNTIME_DIR to a directory of yours";
+  if (!std::filesystem::is_directory(probed, missing))
+    return {"runtime directory", probed.string() + " is not a directory", remedy, Health::kMissing};
   if (::access(probed.c_str(), W_OK | X_OK) == 0)
-    return good("runtime directory", directory + (exists ? "" : " (will be created)"));
-  return {"runtime directory", fmt::format("{} cannot be written", probed),
-          "set TINTYPE_RUNTIME_DIR to a directory of yours", Health::kMissing};
+    return good("runtime directory", directory + (probed == directory ? "" : " (will be created)"));
+  return {"runtime directory", probed.string() + " cannot be written", remedy, Health::kMissing};
 }
 
 Diagnosis examine_host() {

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+
+#include <set>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -6,6 +9,7 @@
 #include "checkpoint/image/export.h"
 #include "checkpoint/image/operations.h"
 #include "vmm/base/error.h"
+#include "vmm/base/unique_fd.h"
 #include "vmm/cli/output.h"
 #include "vmm/cli/values.h"
 #include "vmm/cli/verb.h"
@@ -31,6 +35,20 @@ DiskExport parse_disk_export(const std::string& text) {
   return {text.substr(0, equals), absolute_path(text.substr(equals + 1), "--disk")};
 }
 
+/// Its own disks are what a machine runs on, and what lies in a repository is not to be changed.
+void check_destination(const std::filesystem::path& file, const std::filesystem::path& repository) {
+  std::error_code missing;
+  const auto inside = std::filesystem::weakly_canonical(file, missing)
+                          .lexically_relative(std::filesystem::weakly_canonical(repository, missing));
+  if (!inside.empty() && *inside.begin() != "..")
+    throw Error("{} is in the repository, which holds checkpoints only: name a file elsewhere", file.string());
+  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  if (fd && ::fcntl(fd.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
+    throw Error("{} is in use by a machine: name another file, or stop that machine first", file.string());
+}
+
 class ExportVerb final : public Verb {
  public:
   void declare(VerbOptions& options) override {
@@ -44,6 +62,7 @@ class ExportVerb final : public Verb {
     std::vector<DiskExport> disks;
     for (const std::string& text : disks_) disks.push_back(parse_disk_export(text));
     if (!memory_ && disks.empty()) throw UsageError("say what to export: --memory FILE, or --disk ID=FILE");
+    check_destinations(disks);
     const std::uint64_t id = show_checkpoint(repository_, id_).id;  // all parts of the same checkpoint
     if (memory_) report("memory", export_memory(repository_, id, *memory_, output.progress()), output);
     for (const DiskExport& disk : disks)
@@ -53,6 +72,17 @@ class ExportVerb final : public Verb {
   }
 
  private:
+  void check_destinations(const std::vector<DiskExport>& disks) const {
+    std::set<std::filesystem::path> files;
+    const auto check = [&](const std::filesystem::path& file) {
+      if (!files.insert(file).second)
+        throw UsageError("{} is given twice: give each export its own file", file.string());
+      check_destination(file, repository_);
+    };
+    if (memory_) check(*memory_);
+    for (const DiskExport& disk : disks) check(disk.file);
+  }
+
   void report(const std::string& part, const ExportedFile& file, Output& output) {
     output.end_progress();
     output.line("{:<11} {}: {}, {} of it data", part, file.path.string(), format_size(file.bytes),

@@ -9,6 +9,7 @@
 
 #include "checkpoint/image/manifest.h"
 #include "vmm/base/error.h"
+#include "vmm/base/log.h"
 #include "vmm/cli/detach.h"
 #include "vmm/cli/output.h"
 #include "vmm/cli/stop_signals.h"
@@ -91,7 +92,11 @@ void leave_record(const std::string& name, const MachineEnd& end) {
   record.reason = end.reason;
   record.ended = utc_time_text();
   if (!remove_empty_log(name)) record.log = log_path(name).string();
-  write_end_record(runtime_directory(), record);
+  try {
+    write_end_record(runtime_directory(), record);
+  } catch (const std::exception& failure) {  // the machine has ended all the same
+    log_note("how the machine {} ended cannot be kept: {}", name, failure.what());
+  }
 }
 
 int run_as_child(const Launch& launch, Detachment& detachment) {

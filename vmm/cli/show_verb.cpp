@@ -60,8 +60,9 @@ int show_all(const std::filesystem::path& repository, Output& output) {
 void print_machine(const Manifest& manifest, Output& output) {
   const MachineDescription& machine = manifest.machine;
   output.line("taken       {} on {} by Tintype {}", manifest.time, manifest.host, manifest.tintype_version);
-  output.line("machine     {} memory, {} CPU{} ({})", format_size(machine.memory), machine.cpus,
-              machine.cpus == 1 ? "" : "s", machine.cpu.model);
+  const std::string model = machine.cpu.model.empty() ? "" : fmt::format(" ({})", machine.cpu.model);
+  output.line("machine     {} memory, {} CPU{}{}", format_size(machine.memory), machine.cpus,
+              machine.cpus == 1 ? "" : "s", model);
   output.line("kernel      {} {}", machine.kernel.string(), machine.append);
   for (const DiskDescription& disk : machine.disks) {
     output.line("{:<11} {} ({}, {}{})", disk.id, disk.image.string(), format_size(disk.size), disk.mode,

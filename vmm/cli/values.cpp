@@ -60,6 +60,7 @@ bool is_printable(char c) { return c > ' ' && c <= '~'; }
 std::uint64_t parse_number(std::string_view text, std::string_view option) {
   std::uint64_t number = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failure == std::errc::result_out_of_range) throw UsageError("{} cannot be {}: that is too large", option, text);
   if (failure != std::errc() || end != text.data() + text.size()) {
     throw UsageError("{} cannot be \"{}\": give a whole number", option, text);
   }

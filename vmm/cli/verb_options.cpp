@@ -5,6 +5,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
+#include "vmm/base/error.h"
 #include "vmm/cli/values.h"
 
 namespace tintype {
@@ -50,7 +51,8 @@ void VerbOptions::path(const char* option, const char* placeholder, std::optiona
       false);
 }
 
-void VerbOptions::list(const char* option, const char* placeholder, std::vector<std::string>& into, const char* help) {
+void VerbOptions::list(const char* option, const char* placeholder, std::vector<std::string>& into,
+                       const std::string& help) {
   verb_.add_option(option, into, help)->type_name(placeholder)->allow_extra_args(false);
 }
 
@@ -67,6 +69,13 @@ void VerbOptions::required_number(const char* option, std::uint64_t& into, const
 void VerbOptions::size(const char* option, std::optional<std::uint64_t>& into, const char* help) {
   value(
       option, "SIZE", [&into, option](const std::string& text) { into = parse_size(text, option); }, help, false);
+}
+
+void VerbOptions::later(const char* option) {
+  const auto refuse = [option, verb = verb_.get_name()](const std::vector<std::string>&) {
+    throw Error("{} is not in this version: `tintype {} --help` shows what can be given", option, verb);
+  };
+  verb_.add_option_function<std::vector<std::string>>(option, refuse)->expected(0, 1)->group("");
 }
 
 void VerbOptions::footer(const char* text) { verb_.footer(text); }

@@ -33,11 +33,13 @@ class VerbOptions {
   /// A file or directory, made absolute.
   void path(const char* option, const char* placeholder, std::optional<std::filesystem::path>& into, const char* help);
   /// May be given several times.
-  void list(const char* option, const char* placeholder, std::vector<std::string>& into, const char* help);
+  void list(const char* option, const char* placeholder, std::vector<std::string>& into, const std::string& help);
   void number(const char* option, std::optional<std::uint64_t>& into, const char* help);
   void required_number(const char* option, std::uint64_t& into, const char* help);
   /// "512M", "1G", or plain bytes.
   void size(const char* option, std::optional<std::uint64_t>& into, const char* help);
+  /// An option, with or without a value, that is not in this version: not in the help, and refused where it is given.
+  void later(const char* option);
   void footer(const char* text);
 
  private:

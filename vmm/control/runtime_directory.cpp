@@ -89,8 +89,10 @@ std::set<std::string> claimed_names(const fs::path& directory) {
     if (path.extension() == kLockSuffix) names.insert(path.stem().string());
   }
   if (failure && failure != std::errc::no_such_file_or_directory) {
-    throw Error("the runtime directory {} cannot be read ({}): list as the user whose machines they are",
-                directory.string(), failure.message());
+    throw Error(
+        "the runtime directory {} cannot be read ({}): look as the user whose machines they are, or set "
+        "TINTYPE_RUNTIME_DIR to another directory",
+        directory.string(), failure.message());
   }
   return names;
 }

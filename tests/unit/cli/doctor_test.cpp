@@ -73,5 +73,6 @@ TEST_CASE("a runtime directory that cannot be used is noticed") {
   CHECK(examine_runtime_directory(scratch.path().string()).health == Health::kGood);
   CHECK(examine_runtime_directory((scratch.path() / "new").string()).health == Health::kGood);
   CHECK(examine_runtime_directory(file_with(scratch, "x")).health == Health::kMissing);
-  CHECK(examine_runtime_directory("/nowhere/at/all").health == Health::kMissing);
+  CHECK(examine_runtime_directory((scratch.path() / "new" / "and" / "deep").string()).health == Health::kGood);
+  CHECK(examine_runtime_directory(file_with(scratch, "x") + "/below/it").health == Health::kMissing);
 }

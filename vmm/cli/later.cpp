@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/cli/later.h"
+
+#include <algorithm>
+#include <array>
+
+namespace tintype {
+
+namespace {
+
+constexpr auto kVerbs = std::to_array<std::string_view>({"console", "reset", "mark", "suspend", "resume", "backup",
+                                                         "drill", "copy", "send", "receive", "standby", "promote",
+                                                         "diff", "prune", "serve", "gdb", "disk", "report"});
+
+struct LaterOption {
+  std::string_view verb;
+  const char* option;
+};
+
+constexpr auto kOptions = std::to_array<LaterOption>({{"run", "--gdb"},
+                                                      {"checkpoint", "--full"},
+                                                      {"checkpoint", "--only"},
+                                                      {"checkpoint", "--every"},
+                                                      {"checkpoint", "--count"},
+                                                      {"checkpoint", "--keep"},
+                                                      {"restore", "--clones"},
+                                                      {"restore", "--gdb"},
+                                                      {"export", "--core"},
+                                                      {"export", "--format"}});
+
+}  // namespace
+
+bool is_later_verb(std::string_view verb) { return std::ranges::find(kVerbs, verb) != kVerbs.end(); }
+
+std::vector<const char*> later_options(std::string_view verb) {
+  std::vector<const char*> options;
+  for (const LaterOption& later : kOptions) {
+    if (later.verb == verb) options.push_back(later.option);
+  }
+  return options;
+}
+
+}  // namespace tintype

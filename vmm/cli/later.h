@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace tintype {
+
+/// Verbs and options that are promised for a later version: not in the help, and refused by name where they are used.
+bool is_later_verb(std::string_view verb);
+std::vector<const char*> later_options(std::string_view verb);
+
+}  // namespace tintype
