@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "checkpoint/image/part_writer.h"
+#include "checkpoint/capture/destination.h"
 #include "vmm/base/freezable_disk.h"
 #include "vmm/base/progress.h"
 
@@ -12,6 +12,7 @@ namespace tintype {
 
 /// Copies all data of a frozen disk into its part, while the guest goes on writing to the layer above. Returns the
 /// bytes stored.
-std::uint64_t copy_disk(const std::string& id, FrozenDisk& disk, PartWriter& part, const ProgressSink& progress);
+std::uint64_t copy_disk(const std::string& id, FrozenDisk& disk, Destination& destination,
+                        const ProgressSink& progress);
 
 }  // namespace tintype

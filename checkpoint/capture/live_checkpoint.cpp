@@ -3,12 +3,12 @@
 
 #include <chrono>
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "checkpoint/capture/destination.h"
 #include "checkpoint/capture/disk_copy.h"
 #include "checkpoint/capture/memory_part.h"
-#include "checkpoint/capture/strategy.h"
-#include "checkpoint/image/checkpoint_writer.h"
 #include "vmm/base/thread.h"
 
 namespace tintype {
@@ -34,11 +34,13 @@ class Stopwatch {
   Clock::time_point last_ = start_;
 };
 
+}  // namespace
+
 /// One live checkpoint under way. Its destructor undoes, in reverse, whatever has been begun and not been finished.
 class LiveCheckpoint {
  public:
-  LiveCheckpoint(CaptureSubject& subject, const CheckpointOptions& options, const ProgressSink& progress)
-      : subject_(subject), options_(options), progress_(progress) {}
+  LiveCheckpoint(Checkpointer& machine, const CheckpointOptions& options, const ProgressSink& progress)
+      : machine_(machine), subject_(machine.subject_), options_(options), progress_(progress) {}
   ~LiveCheckpoint();
   LiveCheckpoint(const LiveCheckpoint&) = delete;
   LiveCheckpoint& operator=(const LiveCheckpoint&) = delete;
@@ -50,27 +52,28 @@ class LiveCheckpoint {
   enum class Disks : std::uint8_t { kUntouched, kPrepared, kSwitched };
 
   void prepare();
+  void open_destination();
   void prepare_disks();
   void pause_and_capture();
   void switch_disks() noexcept;
   void save_states();
   void leave_pause() noexcept;
-  void copy_memory();
   void copy_out();
+  void copy_memory();
+  void write_states();
+  void copy_disks();
   void commit_disks() noexcept;
   void seal();
-  NewCheckpoint destination() const;
 
+  Checkpointer& machine_;
   CaptureSubject& subject_;
   const CheckpointOptions& options_;
   const ProgressSink& progress_;
-  Cancellation cancellation_;
   Stopwatch watch_;
   CheckpointReport report_;
-  MachineDescription machine_;
-  std::optional<CheckpointWriter>
-      writer_;  // before capture_: what is written goes before protection does, in reverse order
-  std::unique_ptr<MemoryCapture> capture_;
+  MachineDescription description_;
+  std::optional<Destination> destination_;
+  MemoryCapture* capture_ = nullptr;
   std::vector<NamedState> states_;
   std::vector<std::unique_ptr<FrozenDisk>> frozen_;
   Disks disks_ = Disks::kUntouched;
@@ -79,10 +82,13 @@ class LiveCheckpoint {
   bool devices_frozen_ = false;
 };
 
+// The guest first, and what it may be waiting for; the destination, which may take its time, last.
 LiveCheckpoint::~LiveCheckpoint() {
   leave_pause();
-  if (capture_) capture_->release();
-  for (std::size_t i = 0; i < prepared_disks_ && disks_ == Disks::kPrepared; ++i) subject_.disks()[i]->cancel_switch();
+  if (capture_ != nullptr) capture_->release();
+  if (disks_ == Disks::kPrepared) {
+    for (std::size_t i = 0; i < prepared_disks_; ++i) subject_.disks()[i]->cancel_switch();
+  }
   commit_disks();
 }
 
@@ -96,26 +102,30 @@ CheckpointReport LiveCheckpoint::take() {
 
 // Step 1, guest running. Nothing that can wait for a disk is left for the pause.
 void LiveCheckpoint::prepare() {
-  machine_ = subject_.describe();
+  description_ = subject_.describe();
   report_.vm = subject_.name();
   report_.strategy = options_.strategy == Strategy::kAuto ? best_strategy() : options_.strategy;
-  capture_ = make_capture(report_.strategy, subject_.memory());
-  writer_.emplace(destination());
-  report_.id = writer_->id();
-  report_.repository = options_.repository;
+  capture_ = &machine_.capture_for(report_.strategy);
+  open_destination();
   prepare_disks();
-  capture_->prepare(options_.capture_area, cancellation_);
+  capture_->prepare(options_.capture_area, machine_.cancellation_);
   states_.reserve(subject_.states().size());
   frozen_.reserve(subject_.disks().size());
+  report_.prepare_ms = watch_.lap_us() / 1000;
 }
 
-NewCheckpoint LiveCheckpoint::destination() const {
-  NewCheckpoint destination;
-  destination.repository = options_.repository;
-  destination.compression = options_.compression;
-  destination.memory_bytes = subject_.memory().size();
-  destination.disks = machine_.disks;
-  return destination;
+void LiveCheckpoint::open_destination() {
+  NewCheckpoint wanted;
+  wanted.repository = options_.repository;
+  wanted.compression = options_.compression;
+  wanted.memory_bytes = subject_.memory().size();
+  wanted.disks = description_.disks;
+  const auto open = machine_.means_.open_target;
+  destination_.emplace([open, wanted] { return open(wanted); }, machine_.cancellation_, machine_.means_.standstill);
+  const auto id = std::make_shared<std::uint64_t>(0);
+  destination_->run([id](CheckpointTarget& target) { *id = target.id(); });
+  report_.id = *id;
+  report_.repository = options_.repository;
 }
 
 void LiveCheckpoint::prepare_disks() {
@@ -145,7 +155,7 @@ void LiveCheckpoint::pause_and_capture() {
   times.protect = watch.lap_us();
   if (capture_->copies_while_paused()) {
     copy_memory();
-    report_.copy_ms = watch.lap_us() / 1000;
+    times.copy = watch.lap_us();
   }
   leave_pause();
   times.resume = watch.lap_us();
@@ -166,25 +176,33 @@ void LiveCheckpoint::leave_pause() noexcept {
   if (std::exchange(paused_, false)) subject_.resume();
 }
 
+// Step 9, guest running.
+void LiveCheckpoint::copy_out() {
+  Stopwatch watch;
+  if (!capture_->copies_while_paused()) copy_memory();
+  std::exchange(capture_, nullptr)->release();
+  write_states();
+  copy_disks();
+  report_.copy_ms = watch.total_us() / 1000;
+  commit_disks();  // step 11, in the background: the logs are not needed for sealing
+}
+
 void LiveCheckpoint::copy_memory() {
-  MemoryPart part(writer_->memory_part(), subject_.memory().pages(), progress_);
+  MemoryPart part(*destination_, *capture_, subject_.memory().pages(), progress_);
   capture_->copy_out(part);
   report_.memory = capture_->report();
   part.complete(report_.memory);
 }
 
-// Step 9, guest running.
-void LiveCheckpoint::copy_out() {
-  Stopwatch watch;
-  if (!capture_->copies_while_paused()) copy_memory();
-  capture_->release();
-  writer_->write_state(states_);
+void LiveCheckpoint::write_states() {
+  destination_->run([states = std::exchange(states_, {})](CheckpointTarget& target) { target.write_state(states); });
+}
+
+void LiveCheckpoint::copy_disks() {
   for (std::size_t i = 0; i < frozen_.size(); ++i) {
-    const std::string id = subject_.disks()[i]->id();
-    report_.disks.push_back({id, copy_disk(id, *frozen_[i], writer_->disk_part(id), progress_)});
+    const std::string& id = subject_.disks()[i]->id();
+    report_.disks.push_back({id, copy_disk(id, *frozen_[i], *destination_, progress_)});
   }
-  report_.copy_ms += watch.total_us() / 1000;
-  commit_disks();  // step 11, in the background: the logs are not needed for sealing
 }
 
 // Frozen logs are committed only once nobody reads them.
@@ -198,25 +216,30 @@ void LiveCheckpoint::commit_disks() noexcept {
 void LiveCheckpoint::seal() {
   Stopwatch watch;
   if (progress_) progress_({"seal", 0, 1});
-  writer_->sync();
+  destination_->run([](CheckpointTarget& target) { target.sync(); });
   report_.seal_ms = watch.total_us() / 1000;
   report_.total_ms = watch_.total_us() / 1000;
   Manifest manifest;
   manifest.vm = report_.vm;
   manifest.parent = report_.parent;
-  manifest.machine = machine_;
+  manifest.machine = description_;
   manifest.report = report_;
-  writer_->seal(std::move(manifest));
+  destination_->run([manifest = std::move(manifest)](CheckpointTarget& target) { target.seal(manifest); });
   report_.seal_ms = watch.total_us() / 1000;
   report_.total_ms = watch_.total_us() / 1000;
   if (progress_) progress_({"seal", 1, 1});
 }
 
-}  // namespace
+Checkpointer::Checkpointer(CaptureSubject& subject, CaptureMeans means) : subject_(subject), means_(std::move(means)) {}
 
-CheckpointReport take_live_checkpoint(CaptureSubject& subject, const CheckpointOptions& options,
-                                      const ProgressSink& progress) {
-  return LiveCheckpoint(subject, options, progress).take();
+CheckpointReport Checkpointer::take(const CheckpointOptions& options, const ProgressSink& progress) {
+  return LiveCheckpoint(*this, options, progress).take();
+}
+
+MemoryCapture& Checkpointer::capture_for(Strategy strategy) {
+  auto& capture = captures_[strategy];
+  if (!capture) capture = means_.make_capture(strategy, subject_.memory());
+  return *capture;
 }
 
 }  // namespace tintype

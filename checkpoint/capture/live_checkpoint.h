@@ -1,17 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+
+#include "checkpoint/capture/cancellation.h"
+#include "checkpoint/capture/destination.h"
 #include "checkpoint/capture/options.h"
+#include "checkpoint/capture/strategy.h"
 #include "checkpoint/capture/subject.h"
+#include "checkpoint/image/checkpoint_writer.h"
 #include "checkpoint/image/report.h"
 #include "vmm/base/progress.h"
 
 namespace tintype {
 
-/// Takes a checkpoint of a running machine, from the first preparation to the sealed directory. Blocks the calling
-/// thread; the guest stands still only during the pause. Throws what went wrong; then the guest runs on, its disks are
-/// whole, and nothing half-made is left in the repository.
-CheckpointReport take_live_checkpoint(CaptureSubject& subject, const CheckpointOptions& options,
-                                      const ProgressSink& progress);
+/// What tests turn: other means than this host's.
+struct CaptureMeans {
+  std::function<std::unique_ptr<MemoryCapture>(Strategy, GuestMemory&)> make_capture = tintype::make_capture;
+  std::function<std::unique_ptr<CheckpointTarget>(const NewCheckpoint&)> open_target = [](const NewCheckpoint& wanted) {
+    return std::make_unique<CheckpointWriter>(wanted);
+  };
+  std::chrono::milliseconds standstill = Destination::kStandstill;
+};
+
+/// Takes the checkpoints of one machine, one at a time, and keeps from one to the next what is costly to make.
+class Checkpointer {
+ public:
+  /// The subject must outlive it.
+  explicit Checkpointer(CaptureSubject& subject, CaptureMeans means = {});
+
+  /// From the first preparation to the sealed directory. Blocks the calling thread; the guest stands still only during
+  /// the pause. Throws what went wrong (Cancelled where somebody cancelled it); then the guest runs on, its disks are
+  /// whole, and nothing half-made is left in the repository.
+  CheckpointReport take(const CheckpointOptions& options, const ProgressSink& progress);
+
+  /// The checkpoint that is under way ends at once, whatever its destination does; where there is none, the next one
+  /// ends before it begins, unless that is forgotten. Any thread.
+  void cancel() noexcept { cancellation_.request(); }
+  void forget_cancel() noexcept { cancellation_.clear(); }
+
+ private:
+  friend class LiveCheckpoint;
+  MemoryCapture& capture_for(Strategy strategy);
+
+  CaptureSubject& subject_;
+  const CaptureMeans means_;
+  Cancellation cancellation_;
+  std::map<Strategy, std::unique_ptr<MemoryCapture>> captures_;  ///< made when they are first asked for
+};
 
 }  // namespace tintype

@@ -9,15 +9,24 @@ namespace {
 constexpr auto kProgressInterval = std::chrono::milliseconds(100);
 }  // namespace
 
-MemoryPart::MemoryPart(PartWriter& part, std::uint64_t pages_total, const ProgressSink& progress)
-    : part_(part), progress_(progress), pages_total_(pages_total) {}
+MemoryPart::MemoryPart(Destination& destination, const MemoryCapture& capture, std::uint64_t pages_total,
+                       const ProgressSink& progress)
+    : destination_(destination), capture_(capture), progress_(progress), pages_total_(pages_total) {}
 
-void MemoryPart::put(std::vector<Run> runs, std::shared_ptr<const void>) {
-  for (const Run& run : runs) {
-    const PartWriter::Appended appended = part_.append(run.first_page, run.bytes);
-    pages_written_ += appended.written_blocks;
-    bytes_written_ += appended.stored_bytes;
-  }
+void MemoryPart::put(std::vector<Run> runs, std::shared_ptr<const void> owner) {
+  if (runs.empty()) return;
+  const auto written = std::make_shared<BlockSink::Appended>();
+  destination_.run(
+      [runs = std::move(runs), owner = std::move(owner), written](CheckpointTarget& target) {
+        for (const Run& run : runs) {
+          const BlockSink::Appended appended = target.memory_part().append(run.first_page, run.bytes);
+          written->written_blocks += appended.written_blocks;
+          written->stored_bytes += appended.stored_bytes;
+        }
+      },
+      [this] { return capture_.guest_waits(); });
+  pages_written_ += written->written_blocks;
+  bytes_written_ += written->stored_bytes;
 }
 
 void MemoryPart::done(std::uint64_t pages) {

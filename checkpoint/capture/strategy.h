@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "checkpoint/cancellation.h"
+#include "checkpoint/capture/cancellation.h"
 #include "checkpoint/capture/page_sink.h"
 #include "checkpoint/image/report.h"
 #include "vmm/memory/guest_memory.h"

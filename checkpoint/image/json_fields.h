@@ -41,6 +41,11 @@ class Writer {
   void operator()(const char* name, const T& value) {
     json_[name] = convert(value);
   }
+  /// What a manifest did not have from the beginning.
+  template <typename T>
+  void later(const char* name, const T& value) {
+    (*this)(name, value);
+  }
   void hexadecimal(const char* name, std::uint64_t number) { json_[name] = hexadecimal_text(number); }
   Json take() { return std::move(json_); }
 
@@ -82,6 +87,11 @@ class Reader {
   template <typename T>
   void operator()(const char* name, T& value) {
     convert(member(name), where_ + "." + name, value);
+  }
+  /// May be missing: older versions did not write it. The value stays as it is then.
+  template <typename T>
+  void later(const char* name, T& value) {
+    if (json_.contains(name)) (*this)(name, value);
   }
   void hexadecimal(const char* name, std::uint64_t& number) {
     number = hexadecimal_number(text_from_json(member(name), where_ + "." + name), where_ + "." + name);

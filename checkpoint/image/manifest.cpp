@@ -25,6 +25,7 @@ void fields(auto& archive, Same<PauseTimes> auto& pause) {
   archive("state", pause.state);
   archive("protect", pause.protect);
   archive("resume", pause.resume);
+  archive.later("copy", pause.copy);
 }
 
 void fields(auto& archive, Same<FaultTimes> auto& times) {
@@ -59,6 +60,7 @@ void fields(auto& archive, Same<CheckpointReport> auto& report) {
   archive("pause_us", report.pause_us);
   archive("memory", report.memory);
   archive("disks", report.disks);
+  archive.later("prepare_ms", report.prepare_ms);
   archive("copy_ms", report.copy_ms);
   archive("seal_ms", report.seal_ms);
   archive("total_ms", report.total_ms);

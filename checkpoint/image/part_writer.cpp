@@ -87,7 +87,6 @@ PartWriter::Appended PartWriter::append(std::uint64_t first_block, std::span<con
         "only the last block is not whole");
 
   const std::uint64_t blocks_before = stored_blocks_, bytes_before = stored_bytes_;
-  const std::size_t extents_before = extents_.size();
   append_blocks(first_block, data.first(data.size() - tail));
   std::array<std::byte, kBlockSize> last_block{};
   if (tail != 0) {
@@ -98,8 +97,7 @@ PartWriter::Appended PartWriter::append(std::uint64_t first_block, std::span<con
   start_writeback();
 
   const std::uint64_t written = stored_blocks_ - blocks_before;
-  return {written, block_count(data.size()) - written, stored_bytes_ - bytes_before, extents_before,
-          extents_.size() - extents_before};
+  return {written, block_count(data.size()) - written, stored_bytes_ - bytes_before};
 }
 
 void PartWriter::append_blocks(std::uint64_t first_block, std::span<const std::byte> data) {
@@ -192,65 +190,19 @@ void PartWriter::start_writeback() {
   writeback_ = position_;
 }
 
-void PartWriter::discard(const Appended& appended) {
-  check(!finished_ && appended.first_extent + appended.extents <= extents_.size(),
-        "only what was appended is discarded");
-  if (appended.extents == 0) return;
-  const auto taken = std::span(extents_).subspan(appended.first_extent, appended.extents);
-  check(taken.front().blocks != 0, "nothing is discarded twice");
-  const std::uint64_t offset = taken.front().offset;
-  stored_blocks_ -= appended.written_blocks;
-  stored_bytes_ -= appended.stored_bytes;
-  dead_.push_back({offset, appended.stored_bytes});
-  if (taken.back().end_offset() == position_) {
-    extents_.resize(appended.first_extent);
-    take_back_end();
-  } else {
-    for (Extent& extent : taken) extent.blocks = 0;
-  }
-}
-
-// What is discarded at once, as nearly always, costs nothing: the next append overwrites it.
-void PartWriter::take_back_end() {
-  while (!dead_.empty() && dead_.back().offset + dead_.back().bytes == position_) {
-    position_ = dead_.back().offset;
-    dead_.pop_back();
-  }
-  writeback_ = std::min(writeback_, position_);
-}
-
 void PartWriter::finish() {
   check(!finished_, "a part is finished once");
   if (!queue_.empty()) throw Error("{} is not whole: an earlier write failed", path_.string());
   sort_extents();
-  erase_dead_ranges();
   write_index();
   finished_ = true;
 }
 
 void PartWriter::sort_extents() {
-  std::erase_if(extents_, [](const Extent& extent) { return extent.blocks == 0; });
   std::ranges::sort(extents_, {}, &Extent::first_block);
   for (std::size_t i = 1; i < extents_.size(); ++i) {
     if (extents_[i - 1].end_block() > extents_[i].first_block) {
       throw ImageError("block {} was written twice to {}", extents_[i].first_block, path_.string());
-    }
-  }
-}
-
-// The format wants zeros wherever nothing lies, so that each byte of a part can be checked.
-void PartWriter::erase_dead_ranges() {
-  static constexpr std::array<std::byte, kBlockSize> kZeros{};
-  for (DeadRange range : dead_) {
-    if (::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(range.offset),
-                    static_cast<off_t>(range.bytes)) == 0) {
-      continue;
-    }
-    while (range.bytes > 0) {
-      const std::uint64_t count = std::min<std::uint64_t>(range.bytes, kZeros.size());
-      write(std::span(kZeros).first(count), range.offset);
-      range.offset += count;
-      range.bytes -= count;
     }
   }
 }

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "checkpoint/image/checkpoint_target.h"
 #include "checkpoint/image/part_format.h"
 #include "vmm/base/unique_fd.h"
 
@@ -23,38 +24,21 @@ struct PartOptions {
   Compression compression = Compression::kNone;
 };
 
-/// Writes one part of a checkpoint. One thread at a time uses it; it is the thread that waits for the
-/// destination.
+/// Writes one part of a checkpoint. One thread at a time uses it; it is the thread that waits for the destination.
 ///
-/// Data goes from the caller's memory straight into the file: the zero test, the checksum and the write are
-/// the only passes over it. Data that is compressed is copied first, so it may be guest memory that changes
-/// meanwhile. What was written from changing memory is worthless: the caller finds out, discards it, and
-/// appends the same blocks again from a copy that holds still.
-class PartWriter {
+/// Data goes from the caller's memory straight into the file: the zero test, the checksum and the write are the only
+/// passes over it. So it must hold still.
+class PartWriter final : public BlockSink {
  public:
-  /// What one append() did, and the handle to take it back.
-  struct Appended {
-    std::uint64_t written_blocks = 0, zero_blocks = 0, stored_bytes = 0;
-    std::size_t first_extent = 0, extents = 0;
-  };
-
   /// Creates the file, which must not exist. Throws tintype::Error.
   PartWriter(const std::filesystem::path& path, const PartOptions& options);
-  ~PartWriter();
+  ~PartWriter() override;
   PartWriter(const PartWriter&) = delete;
   PartWriter& operator=(const PartWriter&) = delete;
 
-  /// Writes blocks, in any order. `data` is whole blocks, or ends where the part's content ends. Zero blocks
-  /// are left out. Throws DestinationFull, or tintype::Error for other failures; afterwards only abandoning
-  /// makes sense.
-  Appended append(std::uint64_t first_block, std::span<const std::byte> data);
+  Appended append(std::uint64_t first_block, std::span<const std::byte> data) override;
 
-  /// Takes one append() back, once, at any time before finish(): its blocks count as zero unless they are
-  /// appended again.
-  void discard(const Appended& appended);
-
-  /// Writes index and footer and cuts the file to length. Throws ImageError where a block was appended twice
-  /// and not discarded.
+  /// Writes index and footer and cuts the file to length. Throws ImageError where a block was appended twice.
   void finish();
 
   /// fsync; writing back has begun long before, so it is short. After finish().
@@ -67,10 +51,6 @@ class PartWriter {
   std::uint64_t stored_bytes() const noexcept { return stored_bytes_; }
 
  private:
-  struct DeadRange {
-    std::uint64_t offset = 0, bytes = 0;
-  };
-
   void append_blocks(std::uint64_t first_block, std::span<const std::byte> data);
   void append_data(std::uint64_t first_block, std::span<const std::byte> run);
   void append_raw(std::uint64_t first_block, std::span<const std::byte> run);
@@ -81,9 +61,7 @@ class PartWriter {
   void flush_queue();
   void reserve_space(std::uint64_t end);
   void start_writeback();
-  void take_back_end();
   void sort_extents();
-  void erase_dead_ranges();
   void write_index();
   void write(std::span<const std::byte> bytes, std::uint64_t offset);
   [[noreturn]] void throw_write_error(int error_number) const;
@@ -92,9 +70,8 @@ class PartWriter {
   PartOptions options_;
   std::uint64_t blocks_;
   UniqueFd fd_;
-  std::vector<Extent> extents_;  ///< in the order of writing; those with no blocks were discarded
-  std::vector<DeadRange> dead_;
-  std::vector<iovec> queue_;  ///< pieces of memory whose place is the file's end up to position_
+  std::vector<Extent> extents_;  ///< in the order of writing, until finish() sorts them
+  std::vector<iovec> queue_;     ///< pieces of memory whose place is the file's end up to position_
   std::uint64_t queued_bytes_ = 0;
   std::uint64_t position_;       ///< where the next extent goes
   std::uint64_t reserved_ = 0;   ///< the file has room up to here

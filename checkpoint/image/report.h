@@ -20,9 +20,10 @@ inline constexpr auto kWords<Strategy> = std::to_array<Word<Strategy>>({{Strateg
                                                                         {Strategy::kFork, "fork", false},
                                                                         {Strategy::kHybrid, "hybrid", false}});
 
-/// The pause, split up. Microseconds. `total` runs from the first kick to the last vCPU running.
+/// The pause, split up. Microseconds. `total` runs from the first kick to the last vCPU running. `copy` is memory written
+/// out in the pause, by strategies that do.
 struct PauseTimes {
-  std::uint64_t total = 0, kick = 0, devices = 0, disks = 0, state = 0, protect = 0, resume = 0;
+  std::uint64_t total = 0, kick = 0, devices = 0, disks = 0, state = 0, protect = 0, resume = 0, copy = 0;
 };
 
 /// Microseconds between a write fault and its release, as the handler sees it.
@@ -54,7 +55,8 @@ struct CheckpointReport {
   PauseTimes pause_us;
   MemoryReport memory;
   std::vector<DiskReport> disks;
-  std::uint64_t copy_ms = 0, seal_ms = 0, total_ms = 0;
+  /// What comes before the pause, between it and sealing, and sealing. With the pause they make up the total.
+  std::uint64_t prepare_ms = 0, copy_ms = 0, seal_ms = 0, total_ms = 0;
 };
 
 }  // namespace tintype

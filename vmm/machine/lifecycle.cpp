@@ -3,7 +3,6 @@
 
 #include <exception>
 
-#include "checkpoint/capture/live_checkpoint.h"
 #include "vmm/base/error.h"
 #include "vmm/base/log.h"
 #include "vmm/machine/exit_report.h"
@@ -93,6 +92,7 @@ void Lifecycle::resume() {
 void Lifecycle::stop(bool force, std::chrono::milliseconds patience) {
   std::unique_lock lock(state_mutex_);
   const std::string how = force || !started_ || end_ ? "stopped" : ask_to_power_off(lock, patience);
+  if (force && checkpoint_running_) checkpointer_.cancel();
   lock.unlock();
   end({0, how, {}});  // where it has not ended by itself
 }
@@ -127,6 +127,7 @@ CheckpointReport Lifecycle::checkpoint(const CheckpointOptions& options, const P
     const std::lock_guard lock(state_mutex_);
     if (!started_ || end_) throw Error("the machine {} is not running", config().name);
     checkpoint_running_ = true;
+    checkpointer_.forget_cancel();  // with the flag, so that a request is for the checkpoint that it was meant for
   }
   struct Reset {
     Lifecycle& machine;
@@ -135,8 +136,13 @@ CheckpointReport Lifecycle::checkpoint(const CheckpointOptions& options, const P
       machine.checkpoint_running_ = false;
     }
   } reset{*this};
-  CapturedMachine captured(*this);
-  return take_live_checkpoint(captured, options, progress);
+  return checkpointer_.take(options, progress);
+}
+
+void Lifecycle::cancel_checkpoint() {
+  const std::lock_guard lock(state_mutex_);
+  if (!checkpoint_running_) throw Error("no checkpoint of {} is being taken", config().name);
+  checkpointer_.cancel();
 }
 
 void Lifecycle::on_crash(VcpuThread& thread, const std::string& why) noexcept {

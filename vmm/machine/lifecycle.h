@@ -5,7 +5,7 @@
 #include <mutex>
 #include <optional>
 
-#include "checkpoint/capture/subject.h"
+#include "checkpoint/capture/live_checkpoint.h"
 #include "vmm/machine/guest.h"
 #include "vmm/machine/machine.h"
 
@@ -31,6 +31,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   void stop(bool force, std::chrono::milliseconds patience) override;
   MachineStatus status() const override;
   CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) override;
+  void cancel_checkpoint() override;
 
  private:
   /// The machine as a checkpoint sees it. On the thread that takes the checkpoint.
@@ -79,7 +80,9 @@ class Lifecycle final : public Machine, private VcpuEvents {
   bool checkpoint_running_ = false;
   std::optional<MachineEnd> end_;
 
-  Guest guest_;  // last: its threads call us
+  Guest guest_;  // after all that its threads call
+  CapturedMachine captured_{*this};
+  Checkpointer checkpointer_{captured_};
 };
 
 }  // namespace tintype

@@ -66,7 +66,7 @@ class Machine {
   virtual void pause() = 0;
   virtual void resume() = 0;
   /// Asks the guest to power off by the ACPI button where it listens (and waits up to `patience`), else or with `force`
-  /// ends it.
+  /// ends it, and a checkpoint that is under way with it.
   virtual void stop(bool force, std::chrono::milliseconds patience = std::chrono::seconds(10)) = 0;
 
   virtual MachineStatus status() const = 0;
@@ -74,6 +74,9 @@ class Machine {
   /// Takes a live checkpoint; returns when it is sealed. One at a time: a second call throws tintype::Error. Works on a
   /// paused machine as well, which stays paused.
   virtual CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) = 0;
+  /// The checkpoint that is under way ends at once, whatever its destination does, and its caller is told so. Throws
+  /// tintype::Error where there is none.
+  virtual void cancel_checkpoint() = 0;
 };
 
 /// Builds a machine and loads its kernel. Nothing runs yet. Throws tintype::Error for what the user can mend.

@@ -2,167 +2,200 @@
 // The eleven steps, on a machine made of paper: what happens in which order, and what is undone when a step fails.
 #include "checkpoint/capture/live_checkpoint.h"
 
-#include <stdlib.h>
-
-#include <algorithm>
-#include <filesystem>
-#include <string>
-#include <vector>
+#include <chrono>
+#include <fstream>
+#include <thread>
 
 #include <doctest/doctest.h>
 
-#include "checkpoint/image/repository.h"
+#include "checkpoint/image/checkpoint_files.h"
+#include "tests/support/skip.h"
+#include "tests/unit/capture/capture_rig.h"
+#include "tests/unit/capture/paper_machine.h"
 
 namespace tintype {
 
 namespace {
 
-namespace fs = std::filesystem;
-using Journal = std::vector<std::string>;
+using Clock = std::chrono::steady_clock;
 
-class PaperFrozenDisk final : public FrozenDisk {
- public:
-  explicit PaperFrozenDisk(Journal& journal) : journal_(journal) {}
-  ~PaperFrozenDisk() override { journal_.push_back("thawed disk"); }
-  std::uint64_t size() const noexcept override { return 8192; }
-  void wait_for_old_io(int) override { journal_.push_back("old io landed"); }
-  void read(std::uint64_t, std::span<std::byte> into) override { std::fill(into.begin(), into.end(), std::byte{7}); }
-  std::optional<Range> next_data(std::uint64_t offset) override {
-    return offset < size() ? std::optional(Range{offset, size() - offset}) : std::nullopt;
-  }
-
- private:
-  Journal& journal_;
-};
-
-class PaperDisk final : public FreezableDisk {
- public:
-  PaperDisk(Journal& journal, const std::string& failing) : journal_(journal), failing_(failing) {}
-  const std::string& id() const noexcept override { return id_; }
-  void prepare_switch() override {
-    journal_.push_back("prepare disk");
-    if (failing_ == "prepare disk") throw Error("no room for a log");
-  }
-  void cancel_switch() noexcept override { journal_.push_back("cancel disk"); }
-  std::unique_ptr<FrozenDisk> switch_to_fresh_log() noexcept override {
-    journal_.push_back("switch disk");
-    return std::make_unique<PaperFrozenDisk>(journal_);
-  }
-  void start_commit(CommitDone) noexcept override { journal_.push_back("commit disk"); }
-
- private:
-  const std::string id_ = "disk0";
-  Journal& journal_;
-  const std::string& failing_;
-};
-
-class PaperState final : public Stateful {
- public:
-  PaperState(Journal& journal, const std::string& failing) : journal_(journal), failing_(failing) {}
-  std::string state_name() const override { return "paper"; }
-  StateRecord save_state() const override {
-    journal_.push_back("save");
-    if (failing_ == "save") throw Error("a vCPU does not answer");
-    return {"paper", 1, {}};
-  }
-  void check_state(const StateRecord&) const override {}
-  void restore_state(const StateRecord&) override {}
-
- private:
-  Journal& journal_;
-  const std::string& failing_;
-};
-
-class PaperMachine final : public CaptureSubject {
- public:
-  std::string name() const override { return "paper"; }
-  MachineDescription describe() const override {
-    MachineDescription description;
-    description.memory = memory_.size();
-    description.cpus = 1;
-    description.regions = {{0, memory_.size(), 0}};
-    description.disks = {{"disk0", "/paper.img", 8192, "persistent", false, "disk0"}};
-    return description;
-  }
-  GuestMemory& memory() override { return memory_; }
-  std::span<FreezableDisk* const> disks() override { return disks_; }
-  std::span<Stateful* const> states() override { return states_; }
-  void pause() override {
-    journal.push_back("pause");
-    if (failing == "pause") throw Error("the machine ended");
-  }
-  void freeze_devices() override { journal.push_back("freeze"); }
-  void thaw_devices() noexcept override { journal.push_back("thaw"); }
-  void resume() noexcept override { journal.push_back("resume"); }
-
-  Journal journal;
-  std::string failing;
-
- private:
-  GuestMemory memory_{1 << 20};
-  PaperDisk disk_{journal, failing};
-  PaperState state_{journal, failing};
-  std::vector<FreezableDisk*> disks_{&disk_};
-  std::vector<Stateful*> states_{&state_};
-};
-
-class TemporaryRepository {
- public:
-  TemporaryRepository() {
-    std::string pattern = (fs::temp_directory_path() / "tintype-steps-XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~TemporaryRepository() { fs::remove_all(path_); }
-  CheckpointOptions options() const {
-    CheckpointOptions options;
-    options.repository = path_;
-    options.strategy = Strategy::kStop;
-    return options;
-  }
-  /// Nothing but the lock file: no checkpoint, and nothing half-made.
-  bool is_empty() const {
-    return std::none_of(fs::directory_iterator(path_), fs::directory_iterator(),
-                        [](const auto& entry) { return entry.is_directory(); });
-  }
-
- private:
-  fs::path path_;
-};
-
-Journal failed_run(const std::string& step) {
+std::vector<std::string> steps_of(Strategy strategy) {
   const TemporaryRepository repository;
-  PaperMachine machine;
-  machine.failing = step;
-  CHECK_THROWS_AS(take_live_checkpoint(machine, repository.options(), {}), Error);
+  const auto script = std::make_shared<Script>();
+  PaperMachine machine(script);
+  Checkpointer checkpointer(machine, scripted_means(script));
+  checkpointer.take(repository.options(strategy), {});
+  return script->steps();
+}
+
+/// Steps that cannot fail, by their interface.
+bool is_sure(const std::string& step) {
+  for (const std::string_view word : {"switch", "thaw", "resume", "commit"}) {
+    if (step.starts_with(word)) return true;
+  }
+  return false;
+}
+
+/// A machine whose checkpoint fails at one step is as it was, and so is the repository; and the next one succeeds.
+void fail_at(std::size_t number, Strategy strategy) {
+  const TemporaryRepository repository;
+  const auto script = std::make_shared<Script>();
+  PaperMachine machine(script);
+  Checkpointer checkpointer(machine, scripted_means(script));
+  script->fail(number);
+  CHECK_THROWS_AS(checkpointer.take(repository.options(strategy), {}), Error);
+  CAPTURE(script->steps());
+  CHECK(machine.at_rest());
   CHECK(repository.is_empty());
-  return machine.journal;
+  script->fail(0);
+  CHECK(checkpointer.take(repository.options(strategy), {}).memory.pages_written == machine.memory().pages());
+  CHECK(machine.at_rest());
+}
+
+void fail_at_every_step(Strategy strategy) {
+  const std::vector<std::string> steps = steps_of(strategy);
+  REQUIRE(steps.size() > 20);
+  std::size_t failed = 0;
+  for (std::size_t number = 1; number <= steps.size(); ++number) {
+    if (is_sure(steps[number - 1])) continue;
+    CAPTURE(number);
+    CAPTURE(steps[number - 1]);
+    fail_at(number, strategy);
+    ++failed;
+  }
+  CHECK(failed >= 18);
 }
 
 }  // namespace
 
 TEST_CASE(
     "the steps come in order: devices are frozen before disks switch, state is saved before anything runs again") {
+  CHECK(steps_of(Strategy::kStop) ==
+        std::vector<std::string>{"describe",     "open",        "prepare disk0",    "prepare disk1", "area",
+                                 "pause",        "freeze",      "switch disk0",     "switch disk1",  "save cpu",
+                                 "save uart",    "scan",        "write memory",     "write memory",  "write memory",
+                                 "write memory", "thaw",        "resume",           "write state",   "old i/o of disk0",
+                                 "read disk0",   "write disk0", "old i/o of disk1", "read disk1",    "write disk1",
+                                 "thaw disk0",   "thaw disk1",  "commit disk0",     "commit disk1",  "write sync",
+                                 "write seal"});
+}
+
+TEST_CASE("whichever step fails, the guest runs on, nothing is left over, and the next checkpoint succeeds: stop") {
+  fail_at_every_step(Strategy::kStop);
+}
+
+TEST_CASE("whichever step fails, the guest runs on, nothing is left over, and the next checkpoint succeeds: cow") {
+  if (const std::string problem = no_write_protection(); !problem.empty()) SKIP_TEST(problem);
+  fail_at_every_step(Strategy::kCow);
+}
+
+TEST_CASE("a destination that will not have it: state, manifest and name are taken already") {
+  for (const auto& [step, taken] : std::vector<std::pair<std::string, std::string>>{
+           {"state", std::string(".tmp-00000001/") + checkpoint_files::kState},
+           {"seal", std::string(".tmp-00000001/") + checkpoint_files::kManifest},
+           {"seal", "00000001/x"}}) {
+    CAPTURE(taken);
+    const TemporaryRepository repository;
+    PaperMachine machine;
+    CaptureMeans means;
+    const auto path = repository.path() / taken;
+    means.open_target = [&](const NewCheckpoint& wanted) {
+      return std::make_unique<ScriptedTarget>(std::make_unique<CheckpointWriter>(wanted),
+                                              [path, step](const std::string& name) {
+                                                if (name != step) return;
+                                                std::filesystem::create_directories(path.parent_path());
+                                                std::ofstream(path) << "taken";
+                                              });
+    };
+    Checkpointer checkpointer(machine, means);
+    CHECK_THROWS(checkpointer.take(repository.options(), {}));
+    CHECK(machine.at_rest());
+    std::filesystem::remove_all(repository.path() / "00000001");
+    CHECK(repository.is_empty());
+  }
+}
+
+TEST_CASE("a checkpoint whose destination hangs ends at once when it is cancelled, at whatever step") {
+  for (const Strategy strategy : {Strategy::kStop, best_strategy()}) {
+    for (const std::string step : {"open", "memory", "state", "disk0", "sync", "seal"}) {
+      CAPTURE(step);
+      const TemporaryRepository repository;
+      const auto hang = std::make_shared<Barrier>();
+      PaperMachine machine;
+      CaptureMeans means;
+      means.open_target = [=](const NewCheckpoint& wanted) {
+        const auto visit = [=](const std::string& name) {
+          if (name == step) hang->wait();
+        };
+        visit("open");
+        return std::make_unique<ScriptedTarget>(std::make_unique<CheckpointWriter>(wanted), visit);
+      };
+      Checkpointer checkpointer(machine, means);
+      std::thread user([&] {
+        hang->wait_for_visitor();
+        checkpointer.cancel();
+      });
+      CHECK_THROWS_AS(checkpointer.take(repository.options(strategy), {}), Cancelled);
+      user.join();
+      CHECK(machine.at_rest());
+      hang->open();  // and the thread that was left behind tidies up by itself
+      const auto limit = Clock::now() + std::chrono::seconds(10);
+      while (step != "seal" && !repository.is_empty() && Clock::now() < limit)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      if (step != "seal") CHECK(repository.is_empty());
+      checkpointer.forget_cancel();
+    }
+  }
+}
+
+TEST_CASE("a checkpoint that is cancelled while the destination works leaves nothing") {
   const TemporaryRepository repository;
   PaperMachine machine;
-  const CheckpointReport report = take_live_checkpoint(machine, repository.options(), {});
-  CHECK(machine.journal == Journal{"prepare disk", "pause", "freeze", "switch disk", "save", "thaw", "resume",
-                                   "old io landed", "thawed disk", "commit disk"});
-  CHECK(report.id == 1);
-  CHECK(report.disks.size() == 1);
-  CHECK(report.disks[0].bytes_written == 8192);
+  CaptureMeans means;
+  Checkpointer* running = nullptr;
+  means.open_target = [&](const NewCheckpoint& wanted) {
+    return std::make_unique<ScriptedTarget>(std::make_unique<CheckpointWriter>(wanted), [&](const std::string& name) {
+      if (name == "disk1") running->cancel();
+    });
+  };
+  Checkpointer checkpointer(machine, means);
+  running = &checkpointer;
+  CHECK_THROWS_AS(checkpointer.take(repository.options(), {}), Cancelled);
+  CHECK(machine.at_rest());
+  CHECK(repository.is_empty());
+  checkpointer.forget_cancel();
+  CHECK_THROWS_AS(checkpointer.take(repository.options(), {}), Cancelled);  // it cancels itself again
 }
 
-TEST_CASE("a log that cannot be made: the guest never notices") {
-  CHECK(failed_run("prepare disk") == Journal{"prepare disk"});
+TEST_CASE("a guest does not stand still for ever before a destination that hangs: the checkpoint gives up by itself") {
+  const TemporaryRepository repository;
+  const auto hang = std::make_shared<Barrier>();
+  PaperMachine machine;
+  CaptureMeans means;
+  means.standstill = std::chrono::milliseconds(100);
+  means.open_target = [&](const NewCheckpoint& wanted) {
+    return std::make_unique<ScriptedTarget>(std::make_unique<CheckpointWriter>(wanted),
+                                            [hang](const std::string&) { hang->wait(); });
+  };
+  Checkpointer checkpointer(machine, means);
+  CHECK_THROWS_AS(checkpointer.take(repository.options(Strategy::kStop), {}), Error);
+  CHECK(machine.at_rest());
+  hang->open();
 }
 
-TEST_CASE("a machine that ends on the way into the pause: prepared logs are taken back") {
-  CHECK(failed_run("pause") == Journal{"prepare disk", "pause", "resume", "cancel disk"});
-}
-
-TEST_CASE("a state that cannot be saved: the guest runs on, and the frozen logs are committed") {
-  CHECK(failed_run("save") == Journal{"prepare disk", "pause", "freeze", "switch disk", "save", "thaw", "resume",
-                                      "thawed disk", "commit disk"});
+TEST_CASE("the times of a checkpoint add up") {
+  const TemporaryRepository repository;
+  for (const Strategy strategy : {Strategy::kStop, best_strategy()}) {
+    PaperMachine machine;
+    Checkpointer checkpointer(machine);
+    const CheckpointReport report = checkpointer.take(repository.options(strategy), {});
+    const PauseTimes& pause = report.pause_us;
+    CHECK(pause.kick + pause.devices + pause.disks + pause.state + pause.protect + pause.copy + pause.resume <=
+          pause.total);
+    CHECK(report.prepare_ms + pause.total / 1000 + report.copy_ms + report.seal_ms <= report.total_ms);
+    CHECK(report.prepare_ms + pause.total / 1000 + report.copy_ms + report.seal_ms + 5 >= report.total_ms);
+    CHECK((pause.copy > 0) == (strategy == Strategy::kStop));
+  }
 }
 
 }  // namespace tintype

@@ -20,9 +20,11 @@ class FakeMachine final : public Machine {
   void stop(bool force, std::chrono::milliseconds patience) override;
   MachineStatus status() const override;
   CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) override;
+  void cancel_checkpoint() override { ++cancels; }
 
   std::atomic<int> pauses = 0;
   std::atomic<int> resumes = 0;
+  std::atomic<int> cancels = 0;
   std::atomic<int> checkpoints = 0;           ///< finished
   std::atomic<int> checkpoint_steps = 0;      ///< progress events of one checkpoint
   std::atomic<int> step_ms = 0;               ///< time that each takes

@@ -97,65 +97,6 @@ TEST_CASE("a block with one byte set, anywhere, is not taken for zero") {
   }
 }
 
-TEST_CASE("a chunk that was torn and discarded is never read, and what is appended in its place is") {
-  const Bytes torn = noise(100, 1), good = noise(90, 2), other = noise(50, 3);
-  const std::vector<std::function<void(PartWriter&)>> orders{
-      [&](PartWriter& writer) {  // at the end of the file
-        writer.append(200, other);
-        writer.discard(writer.append(0, torn));
-        writer.append(0, good);
-      },
-      [&](PartWriter& writer) {  // in the middle of it
-        const auto appended = writer.append(0, torn);
-        writer.append(200, other);
-        writer.discard(appended);
-        writer.append(0, good);
-      },
-      [&](PartWriter& writer) {  // two pieces, taken back in the order of writing
-        writer.append(200, other);
-        const auto first = writer.append(0, torn), second = writer.append(100, torn);
-        writer.discard(first);
-        writer.discard(second);
-        writer.append(0, good);
-      },
-      [&](PartWriter& writer) {  // first the middle, then the end, so that other data lies between
-        const auto first = writer.append(0, torn);
-        writer.append(200, other);
-        const auto second = writer.append(100, torn);
-        writer.discard(second);
-        writer.discard(first);
-        writer.append(0, good);
-      }};
-  for (const Compression codec : {Compression::kNone, Compression::kLz4}) {
-    for (const auto& order : orders) {
-      const ScratchDirectory scratch;
-      Bytes content(300 * kBlockSize);
-      put(content, 0, good);
-      put(content, 200, other);
-      PartWriter writer(scratch / "p", memory_of(300, codec));
-      order(writer);
-      writer.finish();
-      const PartReader reader(scratch / "p");
-      CHECK(read_all(reader) == content);
-      CHECK_NOTHROW(reader.check_gaps());
-      CHECK(reader.summary().data_blocks == 140);
-      CHECK(writer.stored_bytes() == 140 * kBlockSize);
-      const auto trace = std::span(torn).subspan(10 * kBlockSize, 64);
-      const Bytes file = read_file(scratch / "p");
-      CHECK(std::search(file.begin(), file.end(), trace.begin(), trace.end()) == file.end());
-    }
-  }
-}
-
-TEST_CASE("blocks of a torn chunk that turn out zero are zero") {
-  const ScratchDirectory scratch;
-  PartWriter writer(scratch / "p", memory_of(10));
-  writer.discard(writer.append(0, noise(10, 1)));
-  CHECK(writer.append(0, Bytes(10 * kBlockSize)).zero_blocks == 10);
-  writer.finish();
-  CHECK(read_all(PartReader(scratch / "p")) == Bytes(10 * kBlockSize));
-}
-
 TEST_CASE("a block that was written twice is found before the part counts") {
   const ScratchDirectory scratch;
   PartWriter writer(scratch / "p", memory_of(10));

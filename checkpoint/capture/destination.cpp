@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/capture/destination.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "vmm/base/thread.h"
+
+namespace tintype {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kGlance = std::chrono::milliseconds(20);  ///< how often somebody who waits looks up
+constexpr auto kLastPatience =
+    std::chrono::milliseconds(500);  ///< for removing what a cancelled checkpoint has written
+
+}  // namespace
+
+struct Destination::Shared {
+  std::mutex mutex;  // guards all below but the target
+  std::condition_variable changed;
+  std::function<void(Shared&)> work;
+  std::exception_ptr failure;
+  bool busy = false;    ///< from hand_over() until the work is done
+  bool ending = false;  ///< no more work
+  bool ended = false;
+  std::unique_ptr<CheckpointTarget> target;  // the thread's
+};
+
+Destination::Destination(Open open, const Cancellation& cancellation, std::chrono::milliseconds standstill)
+    : cancellation_(cancellation), standstill_(standstill), shared_(std::make_shared<Shared>()) {
+  std::thread([shared = shared_] { serve(shared); }).detach();
+  try {
+    hand_over([open = std::move(open)](Shared& shared) { shared.target = open(); }, {});
+  } catch (...) {
+    end();
+    throw;
+  }
+}
+
+Destination::~Destination() { end(); }
+
+void Destination::run(Work work, const std::function<bool()>& guest_waits) {
+  hand_over([work = std::move(work)](Shared& shared) { work(*shared.target); }, guest_waits);
+}
+
+void Destination::hand_over(std::function<void(Shared&)> work, const std::function<bool()>& guest_waits) {
+  cancellation_.throw_if_requested();
+  std::unique_lock lock(shared_->mutex);
+  shared_->work = std::move(work);
+  shared_->busy = true;
+  shared_->changed.notify_all();
+  auto standing_since = Clock::now();
+  while (!shared_->changed.wait_for(lock, kGlance, [this] { return !shared_->busy; })) {
+    cancellation_.throw_if_requested();
+    if (!guest_waits || !guest_waits()) standing_since = Clock::now();
+    if (Clock::now() - standing_since > standstill_) {
+      throw Error(
+          "the destination has taken nothing for {} s, and the guest waits for it: the checkpoint was given up; look "
+          "at "
+          "the destination, or choose another one",
+          std::chrono::duration_cast<std::chrono::seconds>(standstill_).count());
+    }
+  }
+  if (shared_->failure) std::rethrow_exception(std::exchange(shared_->failure, nullptr));
+}
+
+void Destination::end() noexcept {
+  std::unique_lock lock(shared_->mutex);
+  shared_->ending = true;
+  shared_->changed.notify_all();
+  const bool given_up = shared_->busy;
+  auto last = Clock::now() + kLastPatience;
+  while (!shared_->changed.wait_for(lock, kGlance, [this] { return shared_->ended; })) {
+    if (!given_up && !cancellation_.requested()) last = Clock::now() + kLastPatience;
+    if (Clock::now() > last) return;
+  }
+}
+
+// Nobody waits for this thread's share of the CPU, and it must not hold up a vCPU that has just been released.
+void Destination::serve(const std::shared_ptr<Shared>& shared) noexcept {
+  name_this_thread("checkpoint-out");
+  block_signals_in_this_thread();
+  const ScopedNice patient(10);
+  std::unique_lock lock(shared->mutex);
+  for (;;) {
+    shared->changed.wait(lock, [&] { return shared->busy || shared->ending; });
+    if (!shared->busy) break;
+    auto work = std::exchange(shared->work, nullptr);
+    lock.unlock();
+    std::exception_ptr failure;
+    try {
+      work(*shared);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    work = nullptr;  // and what it owns
+    lock.lock();
+    shared->failure = failure;
+    shared->busy = false;
+    shared->changed.notify_all();
+  }
+  lock.unlock();
+  shared->target.reset();
+  lock.lock();
+  shared->ended = true;
+  shared->changed.notify_all();
+}
+
+}  // namespace tintype

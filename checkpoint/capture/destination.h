@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+
+#include "checkpoint/capture/cancellation.h"
+#include "checkpoint/image/checkpoint_target.h"
+
+namespace tintype {
+
+/// Where a checkpoint goes, behind a thread of its own: the only one that waits for the destination. A disk that is
+/// slow, a file system that hangs: whatever becomes of that thread, the one that takes the checkpoint can leave it.
+///
+/// So work that is handed over owns all that it touches. Given up on in the middle, it goes on by itself until the host
+/// lets go of it, removes what it has written, and ends; or ends with the process.
+class Destination {
+ public:
+  using Open = std::function<std::unique_ptr<CheckpointTarget>()>;
+  using Work = std::function<void(CheckpointTarget&)>;
+
+  /// A guest waits no longer than this for a destination that takes nothing.
+  static constexpr std::chrono::milliseconds kStandstill = std::chrono::seconds(10);
+
+  /// Returns when the target is open; throws what that throws.
+  Destination(Open open, const Cancellation& cancellation, std::chrono::milliseconds standstill = kStandstill);
+  /// What has not been sealed is removed; waits for that, unless the destination hangs.
+  ~Destination();
+  Destination(const Destination&) = delete;
+  Destination& operator=(const Destination&) = delete;
+
+  /// Returns when the work is done; throws what it throws, or Cancelled; with `guest_waits`, also where that has been
+  /// true for longer than a guest should stand still, and the work is not done.
+  void run(Work work, const std::function<bool()>& guest_waits = {});
+
+ private:
+  struct Shared;
+  static void serve(const std::shared_ptr<Shared>& shared) noexcept;
+  void hand_over(std::function<void(Shared&)> work, const std::function<bool()>& guest_waits);
+  void end() noexcept;
+
+  const Cancellation& cancellation_;
+  const std::chrono::milliseconds standstill_;
+  const std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace tintype

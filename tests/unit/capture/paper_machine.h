@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A machine made of paper: real memory, and everything else plays its part and remembers what was done to it.
+
+#include <stdlib.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "checkpoint/capture/cow.h"
+#include "checkpoint/capture/live_checkpoint.h"
+#include "tests/support/scripted_target.h"
+
+namespace tintype {
+
+/// The steps of a checkpoint, in their order, of which one may be told to fail. Any thread.
+class Script {
+ public:
+  void step(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    steps_.push_back(name);
+    if (steps_.size() == failing_) throw Error("{} was told to fail", name);
+  }
+  /// For what cannot fail.
+  void note(const std::string& name) noexcept {
+    const std::lock_guard lock(mutex_);
+    steps_.push_back(name);
+  }
+  /// Which, counted from 1, notes included; 0: none.
+  void fail(std::size_t number) { failing_ = number; }
+  std::vector<std::string> steps() const {
+    const std::lock_guard lock(mutex_);
+    return steps_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::string> steps_;
+  std::size_t failing_ = 0;
+};
+using SharedScript = std::shared_ptr<Script>;
+
+class PaperFrozenDisk final : public FrozenDisk {
+ public:
+  PaperFrozenDisk(SharedScript script, std::string id, int& frozen)
+      : script_(std::move(script)), id_(std::move(id)), frozen_(frozen) {
+    ++frozen_;
+  }
+  ~PaperFrozenDisk() override {
+    --frozen_;
+    script_->note("thaw " + id_);
+  }
+  std::uint64_t size() const noexcept override { return 8192; }
+  void wait_for_old_io(int) override { script_->step("old i/o of " + id_); }
+  void read(std::uint64_t, std::span<std::byte> into) override {
+    script_->step("read " + id_);
+    std::fill(into.begin(), into.end(), std::byte{7});
+  }
+  std::optional<Range> next_data(std::uint64_t offset) override {
+    return offset < size() ? std::optional(Range{offset, size() - offset}) : std::nullopt;
+  }
+
+ private:
+  SharedScript script_;
+  std::string id_;
+  int& frozen_;
+};
+
+class PaperDisk final : public FreezableDisk {
+ public:
+  PaperDisk(SharedScript script, std::string id) : script_(std::move(script)), id_(std::move(id)) {}
+  const std::string& id() const noexcept override { return id_; }
+  void prepare_switch() override {
+    script_->step("prepare " + id_);
+    prepared_ = true;
+  }
+  void cancel_switch() noexcept override {
+    script_->note("cancel " + id_);
+    prepared_ = false;
+  }
+  std::unique_ptr<FrozenDisk> switch_to_fresh_log() noexcept override {
+    script_->note("switch " + id_);
+    prepared_ = false;
+    ++logs_;
+    return std::make_unique<PaperFrozenDisk>(script_, id_, frozen_);
+  }
+  void start_commit(CommitDone) noexcept override {
+    script_->note("commit " + id_);
+    if (frozen_ == 0) logs_ = 0;
+  }
+  /// As it was before: no log prepared, none left that nobody commits, nobody who reads below it.
+  bool at_rest() const { return !prepared_ && logs_ == 0 && frozen_ == 0; }
+
+ private:
+  SharedScript script_;
+  std::string id_;
+  bool prepared_ = false;
+  int logs_ = 0, frozen_ = 0;
+};
+
+class PaperState final : public Stateful {
+ public:
+  PaperState(SharedScript script, std::string name) : script_(std::move(script)), name_(std::move(name)) {}
+  std::string state_name() const override { return name_; }
+  StateRecord save_state() const override {
+    script_->step("save " + name_);
+    return {name_, 1, {}};
+  }
+  void check_state(const StateRecord&) const override {}
+  void restore_state(const StateRecord&) override {}
+
+ private:
+  SharedScript script_;
+  std::string name_;
+};
+
+class PaperMachine final : public CaptureSubject {
+ public:
+  explicit PaperMachine(SharedScript script = std::make_shared<Script>())
+      : script_(std::move(script)), memory_(8 << 20) {
+    for (std::uint64_t at = 0; at < memory_.size(); at += kPageSize)
+      if (!memory_.store(Gpa(at), at + 1)) throw Error("paper memory is memory");
+  }
+
+  std::string name() const override { return "paper"; }
+  MachineDescription describe() const override {
+    script_->step("describe");
+    MachineDescription description;
+    description.memory = memory_.size();
+    description.cpus = 1;
+    description.regions = {{0, memory_.size(), 0}};
+    for (const FreezableDisk* disk : disks_)
+      description.disks.push_back({disk->id(), "/paper.img", 8192, "persistent", false, disk->id()});
+    return description;
+  }
+  GuestMemory& memory() override { return memory_; }
+  std::span<FreezableDisk* const> disks() override { return disks_; }
+  std::span<Stateful* const> states() override { return states_; }
+  void pause() override {
+    paused_ = true;
+    script_->step("pause");
+  }
+  void freeze_devices() override {
+    script_->step("freeze");
+    frozen_ = true;
+  }
+  void thaw_devices() noexcept override {
+    script_->note("thaw");
+    frozen_ = false;
+  }
+  void resume() noexcept override {
+    script_->note("resume");
+    paused_ = false;
+  }
+
+  Script& script() noexcept { return *script_; }
+  /// As if there had never been a checkpoint. (Memory that is still protected would make the last line wait for ever.)
+  bool at_rest() {
+    bool wrote = true;
+    for (std::uint64_t at = 0; at < memory_.size(); at += kPageSize) wrote = wrote && memory_.store(Gpa(at), at + 1);
+    return !paused_ && !frozen_ && first_.at_rest() && second_.at_rest() && wrote;
+  }
+
+ private:
+  SharedScript script_;
+  GuestMemory memory_;
+  PaperDisk first_{script_, "disk0"}, second_{script_, "disk1"};
+  PaperState cpu_{script_, "cpu"}, uart_{script_, "uart"};
+  std::vector<FreezableDisk*> disks_{&first_, &second_};
+  std::vector<Stateful*> states_{&cpu_, &uart_};
+  bool paused_ = false, frozen_ = false;
+};
+
+/// Means whose every step is the script's to let fail.
+class ScriptedUserfault final : public Userfault {
+ public:
+  explicit ScriptedUserfault(SharedScript script) : script_(std::move(script)) { script_->step("userfault"); }
+  void watch(std::span<std::byte> range) override {
+    script_->step("watch");
+    Userfault::watch(range);
+  }
+  void protect(std::span<std::byte> range) override {
+    script_->step("protect");
+    Userfault::protect(range);
+  }
+  bool release(std::span<std::byte> range) noexcept override { return Userfault::release(range); }
+
+ private:
+  SharedScript script_;
+};
+
+/// Steps of their own before those of a real capture.
+class ScriptedCapture final : public MemoryCapture {
+ public:
+  ScriptedCapture(std::unique_ptr<MemoryCapture> real, SharedScript script)
+      : real_(std::move(real)), script_(std::move(script)) {}
+  void prepare(std::uint64_t area_bytes, const Cancellation& cancellation) override {
+    script_->step("area");
+    real_->prepare(area_bytes, cancellation);
+  }
+  void protect() override {
+    script_->step("scan");
+    real_->protect();
+  }
+  bool copies_while_paused() const noexcept override { return real_->copies_while_paused(); }
+  void copy_out(PageSink& sink) override { real_->copy_out(sink); }
+  bool guest_waits() const noexcept override { return real_->guest_waits(); }
+  void release() noexcept override { real_->release(); }
+  MemoryReport report() const override { return real_->report(); }
+
+ private:
+  std::unique_ptr<MemoryCapture> real_;
+  SharedScript script_;
+};
+
+inline CaptureMeans scripted_means(const SharedScript& script) {
+  CaptureMeans means;
+  means.make_capture = [script](Strategy strategy, GuestMemory& memory) -> std::unique_ptr<MemoryCapture> {
+    auto real =
+        strategy == Strategy::kCow
+            ? std::make_unique<CowCapture>(memory, [script] { return std::make_unique<ScriptedUserfault>(script); })
+            : make_capture(strategy, memory);
+    return std::make_unique<ScriptedCapture>(std::move(real), script);
+  };
+  means.open_target = [script](const NewCheckpoint& wanted) {
+    script->step("open");
+    return std::make_unique<ScriptedTarget>(std::make_unique<CheckpointWriter>(wanted),
+                                            [script](const std::string& name) { script->step("write " + name); });
+  };
+  return means;
+}
+
+class TemporaryRepository {
+ public:
+  TemporaryRepository() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "tintype-steps-XXXXXX").string();
+    path_ = ::mkdtemp(pattern.data());
+  }
+  ~TemporaryRepository() { std::filesystem::remove_all(path_); }
+  CheckpointOptions options(Strategy strategy = Strategy::kStop) const {
+    CheckpointOptions options;
+    options.repository = path_;
+    options.strategy = strategy;
+    return options;
+  }
+  const std::filesystem::path& path() const { return path_; }
+  /// Nothing but the lock file: no checkpoint, and nothing half-made.
+  bool is_empty() const {
+    return std::none_of(std::filesystem::directory_iterator(path_), std::filesystem::directory_iterator(),
+                        [](const auto& entry) { return entry.is_directory(); });
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace tintype
