@@ -5,6 +5,10 @@
 
 project_root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 build_dir="${TINTYPE_BUILD_DIR:-$project_root/build}"
+# One second tree serves four suites: clang-tidy, clang's warnings, both sanitizers, and the fuzzers, which want the two
+# anyway. ThreadSanitizer goes with no other, so it has a third, of which only what its tests need is built.
+clang_dir="$build_dir-clang"
+tsan_dir="$build_dir-tsan"
 # Things fetched once and kept between runs: Debian kernels, the rig's initramfs.
 cache_dir="${TINTYPE_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/tintype}"
 # Programs such as mke2fs live in sbin, which is not on every user's PATH.
@@ -39,7 +43,16 @@ as_root() {
 configure_build() {
   local directory=$1
   shift
-  [[ -f $directory/build.ninja ]] || meson setup "$directory" "$project_root" "$@" >&2 || die "meson could not set up $directory"
+  [[ -f $directory/build.ninja ]] || meson setup "$directory" "$project_root" "$@" >&2 ||
+    die "meson could not set up $directory"
+}
+
+configure_clang() {
+  CXX=clang++ configure_build "$clang_dir" -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false
+}
+
+configure_tsan() {
+  CXX=clang++ configure_build "$tsan_dir" -Doptimization=1 -Db_sanitize=thread -Db_lundef=false
 }
 
 # stop_process PID: asks it to end, then makes it; returns when it is gone.
