@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -44,6 +45,18 @@ auto growing_list(int fd, unsigned long request, std::uint32_t Head::*count, std
   throw Error("{} returns more than 65536 entries", name);
 }
 
+/// What every KVM keeps for a guest though its list does not have it: memory types (8 variable ranges, as MTRRCAP says,
+/// 11 fixed ones, the default) and machine-check banks (Intel SDM volume 3, 11.11 and 15.3.2).
+std::vector<std::uint32_t> unlisted_msrs() {
+  constexpr std::uint32_t kVariableRanges = 0x200, kVariableRangeMsrs = 2 * 8;
+  constexpr std::uint32_t kBanks = 0x400, kBankMsrs = 4 * 32;  // KVM_MAX_MCE_BANKS, which MCG_CAP says of a new vCPU
+  std::vector<std::uint32_t> indices = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26a,
+                                        0x26b, 0x26c, 0x26d, 0x26e, 0x26f, 0x2ff};
+  for (std::uint32_t i = 0; i < kVariableRangeMsrs; ++i) indices.push_back(kVariableRanges + i);
+  for (std::uint32_t i = 0; i < kBankMsrs; ++i) indices.push_back(kBanks + i);
+  return indices;
+}
+
 }  // namespace
 
 KvmSystem::KvmSystem() : fd_(open_kvm()) {
@@ -65,7 +78,12 @@ std::vector<kvm_cpuid_entry2> KvmSystem::supported_cpuid() const {
 }
 
 std::vector<std::uint32_t> KvmSystem::msr_indices() const {
-  return growing_list<KvmMsrIndexList>(fd(), kKvmGetMsrIndexList, &KvmMsrListHead::nmsrs, "KVM_GET_MSR_INDEX_LIST");
+  auto indices =
+      growing_list<KvmMsrIndexList>(fd(), kKvmGetMsrIndexList, &KvmMsrListHead::nmsrs, "KVM_GET_MSR_INDEX_LIST");
+  for (const std::uint32_t index : unlisted_msrs()) {
+    if (std::find(indices.begin(), indices.end(), index) == indices.end()) indices.push_back(index);
+  }
+  return indices;
 }
 
 UniqueFd KvmSystem::create_vm() const { return UniqueFd(kvm_ioctl(fd(), KVM_CREATE_VM, 0UL, "KVM_CREATE_VM")); }

@@ -21,8 +21,9 @@ class KvmSystem {
   int extension(int capability) const;
   std::size_t vcpu_mmap_size() const;                     ///< KVM_GET_VCPU_MMAP_SIZE, bytes
   std::vector<kvm_cpuid_entry2> supported_cpuid() const;  ///< KVM_GET_SUPPORTED_CPUID
-  std::vector<std::uint32_t> msr_indices() const;         ///< KVM_GET_MSR_INDEX_LIST
-  UniqueFd create_vm() const;                             ///< KVM_CREATE_VM, machine type 0
+  /// KVM_GET_MSR_INDEX_LIST, and those that KVM keeps without listing them.
+  std::vector<std::uint32_t> msr_indices() const;
+  UniqueFd create_vm() const;  ///< KVM_CREATE_VM, machine type 0
 
  private:
   UniqueFd fd_;

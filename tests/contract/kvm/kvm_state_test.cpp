@@ -8,6 +8,7 @@
 #include "checkpoint/state/platform_state.h"
 #include "checkpoint/state/vcpu_state.h"
 #include "checkpoint/state/vcpu_state_v1.h"
+#include "vmm/base/mapping.h"
 #include "vmm/kvm/system.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/kvm/vm.h"
@@ -16,10 +17,11 @@ namespace tintype {
 
 namespace {
 
-KvmVm vm_with_chips(const KvmSystem& system) {
+KvmVm vm_with_chips(const KvmSystem& system, const Mapping& memory) {
   KvmVm vm(system);
   vm.set_identity_map_address(0xfffbc000);
   vm.set_tss_address(0xfffbd000);
+  vm.set_memory(0, 0, memory.size(), memory.data());
   vm.create_irqchip();
   vm.create_pit();
   return vm;
@@ -28,7 +30,8 @@ KvmVm vm_with_chips(const KvmSystem& system) {
 /// A virtual machine with one vCPU that has never run.
 struct Fixture {
   KvmSystem system;
-  KvmVm vm = vm_with_chips(system);
+  Mapping memory = Mapping::anonymous(64 << 10);
+  KvmVm vm = vm_with_chips(system, memory);
   KvmVcpu vcpu{system, vm, 0};
   std::vector<kvm_cpuid_entry2> offered() {
     auto leaves = system.supported_cpuid();
@@ -111,6 +114,36 @@ TEST_CASE("a vCPU comes back as it was, on itself and on a fresh one") {
   there.vcpu_state.restore_state(moved);
   CHECK(without_time(there.vcpu_state.save_state()) == without_time(moved));
   CHECK(there.vcpu.regs().rax == 0x1122334455667788);
+}
+
+// What CPUID or MCG_CAP and MTRRCAP tell the guest of, whether KVM lists it or not.
+TEST_CASE("registers that a guest may have set up come back: KVM's own, memory types, machine checks") {
+  Fixture here, there;
+  constexpr std::uint64_t kPage = 0x5000;
+  const std::vector<kvm_msr_entry> set_up = {
+      {.index = 0x4b564d00, .reserved = 0, .data = kPage},              // wall clock
+      {.index = 0x4b564d01, .reserved = 0, .data = kPage | 1},          // kvmclock
+      {.index = 0x4b564d03, .reserved = 0, .data = (kPage + 64) | 1},   // steal time
+      {.index = 0x4b564d04, .reserved = 0, .data = (kPage + 128) | 1},  // EOI
+      {.index = 0x4b564d05, .reserved = 0, .data = 0},                  // halt polling by the host: off
+      {.index = 0x200, .reserved = 0, .data = 0xc0000000},              // a range of memory, uncached
+      {.index = 0x201, .reserved = 0, .data = 0xc0000800},
+      {.index = 0x250, .reserved = 0, .data = 0x0606060606060606},
+      {.index = 0x26f, .reserved = 0, .data = 0x0505050505050505},
+      {.index = 0x2ff, .reserved = 0, .data = 0xc06},
+      {.index = 0x400, .reserved = 0, .data = ~0ULL},     // the first bank, enabled
+      {.index = 0x402, .reserved = 0, .data = 0x123000},  // where its last error was
+      {.index = 0x40b, .reserved = 0, .data = 7},
+  };
+  REQUIRE(here.vcpu.set_msrs(set_up).value_or(0) == 0);
+  const StateRecord saved = here.vcpu_state.save_state();
+  there.vcpu_state.check_state(saved);
+  there.vcpu_state.restore_state(saved);
+  for (const kvm_msr_entry& entry : set_up) {
+    const std::uint32_t index = entry.index;
+    CAPTURE(index);
+    CHECK(there.vcpu.msr(index).value_or(0xbad) == std::uint64_t{entry.data});
+  }
 }
 
 TEST_CASE("the TSC goes on from where it was") {
