@@ -5,6 +5,7 @@
 #include "vmm/cli/machine_call.h"
 #include "vmm/cli/output.h"
 #include "vmm/cli/result_text.h"
+#include "vmm/cli/stop_signals.h"
 #include "vmm/cli/values.h"
 #include "vmm/cli/verb.h"
 #include "vmm/cli/verb_options.h"
@@ -64,11 +65,10 @@ class MethodVerb final : public Verb {
 
  private:
   int call(Output& output) {
-    const bool takes_long = method_.pace == MethodPace::kLong;
+    method_.check(params_);
     ControlClient client = connect_to_machine(name_);
-    const json result = client.call(std::string(method_.name), params_, takes_long ? kLongestSilence : kAnswerTime,
-                                    takes_long ? output.progress() : ProgressSink());
-    output.end_progress();
+    const json result = method_.pace == MethodPace::kLong ? call_long(client, output)
+                                                          : client.call(method_name(), params_, kAnswerTime);
     if (method_.pace == MethodPace::kEndsMachine) wait_for_end(client);
     output.line("{}", result_text(method_.name, result));
     output.result(result);
@@ -83,9 +83,21 @@ class MethodVerb final : public Verb {
     if (parameter.kind == ParameterKind::kFlag) {
       options.flag(parameter.option.option, take, parameter.help);
     } else {
-      options.value(parameter.option.option, parameter.option.placeholder, take, parameter.help,
-                    parameter.option.required);
+      options.value(parameter.option.option, parameter.option.placeholder, take, parameter.help, false);
     }
+  }
+
+  std::string method_name() const { return std::string(method_.name); }
+
+  /// The first signals ask the machine to give up, which ends the call; one more ends this command.
+  json call_long(ControlClient& client, Output& output) {
+    const StopSignals signals;
+    const StopWatch watch(signals, [this](bool) {
+      connect_to_machine(name_).call(method_name(), {{"cancel", true}}, kAnswerTime);
+    });
+    const json result = client.call(method_name(), params_, kLongestSilence, output.progress());
+    output.end_progress();
+    return result;
   }
 
   void wait_for_end(ControlClient& client) {

@@ -50,6 +50,8 @@ std::string end_text(const std::string& name, const std::string& reason) {
 
 std::string result_text(std::string_view method, const json& result) {
   if (method == "status") return status_text(status_from_json(result));
+  if (result.value("cancelled", false))
+    return fmt::format("The checkpoint of {} is cancelled.", result.value("name", ""));
   if (method == "checkpoint") return report_text(report_from_json(result.dump()));
   if (method == "stop") return end_text(result.value("name", ""), result.value("reason", ""));
   return fmt::format("{} is {}.", result.value("name", ""), result.value("state", ""));

@@ -80,7 +80,7 @@ void StopWatch::try_stop(bool force) noexcept {
   try {
     stop_(force);
   } catch (const std::exception& failure) {
-    log_note("The machine cannot be stopped: {}", failure.what());
+    log_line(failure.what());
   }
 }
 

@@ -33,13 +33,27 @@ void parameters(auto& list, StopRequest& request) {
   list.number("patience_ms", request.patience_ms, {});
 }
 
-void parameters(auto& list, CheckpointOptions& options) {
-  list.directory("repository", options.repository,
-                 {"--to", "REPO", "Directory of checkpoints, created where missing", true});
+struct CheckpointRequest {
+  CheckpointOptions options;
+  bool cancel = false;
+};
+
+void parameters(auto& list, CheckpointRequest& request) {
+  CheckpointOptions& options = request.options;
+  list.directory("repository", options.repository, {"--to", "REPO", "Directory of checkpoints, created where missing"});
   list.word("strategy", options.strategy, {"--strategy", "WORD", "How memory is captured"});
   list.word("compression", options.compression, {"--compress", "WORD", "How parts are compressed"});
   list.size("capture_area", options.capture_area,
             {"--capture-area", "SIZE", "Memory for pages that the guest changes meanwhile"});
+  list.flag("cancel", request.cancel, {"--cancel", "", "End the checkpoint that is under way, instead of taking one"});
+}
+
+void validate(const auto&, const json&) {}
+
+void validate(const CheckpointRequest& request, const json& given) {
+  if (!request.cancel && request.options.repository.empty())
+    throw UsageError("say where the checkpoint goes: --to REPO (the parameter \"repository\")");
+  if (request.cancel && given.size() > 1) throw UsageError("--cancel (the parameter \"cancel\") takes no other");
 }
 
 template <typename Request>
@@ -56,6 +70,7 @@ Request request_from(const json& object) {
   Request request;
   parameters(reader, request);
   reader.refuse_others();
+  validate(request, object);
   return request;
 }
 
@@ -86,8 +101,10 @@ json stop(Machine& machine, const StopRequest& request, const ProgressSink&) {
   return result;
 }
 
-json checkpoint(Machine& machine, const CheckpointOptions& options, const ProgressSink& progress) {
-  return json::parse(report_as_json(machine.checkpoint(options, progress)));
+json checkpoint(Machine& machine, const CheckpointRequest& request, const ProgressSink& progress) {
+  if (!request.cancel) return json::parse(report_as_json(machine.checkpoint(request.options, progress)));
+  machine.cancel_checkpoint();
+  return {{"name", machine.config().name}, {"cancelled", true}};
 }
 
 /// A line of the table: the function `body` with its parameters read from JSON.
@@ -97,7 +114,8 @@ constexpr RpcMethod method(std::string_view name, std::string_view help, MethodP
   const auto call = [](Machine& machine, const json& object, const ProgressSink& progress) {
     return body(machine, request_from<Request>(object), progress);
   };
-  return {name, help, pace, parameters_of<Request>, call, footer};
+  const auto check = [](const json& object) { static_cast<void>(request_from<Request>(object)); };
+  return {name, help, pace, parameters_of<Request>, check, call, footer};
 }
 
 constexpr std::array kMethods = {
@@ -105,8 +123,8 @@ constexpr std::array kMethods = {
     method<Nothing, pause>("pause", "Stop a machine's CPUs for a while"),
     method<Nothing, resume>("continue", "Let a paused machine run on"),
     method<StopRequest, stop>("stop", "End a machine", MethodPace::kEndsMachine),
-    method<CheckpointOptions, checkpoint>("checkpoint", "Photograph a machine while it runs", MethodPace::kLong,
-                                          "The machine does the work: it goes on where this command is interrupted."),
+    method<CheckpointRequest, checkpoint>("checkpoint", "Photograph a machine while it runs", MethodPace::kLong,
+                                          "The machine does the work. Ctrl-C cancels it, and the machine runs on."),
 };
 
 }  // namespace

@@ -19,7 +19,6 @@ struct ParameterOption {
   const char* option = nullptr;  ///< "--capture-area"; null: not on the command line
   const char* placeholder = "";  ///< "SIZE"; a flag has none
   const char* help = nullptr;
-  bool required = false;
 };
 
 enum class ParameterKind : std::uint8_t {
@@ -43,7 +42,7 @@ struct Parameter {
 /// How long a method may take, for whoever calls it.
 enum class MethodPace : std::uint8_t {
   kQuick,
-  kLong,         ///< reports progress
+  kLong,         ///< reports progress, and is cancelled by a call of it with `cancel`
   kEndsMachine,  ///< when it has been answered, the machine closes its disks and hangs up
 };
 
@@ -53,6 +52,8 @@ struct RpcMethod {
   std::string_view help;
   MethodPace pace;
   std::vector<Parameter> (*parameters)();
+  /// UsageError where these cannot be; asks no machine.
+  void (*check)(const nlohmann::json& params);
   nlohmann::json (*call)(Machine& machine, const nlohmann::json& params, const ProgressSink& progress);
   const char* footer = nullptr;  ///< of its help
 };

@@ -58,7 +58,7 @@ class ParameterReader {
   void flag(const char* name, bool& value, const ParameterOption&);
   void number(const char* name, std::uint64_t& value, const ParameterOption&);
   void size(const char* name, std::uint64_t& value, const ParameterOption& option) { number(name, value, option); }
-  void directory(const char* name, std::string& value, const ParameterOption& option);
+  void directory(const char* name, std::string& value, const ParameterOption&);
   template <HasWords T>
   void word(const char* name, T& value, const ParameterOption&) {
     if (const nlohmann::json* text = find(name)) value = chosen_value<T>(text_of(name, *text), name);
