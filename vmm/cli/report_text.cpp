@@ -14,8 +14,9 @@ namespace {
 std::string ms_text(std::uint64_t us) { return fmt::format("{}.{:03} ms", us / 1000, us % 1000); }
 
 std::string pause_line(const PauseTimes& pause) {
-  return fmt::format("pause       {}: kick {}, devices {}, disks {}, state {}, protect {}, resume {} us",
-                     ms_text(pause.total), pause.kick, pause.devices, pause.disks, pause.state, pause.protect,
+  const std::string copy = pause.copy == 0 ? "" : fmt::format(" copy {},", pause.copy);
+  return fmt::format("pause       {}: kick {}, devices {}, disks {}, state {}, protect {},{} resume {} us",
+                     ms_text(pause.total), pause.kick, pause.devices, pause.disks, pause.state, pause.protect, copy,
                      pause.resume);
 }
 
@@ -41,7 +42,8 @@ std::string report_text(const CheckpointReport& report) {
   if (report.memory.faults != 0) text += fault_line(report.memory) + "\n";
   for (const DiskReport& disk : report.disks)
     text += fmt::format("{:<11} {} written\n", disk.id, format_size(disk.bytes_written));
-  text += fmt::format("time        {} ms: copy {}, seal {}", report.total_ms, report.copy_ms, report.seal_ms);
+  text += fmt::format("time        {} ms: prepare {}, pause {}, copy {}, seal {}", report.total_ms, report.prepare_ms,
+                      report.pause_us.total / 1000, report.copy_ms, report.seal_ms);
   return text;
 }
 

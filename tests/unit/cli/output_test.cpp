@@ -28,6 +28,8 @@ TEST_CASE("a report for people has the pause and its parts, and faults only wher
   report.repository = "/r";
   report.pause_us.total = 1234;
   report.disks = {{"disk0", 4096}};
+  report.total_ms = 100, report.prepare_ms = 60, report.copy_ms = 30, report.seal_ms = 9;
+  CHECK(report_text(report).find("100 ms: prepare 60, pause 1, copy 30, seal 9") != std::string::npos);
   CHECK(report_text(report).find("1.234 ms") != std::string::npos);
   CHECK(report_text(report).find("faults") == std::string::npos);
   CHECK(report_text(report).find("parent") == std::string::npos);

@@ -14,6 +14,7 @@
 #include "vmm/base/error.h"
 #include "vmm/control/client.h"
 #include "vmm/control/runtime_directory.h"
+#include "vmm/control/status_json.h"
 
 using namespace tintype;
 using namespace std::chrono_literals;
@@ -114,6 +115,37 @@ TEST_CASE("a checkpoint's options arrive, and its report has every promised key"
     CAPTURE(path);
     CHECK(report.contains(json::json_pointer(path)));
   }
+}
+
+TEST_CASE("cancel reaches the machine, and stands alone") {
+  Fixture fixture;
+  auto client = fixture.client();
+  CHECK(client.call("checkpoint", {{"cancel", true}}, 5s)["cancelled"] == true);
+  CHECK(fixture.fake.cancels == 1);
+  CHECK_THROWS_AS(client.call("checkpoint", {{"cancel", true}, {"repository", "/r"}}, 5s), UsageError);
+  CHECK(fixture.fake.cancels == 1);
+}
+
+TEST_CASE("every method is described by its one line of the table") {
+  for (const RpcMethod& method : rpc_methods()) {
+    CAPTURE(std::string(method.name));
+    CHECK(find_rpc_method(method.name) == &method);
+    CHECK_FALSE(method.help.empty());
+    for (const Parameter& parameter : method.parameters()) {
+      CAPTURE(parameter.name);
+      CHECK((parameter.option.option == nullptr) == parameter.help.empty());
+      CHECK((parameter.kind == ParameterKind::kWord) == (parameter.check_word != nullptr));
+    }
+    CHECK_THROWS_AS(method.check({{"no such parameter", 1}}), UsageError);
+  }
+  CHECK(find_rpc_method("checkpoint")->parameters().at(1).help.find("fork") == std::string::npos);
+}
+
+TEST_CASE("a repository of any bytes arrives as it was named") {
+  Fixture fixture;
+  const std::string name = "/r/caf\xe9";
+  const json report = fixture.client().call("checkpoint", {{"repository", path_to_json(name)}}, 5s);
+  CHECK(path_from_json(report["repository"], "it") == name);
 }
 
 TEST_CASE("a second checkpoint while one runs is refused, and status is answered meanwhile") {
