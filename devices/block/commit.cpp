@@ -124,10 +124,12 @@ void Committer::drop_frozen(const std::shared_ptr<const LayerStack>& stack) {
   RedoLog& log = *stack->lowest();
   core_->sync(*stack->base);
   declare_void(log);
-  core_->replace_stack(without_lowest(*stack));
+  const auto shorter = without_lowest(*stack);
+  core_->replace_stack(shorter);
   dead_.push_back(stack->logs.front());
   log.index().clear();
   frozen_ = nullptr;
+  mark_base(*shorter);
   log.remove();
 }
 
@@ -152,8 +154,10 @@ Committer::Step Committer::drop_mirrored(const std::shared_ptr<const LayerStack>
   if (!core_->settled()) return Step::kMore;
   RedoLog& log = *stack->active();
   declare_void(log);
-  core_->finish_live_commit(without_lowest(*stack));
+  const auto shorter = without_lowest(*stack);
+  core_->finish_live_commit(shorter);
   dead_.push_back(stack->logs.front());
+  mark_base(*shorter);
   log.remove();
   return Step::kMore;
 }

@@ -26,7 +26,9 @@ void FrozenStack::wait_for_old_io(int limit_ms) {
   }
   // Should we be killed, and should somebody then change the image before the log has been committed to it,
   // this lets us notice.
-  if (fresh_ != nullptr) fresh_->set_state(log_format::StateKind::kStable, stack_->base->modified_ns());
+  if (fresh_ == nullptr) return;
+  stack_->base->settle();
+  fresh_->set_state(log_format::StateKind::kStable, stack_->base->modified_ns());
 }
 
 void FrozenStack::read(std::uint64_t offset, std::span<std::byte> into) {

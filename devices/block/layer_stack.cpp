@@ -29,6 +29,13 @@ void resolve(const LayerStack& stack, const SectorRange& range, std::vector<Piec
   if (!range.empty()) resolve_below(stack, stack.logs.size(), range, into);
 }
 
+void mark_base(const LayerStack& stack) {
+  if (stack.logs.empty()) return stack.base->clear_mark();
+  const RedoLog& newest = *stack.active();
+  stack.base->set_mark(
+      {newest.superblock().image_mark, stack.lowest()->sequence(), newest.sequence(), newest.path().parent_path()});
+}
+
 std::shared_ptr<const LayerStack> with_log(const LayerStack& stack, std::shared_ptr<RedoLog> log) {
   auto changed = std::make_shared<LayerStack>(stack);
   changed->logs.push_back(std::move(log));

@@ -29,6 +29,9 @@ struct Piece {
 /// Appends the pieces that make up `range`, in order: each sector from the highest layer that holds it.
 void resolve(const LayerStack& stack, const SectorRange& range, std::vector<Piece>& into);
 
+/// Makes the base carry a mark that tells of the logs above it, or none where there are none.
+void mark_base(const LayerStack& stack);
+
 std::shared_ptr<const LayerStack> with_log(const LayerStack& stack, std::shared_ptr<RedoLog> log);
 std::shared_ptr<const LayerStack> without_lowest(const LayerStack& stack);
 

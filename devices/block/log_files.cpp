@@ -19,12 +19,14 @@ std::string log_name(const fs::path& image, std::uint64_t number) {
   return fmt::format("{}.{:04}{}", image.filename().string(), number, kSuffix);
 }
 
-bool is_log_name(const fs::path& image, std::string_view name) {
-  const std::string prefix = image.filename().string() + ".";
-  if (!name.starts_with(prefix) || !name.ends_with(kSuffix) || name.size() < prefix.size() + 4 + kSuffix.size())
-    return false;
-  const std::string_view digits = name.substr(prefix.size(), name.size() - prefix.size() - kSuffix.size());
-  return std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
+/// The name of the image whose log has that name; empty for what is no log.
+std::string_view image_name_in(std::string_view name) {
+  if (!name.ends_with(kSuffix)) return {};
+  name.remove_suffix(kSuffix.size());
+  const std::size_t dot = name.rfind('.');
+  if (dot == name.npos || name.size() - dot - 1 < 4) return {};
+  if (name.find_first_not_of("0123456789", dot + 1) != name.npos) return {};
+  return name.substr(0, dot);
 }
 
 fs::path log_directory(const RawFile& base, const fs::path& directory) {
@@ -59,9 +61,11 @@ fs::path resolve_link(const fs::path& link) {
 void add_logs_in(const fs::path& directory, const fs::path& image, std::vector<LogPaths>& into) {
   std::error_code failed;
   for (const auto& entry : fs::directory_iterator(directory, failed)) {
-    if (!is_log_name(image, entry.path().filename().string())) continue;
-    LogPaths found{entry.path(), {}};
-    if (entry.is_symlink()) found = {resolve_link(entry.path()), entry.path()};
+    const std::string name = entry.path().filename().string();
+    if (image_name_in(name).empty()) continue;
+    LogPaths found{entry.path(), {}, image_name_in(name) == image.filename().string()};
+    if (entry.is_symlink() && !found.has_name_of_image) continue;
+    if (entry.is_symlink()) found = {resolve_link(entry.path()), entry.path(), true};
     const auto same = std::find_if(into.begin(), into.end(),
                                    [&](const LogPaths& known) { return fs::equivalent(known.file, found.file); });
     if (same == into.end()) into.push_back(found);
@@ -119,6 +123,7 @@ std::vector<LogPaths> find_logs(const RawFile& base, const fs::path& directory) 
   std::vector<LogPaths> found;
   if (!base.is_block_device()) add_logs_in(base.path().parent_path(), base.path(), found);
   if (!directory.empty()) add_logs_in(fs::weakly_canonical(directory), base.path(), found);
+  if (base.mark() && !base.mark()->directory.empty()) add_logs_in(base.mark()->directory, base.path(), found);
   return found;
 }
 

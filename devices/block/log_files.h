@@ -17,6 +17,7 @@ namespace tintype {
 struct LogPaths {
   std::filesystem::path file;
   std::filesystem::path link;  ///< empty where the file itself lies beside the image (or the link could not be made)
+  bool has_name_of_image = true;
 };
 
 /// A log file in the making. It has no name until publish(): whatever ends us before leaves nothing behind.
@@ -46,8 +47,8 @@ class NewLogFile {
   LogPaths paths_;  ///< what it has been given so far
 };
 
-/// Files and links that are named like logs of the image, in its own directory and in `directory`, each file
-/// once. Throws tintype::Error for a link that leads nowhere.
+/// Files and links that are named like logs, in the image's own directory, in `directory` and where the image's mark says,
+/// each file once: an image may have been renamed. Throws tintype::Error for a link that leads nowhere.
 std::vector<LogPaths> find_logs(const RawFile& base, const std::filesystem::path& directory);
 
 }  // namespace tintype

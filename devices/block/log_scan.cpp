@@ -42,7 +42,7 @@ std::shared_ptr<RedoLog> LogScan::load() {
 }
 
 void LogScan::damaged(const std::string& what) const {
-  throw Error(
+  throw LogDamaged(
       "the redo log {} is damaged ({}), and the disk is incomplete without it: put back an intact copy of "
       "the log, or delete it to give up the "
       "updates in it",

@@ -7,8 +7,15 @@
 #include <vector>
 
 #include "devices/block/redo_log.h"
+#include "vmm/base/error.h"
 
 namespace tintype {
+
+/// The file is no intact redo log.
+class LogDamaged : public Error {
+ public:
+  using Error::Error;
+};
 
 /// Reads a log file that lies on disk: superblock, state, and every record, in the order of their slots. Where the host has
 /// been started anew since it was written (a power cut, perhaps), only what a flush point speaks for counts. Trusts nothing
@@ -19,6 +26,7 @@ class LogScan {
   LogScan(const std::filesystem::path& path, const std::filesystem::path& link, bool read_only);
 
   const log_format::Superblock& superblock() const noexcept { return superblock_; }
+  const log_format::State& state() const noexcept { return state_; }
   /// Reads the records; the log as it was when its writer ended. Throws as above. To be called once.
   std::shared_ptr<RedoLog> load();
 

@@ -13,6 +13,7 @@
 
 #include "devices/block/backend.h"
 #include "vmm/base/error.h"
+#include "vmm/base/io.h"
 
 namespace tintype {
 namespace {
@@ -117,14 +118,31 @@ std::shared_ptr<RawFile> RawFile::open(const std::filesystem::path& path, bool r
   lock_image(fd.get(), path.string(), read_only);
   const std::uint64_t size = image_size(fd.get(), info, path.string());
   check_size(size, path.string());
-  return std::shared_ptr<RawFile>(
+  std::shared_ptr<RawFile> file(
       new RawFile(std::filesystem::canonical(path), std::move(fd), size, S_ISBLK(info.st_mode)));
+  if (!file->is_block_device()) file->mark_ = read_image_mark(file->fd());
+  return file;
 }
 
 std::optional<BaseIdentity> identity_of(const std::filesystem::path& path) {
   struct statx info {};
   if (::statx(AT_FDCWD, path.c_str(), 0, STATX_BASIC_STATS | STATX_BTIME, &info) != 0) return std::nullopt;
   return identity_from(info);
+}
+
+void RawFile::set_mark(const ImageMark& mark) {
+  mark_ = mark;
+  if (!is_block_device_) write_image_mark(fd(), mark);
+}
+
+void RawFile::clear_mark() {
+  if (mark_ && !is_block_device_) clear_image_mark(fd());
+  mark_.reset();
+}
+
+void RawFile::settle() const {
+  const UniqueFd own = open_file(fmt::format("/proc/self/fd/{}", fd()), O_RDONLY);
+  sync_file(own.get(), path().string());
 }
 
 void RawFile::unlock() noexcept {

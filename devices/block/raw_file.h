@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "devices/block/block_file.h"
+#include "devices/block/image_mark.h"
 
 namespace tintype {
 
@@ -38,6 +39,16 @@ class RawFile : public BlockFile {
   /// When the contents were last changed (mtime), in nanoseconds since 1970.
   std::uint64_t modified_ns() const;
 
+  /// The mark that the image carries while it has logs. The thread that opens, switches or commits, one at a time.
+  const std::optional<ImageMark>& mark() const noexcept { return mark_; }
+  /// Logs first_log to last_log lie in that directory.
+  void set_mark(const ImageMark& mark);
+  void clear_mark();
+
+  /// Makes the contents and modified_ns() durable, and takes no report of lost data from anybody. Throws
+  /// std::system_error.
+  void settle() const;
+
   struct Range {
     std::uint64_t offset = 0, length = 0;
   };
@@ -51,6 +62,7 @@ class RawFile : public BlockFile {
 
   std::uint64_t size_;
   bool is_block_device_;
+  std::optional<ImageMark> mark_;
 };
 
 }  // namespace tintype

@@ -5,64 +5,17 @@
 
 #include "devices/block/commit.h"
 #include "devices/block/log_files.h"
+#include "devices/block/log_owner.h"
 #include "devices/block/log_scan.h"
 #include "vmm/base/error.h"
 #include "vmm/base/log.h"
 
 namespace tintype {
 
-using log_format::BaseKind;
 using log_format::StateKind;
-using log_format::Superblock;
 using Logs = std::vector<std::shared_ptr<RedoLog>>;
 
 namespace {
-
-BaseIdentity identity_in(const Superblock& superblock) {
-  return {superblock.base_kind == BaseKind::kBlockDevice, superblock.base_inode, superblock.base_birth_ns};
-}
-
-std::filesystem::path base_path_in(const Superblock& superblock) {
-  return std::string(log_format::base_path(superblock));
-}
-
-/// The log is another image's of the same name, which still exists: they share a --disk-dir.
-bool is_of_another_image(const Superblock& superblock, const RawFile& base) {
-  const std::filesystem::path path = base_path_in(superblock);
-  if (identity_in(superblock) == base.identity() || path == base.path()) return false;
-  const auto there = identity_of(path);
-  return there && *there == identity_in(superblock);
-}
-
-// The inode tells the image from its copies. A copy that kept the time stamp is as good, if that is known to
-// have stood still.
-void check_belongs(const RedoLog& log, const RawFile& base) {
-  const Superblock& superblock = log.superblock();
-  if (superblock.disk_size != base.size()) {
-    throw Error(
-        "the disk image {} has {} bytes, but had {} when its redo log {} was written: put back the image as "
-        "it was, or delete the log to give "
-        "up the updates in it",
-        base.path().string(), base.size(), superblock.disk_size, log.path().string());
-  }
-  if (identity_in(superblock) == base.identity()) return;
-  if (log.state().kind == StateKind::kStable && log.state().base_modified_ns == base.modified_ns()) return;
-  throw Error(
-      "the redo log {} was written above the image {}, and {} is another file (a copy, or a replacement): "
-      "put back that image, or delete the log "
-      "to give up the updates in it",
-      log.path().string(), base_path_in(superblock).string(), base.path().string());
-}
-
-// Known of the topmost log, known of all: committing marks every log of the stack before it touches the base.
-void check_unchanged(const RedoLog& top, const RawFile& base) {
-  if (top.state().kind != StateKind::kStable || base.modified_ns() <= top.state().base_modified_ns) return;
-  throw Error(
-      "the disk image {} has been changed by something else since its redo log {} was written, and they no "
-      "longer fit together: put back the image "
-      "as it was, or delete the log to give up the updates in it",
-      base.path().string(), top.path().string());
-}
 
 /// Sorted from the lowest up; each sequence number follows the one before it. (Logs that hold nothing may be
 /// remains of a switch that was given up.)
@@ -94,24 +47,54 @@ struct Found {
   Logs retired;
 };
 
+/// All logs that the image's mark tells of are there.
+void check_complete(const Found& found, const RawFile& base) {
+  const auto& mark = base.mark();
+  if (!mark || mark->is_users_word()) return;
+  const auto is_there = [&](std::uint64_t sequence) {
+    const auto has = [&](const Logs& logs) {
+      return std::any_of(logs.begin(), logs.end(), [&](const auto& log) { return log->sequence() == sequence; });
+    };
+    return has(found.current) || has(found.retired);
+  };
+  if (is_there(mark->first_log) && is_there(mark->last_log)) return;
+  throw Error(
+      "the disk image {} has updates in redo logs that are missing (they lay in {}, and if this image is a copy, they "
+      "belong "
+      "to it only when they are copied too): put them beside the image, or give up the updates in all of them with "
+      "`setfattr -x {} {}` and by deleting those that are left",
+      base.path().string(), mark->directory.string(), kImageMarkAttribute, base.path().string());
+}
+
+/// The log, if it is one of the image's; whatever bears another name may be anything.
+std::shared_ptr<RedoLog> load_log(const LogPaths& paths, const RawFile& base, bool read_only) {
+  try {
+    LogScan scan(paths.file, paths.link, read_only);
+    if (!belongs(paths, scan.superblock(), scan.state(), base)) return nullptr;
+    return scan.load();
+  } catch (const LogDamaged&) {
+    if (paths.has_name_of_image) throw;
+    return nullptr;
+  }
+}
+
 Found load_logs(const RawFile& base, const DiskOptions& options) {
   Found found;
   for (const LogPaths& paths : find_logs(base, options.log_directory)) {
-    LogScan scan(paths.file, paths.link, options.read_only);
-    if (is_of_another_image(scan.superblock(), base)) continue;
-    const std::shared_ptr<RedoLog> log = scan.load();
+    const std::shared_ptr<RedoLog> log = load_log(paths, base, options.read_only);
+    if (!log) continue;
     if (log->state().kind == StateKind::kRetired) {
       found.retired.push_back(log);
       continue;
     }
-    check_belongs(*log, base);
+    check_fits(*log, base);
     note_discarded(*log, base);
     found.current.push_back(log);
   }
   std::stable_sort(found.current.begin(), found.current.end(),
                    [](const auto& a, const auto& b) { return a->sequence() < b->sequence(); });
   check_order(found.current);
-  if (!found.current.empty()) check_unchanged(*found.current.back(), base);
+  check_complete(found, base);
   return found;
 }
 
@@ -128,10 +111,14 @@ std::uint64_t copy_all(const Logs& logs, RawFile& base) {
   return sectors;
 }
 
-void retire(RedoLog& log) {
-  log.set_state(StateKind::kRetired);
-  log.sync();
-  log.remove();
+/// All of the logs is in the base.
+void retire(const Logs& logs, RawFile& base) {
+  for (const auto& log : logs) {
+    log->set_state(StateKind::kRetired);
+    log->sync();
+  }
+  base.clear_mark();
+  for (const auto& log : logs) log->remove();
 }
 
 // Killed half-way, we are back where we were, with some of it done: the copies are the same next time. The
@@ -144,7 +131,7 @@ void replay(const Logs& logs, RawFile& base) {
       log->sync();
     }
     const std::uint64_t sectors = copy_all(logs, base);
-    for (const auto& log : logs) retire(*log);
+    retire(logs, base);
     if (sectors > 0) {
       log_note("{}: committed {} KiB of updates from a redo log that was left over", base.path().string(), sectors / 2);
     }

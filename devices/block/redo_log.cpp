@@ -17,7 +17,7 @@ using namespace log_format;
 
 namespace {
 
-Superblock make_superblock(const RawFile& base, std::uint64_t sequence) {
+Superblock make_superblock(const RawFile& base, std::uint64_t sequence, const ImageMark::Id& mark) {
   const BaseIdentity identity = base.identity();
   Superblock superblock;
   superblock.magic = kMagic;
@@ -29,6 +29,7 @@ Superblock make_superblock(const RawFile& base, std::uint64_t sequence) {
   superblock.base_inode = identity.inode;
   superblock.base_birth_ns = identity.birth_ns;
   superblock.boot_id = boot_id();
+  superblock.image_mark = mark;
   const std::string path = base.path().string();
   superblock.base_path_length =
       static_cast<std::uint32_t>(path.copy(superblock.base_path.data(), superblock.base_path.size()));
@@ -46,8 +47,9 @@ RedoLog::RedoLog(std::filesystem::path path, std::filesystem::path link, UniqueF
 
 std::shared_ptr<RedoLog> RedoLog::create(const RawFile& base, const std::filesystem::path& directory,
                                          std::uint64_t sequence) {
-  const Superblock superblock = make_superblock(base, sequence);
+  const Superblock superblock = make_superblock(base, sequence, base.mark() ? base.mark()->id : new_image_mark_id());
   State state;
+  state.base_modified_ns = base.modified_ns();
   state.checksum = checksum_of(state, log_seed(superblock));
   NewLogFile file(base, directory);
   write_exactly(file.fd(), std::as_bytes(std::span(&state, 1)), kStateOffset, "a fresh redo log");
@@ -104,7 +106,7 @@ bool RedoLog::has_record(const Record& record, std::uint64_t slot) const noexcep
 void RedoLog::set_state(StateKind kind, std::uint64_t base_modified_ns) {
   State state;
   state.kind = kind;
-  state.base_modified_ns = base_modified_ns;
+  state.base_modified_ns = base_modified_ns != 0 ? base_modified_ns : state_.base_modified_ns;
   state.checksum = checksum_of(state, seed_);
   write_exactly(fd(), std::as_bytes(std::span(&state, 1)), kStateOffset, path().string());
   state_ = state;

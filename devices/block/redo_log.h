@@ -62,7 +62,7 @@ class RedoLog : public BlockFile {
   /// Whether the record has reached the file, for when writing it failed half-way. Reads on this thread.
   bool has_record(const log_format::Record& record, std::uint64_t slot) const noexcept;
 
-  /// Overwrites the state sector. Throws std::system_error.
+  /// Overwrites the state sector; 0 leaves the time as it is. Throws std::system_error.
   void set_state(log_format::StateKind kind, std::uint64_t base_modified_ns = 0);
   /// Deletes the file, and the link to it beside the image. Its state is kRetired, durably. Throws std::system_error.
   void remove();

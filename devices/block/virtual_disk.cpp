@@ -78,6 +78,7 @@ void VirtualDisk::prepare_switch() {
     const std::uint64_t sequence = below->active() == nullptr ? 1 : below->active()->sequence() + 1;
     auto fresh = RedoLog::create(*base_, options_.log_directory, sequence);
     prepared.stack = with_log(*below, fresh);
+    mark_base(*prepared.stack);
     prepared.frozen = std::make_unique<FrozenStack>(core_, below, std::move(fresh), gate_, kHoldLimitMs);
   }
   prepared_ = std::move(prepared);
@@ -93,7 +94,10 @@ std::unique_ptr<FrozenDisk> VirtualDisk::switch_to_fresh_log() noexcept {
 
 void VirtualDisk::cancel_switch() noexcept {
   if (!prepared_) return;
-  if (RedoLog* const fresh = prepared_->frozen->fresh()) fresh->discard();
+  if (RedoLog* const fresh = prepared_->frozen->fresh()) {
+    mark_base(*core_->stack());
+    fresh->discard();
+  }
   prepared_.reset();
 }
 
