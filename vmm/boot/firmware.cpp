@@ -44,7 +44,7 @@ void place_firmware(GuestMemory& memory, const BootRequest& request, Placement& 
   must(memory.store(Gpa(0), real_mode_vectors()));
   must(memory.store(Gpa(kEbdaSegmentField), static_cast<std::uint16_t>(kExtendedBiosArea.start >> 4)));
   must(memory.store(Gpa(kMemorySizeField), static_cast<std::uint16_t>(kConventionalEnd / 1024)));
-  placement.reserve({kExtendedBiosArea, kAcpiArea, kTaskStateArea, kBiosArea});
+  placement.reserve({kExtendedBiosArea, kAcpiArea, kTaskStateArea});
   placement.put(kExtendedBiosArea, std::array{std::byte{kExtendedBiosArea.size / 1024}});
   placement.put(kAcpiArea, acpi_tables(kAcpiArea.start, request));
   placement.put(kTaskStateArea, permissive_task_state());

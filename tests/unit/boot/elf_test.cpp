@@ -160,6 +160,15 @@ TEST_CASE("a kernel linked low keeps the memory below our tables, vectors includ
   CHECK(boot.at<std::uint32_t>(0x40) == 0x33333333);
 }
 
+TEST_CASE("a kernel whose file headers are loaded in the page below 1 MiB, as linkers like to do, is loaded whole") {
+  TestElf elf = pvh_kernel();
+  elf.segments.push_back({.physical = 0xff000, .content = Bytes(0x1000, 0x44)});
+  TestBoot boot;
+  boot.load(elf32(elf));
+  CHECK(boot.at<std::uint32_t>(0xff000) == 0x44444444);
+  CHECK(boot.at<std::uint8_t>(0xfff53) == 0x44);  // the handler of interrupts is the kernel's to overwrite
+}
+
 TEST_CASE("more bytes in the file than in memory is damage, not an overflow") {
   Bytes file = elf32(pvh_kernel());
   Elf32_Phdr program{};
