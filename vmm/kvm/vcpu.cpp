@@ -38,13 +38,11 @@ KvmVcpu::KvmVcpu(const KvmSystem& system, KvmVm& vm, unsigned id)
   xsave_size_ = std::max(kLegacyXsaveSize, static_cast<std::size_t>(std::max(size, 0)));
 }
 
-void KvmVcpu::claim() noexcept {
-  check(owner_.exchange(std::this_thread::get_id()) == std::thread::id(), "a vCPU is claimed by one thread at a time");
+KvmVcpu::Claim::Claim(KvmVcpu& vcpu) noexcept : vcpu_(vcpu) {
+  check(vcpu_.owner_.exchange(std::this_thread::get_id()) == std::thread::id(), "one thread at a time claims a vCPU");
 }
 
-void KvmVcpu::release() noexcept {
-  check(owner_.exchange(std::thread::id()) == std::this_thread::get_id(), "a vCPU is released by who has claimed it");
-}
+KvmVcpu::Claim::~Claim() { vcpu_.owner_ = std::thread::id(); }
 
 int KvmVcpu::fd() const noexcept {
   const std::thread::id owner = owner_.load();

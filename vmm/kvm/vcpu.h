@@ -19,8 +19,8 @@ namespace tintype {
 /// One virtual CPU of KVM's: a typed method for each vCPU ioctl. All throw std::system_error.
 ///
 /// KVM serves one ioctl of a vCPU at a time, and KVM_RUN is one that lasts as long as the guest likes: while it halts or
-/// spins, a call from any other thread waits, without end. So the thread that runs a vCPU claims it, and gives it back
-/// where it parks or ends; a call from another thread in between is a mistake of ours, and aborts.
+/// spins, a call from any other thread waits, without end. So the thread that runs a vCPU claims it, and not
+/// where it parks or ends; a call from another thread while it is claimed is a mistake of ours, and aborts.
 class KvmVcpu {
  public:
   enum class RunResult : std::uint8_t { kExit, kInterrupted };
@@ -29,11 +29,19 @@ class KvmVcpu {
 
   unsigned id() const noexcept { return id_; }
 
-  /// From here to release() only the calling thread may use the vCPU (but for set_immediate_exit()).
-  void claim() noexcept;
-  void release() noexcept;
+  /// While it lives, only the thread that made it may use the vCPU (but for set_immediate_exit()).
+  class Claim {
+   public:
+    explicit Claim(KvmVcpu& vcpu) noexcept;
+    ~Claim();
+    Claim(const Claim&) = delete;
+    Claim& operator=(const Claim&) = delete;
 
-  /// KVM_RUN, on the thread that has claimed it. kInterrupted: a signal came, or immediate_exit was set; anything that was pending in shared() has been
+   private:
+    KvmVcpu& vcpu_;
+  };
+
+  /// KVM_RUN, by the thread that has claimed it. kInterrupted: a signal came, or immediate_exit was set; anything that was pending in shared() has been
   /// completed.
   RunResult run();
   /// The page shared with KVM: the reason of the last exit and its data. Touched by the thread that runs, but for

@@ -103,46 +103,48 @@ void VcpuThread::main() noexcept {
   running_vcpu = &vcpu_;
   unblock_kick_signal();
   expect_signals(true);
-  vcpu_.claim();
   try {
     run_loop();
   } catch (const std::exception& error) {
     crash(error.what());
   }
-  vcpu_.release();
   expect_signals(false);
   running_vcpu = nullptr;
   gate_.leave_for_good();
 }
 
+// A kick is forgotten first, and the flags are looked at afterwards: whoever kicks sets its flag first. While the thread
+// is parked, and when it is told to end, the vCPU is not touched: whoever paused the machine may be reading it.
 void VcpuThread::run_loop() {
-  for (;;) {
-    while (gate_.closed() && !end_.load(std::memory_order_seq_cst))
-      park_at_gate();  // looked at again after every wake-up
-    if (end_.load(std::memory_order_seq_cst)) return;
-    if (vcpu_.run() == KvmVcpu::RunResult::kInterrupted) {
-      forget_kick();  // then look at the flags: whoever kicks sets its flag first
-    } else if (!handle_exit()) {
+  while (!end_.load(std::memory_order_seq_cst)) {
+    if (gate_.closed()) {
+      if (!finish_exit()) return;
+      gate_.park();
+    } else if (!run_guest()) {
       return;
     }
+    forget_kick();
   }
+}
+
+/// Until a kick: true; false where the vCPU must not run again.
+bool VcpuThread::run_guest() {
+  const KvmVcpu::Claim claim(vcpu_);
+  while (vcpu_.run() != KvmVcpu::RunResult::kInterrupted) {
+    if (!handle_exit()) return false;
+  }
+  return true;
 }
 
 // The data of a port or MMIO read reaches the guest's registers only at the next KVM_RUN, and one instruction may make
 // several exits. With immediate_exit set, KVM finishes what is pending and returns without running the guest.
-void VcpuThread::park_at_gate() {
+bool VcpuThread::finish_exit() {
+  const KvmVcpu::Claim claim(vcpu_);
   for (;;) {
     vcpu_.set_immediate_exit(true);
-    if (vcpu_.run() == KvmVcpu::RunResult::kInterrupted) break;
-    if (!handle_exit()) {
-      end_.store(true, std::memory_order_seq_cst);
-      return;
-    }
+    if (vcpu_.run() == KvmVcpu::RunResult::kInterrupted) return true;
+    if (!handle_exit()) return false;
   }
-  vcpu_.release();
-  gate_.park();
-  vcpu_.claim();
-  forget_kick();
 }
 
 void VcpuThread::forget_kick() noexcept {

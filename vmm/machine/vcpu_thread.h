@@ -55,7 +55,8 @@ class VcpuThread {
   void main() noexcept;
   void expect_signals(bool yes) noexcept;
   void run_loop();
-  void park_at_gate();
+  bool run_guest();
+  bool finish_exit();
   void forget_kick() noexcept;
   /// False where the vCPU must not run again.
   bool handle_exit();
