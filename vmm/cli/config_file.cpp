@@ -126,6 +126,7 @@ constexpr std::array kKeys = {
     Key{"disk-dir", [](const Entry& entry, RunOptions& options) { options.disk_directory = entry.path(); }},
     Key{"serial", [](const Entry& entry, RunOptions& options) { options.serial = entry.serial(); }},
     Key{"detach", [](const Entry& entry, RunOptions& options) { options.detach = entry.flag(); }},
+    Key{"fail-on-reset", [](const Entry& entry, RunOptions& options) { options.fail_on_reset = entry.flag(); }},
     Key{"trace",
         [](const Entry& entry, RunOptions& options) {
           entry.each([&](const Entry& one) {

@@ -68,7 +68,8 @@ MachineEnd run_to_end(const Launch& launch, const std::function<void()>& on_runn
   const StopWatch watch(signals, [&machine](bool force) { machine->stop(force); });
   machine->start();
   on_running();
-  const MachineEnd end = machine->wait();
+  MachineEnd end = machine->wait();
+  if (launch.fail_on_reset && end.reason == kResetReason) end.exit_code = 1;
   print_crash(end);
   on_end(end);
   claim.release();  // before the server hangs up, which tells whoever asked for the end that nothing is left

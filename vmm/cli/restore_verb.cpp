@@ -31,6 +31,7 @@ class RestoreVerb final : public Verb {
                  "Where the restored disks go, by default beside the images that the machine had");
     options.text("--serial", "WHERE", serial_, "COM1: stdio, null, file:PATH or unix:PATH");
     options.flag("--detach", detach_, "Return when the machine runs, and leave it running");
+    options.flag("--fail-on-reset", fail_on_reset_, "Exit with 1 where the guest resets itself");
     options.list("--trace", "WHAT", trace_, "Print each of: exits, mmio, pio");
     options.footer("Exits as `tintype run` does.");
   }
@@ -42,7 +43,7 @@ class RestoreVerb final : public Verb {
       output.end_progress();
       return machine;
     };
-    return launch({options.name, detach_, make}, output);
+    return launch({options.name, detach_, fail_on_reset_, make}, output);
   }
 
  private:
@@ -66,7 +67,7 @@ class RestoreVerb final : public Verb {
   std::optional<std::filesystem::path> disk_directory_;
   std::optional<std::string> name_, memory_load_, serial_;
   std::vector<std::string> trace_;
-  bool detach_ = false;
+  bool detach_ = false, fail_on_reset_ = false;
 };
 
 }  // namespace

@@ -65,6 +65,7 @@ void RunOptions::fill_from(const RunOptions& weaker) {
   if (disks.empty()) disks = weaker.disks;
   if (trace.empty()) trace = weaker.trace;
   detach = detach || weaker.detach;
+  fail_on_reset = fail_on_reset || weaker.fail_on_reset;
 }
 
 MachineConfig machine_config(const RunOptions& options, bool json) {

@@ -19,7 +19,7 @@ struct RunOptions {
   std::optional<std::uint64_t> memory, cpus;
   std::vector<DiskConfig> disks;
   std::vector<std::string> trace;
-  bool detach = false;
+  bool detach = false, fail_on_reset = false;
 
   /// Takes from `weaker` what is not given here. Lists are taken whole or not at all.
   void fill_from(const RunOptions& weaker);

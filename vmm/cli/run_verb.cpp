@@ -29,9 +29,12 @@ class RunVerb final : public Verb {
     options.text("--serial", "WHERE", given_.serial, "COM1: stdio, null, file:PATH or unix:PATH");
     options.text("--config", "FILE", config_, "Take options from a TOML file; those given here win");
     options.flag("--detach", given_.detach, "Return when the machine runs, and leave it running");
+    options.flag("--fail-on-reset", given_.fail_on_reset,
+                 "Exit with 1 where the guest resets itself, as a kernel with panic=1 does after a panic");
     options.list("--trace", "WHAT", given_.trace, "Print each of: exits, mmio, pio");
     options.footer(
-        "Exits with 0 where the guest powers off or is stopped, and with 1 where it crashes. A guest that writes VALUE "
+        "Exits with 0 where the guest powers off, resets itself or is stopped, and with 1 where it crashes. A guest "
+        "that writes VALUE "
         "to\n"
         "the debug-exit port (0xf4) makes it exit with VALUE<<1|1, as under QEMU: 0 becomes 1, 1 becomes 3. `--json` "
         "tells\n"
@@ -43,7 +46,8 @@ class RunVerb final : public Verb {
     if (config_) given_.fill_from(read_config_file(absolute_path(*config_, "--config")));
     const MachineConfig config = machine_config(given_, output.json());
     check_files(config);
-    return launch({config.name, given_.detach, [&config] { return boot_machine(config); }}, output);
+    return launch({config.name, given_.detach, given_.fail_on_reset, [&config] { return boot_machine(config); }},
+                  output);
   }
 
  private:

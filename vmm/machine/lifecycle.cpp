@@ -21,7 +21,7 @@ GuestRequests Lifecycle::guest_requests() {
             end({0, "power-off", {}});
           },
           [this] {
-            end({0, "reset", {}});
+            end({0, std::string(kResetReason), {}});
           },
           [this] {
             end({0, "left by Ctrl-A x", {}});
@@ -155,7 +155,7 @@ void Lifecycle::on_crash(VcpuThread& thread, const std::string& why) noexcept {
 
 void Lifecycle::on_system_event(std::uint32_t type) noexcept {
   end(type == KVM_SYSTEM_EVENT_SHUTDOWN ? MachineEnd{0, "power-off", {}}
-      : type == KVM_SYSTEM_EVENT_RESET  ? MachineEnd{0, "reset", {}}
+      : type == KVM_SYSTEM_EVENT_RESET  ? MachineEnd{0, std::string(kResetReason), {}}
                                         : MachineEnd{1, "crash", {}});
 }
 

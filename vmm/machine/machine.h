@@ -40,6 +40,9 @@ struct MachineEnd {
   std::string crash_report;  ///< several lines, empty unless the guest crashed
 };
 
+/// The reason where the guest resets the machine, which ends it.
+inline constexpr std::string_view kResetReason = "reset";
+
 struct RestoreOptions {
   std::string repository;
   std::uint64_t id = 0;                  ///< 0: the newest
