@@ -29,9 +29,9 @@ BlkExecutor::BlkExecutor(BlockBackend& backend, std::size_t slots, Listener& lis
     : backend_(backend), listener_(listener), slots_(slots) {
   free_.reserve(slots);
   for (std::size_t i = slots; i-- > 0;) {
-    slots_[i].owner = this;
-    slots_[i].request.owner = &slots_[i];
-    slots_[i].request.done = &on_done;
+    slots_[i].owner_ = this;
+    slots_[i].request_.owner = &slots_[i];
+    slots_[i].request_.done = &on_done;
     free_.push_back(static_cast<std::uint32_t>(i));
   }
 }
@@ -39,17 +39,17 @@ BlkExecutor::BlkExecutor(BlockBackend& backend, std::size_t slots, Listener& lis
 void BlkExecutor::start() noexcept {
   Slot& slot = next_slot();
   free_.pop_back();
-  slot.busy = true;
-  slot.abandoned = false;
-  slot.flush_follows = write_through_ && slot.command.action == BlkAction::kWrite;
-  slot.request.operation = operation_of(slot.command.action);
-  slot.request.offset = slot.command.offset;
-  slot.request.segments.clear();
+  slot.busy_ = true;
+  slot.abandoned_ = false;
+  slot.flush_follows_ = write_through_ && slot.command.action == BlkAction::kWrite;
+  slot.request_.operation = operation_of(slot.command.action);
+  slot.request_.offset = slot.command.offset;
+  slot.request_.segments.clear();
   for (const ChainBuffer& buffer : slot.command.data) {
-    slot.request.segments.push_back({buffer.host.data(), buffer.host.size()});
+    slot.request_.segments.push_back({buffer.host.data(), buffer.host.size()});
   }
   submitted_ = true;
-  backend_.submit(slot.request);  // the slot may be free again now
+  backend_.submit(slot.request_);  // the slot may be free again now
 }
 
 void BlkExecutor::kick() noexcept {
@@ -60,33 +60,33 @@ void BlkExecutor::kick() noexcept {
 
 void BlkExecutor::on_done(BlockRequest& request, int error_number) noexcept {
   Slot& slot = *static_cast<Slot*>(request.owner);
-  slot.owner->done(slot, error_number);
+  slot.owner_->done(slot, error_number);
 }
 
 void BlkExecutor::done(Slot& slot, int error_number) noexcept {
-  check(slot.busy, "a block request is done once");
+  check(slot.busy_, "a block request is done once");
   if (slot.command.action == BlkAction::kRead) listener_.data_landed(slot.command);
-  if (slot.flush_follows && error_number == 0 && !slot.abandoned) {
-    slot.flush_follows = false;
-    slot.request.operation = BlockOperation::kFlush;
-    slot.request.segments.clear();
+  if (slot.flush_follows_ && error_number == 0 && !slot.abandoned_) {
+    slot.flush_follows_ = false;
+    slot.request_.operation = BlockOperation::kFlush;
+    slot.request_.segments.clear();
     submitted_ = true;
-    return backend_.submit(slot.request);
+    return backend_.submit(slot.request_);
   }
-  if (!slot.abandoned) listener_.finished(slot, error_number);
+  if (!slot.abandoned_) listener_.finished(slot, error_number);
   release(slot);
 }
 
 void BlkExecutor::release(Slot& slot) noexcept {
-  if (slot.abandoned) --abandoned_;
-  slot.busy = slot.abandoned = false;
+  if (slot.abandoned_) --abandoned_;
+  slot.busy_ = slot.abandoned_ = false;
   free_.push_back(static_cast<std::uint32_t>(&slot - slots_.data()));
 }
 
 void BlkExecutor::abandon_all() noexcept {
   for (Slot& slot : slots_) {
-    if (!slot.busy || slot.abandoned) continue;
-    slot.abandoned = true;
+    if (!slot.busy_ || slot.abandoned_) continue;
+    slot.abandoned_ = true;
     ++abandoned_;
   }
 }

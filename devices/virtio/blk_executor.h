@@ -23,11 +23,11 @@ class BlkExecutor {
 
    private:
     friend class BlkExecutor;
-    BlockRequest request;
-    BlkExecutor* owner = nullptr;
-    bool busy = false;
-    bool abandoned = false;
-    bool flush_follows = false;
+    BlockRequest request_;
+    BlkExecutor* owner_ = nullptr;
+    bool busy_ = false;
+    bool abandoned_ = false;
+    bool flush_follows_ = false;
   };
 
   /// Told when a command is done; `error_number` is 0 or an errno. Not told of abandoned commands.
