@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What KVM keeps: save, change, differs, restore, equal; on a fresh virtual machine too; damaged input refused.
 #include <algorithm>
+#include <array>
 #include <functional>
 
 #include <doctest/doctest.h>
@@ -46,11 +47,11 @@ struct Fixture {
   ClockState clock_state{vm};
 };
 
-/// Without what runs on by itself: the TSC's MSRs, the APIC timer's count, the host's clock.
+/// Without what runs on by itself: the TSC's MSRs, Hyper-V's clocks, the APIC timer's count, the host's clock.
 VcpuStateV1 without_time(const StateRecord& record) {
   auto state = from_record<VcpuStateV1>(record);
-  std::erase_if(state.msrs,
-                [](const MsrV1& msr) { return msr.index == 0x10 || msr.index == 0x3b || msr.index == 0x6e0; });
+  constexpr std::array<std::uint32_t, 5> kRunning = {0x10, 0x3b, 0x6e0, 0x40000010, 0x40000020};
+  std::erase_if(state.msrs, [&](const MsrV1& msr) { return std::ranges::find(kRunning, msr.index) != kRunning.end(); });
   std::fill_n(state.lapic.begin() + 0x390, 4, std::uint8_t{0});
   return state;
 }
