@@ -3,8 +3,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <string>
 
+#include "devices/block/io_engine.h"
 #include "vmm/base/words.h"
 
 namespace tintype {
@@ -17,6 +20,12 @@ inline constexpr auto kWords<DiskMode> = std::to_array<Word<DiskMode>>({{DiskMod
                                                                         {DiskMode::kUndoable, "undoable", false},
                                                                         {DiskMode::kNonpersistent, "nonpersistent",
                                                                          false}});
+
+/// What tests turn.
+struct DiskTuning {
+  IoEngineKind engine = IoEngineKind::kAuto;
+  std::function<std::unique_ptr<IoEngine>()> make_engine{};  ///< instead of `engine`
+};
 
 struct DiskOptions {
   std::string id;  ///< "disk0", "disk1", ... in the order of --disk

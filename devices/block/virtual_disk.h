@@ -18,12 +18,6 @@
 
 namespace tintype {
 
-/// What tests turn.
-struct DiskTuning {
-  IoEngineKind engine = IoEngineKind::kAuto;
-  std::function<std::unique_ptr<IoEngine>()> make_engine{};  ///< instead of `engine`
-};
-
 /// A virtual disk, as its device sees it (BlockBackend) and as a checkpoint does (FreezableDisk). Puts together the
 /// parts: DiskCore does the I/O, Committer makes the stack short, FrozenStack is what a checkpoint reads.
 class VirtualDisk final : public BlockBackend, public FreezableDisk {

@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/kvm/ledger_verdict.h"
 #include "tests/support/tintype_process.h"
 
 namespace tintype::test {
@@ -15,22 +16,6 @@ namespace {
 int rounds() {
   const char* text = std::getenv("TINTYPE_LEDGER_ROUNDS");
   return text != nullptr ? std::atoi(text) : 200;
-}
-
-/// Restores the newest checkpoint in a fresh process and has the guest audit itself.
-std::string verdict(const TestDirectory& directory, const std::filesystem::path& repository, int round) {
-  const auto disks = directory / ("restored-" + std::to_string(round));
-  std::filesystem::create_directory(disks);
-  MachineProcess restored({"restore", repository, "--name", "restored", "--disk-dir", disks});
-  restored.type("q");
-  const auto line = restored.wait_for("LEDGER ", std::chrono::seconds(30));
-  std::string last = line.value_or("nothing");
-  while (last.find("LEDGER RUN") != std::string::npos || last.find("LEDGER FLUSH") != std::string::npos) {
-    last = restored.wait_for("LEDGER ", std::chrono::seconds(30)).value_or("nothing");
-  }
-  restored.kill();
-  std::filesystem::remove_all(disks);
-  return last;
 }
 
 }  // namespace
@@ -48,7 +33,7 @@ TEST_CASE("a checkpoint at any instant of a full load on two disks restores to r
     const CommandResult taken = tintype({"checkpoint", "ledger", "--to", repository, "--json"});
     INFO(taken.err);
     REQUIRE(taken.exit_code == 0);
-    const std::string says = verdict(directory, repository, round);
+    const std::string says = ledger_verdict(directory, repository, round);
     CAPTURE(round);
     CHECK(says.substr(0, 9) == "LEDGER OK");
     std::filesystem::remove_all(repository);

@@ -47,6 +47,7 @@ struct MachineConfig {
   std::filesystem::path disk_directory;  ///< of redo logs; empty: beside each image
   SerialConfig serial;
   TraceConfig trace;
+  DiskTuning disk_tuning;  ///< of all disks; for tests
 };
 
 }  // namespace tintype
