@@ -9,6 +9,7 @@
 #include "checkpoint/capture/destination.h"
 #include "checkpoint/capture/disk_copy.h"
 #include "checkpoint/capture/memory_part.h"
+#include "checkpoint/capture/residency.h"
 #include "vmm/base/thread.h"
 
 namespace tintype {
@@ -52,6 +53,7 @@ class LiveCheckpoint {
   enum class Disks : std::uint8_t { kUntouched, kPrepared, kSwitched };
 
   void prepare();
+  std::uint64_t expected_bytes() const;
   void open_destination();
   void prepare_disks();
   void pause_and_capture();
@@ -114,12 +116,24 @@ void LiveCheckpoint::prepare() {
   report_.prepare_ms = watch_.lap_us() / 1000;
 }
 
+// What is there in memory and on the disks, some of which may turn out to be zero. What compression makes of it nobody
+// knows beforehand: then the destination is not asked.
+std::uint64_t LiveCheckpoint::expected_bytes() const {
+  if (options_.compression != Compression::kNone) return 0;
+  Residency residency(subject_.memory());
+  residency.scan();
+  std::uint64_t bytes = residency.count() * kPageSize;
+  for (const FreezableDisk* disk : subject_.disks()) bytes += disk->allocated_bytes();
+  return bytes;
+}
+
 void LiveCheckpoint::open_destination() {
   NewCheckpoint wanted;
   wanted.repository = options_.repository;
   wanted.compression = options_.compression;
   wanted.memory_bytes = subject_.memory().size();
   wanted.disks = description_.disks;
+  wanted.expected_bytes = expected_bytes();
   const auto open = machine_.means_.open_target;
   destination_.emplace([open, wanted] { return open(wanted); }, machine_.cancellation_, machine_.means_.standstill);
   const auto id = std::make_shared<std::uint64_t>(0);

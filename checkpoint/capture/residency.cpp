@@ -128,6 +128,12 @@ void Residency::copy(const Chunk& chunk, std::span<std::byte> into) const noexce
   });
 }
 
+std::uint64_t Residency::count() const noexcept {
+  std::uint64_t count = 0;
+  for (const std::uint64_t word : bits_) count += static_cast<std::uint64_t>(std::popcount(word));
+  return count;
+}
+
 bool Residency::any(std::uint64_t first_page, std::uint64_t count) const noexcept {
   for (std::uint64_t page = first_page; page < first_page + count; ++page) {
     if (resident(page)) return true;

@@ -34,6 +34,8 @@ class Residency {
   std::vector<PageSink::Run> runs(const Chunk& chunk, std::span<const std::byte> contents) const;
   /// Copies the resident pages of a chunk out of guest memory, each to its place.
   void copy(const Chunk& chunk, std::span<std::byte> into) const noexcept;
+  /// How many pages are resident.
+  std::uint64_t count() const noexcept;
   /// True where at least one page of the range is resident.
   bool any(std::uint64_t first_page, std::uint64_t count) const noexcept;
 

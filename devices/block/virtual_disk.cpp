@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "devices/block/virtual_disk.h"
 
+#include <sys/stat.h>
+
+#include <algorithm>
 #include <chrono>
 #include <future>
 #include <thread>
@@ -35,6 +38,13 @@ void wait_until_idle(DiskCore& core, const RawFile& base) {
   }
 }
 
+/// Nothing where it is no file: a block device does not say.
+std::optional<std::uint64_t> allocated_in(int fd) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return std::nullopt;
+  return static_cast<std::uint64_t>(info.st_blocks) * 512;
+}
+
 }  // namespace
 
 VirtualDisk::VirtualDisk(const DiskOptions& options, const DiskTuning& tuning) : options_(options) {
@@ -58,6 +68,13 @@ VirtualDisk::~VirtualDisk() {
 }
 
 std::string VirtualDisk::serial() const { return options_.serial.empty() ? options_.id : options_.serial; }
+
+std::uint64_t VirtualDisk::allocated_bytes() const {
+  const auto stack = core_->stack();
+  std::uint64_t bytes = allocated_in(stack->base->fd()).value_or(size());
+  for (const auto& log : stack->logs) bytes += allocated_in(log->fd()).value_or(0);
+  return std::min(bytes, size());
+}
 
 Committer& VirtualDisk::committer() {
   if (!committer_) committer_ = std::make_unique<Committer>(core_, gate_);

@@ -39,6 +39,7 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   void complete() noexcept override { core_->complete(); }
 
   const std::string& id() const noexcept override { return options_.id; }
+  std::uint64_t allocated_bytes() const override;
   void prepare_switch() override;
   void cancel_switch() noexcept override;
   std::unique_ptr<FrozenDisk> switch_to_fresh_log() noexcept override;

@@ -40,6 +40,9 @@ class FreezableDisk {
   virtual ~FreezableDisk() = default;
   virtual const std::string& id() const noexcept = 0;  ///< "disk0": unique within a machine
 
+  /// About how many bytes of it hold data; at most its size. Guest running.
+  virtual std::uint64_t allocated_bytes() const = 0;
+
   /// 1. Guest running: makes the fresh log on disk. May block. Throws where it cannot (nothing has changed then).
   virtual void prepare_switch() = 0;
   /// Undoes step 1 where the capture fails before step 2.

@@ -183,6 +183,21 @@ TEST_CASE("a guest does not stand still for ever before a destination that hangs
   hang->open();
 }
 
+TEST_CASE("the destination is asked for room before the pause: for what is resident and allocated") {
+  const TemporaryRepository repository;
+  PaperMachine machine;
+  CaptureMeans means;
+  std::uint64_t expected = 0;
+  means.open_target = [&](const NewCheckpoint& wanted) -> std::unique_ptr<CheckpointTarget> {
+    expected = wanted.expected_bytes;
+    throw DestinationFull("no room");
+  };
+  Checkpointer checkpointer(machine, means);
+  CHECK_THROWS_AS(checkpointer.take(repository.options(), {}), DestinationFull);
+  CHECK(expected == machine.memory().size() + 2 * 8192);
+  CHECK(machine.script().steps() == std::vector<std::string>{"describe"});
+}
+
 TEST_CASE("the times of a checkpoint add up") {
   const TemporaryRepository repository;
   for (const Strategy strategy : {Strategy::kStop, best_strategy()}) {

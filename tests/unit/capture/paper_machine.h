@@ -75,6 +75,7 @@ class PaperDisk final : public FreezableDisk {
  public:
   PaperDisk(SharedScript script, std::string id) : script_(std::move(script)), id_(std::move(id)) {}
   const std::string& id() const noexcept override { return id_; }
+  std::uint64_t allocated_bytes() const override { return 8192; }
   void prepare_switch() override {
     script_->step("prepare " + id_);
     prepared_ = true;
