@@ -105,8 +105,9 @@ void print_samples(const char* label, const Samples& samples) {
 void print_copying(const Samples& samples) {
   const double copy = median(samples.copy_ms), synced = median(samples.synced_ms);
   const double plain = median(samples.plain_ms), plain_synced = median(samples.plain_synced_ms);
-  fmt::print("{:<26} {:.0f} ms, {:.0f} ms until synced and sealed; a plain write of as many bytes beside the same guest ",
-             "copying memory out", copy, synced);
+  fmt::print(
+      "{:<26} {:.0f} ms, {:.0f} ms until synced and sealed; a plain write of as many bytes beside the same guest ",
+      "copying memory out", copy, synced);
   fmt::print("{:.0f} ms, {:.0f} ms synced: {:.2f} and {:.2f} times as long (medians)\n\n", plain, plain_synced,
              copy / plain, synced / plain_synced);
 }

@@ -71,8 +71,8 @@ std::string Qemu::command(const std::string& json) {
 }
 
 void Qemu::background_snapshot(const std::filesystem::path& file) {
-  command(
-      R"({"execute":"migrate-set-capabilities","arguments":{"capabilities":[{"capability":"background-snapshot","state":true}]}})");
+  command(R"({"execute":"migrate-set-capabilities","arguments":)"
+          R"({"capabilities":[{"capability":"background-snapshot","state":true}]}})");
   command(R"({"execute":"migrate-set-parameters","arguments":{"max-bandwidth":100000000000}})");
   command(fmt::format(R"({{"execute":"migrate","arguments":{{"uri":"exec:cat > {}"}}}})", file.string()));
   for (int tries = 0; tries < 6000; ++tries) {
