@@ -23,8 +23,9 @@ struct NewCheckpoint {
   std::uint64_t expected_bytes = 0;    ///< refused where the destination has less room; 0: not checked
 };
 
-/// A checkpoint in a directory. All files are created by the constructor, while the guest still runs, so that nothing is
-/// left for the pause. Each part belongs to one thread at a time; different parts may be written by different threads.
+/// A checkpoint in a directory. All files are created by the constructor, while the guest still runs, so that nothing
+/// is left for the pause. Each part belongs to one thread at a time; different parts may be written by different
+/// threads.
 class CheckpointWriter final : public CheckpointTarget {
  public:
   /// Throws tintype::Error: destination is a file, unwritable, too small.

@@ -31,7 +31,8 @@ std::string hexadecimal_text(std::uint64_t number);
 /// Exactly what hexadecimal_text() makes; throws ImageError otherwise.
 std::uint64_t hexadecimal_number(std::string_view text, const std::string& where);
 
-/// An optional value that is not there is null. Text that is not UTF-8 (a file's name may be anything) becomes {"bytes": "<hexadecimal>"}.
+/// An optional value that is not there is null. Text that is not UTF-8 (a file's name may be anything) becomes
+/// {"bytes": "<hexadecimal>"}.
 Json text_to_json(const std::string& text);
 std::string text_from_json(const Json& json, const std::string& where);
 

@@ -20,8 +20,8 @@ inline constexpr auto kWords<Strategy> = std::to_array<Word<Strategy>>({{Strateg
                                                                         {Strategy::kFork, "fork", false},
                                                                         {Strategy::kHybrid, "hybrid", false}});
 
-/// The pause, split up. Microseconds. `total` runs from the first kick to the last vCPU running. `copy` is memory written
-/// out in the pause, by strategies that do.
+/// The pause, split up. Microseconds. `total` runs from the first kick to the last vCPU running. `copy` is memory
+/// written out in the pause, by strategies that do.
 struct PauseTimes {
   std::uint64_t total = 0, kick = 0, devices = 0, disks = 0, state = 0, protect = 0, resume = 0, copy = 0;
 };

@@ -31,8 +31,8 @@ class BlockFile {
   void note_sync(std::uint64_t written, int error_number) noexcept;
   int sync_error() const noexcept { return sync_error_.load(); }
 
-  // A failure is told to one of several fdatasyncs only, and the others say that all is well. So what a sync says counts
-  // only when every one that began before it ended has ended too. The disk's mutex guards these.
+  // A failure is told to one of several fdatasyncs only, and the others say that all is well. So what a sync says
+  // counts only when every one that began before it ended has ended too. The disk's mutex guards these.
   std::uint64_t begin_sync() {
     running_syncs_.push_back(++syncs_begun_);
     return syncs_begun_;

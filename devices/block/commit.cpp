@@ -145,8 +145,9 @@ Committer::Step Committer::commit_active(const std::shared_ptr<const LayerStack>
   return cursor_ == LiveCommit::kEnd ? drop_mirrored(stack) : Step::kMore;
 }
 
-// The order matters: all mirrored, then durable in the base, then the log's file says that it is void, and only then may
-// a write go to the base alone. Whenever we are killed, the log either still holds the newest data or is not looked at.
+// The order matters: all mirrored, then durable in the base, then the log's file says that it is void, and only then
+// may a write go to the base alone. Whenever we are killed, the log either still holds the newest data or is not looked
+// at.
 Committer::Step Committer::drop_mirrored(const std::shared_ptr<const LayerStack>& stack) {
   cursor_ = 0;
   if (!core_->begin_settling()) return Step::kWait;
@@ -162,8 +163,8 @@ Committer::Step Committer::drop_mirrored(const std::shared_ptr<const LayerStack>
   return Step::kMore;
 }
 
-// Should the file come back after a power cut, or be out of sight when the disk is next opened, nobody may replay it over
-// newer data. Where it cannot be said for sure, the log stays what it was.
+// Should the file come back after a power cut, or be out of sight when the disk is next opened, nobody may replay it
+// over newer data. Where it cannot be said for sure, the log stays what it was.
 void Committer::declare_void(RedoLog& log) {
   try {
     log.set_state(StateKind::kRetired);

@@ -37,8 +37,8 @@ class DiskCore {
   /// themselves waiting for guest memory to be released (IoEngine::kick_writes).
   bool writes_landed(std::uint64_t epoch) noexcept;
   std::uint64_t epoch() const noexcept;
-  /// fdatasync, from any thread but the disk's own. Its failure reaches every flush that is not answered yet, and theirs
-  /// reaches the caller. Throws std::system_error.
+  /// fdatasync, from any thread but the disk's own. Its failure reaches every flush that is not answered yet, and
+  /// theirs reaches the caller. Throws std::system_error.
   void sync(BlockFile& file);
 
   /// What becomes superfluous at a switch, to be destroyed by somebody who has time.

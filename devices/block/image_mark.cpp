@@ -55,8 +55,8 @@ void write_image_mark(int fd, const ImageMark& mark) {
   ::fsetxattr(fd, kImageMarkAttribute, text.data(), text.size(), 0);
 }
 
-// The attribute must not come back after a power cut, when the logs are gone. Through a descriptor of our own, so that we
-// take no report of lost data from whoever flushes through `fd`.
+// The attribute must not come back after a power cut, when the logs are gone. Through a descriptor of our own, so that
+// we take no report of lost data from whoever flushes through `fd`.
 void clear_image_mark(int fd) {
   if (::fremovexattr(fd, kImageMarkAttribute) != 0) return;
   const UniqueFd own(::open(fmt::format("/proc/self/fd/{}", fd).c_str(), O_RDONLY | O_CLOEXEC));

@@ -8,9 +8,9 @@
 
 namespace tintype {
 
-/// What an image with uncommitted logs carries in an extended attribute, as text: "ID FIRST LAST DIRECTORY". It moves with
-/// the image through renames and links, and into copies that keep extended attributes. An ID alone is a user's word that
-/// the logs with that ID belong to this image.
+/// What an image with uncommitted logs carries in an extended attribute, as text: "ID FIRST LAST DIRECTORY". It moves
+/// with the image through renames and links, and into copies that keep extended attributes. An ID alone is a user's
+/// word that the logs with that ID belong to this image.
 struct ImageMark {
   using Id = std::array<std::uint8_t, 16>;
 

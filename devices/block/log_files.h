@@ -47,8 +47,8 @@ class NewLogFile {
   LogPaths paths_;  ///< what it has been given so far
 };
 
-/// Files and links that are named like logs, in the image's own directory, in `directory` and where the image's mark says,
-/// each file once: an image may have been renamed. Throws tintype::Error for a link that leads nowhere.
+/// Files and links that are named like logs, in the image's own directory, in `directory` and where the image's mark
+/// says, each file once: an image may have been renamed. Throws tintype::Error for a link that leads nowhere.
 std::vector<LogPaths> find_logs(const RawFile& base, const std::filesystem::path& directory);
 
 }  // namespace tintype

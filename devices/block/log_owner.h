@@ -6,11 +6,12 @@
 
 namespace tintype {
 
-// Whose log is it? People copy, move, link and replace images while logs wait. An image is known by its inode, by the mark
-// that it carries, or by its time stamp; where none of them speaks, or two disagree, the answer is a sentence, not a guess.
+// Whose log is it? People copy, move, link and replace images while logs wait. An image is known by its inode, by the
+// mark that it carries, or by its time stamp; where none of them speaks, or two disagree, the answer is a sentence, not
+// a guess.
 
-/// False where the log is another image's, which shares a directory with ours. Throws tintype::Error where it may be ours
-/// or not, and says what to do.
+/// False where the log is another image's, which shares a directory with ours. Throws tintype::Error where it may be
+/// ours or not, and says what to do.
 bool belongs(const LogPaths& paths, const log_format::Superblock& superblock, const log_format::State& state,
              const RawFile& base);
 

@@ -17,9 +17,9 @@ class LogDamaged : public Error {
   using Error::Error;
 };
 
-/// Reads a log file that lies on disk: superblock, state, and every record, in the order of their slots. Where the host has
-/// been started anew since it was written (a power cut, perhaps), only what a flush point speaks for counts. Trusts nothing
-/// in the file and changes nothing.
+/// Reads a log file that lies on disk: superblock, state, and every record, in the order of their slots. Where the host
+/// has been started anew since it was written (a power cut, perhaps), only what a flush point speaks for counts. Trusts
+/// nothing in the file and changes nothing.
 class LogScan {
  public:
   /// Reads the header. Throws tintype::Error that names the file and what is wrong.

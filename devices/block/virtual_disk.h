@@ -49,8 +49,9 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   /// Number of redo logs above the base at this moment.
   std::size_t log_count() const noexcept { return core_->stack()->logs.size(); }
 
-  /// The machine has stopped: no more submit(). Waits for I/O in flight and for committing, commits what is left so that
-  /// the base is whole and no log remains (persistent), flushes, unlocks. Throws what went wrong; the log is kept then.
+  /// The machine has stopped: no more submit(). Waits for I/O in flight and for committing, commits what is left so
+  /// that the base is whole and no log remains (persistent), flushes, unlocks. Throws what went wrong; the log is kept
+  /// then.
   void close();
 
  private:

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Assembly, which the formatter takes for C++:
+// clang-format off
 //
 // What the probes share: headers by which a loader knows them, and words for COM1 and the debug-exit port. Probes are
 // assembly throughout, because what they look at is gone as soon as a runtime has set the machine up as it likes it.

@@ -16,8 +16,9 @@
 #define CR0_WRITE_PROTECT 0x10000
 #define CR0_PAGING 0x80000000
 #define CR0_CACHE_OFF 0x60000000        // set in a CPU that comes out of INIT
-// Interrupts on, and I/O privilege level 3 besides the task state's I/O bitmap: some hosts drop the level when they deliver
-// an interrupt, and emulated CPUs ignore the bitmap of a task state that is marked busy, as it is after a restore.
+// Interrupts on, and I/O privilege level 3 besides the task state's I/O bitmap: some hosts drop the level when they
+// deliver an interrupt, and emulated CPUs ignore the bitmap of a task state that is marked busy, as it is after a
+// restore.
 #define FLAGS_OF_RING_3 0x3202
 
 .section .multiboot, "a", @progbits

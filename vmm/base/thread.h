@@ -12,9 +12,9 @@ void name_this_thread(const std::string& name) noexcept;
 /// Threads started afterwards inherit it.
 void block_signals_in_this_thread() noexcept;
 
-/// Some threads are called back from what they do: a vCPU's, to park it. Who calls one back sets its mark (on the thread
-/// itself, in the handler of the signal that reaches it); a wait in the middle of its work, for a slow host say, looks at
-/// the mark every millisecond or so and ends early. The thread takes the mark away when it has come back.
+/// Some threads are called back from what they do: a vCPU's, to park it. Who calls one back sets its mark (on the
+/// thread itself, in the handler of the signal that reaches it); a wait in the middle of its work, for a slow host say,
+/// looks at the mark every millisecond or so and ends early. The thread takes the mark away when it has come back.
 void call_back_this_thread(bool called) noexcept;
 bool this_thread_is_called_back() noexcept;
 

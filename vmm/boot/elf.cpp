@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::uint16_t kMostProgramHeaders = 1024;
 constexpr std::uint64_t kMostNoteBytes = 1 << 20;
-constexpr std::uint32_t kPvhNote = 18;           // XEN_ELFNOTE_PHYS32_ENTRY
+constexpr std::uint32_t kPvhNote = 18;  // XEN_ELFNOTE_PHYS32_ENTRY
 constexpr std::string_view kPvhOwner{"Xen\0", 4};
 
 struct Class32 {

@@ -34,8 +34,8 @@ inline constexpr BootArea kExtendedBiosArea{"extended BIOS data area", 0x9fc00, 
 inline constexpr BootArea kAcpiArea{"ACPI tables", 0xe0000, 0xd000};
 /// Where TR points: the fixed part, a bit for each port, and the byte of ones that ends them.
 inline constexpr BootArea kTaskStateArea{"task state", 0xed000, 0x68 + 0x2000 + 1};
-/// Reserved in the memory map, but there is no BIOS in it, only the handlers of the interrupts: an image that covers it has
-/// it. Linkers like to put a file's headers into the page below 1 MiB.
+/// Reserved in the memory map, but there is no BIOS in it, only the handlers of the interrupts: an image that covers it
+/// has it. Linkers like to put a file's headers into the page below 1 MiB.
 inline constexpr BootArea kBiosArea{"BIOS", 0xf0000, 0x10000};
 
 inline constexpr std::array kBootAreas = {kRealModeArea,  kGdtArea,         kBootInfoArea,

@@ -21,8 +21,8 @@ class StopSignals {
 };
 
 /// Reacts to them while a machine runs or works: the first asks it to end (its disks are closed), the second forces it,
-/// the third ends the process on the spot. The signals have a thread, and the first, gentle stop another, because it may
-/// take long.
+/// the third ends the process on the spot. The signals have a thread, and the first, gentle stop another, because it
+/// may take long.
 class StopWatch {
  public:
   StopWatch(const StopSignals& signals, std::function<void(bool force)> stop);

@@ -24,7 +24,8 @@ std::string format_size(std::uint64_t bytes);
 /// "1h 02m 03s", "4m 05s", "6.7 s".
 std::string format_duration(std::uint64_t ms);
 
-/// A path as `option` gave it, absolute, since a machine has a working directory of its own. An empty one is wrong usage.
+/// A path as `option` gave it, absolute, since a machine has a working directory of its own. An empty one is wrong
+/// usage.
 std::filesystem::path absolute_path(const std::filesystem::path& path, std::string_view option);
 
 /// Guest memory: a multiple of 4 KiB from 1 MiB to 1 TiB.

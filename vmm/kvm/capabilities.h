@@ -20,8 +20,8 @@ struct KvmCapability {
 
 std::span<const KvmCapability> kvm_capabilities() noexcept;
 
-/// True where the CPU has VMX or SVM. A KVM without them runs kernel code (ring 0) in its instruction emulator, which is
-/// slow and lacks instructions that stock kernels use.
+/// True where the CPU has VMX or SVM. A KVM without them runs kernel code (ring 0) in its instruction emulator, which
+/// is slow and lacks instructions that stock kernels use.
 bool has_hardware_virtualization(const std::string& cpu_info = "/proc/cpuinfo");
 
 /// The required capabilities that this host's KVM lacks.

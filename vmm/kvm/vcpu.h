@@ -18,9 +18,9 @@ namespace tintype {
 
 /// One virtual CPU of KVM's: a typed method for each vCPU ioctl. All throw std::system_error.
 ///
-/// KVM serves one ioctl of a vCPU at a time, and KVM_RUN is one that lasts as long as the guest likes: while it halts or
-/// spins, a call from any other thread waits, without end. So the thread that runs a vCPU claims it, and not
-/// where it parks or ends; a call from another thread while it is claimed is a mistake of ours, and aborts.
+/// KVM serves one ioctl of a vCPU at a time, and KVM_RUN is one that lasts as long as the guest likes: while it halts
+/// or spins, a call from any other thread waits, without end. So the thread that runs a vCPU claims it, and not where
+/// it parks or ends; a call from another thread while it is claimed is a mistake of ours, and aborts.
 class KvmVcpu {
  public:
   enum class RunResult : std::uint8_t { kExit, kInterrupted };
@@ -41,8 +41,8 @@ class KvmVcpu {
     KvmVcpu& vcpu_;
   };
 
-  /// KVM_RUN, by the thread that has claimed it. kInterrupted: a signal came, or immediate_exit was set; anything that was pending in shared() has been
-  /// completed.
+  /// KVM_RUN, by the thread that has claimed it. kInterrupted: a signal came, or immediate_exit was set; anything that
+  /// was pending in shared() has been completed.
   RunResult run();
   /// The page shared with KVM: the reason of the last exit and its data. Touched by the thread that runs, but for
   /// immediate_exit.

@@ -30,8 +30,8 @@ class Guest {
 
   /// Starts the devices, then the vCPUs.
   void start();
-  /// After Processors::request_end(): waits for the vCPUs' threads, stops the devices, closes the disks. Not on a vCPU's
-  /// thread.
+  /// After Processors::request_end(): waits for the vCPUs' threads, stops the devices, closes the disks. Not on a
+  /// vCPU's thread.
   void close();
 
   const MachineConfig& config() const noexcept { return config_; }

@@ -113,8 +113,8 @@ void VcpuThread::main() noexcept {
   gate_.leave_for_good();
 }
 
-// A kick is forgotten first, and the flags are looked at afterwards: whoever kicks sets its flag first. While the thread
-// is parked, and when it is told to end, the vCPU is not touched: whoever paused the machine may be reading it.
+// A kick is forgotten first, and the flags are looked at afterwards: whoever kicks sets its flag first. While the
+// thread is parked, and when it is told to end, the vCPU is not touched: whoever paused the machine may be reading it.
 void VcpuThread::run_loop() {
   while (!end_.load(std::memory_order_seq_cst)) {
     if (gate_.closed()) {

@@ -16,7 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// a/disk.img with a log beside it: 0x22 in the log, above 0x11; a/old.img is a backup from before, with its time stamp.
+/// a/disk.img with a log beside it: 0x22 in the log, above 0x11; a/old.img is a backup from before, with its time
+/// stamp.
 class Waiting {
  public:
   Waiting() {

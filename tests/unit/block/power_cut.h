@@ -20,8 +20,8 @@
 
 namespace tintype {
 
-/// What a power cut leaves of the files in a directory. Between two syncs of a file the host may have written any of its
-/// changed sectors to stable storage, in any order, and the new size or not.
+/// What a power cut leaves of the files in a directory. Between two syncs of a file the host may have written any of
+/// its changed sectors to stable storage, in any order, and the new size or not.
 class PowerCut {
  public:
   PowerCut(std::filesystem::path directory, std::uint64_t seed) : directory_(std::move(directory)), random_(seed) {}

@@ -17,8 +17,8 @@ constexpr std::uint64_t kSectors = 128;
 
 fs::path fast_directory() { return fs::is_directory("/dev/shm") ? "/dev/shm" : fs::temp_directory_path(); }
 
-/// A disk whose every sector tells which write it comes from, with a guest that writes and flushes at random. After each
-/// host I/O the power may be cut.
+/// A disk whose every sector tells which write it comes from, with a guest that writes and flushes at random. After
+/// each host I/O the power may be cut.
 class Trial {
  public:
   explicit Trial(std::uint64_t seed) : random_(seed), cut_(directory_.path(), seed) {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "devices/block/virtual_disk.h"
-#include "tests/unit/block/disk_driver.h"
 #include "tests/support/scripted_engine.h"
+#include "tests/unit/block/disk_driver.h"
 #include "tests/unit/block/temp_dir.h"
 #include "vmm/base/error.h"
 

@@ -75,8 +75,8 @@ class Rig {
   std::vector<Gpa> read_at_;
 };
 
-/// Records in the lower half of guest memory, the upper half never touched; and what a checkpoint must say of it. (Absent
-/// memory reads as zero, and must not be touched to find out.)
+/// Records in the lower half of guest memory, the upper half never touched; and what a checkpoint must say of it.
+/// (Absent memory reads as zero, and must not be touched to find out.)
 std::vector<std::byte> write_records(Rig& rig) {
   fill(rig.memory, 0, kSmall / 2, 1);
   std::vector<std::byte> instant(kSmall / 2);
