@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
-# For tests that drive the program from outside: a line a case, a runtime directory of their own, and no machine that outlives them. Sourced.
+# shellcheck shell=bash disable=SC2015
+# (`A && B || { echo why; return 1; }`: why, wherever it failed.)
+# For tests that drive the program from outside: a line a case, a runtime directory of their own, and no machine that
+# outlives them. Sourced.
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 build=${TINTYPE_BUILD_DIR:-$root/build}
@@ -16,7 +18,8 @@ trap finish EXIT
 
 finish() {
   local pid
-  for pid in $(timeout 20 "$tintype" list --json 2>/dev/null | jq -r '.machines[].pid'); do kill -KILL "$pid" 2>/dev/null; done
+  for pid in $(timeout 20 "$tintype" list --json 2>/dev/null | jq -r '.machines[].pid'); do kill -KILL "$pid" \
+    2>/dev/null; done
   rm -rf "$work"
 }
 
@@ -52,16 +55,19 @@ works() {
 
 # one_object: stdout is one JSON object and nothing else.
 one_object() {
-  [[ $(jq -s 'length == 1 and (.[0] | type) == "object"' "$work/out" 2>/dev/null) == true ]] || { echo "stdout is not one JSON object; $(said)"; return 1; }
+  [[ $(jq -s 'length == 1 and (.[0] | type) == "object"' "$work/out" 2>/dev/null) == true ]] ||
+    { echo "stdout is not one JSON object; $(said)"; return 1; }
 }
 
 # json_works ARGUMENT...: the same with --json: one object.
 json_works() { works "$@" --json && one_object; }
 
 # object_has FILTER: a jq filter that is true of the object last printed.
-object_has() { one_object && jq -e "$1" "$work/out" >/dev/null || { echo "not true of the object: $1; $(said)"; return 1; }; }
+object_has() { one_object && jq -e "$1" "$work/out" >/dev/null ||
+  { echo "not true of the object: $1; $(said)"; return 1; }; }
 
-# fails CODE PATTERN ARGUMENT...: exits with the code, says one sentence on stderr that matches, and nothing on stdout; with --json the same,
+# fails CODE PATTERN ARGUMENT...: exits with the code, says one sentence on stderr that matches, and nothing on stdout;
+# with --json the same,
 # and on stdout one object that has the sentence too.
 fails() {
   local expected=$1 pattern=$2 code=0
