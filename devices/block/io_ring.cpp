@@ -96,6 +96,7 @@ void IoRing::prepare(HostIo& io) noexcept {
       break;
   }
   ::io_uring_sqe_set_data(entry, &io);
+  handed_over_.fetch_add(1, std::memory_order_release);
 }
 
 // The kernel refuses for a moment when it is short of memory, and some kernels while completions wait to be
@@ -112,6 +113,7 @@ HostIo* IoRing::take_completion() noexcept {
   for (;;) {
     io_uring_cqe* completion = nullptr;
     if (::io_uring_peek_cqe(&ring_, &completion) != 0) return nullptr;
+    static_cast<void>(handed_over_.load(std::memory_order_acquire));
     auto* io = static_cast<HostIo*>(::io_uring_cqe_get_data(completion));
     const std::int64_t result = completion->res;
     ::io_uring_cqe_seen(&ring_, completion);
