@@ -177,6 +177,15 @@ void check_lengths(const VcpuStateV1& saved) {
   expect(saved.mp_state <= KVM_MP_STATE_SIPI_RECEIVED, "the multiprocessing state is unknown");
 }
 
+/// What a guest's own guests were doing (VMX or SVM) is kept apart by KVM, and no checkpoint has it.
+void check_not_a_hypervisor(const VcpuStateV1& saved) {
+  constexpr std::uint64_t kCr4Vmxe = 1 << 13, kEferSvme = 1 << 12;
+  if ((saved.system.cr4 & kCr4Vmxe) == 0 && (saved.system.efer & kEferSvme) == 0) return;
+  throw StateError(
+      "the guest had virtualization switched on itself, of which a checkpoint holds no state: restore one that was "
+      "taken before");
+}
+
 }  // namespace
 
 VcpuState::VcpuState(KvmVcpu& vcpu, std::vector<std::uint32_t> msr_indices, std::vector<kvm_cpuid_entry2> offered)
@@ -207,6 +216,7 @@ StateRecord VcpuState::save_state() const {
 void VcpuState::check_state(const StateRecord& record) const {
   const auto saved = from_record<VcpuStateV1>(record);
   check_lengths(saved);
+  check_not_a_hypervisor(saved);
   const auto missing = missing_cpu_features(cpuid_for_kvm(saved.cpuid), offered_);
   if (missing.empty()) return;
   throw StateError("the guest saw CPU features that this host lacks ({}): restore it on a host that has them",

@@ -107,6 +107,11 @@ std::string place_line(const GuestMemory& memory, const kvm_sregs& sregs, std::u
                      part->image.empty() ? "" : ", ", part->name, offset / kPageSize, offset);
 }
 
+/// A CPU that has just been reset (Intel SDM volume 3, 9.1.1): 16-bit code at the top of the first 4 GiB.
+bool is_after_reset(const kvm_regs& regs, const kvm_sregs& sregs) {
+  return regs.rip == 0xfff0 && sregs.cs.base == 0xffff0000 && (sregs.cr0 & 1) == 0;
+}
+
 bool is_out(const Instruction& instruction) { return instruction.text.find("out") != std::string::npos; }
 
 std::string one_line(const Instruction& instruction) {
@@ -122,6 +127,11 @@ std::string crash_report(const std::string& why, KvmVcpu& vcpu, const GuestMemor
     const kvm_regs regs = vcpu.regs();
     const kvm_sregs sregs = vcpu.sregs();
     const std::uint64_t rip = linear_rip(regs, sregs);
+    if (is_after_reset(regs, sregs)) {
+      text +=
+          "  what it was doing is lost: AMD processors forget it at a triple fault, and these are the registers of a "
+          "reset\n";
+    }
     text += general_lines(regs) + control_lines(sregs) + code_lines(memory, sregs, rip) +
             place_line(memory, sregs, rip, parts);
   } catch (const std::exception& error) {

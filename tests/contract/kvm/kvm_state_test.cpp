@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What KVM keeps: save, change, differs, restore, equal; on a fresh virtual machine too; damaged input refused.
+#include <unistd.h>
+
+#include <sys/wait.h>
+
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <functional>
+#include <thread>
 
 #include <doctest/doctest.h>
 
@@ -179,6 +185,34 @@ TEST_CASE("a guest that saw more of a CPU than this host has is refused, by name
     message = error.what();
   }
   CHECK(message.find("cpuid 0x7.0 edx bit 24") != std::string::npos);
+}
+
+TEST_CASE("a guest that was a hypervisor itself is refused: its own guests' state is in no checkpoint") {
+  Fixture here;
+  const auto good = from_record<VcpuStateV1>(here.vcpu_state.save_state());
+  CHECK_NOTHROW(here.vcpu_state.check_state(to_record(good)));
+  auto vmx = good, svm = good;
+  vmx.system.cr4 |= 1 << 13;
+  svm.system.efer |= 1 << 12;
+  CHECK_THROWS_AS(here.vcpu_state.check_state(to_record(vmx)), StateError);
+  CHECK_THROWS_AS(here.vcpu_state.check_state(to_record(svm)), StateError);
+}
+
+TEST_CASE("no thread calls into a vCPU that another one has claimed") {
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {                 // the check aborts
+    std::signal(SIGABRT, SIG_DFL);  // not the test framework's
+    Fixture here;
+    const KvmVcpu::Claim claim(here.vcpu);
+    static_cast<void>(here.vcpu.regs());  // one's own
+    std::thread([&] { static_cast<void>(here.vcpu.regs()); }).join();
+    ::_exit(0);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(WIFSIGNALED(status));
+  CHECK(WTERMSIG(status) == SIGABRT);
 }
 
 TEST_CASE("interrupt controllers come back as they were, on a fresh machine too") {
