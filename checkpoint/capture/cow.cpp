@@ -34,7 +34,7 @@ CowCapture::CowCapture(GuestMemory& memory, MakeUserfault make_userfault)
       make_userfault_(std::move(make_userfault)),
       states_(std::make_unique<std::atomic<State>[]>(chunks_.size())) {}
 
-CowCapture::~CowCapture() { release(); }
+CowCapture::~CowCapture() { CowCapture::release(); }
 
 void CowCapture::prepare(std::uint64_t area_bytes, const Cancellation& cancellation) {
   make_area(area_bytes);

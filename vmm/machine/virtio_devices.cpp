@@ -37,7 +37,8 @@ VirtioPlug::VirtioPlug(KvmVm& vm, Backplane& backplane, GuestMemory& memory, std
 VirtioDevices::VirtioDevices(KvmVm& vm, Backplane& backplane, GuestMemory& memory, const MachineConfig& config) {
   if (config.disks.size() >= kVirtioMmioSlots) throw Error("a machine can have at most {} disks", kVirtioMmioSlots - 1);
   for (std::size_t i = 0; i < config.disks.size(); ++i) {
-    VirtualDisk& disk = *disks_.emplace_back(std::make_unique<VirtualDisk>(disk_options(config, i), config.disk_tuning));
+    VirtualDisk& disk =
+        *disks_.emplace_back(std::make_unique<VirtualDisk>(disk_options(config, i), config.disk_tuning));
     plugs_.push_back(
         std::make_unique<VirtioPlug>(vm, backplane, memory, i, disk.id(), std::make_unique<VirtioBlk>(disk)));
     freezable_.push_back(&disk);
