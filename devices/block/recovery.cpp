@@ -111,27 +111,29 @@ std::uint64_t copy_all(const Logs& logs, RawFile& base) {
   return sectors;
 }
 
-/// All of the logs is in the base.
-void retire(const Logs& logs, RawFile& base) {
-  for (const auto& log : logs) {
+/// All of the logs is in the base. The mark goes before the files that it speaks of.
+void retire(const Found& found, RawFile& base) {
+  for (const auto& log : found.current) {
     log->set_state(StateKind::kRetired);
     log->sync();
   }
   base.clear_mark();
-  for (const auto& log : logs) log->remove();
+  for (const auto& log : found.retired) log->remove();
+  for (const auto& log : found.current) log->remove();
 }
 
 // Killed half-way, we are back where we were, with some of it done: the copies are the same next time. The
 // lowest log is deleted first, since a log that came back without the ones above it would bring back old
 // data.
-void replay(const Logs& logs, RawFile& base) {
+void replay(const Found& found, RawFile& base) {
+  const Logs& logs = found.current;
   try {
     for (const auto& log : logs) {
       log->set_state(StateKind::kCommitting);
       log->sync();
     }
     const std::uint64_t sectors = copy_all(logs, base);
-    retire(logs, base);
+    retire(found, base);
     if (sectors > 0) {
       log_note("{}: committed {} KiB of updates from a redo log that was left over", base.path().string(), sectors / 2);
     }
@@ -152,8 +154,7 @@ std::shared_ptr<const LayerStack> recover(std::shared_ptr<RawFile> base, const D
   if (options.read_only) {
     stack->logs = std::move(found.current);
   } else {
-    for (const auto& log : found.retired) log->remove();
-    replay(found.current, *base);
+    replay(found, *base);
   }
   stack->base = std::move(base);
   return stack;
