@@ -41,7 +41,7 @@ void DiskCore::start(Flight& flight) {
   flight.stack = stack_;
   switch (flight.request->operation) {
     case BlockOperation::kRead:
-      plan_read(flight);
+      plan_next_part(flight);
       return launch(flight);
     case BlockOperation::kFlush:
       plan_flush(flight);
@@ -77,6 +77,8 @@ void DiskCore::io_finished(FlightIo& io) noexcept {
     io.file->note_sync(io.covers, io.error_number);
     io.file->end_sync(io.sync_number);
     io.last_sync = io.file->syncs_begun();
+  } else if ((io.error_number == ENOSPC || io.error_number == EDQUOT) && io.file != flight.stack->base.get()) {
+    flight.no_room = true;
   } else if (flight.error_number == 0) {
     flight.error_number = io.error_number;
   }
@@ -89,7 +91,9 @@ void DiskCore::stage_finished(Flight& flight) noexcept {
   if (flight.request == nullptr) return;
   if (flight.request->operation == BlockOperation::kWrite) return write_finished(flight);
   if (flight.request->operation == BlockOperation::kFlush) return flush_finished(flight);
-  finish(flight);
+  if (flight.error_number != 0 || !plan_next_part(flight)) return finish(flight);
+  launch(flight);
+  engine_->ring_bell();  // we may be in a thread that must not submit reads
 }
 
 bool DiskCore::judge(Flight& flight) noexcept {
@@ -146,6 +150,7 @@ void DiskCore::complete() noexcept {
   {
     const std::lock_guard lock(mutex_);
     advance_locked();
+    retry_if_due();
     finished = std::exchange(finished_first_, nullptr);
     finished_last_ = nullptr;
   }
@@ -163,6 +168,20 @@ void DiskCore::complete() noexcept {
 std::shared_ptr<const LayerStack> DiskCore::stack() const noexcept {
   const std::lock_guard lock(mutex_);
   return stack_;
+}
+
+void DiskCore::give_up_waiting() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    giving_up_ = true;
+    retry_if_due();
+  }
+  engine_->kick();
+}
+
+bool DiskCore::waits_for_room() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return retry_at_.has_value();
 }
 
 bool DiskCore::idle() noexcept {

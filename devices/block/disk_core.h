@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -33,6 +34,11 @@ class DiskCore {
   // Both move requests on first, as far as the host has got with them, without telling their owners.
   /// Nothing is in flight. For whoever closes the disk, when the I/O thread is gone.
   bool idle() noexcept;
+  /// Called, with the mutex held, whenever a request begins to wait for room in the file system of the logs.
+  void set_on_no_room(std::function<void()> on_no_room) { on_no_room_ = std::move(on_no_room); }
+  bool waits_for_room() const noexcept;
+  /// The guest has gone: what waits for room, or comes to, fails.
+  void give_up_waiting() noexcept;
   /// No write of `epoch` or before is in flight any more. Submits no read: the threads that ask this must not find
   /// themselves waiting for guest memory to be released (IoEngine::kick_writes).
   bool writes_landed(std::uint64_t epoch) noexcept;
@@ -65,9 +71,13 @@ class DiskCore {
   void finish_live_commit(std::shared_ptr<const LayerStack> stack) noexcept;
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   Flight& take_flight(BlockRequest& request);
   void start(Flight& flight);
   void start_write(Flight& flight);
+  bool plan_next_part(Flight& flight);
+  void plan_part(Flight& flight);
   void plan_read(Flight& flight);
   void plan_flush(Flight& flight);
   void plan_write(Flight& flight);
@@ -80,6 +90,9 @@ class DiskCore {
   void stage_finished(Flight& flight) noexcept;
   void records_finished(Flight& flight) noexcept;
   void write_finished(Flight& flight) noexcept;
+  void start_waiting_writes() noexcept;
+  void wait_for_room(Flight& flight) noexcept;
+  void retry_if_due() noexcept;
   void finish(Flight& flight) noexcept;
   void add_sync(Flight& flight, BlockFile& file);
   bool judge(Flight& flight) noexcept;
@@ -98,7 +111,11 @@ class DiskCore {
   std::uint64_t epoch_ = 1;
   std::unique_ptr<LiveCommit> live_commit_;  ///< while the active log is being emptied
   WriteOrder order_;
-  std::vector<Flight*> unjudged_;     ///< their syncs have ended, but others have not that may know better
+  std::vector<Flight*> unjudged_;              ///< their syncs have ended, but others have not that may know better
+  std::vector<Flight*> waiting_flushes_;       ///< for room; writes that wait for it are in order_
+  std::optional<Clock::time_point> retry_at_;  ///< while something waits for room
+  bool giving_up_ = false;
+  std::function<void()> on_no_room_;
   std::size_t in_flight_ = 0;         ///< requests of all kinds that have not finished, waiting writes included
   Flight* finished_first_ = nullptr;  ///< by the host; complete() tells their owners
   Flight* finished_last_ = nullptr;

@@ -9,9 +9,34 @@ namespace tintype {
 using log_format::kSlotsPerGroup;
 using log_format::slot_offset;
 
+namespace {
+
+constexpr std::uint64_t kSectorsPerPart = (512 << 10) / kSectorSize;
+constexpr auto kRetry = std::chrono::milliseconds(200);  ///< of what found no room
+
+}  // namespace
+
+// A log may hold every sector of a request in another place. So requests are planned and done in parts while there are
+// logs: neither the plan nor the time that the mutex is held grows with the request.
+bool DiskCore::plan_next_part(Flight& flight) {
+  if (flight.part.end >= flight.range.end) return false;
+  const std::uint64_t longest = stack_->logs.empty() ? flight.range.count() : kSectorsPerPart;
+  flight.part = {flight.part.end, std::min(flight.range.end, flight.part.end + longest)};
+  plan_part(flight);
+  return true;
+}
+
+void DiskCore::plan_part(Flight& flight) {
+  flight.clear_plan();
+  flight.epoch = epoch_;  // it may have waited over a switch
+  flight.stack = stack_;
+  if (flight.request->operation == BlockOperation::kRead) return plan_read(flight);
+  plan_write(flight);
+}
+
 void DiskCore::plan_read(Flight& flight) {
   flight.pieces.clear();
-  resolve(*flight.stack, flight.range, flight.pieces);
+  resolve(*flight.stack, flight.part, flight.pieces);
   for (const Piece& piece : flight.pieces) flight.add_transfer(HostIo::Kind::kRead, piece);
 }
 
@@ -38,6 +63,10 @@ void DiskCore::flush_finished(Flight& flight) noexcept {
     if (flight.flush_stage == Stage::kSyncMarks && flight.error_number == 0) point.log->note_flushed(point.records_end);
     return point.records_end <= point.log->flushed();  // another flush may have been quicker
   });
+  if (flight.error_number == 0 && flight.no_room) {
+    for (const Flight::FlushPoint& point : flight.flush_points) point.log->give_back_flush_slot(point.slot);
+    return wait_for_room(flight);
+  }
   if (flight.error_number != 0 || flight.flush_points.empty()) return finish(flight);
   flight.io_count = 0;
   if (flight.flush_stage == Stage::kSync) {
@@ -53,27 +82,29 @@ void DiskCore::flush_finished(Flight& flight) noexcept {
 void DiskCore::plan_flush_points(Flight& flight) {
   flight.records.clear();
   flight.records.reserve(flight.flush_points.size());  // host I/O points into it
-  for (const Flight::FlushPoint& point : flight.flush_points) {
-    const std::uint64_t slot = point.log->take_flush_slot();
-    auto& record = flight.records.emplace_back(point.log->flush_record(point.records_end, slot));
-    flight.add_io(HostIo::Kind::kWrite, *point.log, slot_offset(slot)).segments.push_back({&record, sizeof record});
+  for (Flight::FlushPoint& point : flight.flush_points) {
+    point.slot = point.log->take_flush_slot();
+    auto& record = flight.records.emplace_back(point.log->flush_record(point.records_end, point.slot));
+    flight.add_io(HostIo::Kind::kWrite, *point.log, slot_offset(point.slot))
+        .segments.push_back({&record, sizeof record});
   }
 }
 
 void DiskCore::start_write(Flight& flight) {
-  flight.epoch = epoch_;  // it may have waited over a switch
-  flight.stack = stack_;
   order_.started(flight);
-  plan_write(flight);
+  if (flight.no_room) {
+    plan_part(flight);
+  } else {
+    plan_next_part(flight);
+  }
   launch(flight);
 }
 
 void DiskCore::plan_write(Flight& flight) {
   RedoLog* const log = flight.stack->active();
   if (log == nullptr) {
-    if (!flight.range.empty()) {
-      flight.add_transfer(HostIo::Kind::kWrite, {flight.range, flight.stack->base.get(), flight.request->offset});
-    }
+    if (flight.part.empty()) return;
+    flight.add_transfer(HostIo::Kind::kWrite, {flight.part, flight.stack->base.get(), flight.part.start * kSectorSize});
   } else if (live_commit_ != nullptr) {
     plan_live_commit_write(flight, *log);
   } else {
@@ -84,7 +115,7 @@ void DiskCore::plan_write(Flight& flight) {
 // Sectors that the log holds are overwritten where they lie, so that it grows no larger than the disk. The
 // others get new room, and a record afterwards.
 void DiskCore::plan_log_write(Flight& flight, RedoLog& log) {
-  SectorRange rest = flight.range;
+  SectorRange rest = flight.part;
   while (!rest.empty()) {
     const auto extent = log.index().at_or_after(rest.start);
     const std::uint64_t held_from = extent ? std::min(extent->range.start, rest.end) : rest.end;
@@ -104,7 +135,7 @@ void DiskCore::plan_log_write(Flight& flight, RedoLog& log) {
 
 void DiskCore::plan_live_commit_write(Flight& flight, RedoLog& log) {
   std::vector<LiveCommit::Part> parts;
-  live_commit_->route(flight.range, parts);
+  live_commit_->route(flight.part, parts);
   for (const LiveCommit::Part& part : parts) {
     if (part.target != LiveCommit::Target::kLog) {
       flight.add_transfer(HostIo::Kind::kWrite, {part.range, flight.stack->base.get(), part.range.start * kSectorSize});
@@ -121,17 +152,59 @@ void DiskCore::plan_live_commit_write(Flight& flight, RedoLog& log) {
 void DiskCore::write_finished(Flight& flight) noexcept {
   if (!flight.records.empty()) {
     records_finished(flight);
-  } else if (!flight.appended.empty() && flight.error_number == 0) {
+  } else if (!flight.appended.empty() && flight.error_number == 0 && !flight.no_room) {
     return plan_records(flight);
   } else {
     for (const RedoLog::Run& run : flight.appended) flight.stack->active()->give_back(run);
   }
   if (live_commit_ != nullptr && flight.stack->active() == stack_->active()) {
-    for (const SectorRange& range : flight.mirrored) live_commit_->mirrored(range, flight.error_number == 0);
+    const bool succeeded = flight.error_number == 0 && !flight.no_room;
+    for (const SectorRange& range : flight.mirrored) live_commit_->mirrored(range, succeeded);
   }
+  if (flight.error_number == 0 && !flight.no_room && plan_next_part(flight)) return launch(flight);
   order_.finished(flight);
-  finish(flight);
+  if (flight.error_number == 0 && flight.no_room) {
+    wait_for_room(flight);
+  } else {
+    finish(flight);
+  }
+  start_waiting_writes();
+}
+
+void DiskCore::start_waiting_writes() noexcept {
+  if (retry_at_) return;  // all at once, when it is time
   while (Flight* const next = order_.release()) start_write(*next);
+}
+
+// The file system of the logs is full. The guest is not told: its disk has room. The request takes its place before those
+// that overlap it, and is planned anew when there may be room: then perhaps in a base without logs.
+void DiskCore::wait_for_room(Flight& flight) noexcept {
+  if (giving_up_) {
+    flight.error_number = ENOSPC;
+    return finish(flight);
+  }
+  if (flight.request->operation == BlockOperation::kWrite) {
+    order_.put_back(flight);
+  } else {
+    waiting_flushes_.push_back(&flight);
+  }
+  if (!retry_at_) {
+    retry_at_ = Clock::now() + kRetry;
+    engine_->ring_bell_after(kRetry);
+    if (on_no_room_) on_no_room_();
+  }
+}
+
+void DiskCore::retry_if_due() noexcept {
+  if (!retry_at_ || (Clock::now() < *retry_at_ && !giving_up_)) return;
+  retry_at_.reset();
+  for (Flight* const flush : std::exchange(waiting_flushes_, {})) {
+    flush->clear_plan();
+    flush->stack = stack_;
+    plan_flush(*flush);
+    launch(*flush);
+  }
+  start_waiting_writes();
 }
 
 // The data has landed; only now may a record say so. Neighbouring slots are written in one go.
@@ -159,11 +232,15 @@ void DiskCore::records_finished(Flight& flight) noexcept {
   RedoLog& log = *flight.stack->active();
   bool all = true;
   for (std::size_t i = 0; i < flight.records.size(); ++i) {
-    const bool there = flight.error_number == 0 || log.has_record(flight.records[i], flight.slots[i]);
+    const bool written = flight.error_number == 0 && !flight.no_room;
+    const bool there = written || log.has_record(flight.records[i], flight.slots[i]);
     if (there) log.index().insert(flight.appended[i].range, flight.appended[i].position);
+    if (!there && flight.no_room) log.give_back(flight.appended[i]);
     all = all && there;
   }
-  if (all) flight.error_number = 0;
+  if (!all) return;
+  flight.error_number = 0;
+  flight.no_room = false;
 }
 
 }  // namespace tintype

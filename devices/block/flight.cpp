@@ -9,8 +9,14 @@ void Flight::reset(BlockRequest& new_request) noexcept {
   request = &new_request;
   range = {new_request.offset / kSectorSize, (new_request.offset + total_length(new_request.segments)) / kSectorSize};
   if (new_request.operation == BlockOperation::kFlush) range = {};
+  part = {range.start, range.start};
   error_number = 0;
   next = nullptr;
+  clear_plan();
+}
+
+void Flight::clear_plan() noexcept {
+  no_room = false;
   io_count = 0;
   outstanding = 0;
   appended.clear();

@@ -30,9 +30,11 @@ struct FlightIo : HostIo {
 struct Flight {
   BlockRequest* request = nullptr;
   SectorRange range;
+  SectorRange part;                         ///< of the range, worked on in this stage
   std::uint64_t epoch = 0;                  ///< the disk's, when the request was planned
   std::shared_ptr<const LayerStack> stack;  ///< keeps the layers that the request uses
   int error_number = 0;                     ///< the first failure
+  bool no_room = false;                     ///< a log could not take what was to be written
   Flight* next = nullptr;                   ///< in the list of finished ones
 
   std::deque<FlightIo> ios;     ///< a deque, because host I/O in flight must not move
@@ -43,6 +45,7 @@ struct Flight {
   struct FlushPoint {
     RedoLog* log = nullptr;
     std::uint64_t records_end = 0;
+    std::uint64_t slot = 0;
   };
   enum class FlushStage : std::uint8_t { kSync, kMark, kSyncMarks };
   FlushStage flush_stage = FlushStage::kSync;
@@ -55,6 +58,8 @@ struct Flight {
   std::vector<Piece> pieces;                ///< scratch
 
   void reset(BlockRequest& new_request) noexcept;
+  /// Forgets the host I/O of the stage before.
+  void clear_plan() noexcept;
   FlightIo& add_io(HostIo::Kind kind, BlockFile& file, std::uint64_t offset);
   /// A transfer of `piece` of the request. Continues the I/O before it where it goes on at the same place in
   /// the same file.

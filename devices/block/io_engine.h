@@ -3,6 +3,7 @@
 
 #include <sys/uio.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -53,6 +54,8 @@ class IoEngine {
   virtual void acknowledge() noexcept = 0;
   /// Makes completion_fd() readable, for work that is found by another thread.
   virtual void ring_bell() noexcept = 0;
+  /// The same, some time later.
+  virtual void ring_bell_after(std::chrono::milliseconds time) noexcept = 0;
 };
 
 enum class IoEngineKind : std::uint8_t { kAuto, kRing, kThreads };

@@ -78,12 +78,27 @@ void IoRing::submit(HostIo* list) noexcept {
   enter();
 }
 
-void IoRing::prepare(HostIo& io) noexcept {
+io_uring_sqe& IoRing::take_entry() noexcept {
   io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
   while (entry == nullptr) {
     enter();
     entry = ::io_uring_get_sqe(&ring_);
   }
+  return *entry;
+}
+
+// The end of a timeout rings the bell as any completion does, and stands for no transfer.
+void IoRing::ring_bell_after(std::chrono::milliseconds time) noexcept {
+  const std::lock_guard lock(submit_mutex_);
+  __kernel_timespec limit{time.count() / 1000, time.count() % 1000 * 1'000'000};
+  io_uring_sqe& entry = take_entry();
+  ::io_uring_prep_timeout(&entry, &limit, 0, 0);
+  ::io_uring_sqe_set_data(&entry, nullptr);
+  enter();
+}
+
+void IoRing::prepare(HostIo& io) noexcept {
+  io_uring_sqe* const entry = &take_entry();
   switch (io.kind) {
     case HostIo::Kind::kRead:
       ::io_uring_prep_readv(entry, io.fd, io.remaining(), io.remaining_count(), io.offset);
@@ -117,6 +132,7 @@ HostIo* IoRing::take_completion() noexcept {
     auto* io = static_cast<HostIo*>(::io_uring_cqe_get_data(completion));
     const std::int64_t result = completion->res;
     ::io_uring_cqe_seen(&ring_, completion);
+    if (io == nullptr) continue;
     if (io->settle(result)) return io;
     queue(*io);
     bell_.signal();  // whoever takes this completion may be one who does not submit reads

@@ -31,12 +31,14 @@ class IoRing final : public IoEngine {
   int completion_fd() const noexcept override { return bell_.fd(); }
   void acknowledge() noexcept override { bell_.take(); }
   void ring_bell() noexcept override { bell_.signal(); }
+  void ring_bell_after(std::chrono::milliseconds time) noexcept override;
 
  private:
   void queue_locked(HostIo& io) noexcept;
   HostIo* take_queue() noexcept;
   HostIo* take_queued_writes() noexcept;
   void submit(HostIo* list) noexcept;
+  io_uring_sqe& take_entry() noexcept;
   void prepare(HostIo& io) noexcept;
   void enter() noexcept;
   HostIo* take_completion() noexcept;

@@ -72,12 +72,33 @@ HostIo* IoThreads::reap() noexcept {
   return finished_.pop();
 }
 
+void IoThreads::ring_bell_after(std::chrono::milliseconds time) noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    ring_at_ = std::chrono::steady_clock::now() + time;
+  }
+  work_waits_.notify_all();
+}
+
+/// Waits for work, and rings the bell meanwhile if it is time.
+void IoThreads::wait_for_work(std::unique_lock<std::mutex>& lock) noexcept {
+  const auto has_work = [this] { return stopping_ || todo_.first != nullptr; };
+  while (!has_work()) {
+    if (!ring_at_) {
+      work_waits_.wait(lock);
+    } else if (work_waits_.wait_until(lock, *ring_at_) == std::cv_status::timeout && ring_at_) {
+      ring_at_.reset();
+      bell_.signal();
+    }
+  }
+}
+
 void IoThreads::work() noexcept {
   name_this_thread("disk-io");
   block_signals_in_this_thread();
   std::unique_lock lock(mutex_);
   for (;;) {
-    work_waits_.wait(lock, [this] { return stopping_ || todo_.first != nullptr; });
+    wait_for_work(lock);
     HostIo* const io = todo_.pop();
     if (io == nullptr) return;
     lock.unlock();

@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -27,6 +28,7 @@ class IoThreads final : public IoEngine {
   int completion_fd() const noexcept override { return bell_.fd(); }
   void acknowledge() noexcept override { bell_.take(); }
   void ring_bell() noexcept override { bell_.signal(); }
+  void ring_bell_after(std::chrono::milliseconds time) noexcept override;
 
  private:
   /// First in, first out, linked through HostIo::next.
@@ -37,6 +39,7 @@ class IoThreads final : public IoEngine {
     HostIo* pop() noexcept;
   };
 
+  void wait_for_work(std::unique_lock<std::mutex>& lock) noexcept;
   void work() noexcept;
 
   EventFd bell_;
@@ -44,6 +47,7 @@ class IoThreads final : public IoEngine {
   std::condition_variable work_waits_;
   List todo_;
   List finished_;
+  std::optional<std::chrono::steady_clock::time_point> ring_at_;
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };

@@ -55,6 +55,9 @@ class RedoLog : public BlockFile {
   std::uint64_t discarded() const noexcept { return discarded_; }
   bool has_unflushed_records() const noexcept { return flushed_ < records_end_; }
   std::uint64_t take_flush_slot() noexcept { return next_slot_++; }
+  void give_back_flush_slot(std::uint64_t slot) noexcept {
+    if (slot + 1 == next_slot_) next_slot_ = slot;
+  }
   log_format::Record flush_record(std::uint64_t records_end, std::uint64_t slot) const noexcept;
   void note_flushed(std::uint64_t records_end) noexcept { flushed_ = std::max(flushed_, records_end); }
   std::uint64_t flushed() const noexcept { return flushed_; }

@@ -15,6 +15,7 @@
 namespace tintype {
 namespace {
 
+constexpr auto kNoRoomNoteEvery = std::chrono::seconds(60);
 constexpr int kHoldLimitMs = 60'000;    ///< for a step of committing, before a switch
 constexpr int kCloseLimitMs = 600'000;  ///< for everything that is left when the machine has stopped
 
@@ -54,12 +55,23 @@ VirtualDisk::VirtualDisk(const DiskOptions& options, const DiskTuning& tuning) :
   auto stack = recover(base_, options_);
   core_ = std::make_shared<DiskCore>(
       std::move(stack), tuning.make_engine ? tuning.make_engine() : make_io_engine(tuning.engine), options_.read_only);
+  core_->set_on_no_room([this] { on_no_room(); });
+}
+
+void VirtualDisk::on_no_room() noexcept {
+  if (const auto now = std::chrono::steady_clock::now(); now >= next_no_room_note_) {
+    next_no_room_note_ = now + kNoRoomNoteEvery;
+    const auto& directory = options_.log_directory.empty() ? base_->path().parent_path() : options_.log_directory;
+    log_note("{}: no room for its redo log in {}: its writes wait until you make some", id(), directory.string());
+  }
+  gate_->want();  // a log that is committed gives back its room
 }
 
 // Without close(): what the logs hold stays in them for the next time, as if we had been killed.
 VirtualDisk::~VirtualDisk() {
   cancel_switch();
   committer_.reset();
+  core_->give_up_waiting();
   try {
     wait_until_idle(*core_, *base_);  // the host may still be writing into memory that is about to go
   } catch (const std::exception&) {
@@ -152,6 +164,7 @@ void VirtualDisk::commit_and_wait() {
 
 void VirtualDisk::close() {
   cancel_switch();
+  core_->give_up_waiting();
   wait_until_idle(*core_, *base_);
   complete();
   if (read_only()) return base_->unlock();

@@ -49,6 +49,9 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   /// Number of redo logs above the base at this moment.
   std::size_t log_count() const noexcept { return core_->stack()->logs.size(); }
 
+  /// The file system of the redo logs is full, and requests of the guest wait until there is room.
+  bool waits_for_room() const noexcept { return core_->waits_for_room(); }
+
   /// The machine has stopped: no more submit(). Waits for I/O in flight and for committing, commits what is left so
   /// that the base is whole and no log remains (persistent), flushes, unlocks. Throws what went wrong; the log is kept
   /// then.
@@ -63,10 +66,12 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
 
   Committer& committer();
   void commit_and_wait();
+  void on_no_room() noexcept;
 
   DiskOptions options_;
   std::shared_ptr<RawFile> base_;
   std::shared_ptr<CommitGate> gate_;
+  std::chrono::steady_clock::time_point next_no_room_note_{};
   std::shared_ptr<DiskCore> core_;
   std::optional<Prepared> prepared_;      ///< the checkpoint thread's
   std::unique_ptr<Committer> committer_;  ///< made when it is first needed; last, because its thread uses the others

@@ -18,6 +18,8 @@ class WriteOrder {
   bool may_start(Flight& write, bool stacked);
   void started(Flight& write) { in_flight_.push_back(&write); }
   void finished(Flight& write) noexcept;
+  /// A write that has started and could not be done waits again, before all others.
+  void put_back(Flight& write) { waiting_.push_front(&write); }
   /// Takes out a waiting write that no longer overlaps anything before it, or nullptr.
   Flight* release() noexcept;
 

@@ -10,7 +10,9 @@
 #include <cerrno>
 #include <deque>
 #include <functional>
+#include <future>
 #include <mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -53,6 +55,12 @@ class ScriptedEngine final : public IoEngine {
   int completion_fd() const noexcept override { return bell_.fd(); }
   void acknowledge() noexcept override { bell_.take(); }
   void ring_bell() noexcept override { bell_.signal(); }
+  void ring_bell_after(std::chrono::milliseconds time) noexcept override {
+    late_ = std::async(std::launch::async, [this, time] {
+      std::this_thread::sleep_for(time);
+      bell_.signal();
+    });
+  }
 
   std::size_t held() const {
     const std::lock_guard lock(mutex_);
@@ -135,6 +143,7 @@ class ScriptedEngine final : public IoEngine {
   }
 
   EventFd bell_;
+  std::future<void> late_;
   mutable std::mutex mutex_;  ///< guards the lists
   std::deque<HostIo*> queued_;
   std::vector<Held> held_;

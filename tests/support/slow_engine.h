@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -56,6 +57,12 @@ class SlowEngine final : public IoEngine {
   int completion_fd() const noexcept override { return bell_.fd(); }
   void acknowledge() noexcept override { bell_.take(); }
   void ring_bell() noexcept override { bell_.signal(); }
+  void ring_bell_after(std::chrono::milliseconds time) noexcept override {
+    late_ = std::async(std::launch::async, [this, time] {
+      std::this_thread::sleep_for(time);
+      bell_.signal();
+    });
+  }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -116,6 +123,7 @@ class SlowEngine final : public IoEngine {
 
   const std::unique_ptr<IoEngine> real_;
   EventFd bell_, changed_, stop_;
+  std::future<void> late_;
   std::mutex mutex_;  ///< guards everything below but the thread
   std::uniform_int_distribution<std::int64_t> pick_;
   std::mt19937_64 random_;

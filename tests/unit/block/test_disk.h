@@ -86,6 +86,10 @@ class ScriptedDisk {
     disk->prepare_switch();
     return disk->switch_to_fresh_log();
   }
+  /// Keeps host I/O in flight from now on.
+  void hold_all() {
+    io->hold = [](const HostIo&) { return true; };
+  }
   /// Keeps host writes in flight from now on.
   void hold_writes() {
     io->hold = [](const HostIo& host_io) { return host_io.kind == HostIo::Kind::kWrite; };
