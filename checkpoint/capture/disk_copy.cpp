@@ -45,6 +45,7 @@ std::uint64_t copy_disk(const std::string& id, FrozenDisk& disk, Destination& de
     }
     if (position >= disk.size()) break;
   }
+  destination.run([=](CheckpointTarget& target) { target.disk_part(id).finish(); });
   return stored;
 }
 

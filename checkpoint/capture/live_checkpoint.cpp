@@ -195,6 +195,7 @@ void LiveCheckpoint::copy_out() {
   Stopwatch watch;
   if (!capture_->copies_while_paused()) copy_memory();
   std::exchange(capture_, nullptr)->release();
+  destination_->run([](CheckpointTarget& target) { target.memory_part().finish(); });
   write_states();
   copy_disks();
   report_.copy_ms = watch.total_us() / 1000;

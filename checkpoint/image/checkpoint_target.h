@@ -22,6 +22,8 @@ class BlockSink {
   /// `data` is whole blocks, or ends where the part's content ends. Zero blocks are left out. Throws DestinationFull,
   /// or tintype::Error for other failures; afterwards only giving up makes sense.
   virtual Appended append(std::uint64_t first_block, std::span<const std::byte> data) = 0;
+  /// No more blocks come. Room that was set aside for more is given back: what is written next may need it.
+  virtual void finish() = 0;
 };
 
 /// One checkpoint as it is written. Order of calls: blocks and state, then sync(), then seal(). Destroyed before seal()

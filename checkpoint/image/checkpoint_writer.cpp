@@ -66,8 +66,10 @@ void CheckpointWriter::write_state(std::span<const NamedState> states) {
 }
 
 void CheckpointWriter::sync() {
-  memory_->finish();
-  for (const DiskPart& disk : disks_) disk.part->finish();
+  if (!memory_->finished()) memory_->finish();
+  for (const DiskPart& disk : disks_) {
+    if (!disk.part->finished()) disk.part->finish();
+  }
   memory_->sync();
   for (const DiskPart& disk : disks_) disk.part->sync();
   synced_ = true;

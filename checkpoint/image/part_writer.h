@@ -39,7 +39,8 @@ class PartWriter final : public BlockSink {
   Appended append(std::uint64_t first_block, std::span<const std::byte> data) override;
 
   /// Writes index and footer and cuts the file to length. Throws ImageError where a block was appended twice.
-  void finish();
+  void finish() override;
+  bool finished() const noexcept { return finished_; }
 
   /// fsync; writing back has begun long before, so it is short. After finish().
   void sync();

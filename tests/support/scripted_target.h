@@ -14,7 +14,7 @@
 namespace tintype {
 
 /// A destination that a test directs: every call goes to a real one, but before that a function of the test is called
-/// with its name ("memory", "disk0", "state", "sync", "seal"), which may wait, or throw. It is called on the thread
+/// with its name ("memory", "memory finish", "disk0", "state", "sync", "seal"), which may wait, or throw. It is called on the thread
 /// that writes, which may outlive the test: what it uses it must own.
 class ScriptedTarget final : public CheckpointTarget {
  public:
@@ -49,6 +49,10 @@ class ScriptedTarget final : public CheckpointTarget {
     Appended append(std::uint64_t first_block, std::span<const std::byte> data) override {
       step_(name_);
       return real_.append(first_block, data);
+    }
+    void finish() override {
+      step_(name_ + " finish");
+      real_.finish();
     }
 
    private:
