@@ -13,6 +13,7 @@ inline constexpr const char* kMemory = "memory.part";
 inline constexpr const char* kStateName = "state";
 inline constexpr const char* kMemoryName = "memory";
 
-inline std::string disk_file(const std::string& disk_id) { return disk_id + ".part"; }
+/// Of memory or a disk.
+inline std::string part_file(const std::string& name) { return name + ".part"; }
 
 }  // namespace tintype::checkpoint_files

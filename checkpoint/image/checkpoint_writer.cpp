@@ -8,6 +8,7 @@
 #include <array>
 
 #include "checkpoint/image/checkpoint_files.h"
+#include "checkpoint/image/space.h"
 #include "vmm/base/checksum.h"
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
@@ -17,7 +18,7 @@ namespace {
 
 PendingCheckpoint begin(const NewCheckpoint& options) {
   Repository repository = Repository::create(options.repository);
-  if (options.expected_bytes != 0) repository.require_space(options.expected_bytes);
+  if (options.expected_bytes != 0) require_space(repository.path(), options.expected_bytes, "the checkpoint");
   return repository.begin();
 }
 
@@ -48,7 +49,7 @@ CheckpointWriter::CheckpointWriter(const NewCheckpoint& options)
                                            PartOptions{PartKind::kMemory, options.memory_bytes, options.compression})) {
   for (const DiskDescription& disk : options.disks) {
     disks_.push_back(
-        {disk.id, std::make_unique<PartWriter>(directory() / checkpoint_files::disk_file(disk.id),
+        {disk.id, std::make_unique<PartWriter>(directory() / checkpoint_files::part_file(disk.id),
                                                PartOptions{PartKind::kDisk, disk.size, options.compression})});
   }
 }
@@ -96,7 +97,7 @@ std::vector<PartDescription> CheckpointWriter::describe_parts() const {
   parts.push_back({checkpoint_files::kStateName, checkpoint_files::kState, state_});
   parts.push_back({checkpoint_files::kMemoryName, checkpoint_files::kMemory, memory_->summary()});
   for (const DiskPart& disk : disks_)
-    parts.push_back({disk.id, checkpoint_files::disk_file(disk.id), disk.part->summary()});
+    parts.push_back({disk.id, checkpoint_files::part_file(disk.id), disk.part->summary()});
   return parts;
 }
 

@@ -5,6 +5,7 @@
 #include <ctime>
 #include <set>
 
+#include "checkpoint/image/checkpoint_files.h"
 #include "checkpoint/image/json_fields.h"
 #include "vmm/base/checksum.h"
 #include "vmm/base/overflow.h"
@@ -162,20 +163,59 @@ void check_format(const Json& json, const std::string& what) {
   }
 }
 
-bool is_plain_name(std::string_view name) {
-  return !name.empty() && name.front() != '.' && name.find('/') == name.npos && name.find('\0') == name.npos;
+constexpr std::uint64_t kSectorBytes = 512, kMaximumDiskBytes = INT64_MAX - kBlockSize;
+constexpr std::size_t kMaximumSerialBytes = 20;  // virtio-blk has no room for more
+constexpr std::size_t kMaximumNameBytes = 64, kMaximumListEntries = 64;
+
+bool is_name_character(char character) {
+  return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
+         (character >= '0' && character <= '9') || character == '-' || character == '_';
 }
 
-// Names of files come from the manifest and lead to files: they must not lead out of the checkpoint.
+/// What things of a machine are called, and nothing else: a path it is not.
+bool is_name(std::string_view name) {
+  return !name.empty() && name.size() <= kMaximumNameBytes && std::ranges::all_of(name, is_name_character);
+}
+
+/// A machine's name may have dots, but not in front.
+bool is_machine_name(std::string_view name) {
+  return !name.empty() && name.size() <= kMaximumNameBytes && name.front() != '.' &&
+         std::ranges::all_of(name, [](char character) { return character == '.' || is_name_character(character); });
+}
+
+/// The one file that a part of this name lies in.
+std::string file_of(const std::string& part) {
+  return part == checkpoint_files::kStateName ? checkpoint_files::kState : checkpoint_files::part_file(part);
+}
+
+// Names come from the manifest and lead to files: they must not lead anywhere else.
 void check_parts(const Manifest& manifest, const std::string& what) {
+  if (!is_machine_name(manifest.vm)) throw ImageError("{} has a name for its machine that cannot be", what);
+  if (manifest.parts.size() > kMaximumListEntries) throw ImageError("{} names too many parts", what);
   std::set<std::string_view> seen;
   for (const PartDescription& part : manifest.parts) {
-    if (!is_plain_name(part.file)) throw ImageError("{} names a part {:?} that cannot be", what, part.file);
+    if (!is_name(part.name) || part.file != file_of(part.name))
+      throw ImageError("{} names a part {:?} that cannot be", what, part.file);
     if (!seen.insert(part.name).second) throw ImageError("{} has two parts named {}", what, part.name);
   }
 }
 
+void check_disks(const MachineDescription& machine, const std::string& what) {
+  std::set<std::string_view> seen;
+  if (machine.disks.size() > kMaximumListEntries) throw ImageError("{} describes too many disks", what);
+  for (const DiskDescription& disk : machine.disks) {
+    const bool reserved = disk.id == checkpoint_files::kMemoryName || disk.id == checkpoint_files::kStateName;
+    if (!is_name(disk.id) || reserved || !seen.insert(disk.id).second)
+      throw ImageError("{} describes a disk {:?} that cannot be", what, disk.id);
+    if (disk.size == 0 || disk.size % kSectorBytes != 0 || disk.size > kMaximumDiskBytes)
+      throw ImageError("{} describes a disk of {} bytes, which cannot be", what, disk.size);
+    if (disk.serial.size() > kMaximumSerialBytes)
+      throw ImageError("{} describes a disk with a serial number that is too long", what);
+  }
+}
+
 void check_regions(const MachineDescription& machine, const std::string& what) {
+  if (machine.regions.size() > kMaximumListEntries) throw ImageError("{} describes too many memory regions", what);
   std::uint64_t end = 0, blocks = 0;
   for (const RegionDescription& region : machine.regions) {
     const auto region_end = checked_add(region.start, region.size);
@@ -217,6 +257,7 @@ Manifest decode_manifest(std::string_view text, const std::string& what) {
   fields(reader, manifest);
   check_parts(manifest, what);
   check_regions(manifest.machine, what);
+  check_disks(manifest.machine, what);
   return manifest;
 }
 

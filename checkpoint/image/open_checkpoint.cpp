@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMaximumManifestBytes = 16 << 20;
+constexpr std::size_t kMaximumManifestBytes = 1 << 20;
 
 void require_file(const fs::path& path) {
   std::error_code error;

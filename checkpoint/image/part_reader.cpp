@@ -19,6 +19,7 @@ namespace tintype {
 namespace {
 
 constexpr std::size_t kGapStep = 1 << 20;
+constexpr std::size_t kIndexStep = 16384 * part_layout::kEntryBytes;
 
 std::unique_ptr<std::byte[]> buffer_of(std::uint64_t bytes) {
   return std::make_unique_for_overwrite<std::byte[]>(bytes);
@@ -44,18 +45,17 @@ PartReader::PartReader(const std::filesystem::path& path) : path_(path), fd_(ope
   FooterBytes footer_bytes;
   read_exactly(fd_.get(), footer_bytes, summary_.file_bytes - kFooterBytes, what);
   const Footer footer = decode_footer(footer_bytes, what);
-  const std::vector<std::byte> index = read_index(footer);
-
   Checksum checksum;
   checksum.add(header_bytes);
-  checksum.add(index);
+  read_index(footer, checksum);
   checksum.add(footer_bytes);
   summary_.checksum = checksum.value();
-  take_index(index);
   check_places();
 }
 
-std::vector<std::byte> PartReader::read_index(const part_layout::Footer& footer) {
+// In pieces, each of which is checked before the next is read: an entry that holds nothing is refused, so what is kept in
+// memory is never more than what really lies on disk, whatever size the file says it has.
+void PartReader::read_index(const part_layout::Footer& footer, Checksum& whole) {
   const std::string what = path_.string();
   const auto bytes = checked_multiply<std::uint64_t>(footer.entries, part_layout::kEntryBytes);
   const std::uint64_t end = summary_.file_bytes - part_layout::kFooterBytes;
@@ -64,15 +64,21 @@ std::vector<std::byte> PartReader::read_index(const part_layout::Footer& footer)
     throw ImageError("{} has the wrong length for its index", what);
   }
   index_offset_ = footer.index_offset;
-  std::vector<std::byte> index(*bytes);
-  read_exactly(fd_.get(), index, index_offset_, what);
-  if (checksum_of(index) != footer.index_checksum) throw ImageError("the index of {} is damaged", what);
-  return index;
+  Checksum checksum;
+  std::vector<std::byte> buffer(std::min<std::uint64_t>(*bytes, kIndexStep));
+  for (std::uint64_t offset = index_offset_; offset < end;) {
+    const auto piece = std::span(buffer).first(std::min<std::uint64_t>(end - offset, buffer.size()));
+    read_exactly(fd_.get(), piece, offset, what);
+    checksum.add(piece);
+    whole.add(piece);
+    take_index(piece);
+    offset += piece.size();
+  }
+  if (checksum.value() != footer.index_checksum) throw ImageError("the index of {} is damaged", what);
 }
 
 void PartReader::take_index(std::span<const std::byte> index) {
-  std::uint64_t next_block = 0;
-  extents_.reserve(index.size() / part_layout::kEntryBytes);
+  std::uint64_t next_block = extents_.empty() ? 0 : extents_.back().end_block();
   for (; !index.empty(); index = index.subspan(part_layout::kEntryBytes)) {
     const auto extent = part_layout::decode_entry(index.first(part_layout::kEntryBytes));
     if (!extent || extent->first_block < next_block || !extent_is_sound(*extent)) {

@@ -14,6 +14,8 @@
 
 namespace tintype {
 
+class Checksum;
+
 namespace part_layout {
 struct Footer;
 }
@@ -47,7 +49,7 @@ class PartReader {
   void check_gaps() const;
 
  private:
-  std::vector<std::byte> read_index(const part_layout::Footer& footer);
+  void read_index(const part_layout::Footer& footer, Checksum& whole);
   void take_index(std::span<const std::byte> index);
   bool extent_is_sound(const Extent& extent) const;
   void check_places() const;

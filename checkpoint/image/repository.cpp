@@ -6,7 +6,6 @@
 
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <charconv>
@@ -173,14 +172,9 @@ Repository Repository::open(const fs::path& path) {
   return Repository(directory_path(path));
 }
 
-void Repository::require_space(std::uint64_t bytes) const {
-  struct statvfs info {};
-  if (::statvfs(path_.c_str(), &info) != 0) throw_errno("statvfs {}", path_.string());
-  const std::uint64_t available = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
-  if (available >= bytes) return;
-  throw DestinationFull(
-      "{} has {} MiB free, and the checkpoint may need {} MiB; make room, or choose another destination",
-      path_.string(), available >> 20, (bytes >> 20) + 1);
+bool Repository::was_written_to() const {
+  std::error_code error;
+  return fs::exists(path_ / kLockName, error);
 }
 
 PendingCheckpoint Repository::begin() {

@@ -49,8 +49,8 @@ class Repository {
 
   const std::filesystem::path& path() const noexcept { return path_; }
 
-  /// Throws tintype::Error where the file system has less than this many bytes free.
-  void require_space(std::uint64_t bytes) const;
+  /// Whether a checkpoint was ever begun in this directory; otherwise it may be any.
+  bool was_written_to() const;
 
   /// Removes what dead writers left, takes the next id. Ids are never used twice, even where the checkpoint
   /// was deleted.

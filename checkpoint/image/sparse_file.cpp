@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/image/sparse_file.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
-#include <cstdlib>
-
-#include "checkpoint/image/part_format.h"
+#include "checkpoint/image/space.h"
+#include "vmm/base/error.h"
 #include "vmm/base/io.h"
 
 namespace tintype {
@@ -14,8 +12,52 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The name with links followed, so that the file is replaced and not the link to it.
-fs::path replaceable(const fs::path& path) {
+fs::path directory_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
+
+UnnamedFile create_for(const fs::path& path) {
+  try {
+    return UnnamedFile(directory_of(path));
+  } catch (const std::system_error& error) {
+    throw_write_error(path, error.code().value());
+  }
+}
+
+}  // namespace
+
+template <typename Function>
+auto SparseFile::said_plainly(Function function) {
+  try {
+    return function();
+  } catch (const std::system_error& error) {
+    throw_write_error(path_, error.code().value());
+  }
+}
+
+SparseFile::SparseFile(const fs::path& path, std::uint64_t bytes) : path_(path), size_(bytes), file_(create_for(path)) {
+  if (::ftruncate(file_.fd(), static_cast<off_t>(bytes)) != 0) throw_write_error(path_, errno);
+}
+
+void SparseFile::write(std::uint64_t offset, std::span<const std::byte> data) {
+  said_plainly([&] { write_exactly(file_.fd(), data, offset, path_.string()); });
+}
+
+void SparseFile::sync() {
+  said_plainly([&] { sync_file(file_.fd(), path_.string()); });
+}
+
+void SparseFile::replace() {
+  said_plainly([&] {
+    sync_file(file_.fd(), path_.string());
+    file_.replace(path_);
+    sync_directory(directory_of(path_));
+  });
+}
+
+bool SparseFile::take_name(const fs::path& path) {
+  return said_plainly([&] { return file_.link_as(path); });
+}
+
+fs::path replaceable_name(const fs::path& path) {
   std::error_code error;
   const fs::path real = fs::weakly_canonical(path, error);
   if (error) throw Error("{} cannot be written: {}", path.string(), error.message());
@@ -24,46 +66,6 @@ fs::path replaceable(const fs::path& path) {
     throw Error("{} is not a regular file and is not written over; name a new file, or one to replace", path.string());
   }
   return real;
-}
-
-[[noreturn]] void throw_write_error(const fs::path& path, int error_number) {
-  if (error_number == ENOSPC || error_number == EDQUOT) {
-    throw DestinationFull("there is no room for {}; make room on its file system, or choose another place",
-                          path.string());
-  }
-  throw Error("{} cannot be written: {}", path.string(), errno_text(error_number));
-}
-
-}  // namespace
-
-SparseFile::SparseFile(const fs::path& path, std::uint64_t bytes) : path_(replaceable(path)) {
-  std::string name = (path_.parent_path() / ("." + path_.filename().string() + ".XXXXXX")).string();
-  fd_ = UniqueFd(::mkostemp(name.data(), O_CLOEXEC));
-  if (!fd_) throw_write_error(path_, errno);
-  temporary_ = name;
-  if (::ftruncate(fd_.get(), static_cast<off_t>(bytes)) == 0) return;
-  const int saved = errno;
-  ::unlink(temporary_.c_str());
-  throw_write_error(path_, saved);
-}
-
-SparseFile::~SparseFile() {
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
-}
-
-void SparseFile::write(std::uint64_t offset, std::span<const std::byte> data) {
-  try {
-    write_exactly(fd_.get(), data, offset, path_.string());
-  } catch (const std::system_error& error) {
-    throw_write_error(path_, error.code().value());
-  }
-}
-
-void SparseFile::finish() {
-  if (::fsync(fd_.get()) != 0) throw_write_error(path_, errno);
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) throw_write_error(path_, errno);
-  temporary_.clear();
-  sync_directory(path_.parent_path());
 }
 
 }  // namespace tintype

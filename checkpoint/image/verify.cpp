@@ -157,6 +157,8 @@ class Verifier {
 Verification verify_checkpoints(const fs::path& path, std::optional<std::uint64_t> id, const ProgressSink& progress) {
   const Repository repository = Repository::open(path);
   const auto ids = id ? std::vector{repository.resolve(id)} : repository.ids();
+  if (ids.empty() && !repository.was_written_to())
+    throw Error("{} is no repository: name the directory that was given to checkpoint --to", path.string());
   Verification result;
   for (const std::uint64_t each : ids) Verifier(repository, each, result, progress).run();
   return result;

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/restore/eager.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <thread>
 #include <vector>
 
 #include "checkpoint/image/load_part.h"
 #include "vmm/base/error.h"
-#include "vmm/base/io.h"
 
 namespace tintype {
 
@@ -33,25 +30,6 @@ void check_regions(const Manifest& manifest, const GuestMemory& memory) {
         manifest.tintype_version);
   }
 }
-
-/// Removes a file unless told to keep it.
-class NewFile {
- public:
-  explicit NewFile(const std::filesystem::path& path)
-      : path_(path), fd_(open_file(path, O_RDWR | O_CREAT | O_EXCL, 0600)) {}
-  NewFile(const NewFile&) = delete;
-  NewFile& operator=(const NewFile&) = delete;
-  ~NewFile() {
-    if (!kept_) ::unlink(path_.c_str());
-  }
-  int fd() const noexcept { return fd_.get(); }
-  void keep() noexcept { kept_ = true; }
-
- private:
-  const std::filesystem::path path_;
-  UniqueFd fd_;
-  bool kept_ = false;
-};
 
 }  // namespace
 
@@ -83,24 +61,6 @@ void load_memory(const CheckpointReader& checkpoint, GuestMemory& memory, const 
 
 void restore_states(const CheckpointReader& checkpoint, std::span<Stateful* const> states) {
   for (Stateful* thing : states) thing->restore_state(state_for(checkpoint, *thing));
-}
-
-void write_disk_image(const PartReader& disk, const std::filesystem::path& file, const ProgressSink& progress) {
-  NewFile output(file);
-  if (::ftruncate(output.fd(), static_cast<off_t>(disk.content_bytes())) != 0)
-    throw_errno("ftruncate {}", file.string());
-  std::vector<std::byte> buffer;
-  for (const Extent& extent : disk.extents()) {
-    buffer.resize(extent.data_bytes());
-    disk.read_extent(extent, buffer);
-    const std::uint64_t start = extent.first_block * kBlockSize;
-    const std::uint64_t bytes = std::min<std::uint64_t>(buffer.size(), disk.content_bytes() - start);
-    write_exactly(output.fd(), std::span(buffer).first(bytes), start, file.string());
-    if (progress) progress({"disk", start + bytes, disk.content_bytes()});
-  }
-  sync_file(output.fd(), file.string());
-  sync_directory(file.has_parent_path() ? file.parent_path() : ".");
-  output.keep();
 }
 
 }  // namespace tintype

@@ -23,8 +23,4 @@ void load_memory(const CheckpointReader& checkpoint, GuestMemory& memory, const 
 /// Gives each thing its saved state, in the order given.
 void restore_states(const CheckpointReader& checkpoint, std::span<Stateful* const> states);
 
-/// Writes a disk of the checkpoint as a new sparse raw file, which must not exist yet; synced when it returns. Where it
-/// throws, there is no file.
-void write_disk_image(const PartReader& disk, const std::filesystem::path& file, const ProgressSink& progress);
-
 }  // namespace tintype

@@ -95,9 +95,9 @@ class Decoder {
     if (depth > kMaximumStateDepth) fail("records are nested too deep");
     StateRecord record;
     record.type = take_name();
+    if (record.type.empty()) fail("a record has no type");
     record.version = take_number<std::uint32_t>();
     const std::size_t count = take_count(kSmallestField);
-    record.fields.reserve(count);
     for (std::size_t i = 0; i < count; ++i) record.fields.push_back(take_field(depth));
     return record;
   }
@@ -143,8 +143,8 @@ class Decoder {
   }
 
   std::vector<StateRecord> take_records(unsigned depth) {
-    std::vector<StateRecord> records(take_count(kSmallestRecord));
-    for (StateRecord& record : records) record = take_record(depth);
+    std::vector<StateRecord> records;  // grows with what is really there: a count is cheap to write
+    for (std::size_t left = take_count(kSmallestRecord); left > 0; --left) records.push_back(take_record(depth));
     return records;
   }
 
@@ -202,8 +202,9 @@ std::vector<NamedState> decode_states(std::span<const std::byte> bytes, const st
   Decoder decoder(body, what);
   const auto count = load_number<std::uint32_t>(bytes, kMagic.size() + 4);
   if (count > body.size() / kSmallestState) decoder.fail("a list is longer than the file");
-  std::vector<NamedState> states(count);
-  for (NamedState& state : states) {
+  std::vector<NamedState> states;
+  for (std::size_t i = 0; i < count; ++i) {
+    NamedState& state = states.emplace_back();
     state.name = decoder.take_name();
     state.record = decoder.take_record(1);
   }

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 
 #include <nlohmann/json.hpp>
@@ -62,10 +63,18 @@ MachineEnd run_to_end(const Launch& launch, const std::function<void()>& on_runn
   refuse_name_in_use(launch.name);
   NameClaim claim(runtime_directory(), launch.name);
   forget_predecessor(launch.name);
-  const std::unique_ptr<Machine> machine = launch.make();
+  Cancellation cancelled;            // of the making
+  std::unique_ptr<Machine> machine;  // outlives the watch, which may be stopping it
+  std::atomic<Machine*> ready = nullptr;
+  const StopWatch watch(signals, [&](bool force) {
+    cancelled.request();
+    if (Machine* const made = ready) made->stop(force);
+  });
+  machine = launch.make(cancelled);
+  ready = machine.get();
+  if (cancelled.requested()) throw Cancelled("the machine was stopped before it ran");
   MachineMethods methods(*machine);
   ControlServer server(claim.socket_path(), methods);
-  const StopWatch watch(signals, [&machine](bool force) { machine->stop(force); });
   machine->start();
   on_running();
   MachineEnd end = machine->wait();

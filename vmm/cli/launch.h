@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "checkpoint/capture/cancellation.h"
 #include "vmm/machine/machine.h"
 
 namespace tintype {
@@ -16,8 +17,9 @@ struct Launch {
   std::string name;
   bool detach = false;
   bool fail_on_reset = false;  ///< a guest that resets itself has failed: kernels do so after a panic
-  /// Builds the machine (boots or restores it); called once, in the process that will run it.
-  std::function<std::unique_ptr<Machine>()> make;
+  /// Builds the machine (boots or restores it); called once, in the process that will run it. Ends early with Cancelled
+  /// where that is asked for by a signal.
+  std::function<std::unique_ptr<Machine>(const Cancellation&)> make;
 };
 
 /// Claims the name, builds the machine, opens its control socket and runs it. In the foreground it returns when the

@@ -20,6 +20,14 @@ void check_memory_load(const std::string& word) {
   if (word != "eager") throw UsageError("--memory-load cannot be \"{}\": choose one of eager and lazy", word);
 }
 
+/// Ends the restore where it is told of progress after a signal.
+ProgressSink cancellable(ProgressSink sink, const Cancellation& cancelled) {
+  return [sink = std::move(sink), &cancelled](const Progress& progress) {
+    if (cancelled.requested()) throw Cancelled("the restore was interrupted; nothing of it is left");
+    if (sink) sink(progress);
+  };
+}
+
 class RestoreVerb final : public Verb {
  public:
   void declare(VerbOptions& options) override {
@@ -27,8 +35,7 @@ class RestoreVerb final : public Verb {
     options.number("--id", id_, "Which checkpoint, by default the newest");
     options.text("--name", "NAME", name_, "Name of the restored machine, by default the one it had");
     options.text("--memory-load", "WORD", memory_load_, "eager: memory is read before the machine runs");
-    options.path("--disk-dir", "DIR", disk_directory_,
-                 "Where the restored disks go, by default beside the images that the machine had");
+    options.path("--disk-dir", "DIR", disk_directory_, "Where the restored disks go, by default the current directory");
     options.text("--serial", "WHERE", serial_, "COM1: stdio, null, file:PATH or unix:PATH");
     options.flag("--detach", detach_, "Return when the machine runs, and leave it running");
     options.flag("--fail-on-reset", fail_on_reset_, "Exit with 1 where the guest resets itself");
@@ -38,8 +45,8 @@ class RestoreVerb final : public Verb {
 
   int run(Output& output) override {
     const RestoreOptions options = restore_options(output.json());
-    const auto make = [&] {
-      auto machine = restore_machine(options, detach_ ? ProgressSink() : output.progress());
+    const auto make = [&](const Cancellation& cancelled) {
+      auto machine = restore_machine(options, cancellable(detach_ ? ProgressSink() : output.progress(), cancelled));
       output.end_progress();
       return machine;
     };

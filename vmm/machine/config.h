@@ -11,10 +11,11 @@
 namespace tintype {
 
 struct DiskConfig {
-  std::filesystem::path image;
+  std::filesystem::path image;  ///< empty where the disk is restored: it is named when it is written
   DiskMode mode = DiskMode::kPersistent;
   bool read_only = false;
-  std::string serial;  ///< empty: the disk's id
+  std::string serial;      ///< empty: the disk's id
+  std::uint64_t size = 0;  ///< bytes, of a disk that is restored; otherwise the image tells
 };
 
 enum class SerialKind : std::uint8_t { kStdio, kNull, kFile, kUnix };

@@ -46,7 +46,7 @@ CpuDescription describe_cpu(const KvmVcpu& vcpu) {
 }
 
 MachineDescription describe_machine(const MachineConfig& config, const GuestMemory& memory,
-                                    const std::vector<std::unique_ptr<VirtualDisk>>& disks, const CpuDescription& cpu) {
+                                    std::span<const std::unique_ptr<DiskSlot>> disks, const CpuDescription& cpu) {
   MachineDescription description;
   description.memory = config.memory;
   description.cpus = config.cpus;
@@ -56,7 +56,7 @@ MachineDescription describe_machine(const MachineConfig& config, const GuestMemo
   for (const MemoryRegion& region : memory.regions())
     description.regions.push_back({region.start.value(), region.size, region.first_page});
   for (const auto& disk : disks) {
-    const DiskOptions& options = disk->options();
+    const DiskOptions& options = disk->disk()->options();
     description.disks.push_back({options.id, options.image, disk->size(), std::string(name_of(options.mode)),
                                  options.read_only, options.serial});
   }
@@ -72,7 +72,7 @@ MachineConfig config_from(const MachineDescription& description) {
   config.memory = description.memory;
   config.cpus = description.cpus;
   for (const DiskDescription& disk : description.disks) {
-    config.disks.push_back({disk.image, mode_from(disk.mode), disk.read_only, disk.serial});
+    config.disks.push_back({{}, mode_from(disk.mode), disk.read_only, disk.serial, disk.size});
   }
   return config;
 }

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "checkpoint/image/manifest.h"
-#include "devices/block/virtual_disk.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/machine/config.h"
+#include "vmm/machine/disk_slot.h"
 #include "vmm/memory/guest_memory.h"
 
 namespace tintype {
@@ -14,7 +14,7 @@ CpuDescription describe_cpu(const KvmVcpu& vcpu);
 
 /// A machine's configuration as a manifest has it.
 MachineDescription describe_machine(const MachineConfig& config, const GuestMemory& memory,
-                                    const std::vector<std::unique_ptr<VirtualDisk>>& disks, const CpuDescription& cpu);
+                                    std::span<const std::unique_ptr<DiskSlot>> disks, const CpuDescription& cpu);
 
 /// And the way back, for a machine that is restored: everything but the name, the disks' images and the serial port,
 /// which the restore decides.

@@ -78,9 +78,11 @@ void Guest::load_kernel() {
   set_legacy_interrupts(vm_, plan.entry.interrupts);
 }
 
+void Guest::check(const CheckpointReader& checkpoint) const { check_restorable(checkpoint, memory_, states_); }
+
 void Guest::restore(const CheckpointReader& checkpoint, const ProgressSink& progress) {
-  check_restorable(checkpoint, memory_, states_);
   load_memory(checkpoint, memory_, progress);
+  progress({"state", 0, 1});
   restore_states(checkpoint, states_);
   processors_.announce_pause();
 }

@@ -25,7 +25,10 @@ class Guest {
   Guest& operator=(const Guest&) = delete;
 
   void load_kernel();
-  /// Checks the whole checkpoint first, then takes on its memory and states.
+  /// Whether the checkpoint can be restored here: its memory, its CPUs, every state. Throws tintype::Error; changes
+  /// nothing.
+  void check(const CheckpointReader& checkpoint) const;
+  /// Takes on memory and states of a checkpoint that was checked.
   void restore(const CheckpointReader& checkpoint, const ProgressSink& progress);
 
   /// Starts the devices, then the vCPUs.

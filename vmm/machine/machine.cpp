@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/machine/machine.h"
 
+#include "checkpoint/restore/disk_images.h"
 #include "vmm/machine/describe.h"
 #include "vmm/machine/lifecycle.h"
-#include "vmm/machine/restored_disks.h"
 
 namespace tintype {
 
@@ -13,18 +13,23 @@ std::unique_ptr<Machine> boot_machine(const MachineConfig& config) {
   return machine;
 }
 
-// Everything is checked before anything is made, but for the disks' images, which are removed again where something
-// fails later.
+// Everything is checked before anything is made, and what is made has no name before all of it is there. Each step says
+// that it begins, so that whoever watches can end the restore between any two of them.
 std::unique_ptr<Machine> restore_machine(const RestoreOptions& options, const ProgressSink& progress) {
+  const ProgressSink tell = progress ? progress : [](const Progress&) {};
   const CheckpointReader checkpoint(options.repository, options.id == 0 ? std::nullopt : std::optional(options.id));
   MachineConfig config = config_from(checkpoint.manifest().machine);
   config.name = options.name.empty() ? checkpoint.manifest().vm : options.name;
-  config.disk_directory = options.disk_directory;
   config.serial = options.serial;
   config.trace = options.trace;
-  RestoredDisks disks(checkpoint, config.name, options.disk_directory, config, progress);
+  DiskImages disks(checkpoint, config.name, options.disk_directory);
+  tell({"check", 0, 1});
   auto machine = std::make_unique<Lifecycle>(config, FileStart::kAppend, checkpoint.manifest().id);
-  machine->guest().restore(checkpoint, progress);
+  machine->guest().check(checkpoint);
+  disks.write(tell);
+  machine->guest().restore(checkpoint, tell);
+  tell({"disks", 0, 1});
+  machine->guest().virtio().open_disks(disks.publish());
   disks.keep();
   return machine;
 }

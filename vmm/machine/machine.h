@@ -47,7 +47,7 @@ struct RestoreOptions {
   std::string repository;
   std::uint64_t id = 0;                  ///< 0: the newest
   std::string name;                      ///< empty: the name it had
-  std::filesystem::path disk_directory;  ///< where the restored disks go; empty: beside the images they had
+  std::filesystem::path disk_directory;  ///< where the restored disks go; empty: the current one
   SerialConfig serial;
   TraceConfig trace;
 };

@@ -13,7 +13,6 @@ DiskOptions disk_options(const MachineConfig& config, std::size_t number) {
   const DiskConfig& disk = config.disks[number];
   DiskOptions options;
   options.id = fmt::format("disk{}", number);
-  options.image = disk.image;
   options.mode = disk.mode;
   options.read_only = disk.read_only;
   options.serial = disk.serial.empty() ? options.id : disk.serial;
@@ -37,14 +36,24 @@ VirtioPlug::VirtioPlug(KvmVm& vm, Backplane& backplane, GuestMemory& memory, std
 VirtioDevices::VirtioDevices(KvmVm& vm, Backplane& backplane, GuestMemory& memory, const MachineConfig& config) {
   if (config.disks.size() >= kVirtioMmioSlots) throw Error("a machine can have at most {} disks", kVirtioMmioSlots - 1);
   for (std::size_t i = 0; i < config.disks.size(); ++i) {
-    VirtualDisk& disk =
-        *disks_.emplace_back(std::make_unique<VirtualDisk>(disk_options(config, i), config.disk_tuning));
+    DiskSlot& disk = *disks_.emplace_back(
+        std::make_unique<DiskSlot>(disk_options(config, i), config.disk_tuning, config.disks[i].size));
+    if (!config.disks[i].image.empty()) open_disk(disk, config.disks[i].image);
     plugs_.push_back(
         std::make_unique<VirtioPlug>(vm, backplane, memory, i, disk.id(), std::make_unique<VirtioBlk>(disk)));
-    freezable_.push_back(&disk);
   }
   plugs_.push_back(
       std::make_unique<VirtioPlug>(vm, backplane, memory, plugs_.size(), "rng", std::make_unique<VirtioRng>()));
+}
+
+void VirtioDevices::open_disk(DiskSlot& disk, const std::filesystem::path& image) {
+  disk.open(image);
+  freezable_.push_back(disk.disk());
+}
+
+void VirtioDevices::open_disks(std::span<const std::filesystem::path> images) {
+  check(images.size() == disks_.size(), "each disk has an image");
+  for (std::size_t i = 0; i < images.size(); ++i) open_disk(*disks_[i], images[i]);
 }
 
 VirtioDevices::~VirtioDevices() {
@@ -76,7 +85,7 @@ void VirtioDevices::close() {
   std::exception_ptr first;
   for (const auto& disk : disks_) {
     try {
-      disk->close();
+      if (disk->disk() != nullptr) disk->disk()->close();
     } catch (...) {
       if (!first) first = std::current_exception();
     }

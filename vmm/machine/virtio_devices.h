@@ -5,12 +5,12 @@
 #include <vector>
 
 #include "devices/backplane.h"
-#include "devices/block/virtual_disk.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/mmio_transport.h"
 #include "devices/virtio/rng.h"
 #include "vmm/boot/request.h"
 #include "vmm/machine/config.h"
+#include "vmm/machine/disk_slot.h"
 #include "vmm/machine/kvm_irq_line.h"
 
 namespace tintype {
@@ -32,13 +32,16 @@ class VirtioPlug {
 /// The machine's virtio devices: a disk in each of the first slots, a source of randomness in the one after.
 class VirtioDevices {
  public:
-  /// Opens and locks all images. Throws tintype::Error for what the user can mend.
+  /// Opens and locks the images of all disks that have one: those of a machine that is restored come later. Throws
+  /// tintype::Error for what the user can mend.
   VirtioDevices(KvmVm& vm, Backplane& backplane, GuestMemory& memory, const MachineConfig& config);
   ~VirtioDevices();
 
   std::vector<VirtioSlot> slots() const;  ///< what the kernel is told of
+  /// Opens and locks the image of each disk, in order. Before start().
+  void open_disks(std::span<const std::filesystem::path> images);
   std::span<FreezableDisk* const> freezable() noexcept { return freezable_; }
-  const std::vector<std::unique_ptr<VirtualDisk>>& disks() const noexcept { return disks_; }
+  std::span<const std::unique_ptr<DiskSlot>> disks() const noexcept { return disks_; }
 
   void start();
   void stop() noexcept;
@@ -46,7 +49,9 @@ class VirtioDevices {
   void close();
 
  private:
-  std::vector<std::unique_ptr<VirtualDisk>> disks_;  // before the plugs: their devices refer to them
+  void open_disk(DiskSlot& disk, const std::filesystem::path& image);
+
+  std::vector<std::unique_ptr<DiskSlot>> disks_;  // before the plugs: their devices refer to them
   std::vector<std::unique_ptr<VirtioPlug>> plugs_;
   std::vector<FreezableDisk*> freezable_;
   bool closed_ = false;

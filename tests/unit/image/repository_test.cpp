@@ -122,6 +122,7 @@ TEST_CASE("a destination too full for the state or the manifest leaves no checkp
       writer.write_state(sample_states(1));
       writer.sync();
       Manifest manifest;
+      manifest.vm = "small";
       manifest.machine.memory = 4 << 20;
       manifest.machine.regions = {{0, 4 << 20, 0}};
       writer.seal(manifest);

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/restore/disk_images.h"
+
+#include <unistd.h>
+
+#include "checkpoint/image/flat_copy.h"
+#include "checkpoint/image/space.h"
+#include "vmm/base/error.h"
+#include "vmm/base/io.h"
+
+namespace tintype {
+
+namespace fs = std::filesystem;
+
+DiskImages::DiskImages(const CheckpointReader& checkpoint, std::string machine, fs::path directory)
+    : checkpoint_(checkpoint),
+      machine_(std::move(machine)),
+      directory_(directory.empty() ? fs::current_path() : std::move(directory)) {
+  if (!checkpoint_.manifest().machine.disks.empty()) check_directory();
+}
+
+DiskImages::~DiskImages() {
+  for (const fs::path& path : named_) {
+    std::error_code ignored;
+    fs::remove(path, ignored);
+  }
+}
+
+void DiskImages::check_directory() const {
+  std::error_code error;
+  if (!fs::is_directory(directory_, error)) {
+    throw Error("there is no directory {} to put the disks into: name one with --disk-dir", directory_.string());
+  }
+  if (::access(directory_.c_str(), W_OK | X_OK) != 0) {
+    throw Error("the disks cannot be put into {} ({}): name another directory with --disk-dir", directory_.string(),
+                errno_text(errno));
+  }
+  std::uint64_t bytes = 0;
+  for (const DiskDescription& disk : checkpoint_.manifest().machine.disks)
+    bytes += checkpoint_.disk(disk.id)->summary().data_blocks * kBlockSize;
+  require_space(directory_, bytes, "the restored disks");
+}
+
+void DiskImages::write(const ProgressSink& progress) {
+  for (std::size_t i = 0; i < checkpoint_.manifest().machine.disks.size(); ++i) {
+    const std::string& id = checkpoint_.manifest().machine.disks[i].id;
+    const PartReader& part = *checkpoint_.disk(id);
+    SparseFile& file = *files_.emplace_back(std::make_unique<SparseFile>(name_of(i, 1), part.content_bytes()));
+    const Placement whole = whole_part(part);
+    copy_flat(part, std::span(&whole, 1), file, id, progress);
+    file.sync();
+  }
+}
+
+const std::vector<fs::path>& DiskImages::publish() {
+  named_.reserve(files_.size());
+  for (std::size_t i = 0; i < files_.size(); ++i) {
+    unsigned attempt = 1;
+    while (!files_[i]->take_name(name_of(i, attempt))) ++attempt;  // images of earlier restores are left alone
+    named_.push_back(name_of(i, attempt));
+  }
+  if (!files_.empty()) sync_directory(directory_);
+  files_.clear();
+  return named_;
+}
+
+fs::path DiskImages::name_of(std::size_t disk, unsigned attempt) const {
+  const std::string stem = fmt::format("{}-disk{}", machine_, disk);
+  return directory_ / (attempt == 1 ? stem + ".img" : fmt::format("{}-{}.img", stem, attempt));
+}
+
+}  // namespace tintype

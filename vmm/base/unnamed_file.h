@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+
+#include "vmm/base/unique_fd.h"
+
+namespace tintype {
+
+/// A file in the making. It has no name until it is given one: whatever ends us before (SIGKILL, too) leaves nothing
+/// behind. On the few file systems without O_TMPFILE it has a hidden name meanwhile, which the destructor removes.
+class UnnamedFile {
+ public:
+  /// Open for reading and writing, mode 0600. Throws std::system_error that names the directory. Without `has_tmpfile`:
+  /// as on a file system without O_TMPFILE, whatever this one can do.
+  explicit UnnamedFile(std::filesystem::path directory, bool has_tmpfile = true);
+  ~UnnamedFile();
+  UnnamedFile(const UnnamedFile&) = delete;
+  UnnamedFile& operator=(const UnnamedFile&) = delete;
+
+  int fd() const noexcept { return fd_.get(); }
+
+  /// Gives it a name in its directory. False where the name is taken. Throws std::system_error.
+  [[nodiscard]] bool link_as(const std::filesystem::path& path);
+  /// The same, in the place of whatever has the name now, at once.
+  void replace(const std::filesystem::path& path);
+
+ private:
+  bool open_without_name();
+  void open_hidden();
+
+  std::filesystem::path directory_;
+  std::filesystem::path hidden_;  ///< empty where it has no name, or its real one
+  UniqueFd fd_;
+};
+
+}  // namespace tintype
