@@ -157,7 +157,7 @@ TEST_CASE("a restore needs no image of the captured machine, and never touches o
   machine.kill();
   fs::remove(directory / "a.img");
   std::ofstream(directory / "b.img") << "changed";
-  MachineProcess restored({"restore", directory / "repository", "--name", "again"});
+  MachineProcess restored({"restore", directory / "repository", "--name", "again", "--disk-dir", directory / ""});
   restored.type("q");
   CHECK(restored.wait_for("LEDGER OK", std::chrono::seconds(30)));
   CHECK(fs::file_size(directory / "b.img") == 7);
