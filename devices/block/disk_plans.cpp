@@ -176,8 +176,8 @@ void DiskCore::start_waiting_writes() noexcept {
   while (Flight* const next = order_.release()) start_write(*next);
 }
 
-// The file system of the logs is full. The guest is not told: its disk has room. The request takes its place before those
-// that overlap it, and is planned anew when there may be room: then perhaps in a base without logs.
+// The file system of the logs is full. The guest is not told: its disk has room. The request takes its place before
+// those that overlap it, and is planned anew when there may be room: then perhaps in a base without logs.
 void DiskCore::wait_for_room(Flight& flight) noexcept {
   if (giving_up_) {
     flight.error_number = ENOSPC;

@@ -47,8 +47,8 @@ class IoRing final : public IoEngine {
   EventFd bell_;
   io_uring ring_{};
 
-  /// A transfer goes from the thread that submits to the one that reaps by way of the kernel, which orders the two; this
-  /// says so in words of the language (and to ThreadSanitizer, which does not see the kernel's).
+  /// A transfer goes from the thread that submits to the one that reaps by way of the kernel, which orders the two;
+  /// this says so in words of the language (and to ThreadSanitizer, which does not see the kernel's).
   std::atomic<std::uint64_t> handed_over_ = 0;
   std::mutex queue_mutex_;  ///< guards the list of what has not been handed to the ring
   HostIo* queue_first_ = nullptr;
