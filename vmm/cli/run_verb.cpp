@@ -33,12 +33,9 @@ class RunVerb final : public Verb {
                  "Exit with 1 where the guest resets itself, as a kernel with panic=1 does after a panic");
     options.list("--trace", "WHAT", given_.trace, "Print each of: exits, mmio, pio");
     options.footer(
-        "Exits with 0 where the guest powers off, resets itself or is stopped, and with 1 where it crashes. A guest "
-        "that writes VALUE "
-        "to\n"
-        "the debug-exit port (0xf4) makes it exit with VALUE<<1|1, as under QEMU: 0 becomes 1, 1 becomes 3. `--json` "
-        "tells\n"
-        "an exit from a crash by its reason.");
+        "Exits with 0 where the guest powers off, resets itself or is stopped, and with 1 where it crashes.\n"
+        "A guest that writes VALUE to the debug-exit port (0xf4) makes it exit with VALUE<<1|1, as under QEMU:\n"
+        "0 becomes 1, 1 becomes 3. `--json` tells an exit from a crash by its reason.");
   }
 
   int run(Output& output) override {
