@@ -3,6 +3,12 @@
 
 namespace tintype {
 
+// A machine may end while somebody is about to pause it. A thread that parked then would be waited for, and never woken.
+void PauseGate::close() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (!let_go_) closed_.store(true, std::memory_order_seq_cst);
+}
+
 void PauseGate::wait_until_parked() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return all_in(); });
@@ -17,6 +23,7 @@ void PauseGate::open() {
 
 void PauseGate::let_go() noexcept {
   const std::lock_guard lock(mutex_);
+  let_go_ = true;
   closed_.store(false, std::memory_order_seq_cst);
   changed_.notify_all();
 }

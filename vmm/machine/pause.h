@@ -16,7 +16,8 @@ class PauseGate {
  public:
   explicit PauseGate(std::size_t threads) : threads_(threads) {}
 
-  void close() noexcept { closed_.store(true, std::memory_order_seq_cst); }
+  /// Nothing after let_go().
+  void close() noexcept;
   bool closed() const noexcept { return closed_.load(std::memory_order_seq_cst); }
 
   /// Returns when every thread is parked (or has left for good).
@@ -24,7 +25,7 @@ class PauseGate {
   /// Lets them go on, and returns when each has left the gate.
   void open();
 
-  /// The same without waiting: for a machine that ends. Any thread.
+  /// The same without waiting, and for good: for a machine that ends. Any thread.
   void let_go() noexcept;
 
   void park();
@@ -40,6 +41,7 @@ class PauseGate {
   std::condition_variable changed_;
   std::size_t parked_ = 0;  // guarded by mutex_, as is the rest
   std::size_t gone_ = 0;
+  bool let_go_ = false;
 };
 
 }  // namespace tintype

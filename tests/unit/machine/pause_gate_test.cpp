@@ -55,4 +55,17 @@ TEST_CASE("a thread that has left does not keep the others' pause from being com
   CHECK(went_on);
 }
 
+TEST_CASE("a gate that let its threads go is not closed again") {
+  PauseGate gate(1);
+  gate.let_go();
+  gate.close();
+  CHECK_FALSE(gate.closed());
+  std::thread late([&] {  // it has seen neither the end of the machine nor that the gate was opened
+    gate.park();
+    gate.leave_for_good();
+  });
+  gate.wait_until_parked();
+  late.join();
+}
+
 }  // namespace tintype
