@@ -12,6 +12,7 @@
 
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
+#include "vmm/base/thread_sanitizer.h"
 
 namespace tintype {
 
@@ -124,6 +125,7 @@ std::vector<PageSink::Run> Residency::runs(const Chunk& chunk, std::span<const s
 void Residency::copy(const Chunk& chunk, std::span<std::byte> into) const noexcept {
   for_each_run(chunk.first_page, chunk.pages, [&](std::uint64_t page, std::uint64_t count) {
     const std::uint64_t offset = (page - chunk.first_page) * kPageSize;
+    const OrderedByKernel ordered;  // the guest's writes wait for this copy; what the host is reading is undefined
     std::memcpy(into.data() + offset, chunk.host + offset, count * kPageSize);
   });
 }

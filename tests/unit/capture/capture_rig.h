@@ -4,6 +4,7 @@
 // Memory that is captured without a guest: threads of this process write to it meanwhile.
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -48,9 +49,14 @@ inline std::string no_write_protection() {
   return support.write_protect ? std::string() : support.problem;
 }
 
+/// Whole pages.
 inline void fill(GuestMemory& memory, std::uint64_t from, std::uint64_t bytes, unsigned seed) {
   std::mt19937_64 random(seed);
-  for (std::uint64_t at = from; at < from + bytes; at += 8) REQUIRE(memory.store<std::uint64_t>(Gpa(at), random()));
+  std::array<std::uint64_t, kPageSize / sizeof(std::uint64_t)> page;
+  for (std::uint64_t at = from; at < from + bytes; at += kPageSize) {
+    std::generate(page.begin(), page.end(), std::ref(random));
+    REQUIRE(memory.write(Gpa(at), std::as_bytes(std::span(page))));
+  }
 }
 
 inline std::vector<std::byte> copy_of(const GuestMemory& memory) {
@@ -59,11 +65,12 @@ inline std::vector<std::byte> copy_of(const GuestMemory& memory) {
   return copy;
 }
 
-/// Threads that scribble over all of memory until told to stop, touched pages and absent ones.
+/// Threads that scribble over all of memory until told to stop, touched pages and absent ones; each has words of its own
+/// in every page.
 class Scribblers {
  public:
   explicit Scribblers(GuestMemory& memory, unsigned threads) {
-    for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this, &memory, i] { run(memory, i); });
+    for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([=, this, &memory] { run(memory, i, threads); });
   }
   ~Scribblers() { stop(); }
   void stop() {
@@ -75,10 +82,12 @@ class Scribblers {
   std::uint64_t writes() const { return writes_; }
 
  private:
-  void run(GuestMemory& memory, unsigned seed) {
-    std::mt19937_64 random(seed);
+  void run(GuestMemory& memory, unsigned number, unsigned threads) {
+    std::mt19937_64 random(number);
+    const std::uint64_t words_each = memory.size() / 8 / threads;
     while (!stop_) {
-      static_cast<void>(memory.store<std::uint64_t>(Gpa(random() % (memory.size() / 8) * 8), random()));
+      const Gpa word((random() % words_each * threads + number) * 8);
+      static_cast<void>(memory.store<std::uint64_t>(word, random()));
       ++writes_;
     }
   }

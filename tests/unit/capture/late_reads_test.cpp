@@ -3,6 +3,7 @@
 // the pause. What it reads is undefined until it is done (and is asked for again at restore); all else must be of the
 // instant.
 #include <algorithm>
+#include <deque>
 #include <functional>
 
 #include <doctest/doctest.h>
@@ -70,8 +71,8 @@ class Rig {
 
  private:
   TempDir directory_;
+  std::deque<BlockRequest> requests_;  ///< before the disk, which ends those in flight when it goes
   ScriptedDisk disk_;
-  std::deque<BlockRequest> requests_;
   std::vector<Gpa> read_at_;
 };
 
