@@ -119,18 +119,20 @@ TEST_CASE("whichever step fails, the guest runs on, nothing is left over, and th
 }
 
 TEST_CASE("a destination that will not have it: state, manifest and name are taken already") {
-  for (const auto& [step, taken] : std::vector<std::pair<std::string, std::string>>{
-           {"state", std::string(".tmp-00000001/") + checkpoint_files::kState},
-           {"seal", std::string(".tmp-00000001/") + checkpoint_files::kManifest},
-           {"seal", "00000001/x"}}) {
-    CAPTURE(taken);
+  struct Case {
+    std::string step, taken;
+  };
+  for (const Case& each :
+       {Case{"state", std::string(".tmp-00000001/") + checkpoint_files::kState},
+        Case{"seal", std::string(".tmp-00000001/") + checkpoint_files::kManifest}, Case{"seal", "00000001/x"}}) {
+    CAPTURE(each.taken);
     const TemporaryRepository repository;
     PaperMachine machine;
     CaptureMeans means;
-    const auto path = repository.path() / taken;
+    const auto path = repository.path() / each.taken;
     means.open_target = [&](const NewCheckpoint& wanted) {
       return std::make_unique<ScriptedTarget>(std::make_unique<CheckpointWriter>(wanted),
-                                              [path, step](const std::string& name) {
+                                              [path, step = each.step](const std::string& name) {
                                                 if (name != step) return;
                                                 std::filesystem::create_directories(path.parent_path());
                                                 std::ofstream(path) << "taken";
