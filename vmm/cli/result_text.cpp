@@ -33,7 +33,9 @@ std::string status_text(const StatusReport& status) {
   if (status.restored_from) line("restored from", fmt::format("checkpoint {}", *status.restored_from));
   for (const DiskStatus& disk : status.disks) {
     line(disk.id.c_str(),
-         fmt::format("{} ({}{})", disk.image, name_of(disk.mode), disk.read_only ? ", read-only" : ""));
+         fmt::format(
+             "{} ({}{}){}", disk.image, name_of(disk.mode), disk.read_only ? ", read-only" : "",
+             disk.waits_for_room ? ": its redo log's file system is full; writes wait until you make room" : ""));
   }
   return text;
 }

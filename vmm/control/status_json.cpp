@@ -16,6 +16,7 @@ void fields(auto& archive, Same<DiskStatus> auto& disk) {
   archive("image", disk.image);
   archive("mode", disk.mode);
   archive("read_only", disk.read_only);
+  archive("waits_for_room", disk.waits_for_room);
 }
 
 void fields(auto& archive, Same<StatusReport> auto& status) {
@@ -76,6 +77,7 @@ StatusReport status_report(const MachineConfig& config, const MachineStatus& sta
   for (const DiskConfig& disk : config.disks)
     report.disks.push_back(
         {fmt::format("disk{}", report.disks.size()), disk.image.string(), disk.mode, disk.read_only});
+  for (const std::size_t number : status.disks_without_room) report.disks.at(number).waits_for_room = true;
   return report;
 }
 

@@ -20,6 +20,7 @@ struct DiskStatus {
   std::string id, image;
   DiskMode mode = DiskMode::kPersistent;
   bool read_only = false;
+  bool waits_for_room = false;  ///< for its redo log; the guest's writes are held until there is some
 };
 
 /// What `tintype status` tells.

@@ -42,6 +42,7 @@ class Guest {
   Backplane& backplane() noexcept { return backplane_; }
   Platform& platform() noexcept { return platform_; }
   VirtioDevices& virtio() noexcept { return virtio_; }
+  const VirtioDevices& virtio() const noexcept { return virtio_; }
   Processors& processors() noexcept { return processors_; }
   const Processors& processors() const noexcept { return processors_; }
   /// In the order of saving and restoring.

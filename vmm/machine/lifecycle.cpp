@@ -117,6 +117,11 @@ MachineStatus Lifecycle::status() const {
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - created_).count());
   status.exits = guest_.processors().exits();
   status.restored_from = restored_from_;
+  const auto disks = guest_.virtio().disks();
+  for (std::size_t number = 0; number < disks.size(); ++number) {
+    const VirtualDisk* disk = disks[number]->disk();
+    if (disk != nullptr && disk->waits_for_room()) status.disks_without_room.push_back(number);
+  }
   return status;
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "checkpoint/capture/options.h"
 #include "checkpoint/image/report.h"
@@ -30,6 +31,8 @@ struct MachineStatus {
   std::uint64_t uptime_ms = 0;
   std::uint64_t exits = 0;          ///< KVM exits to user space, all vCPUs
   std::uint64_t restored_from = 0;  ///< id of the checkpoint; 0: booted
+  /// Numbers of the disks whose writes wait until there is room for their redo logs.
+  std::vector<std::size_t> disks_without_room;
 };
 
 /// How a machine ended. `exit_code` is what `tintype run` returns: the guest's debug-exit code, 0 on power-off or stop,

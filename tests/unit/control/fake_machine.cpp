@@ -35,6 +35,7 @@ MachineStatus FakeMachine::status() const {
   status.state = state_;
   status.checkpoint_running = checkpoint_running;
   status.exits = 42;
+  if (without_room) status.disks_without_room.push_back(0);
   return status;
 }
 

@@ -30,6 +30,7 @@ class FakeMachine final : public Machine {
   std::atomic<int> step_ms = 0;               ///< time that each takes
   std::atomic<bool> checkpoint_held = false;  ///< a checkpoint waits until this is false again
   std::atomic<bool> checkpoint_running = false;
+  std::atomic<bool> without_room = false;  ///< disk0's writes wait
   CheckpointOptions last_options;
 
  private:

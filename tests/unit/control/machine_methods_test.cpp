@@ -45,8 +45,18 @@ TEST_CASE("status tells what the machine is and does") {
   CHECK(status["state"] == "running");
   CHECK(status["exits"] == 42);
   CHECK(status["restored_from"].is_null());
-  CHECK(status["disks"][0] ==
-        json{{"id", "disk0"}, {"image", "/images/a.raw"}, {"mode", "persistent"}, {"read_only", false}});
+  CHECK(status["disks"][0] == json{{"id", "disk0"},
+                                   {"image", "/images/a.raw"},
+                                   {"mode", "persistent"},
+                                   {"read_only", false},
+                                   {"waits_for_room", false}});
+}
+
+TEST_CASE("status tells of a disk whose writes wait for room") {
+  Fixture fixture;
+  fixture.fake.without_room = true;
+  const json status = fixture.client().call("status", json::object(), 5s);
+  CHECK(status["disks"][0]["waits_for_room"] == true);
 }
 
 TEST_CASE("pause and continue reach the machine") {
