@@ -2,8 +2,6 @@
 // Whatever fails: the guest runs on, the disks are whole, nothing half-made is left.
 #include <fcntl.h>
 
-#include <sys/mount.h>
-
 #include <algorithm>
 #include <fstream>
 #include <thread>
@@ -11,6 +9,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/support/skip.h"
+#include "tests/support/small_file_system.h"
 #include "tests/support/tintype_process.h"
 
 namespace tintype::test {
@@ -55,23 +54,6 @@ void flip_byte(const fs::path& path, std::uint64_t offset) {
   file.seekp(static_cast<std::streamoff>(offset));
   file.put(byte);
 }
-
-/// A small file system that fills up. Needs root.
-class SmallFileSystem {
- public:
-  explicit SmallFileSystem(const fs::path& path) : path_(path) {
-    fs::create_directory(path);
-    mounted_ = ::mount("tmpfs", path.c_str(), "tmpfs", 0, "size=1m") == 0;
-  }
-  ~SmallFileSystem() {
-    if (mounted_) ::umount2(path_.c_str(), MNT_DETACH);
-  }
-  bool mounted() const noexcept { return mounted_; }
-
- private:
-  fs::path path_;
-  bool mounted_ = false;
-};
 
 }  // namespace
 
