@@ -53,8 +53,8 @@ PartReader::PartReader(const std::filesystem::path& path) : path_(path), fd_(ope
   check_places();
 }
 
-// In pieces, each of which is checked before the next is read: an entry that holds nothing is refused, so what is kept in
-// memory is never more than what really lies on disk, whatever size the file says it has.
+// In pieces, each of which is checked before the next is read: an entry that holds nothing is refused, so what is kept
+// in memory is never more than what really lies on disk, whatever size the file says it has.
 void PartReader::read_index(const part_layout::Footer& footer, Checksum& whole) {
   const std::string what = path_.string();
   const auto bytes = checked_multiply<std::uint64_t>(footer.entries, part_layout::kEntryBytes);

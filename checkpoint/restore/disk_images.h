@@ -16,8 +16,8 @@ namespace tintype {
 /// machine had are never touched: it may still be running on them, and what it wrote after the capture is not ours to
 /// lose. Where they were is never looked at: a manifest may come from anywhere.
 ///
-/// Files have no names until publish(), so that nothing is left of a restore that is killed; until keep() the destructor
-/// takes them away again.
+/// Files have no names until publish(), so that nothing is left of a restore that is killed; until keep() the
+/// destructor takes them away again.
 class DiskImages {
  public:
   /// Checks that `directory` can take them; creates nothing. The checkpoint must live longer. Throws tintype::Error.

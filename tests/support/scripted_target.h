@@ -14,8 +14,8 @@
 namespace tintype {
 
 /// A destination that a test directs: every call goes to a real one, but before that a function of the test is called
-/// with its name ("memory", "memory finish", "disk0", "state", "sync", "seal"), which may wait, or throw. It is called on
-/// the thread that writes, which may outlive the test: what it uses it must own.
+/// with its name ("memory", "memory finish", "disk0", "state", "sync", "seal"), which may wait, or throw. It is called
+/// on the thread that writes, which may outlive the test: what it uses it must own.
 class ScriptedTarget final : public CheckpointTarget {
  public:
   using Step = std::function<void(const std::string& name)>;
