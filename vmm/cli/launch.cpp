@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/cli/launch.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -57,9 +58,8 @@ void print_crash(const MachineEnd& end) {
 
 /// Runs the machine to its end in this process. `on_running` is called when its vCPUs have been let go, `on_end` when
 /// it has ended, while the name is still held.
-MachineEnd run_to_end(const Launch& launch, const std::function<void()>& on_running,
+MachineEnd run_to_end(const Launch& launch, const StopSignals& signals, const std::function<void()>& on_running,
                       const std::function<void(const MachineEnd&)>& on_end) {
-  StopSignals signals;
   refuse_name_in_use(launch.name);
   NameClaim claim(runtime_directory(), launch.name);
   forget_predecessor(launch.name);
@@ -85,9 +85,9 @@ MachineEnd run_to_end(const Launch& launch, const std::function<void()>& on_runn
   return end;
 }
 
-int run_in_foreground(const Launch& launch, Output& output) {
+int run_in_foreground(const Launch& launch, const StopSignals& signals, Output& output) {
   const MachineEnd end = run_to_end(
-      launch, [] {}, [](const MachineEnd&) {});
+      launch, signals, [] {}, [](const MachineEnd&) {});
   nlohmann::json result = {{"name", launch.name}, {"exit_code", end.exit_code}, {"reason", end.reason}};
   if (!end.crash_report.empty()) result["crash_report"] = end.crash_report;
   output.result(result);
@@ -109,14 +109,15 @@ void leave_record(const std::string& name, const MachineEnd& end) {
   }
 }
 
-int run_as_child(const Launch& launch, Detachment& detachment) {
+int run_as_child(const Launch& launch, const StopSignals& signals, Detachment& detachment) {
   bool reported = false;
   const auto on_running = [&] {
     detachment.report_running(log_path(launch.name));
     reported = true;
   };
   try {
-    return run_to_end(launch, on_running, [&](const MachineEnd& end) { leave_record(launch.name, end); }).exit_code;
+    const auto on_end = [&](const MachineEnd& end) { leave_record(launch.name, end); };
+    return run_to_end(launch, signals, on_running, on_end).exit_code;
   } catch (const std::exception& failure) {
     if (reported) throw;
     detachment.report_failure(failure.what(), dynamic_cast<const UsageError*>(&failure) != nullptr);
@@ -124,7 +125,9 @@ int run_as_child(const Launch& launch, Detachment& detachment) {
   }
 }
 
-int announce_child(const Launch& launch, Detachment& detachment, Output& output) {
+/// Until the machine runs, who tells this process to stop means the machine: it is told, and says how that went.
+int announce_child(const Launch& launch, const StopSignals& signals, Detachment& detachment, Output& output) {
+  const StopWatch watch(signals, [&detachment](bool) { ::kill(detachment.child(), SIGTERM); });
   detachment.wait_until_running();
   output.line("{}", launch.name);
   output.result({{"name", launch.name}, {"pid", detachment.child()}});
@@ -134,9 +137,11 @@ int announce_child(const Launch& launch, Detachment& detachment, Output& output)
 }  // namespace
 
 int launch(const Launch& launch, Output& output) {
-  if (!launch.detach) return run_in_foreground(launch, output);
+  const StopSignals signals;
+  if (!launch.detach) return run_in_foreground(launch, signals, output);
   Detachment detachment;
-  return detachment.is_parent() ? announce_child(launch, detachment, output) : run_as_child(launch, detachment);
+  return detachment.is_parent() ? announce_child(launch, signals, detachment, output)
+                                : run_as_child(launch, signals, detachment);
 }
 
 }  // namespace tintype
