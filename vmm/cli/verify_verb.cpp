@@ -50,8 +50,12 @@ class VerifyVerb final : public Verb {
       output.error(damage_sentence(verification));
       return 1;
     }
-    output.line("{} checkpoint{}, {}: every byte is as it was written.", verification.checkpoints,
-                verification.checkpoints == 1 ? "" : "s", format_size(verification.bytes));
+    if (verification.checkpoints == 0) {
+      output.line("There is no checkpoint in {}.", repository_.string());
+    } else {
+      output.line("{} checkpoint{}, {}: every byte is as it was written.", verification.checkpoints,
+                  verification.checkpoints == 1 ? "" : "s", format_size(verification.bytes));
+    }
     return 0;
   }
 
