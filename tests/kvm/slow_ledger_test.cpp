@@ -109,4 +109,15 @@ TEST_CASE("reads and writes in flight on slow disks belong to one side of the in
   photograph(IoEngineKind::kThreads, Strategy::kStop);
 }
 
+TEST_CASE("a machine that closes its disks is not running, and that is what a checkpoint is told") {
+  const TestDirectory directory;
+  SlowLedger ledger(directory, IoEngineKind::kThreads);
+  REQUIRE(ledger.says("LEDGER RUN"));
+  ledger.machine().stop(true);
+  for (int i = 0; i < 1000; ++i) {
+    CHECK_THROWS_WITH(ledger.machine().checkpoint({directory / "repository"}, {}),
+                      "the machine ledger is not running");
+  }
+}
+
 }  // namespace tintype::test

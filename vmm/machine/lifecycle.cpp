@@ -127,10 +127,10 @@ MachineStatus Lifecycle::status() const {
 
 CheckpointReport Lifecycle::checkpoint(const CheckpointOptions& options, const ProgressSink& progress) {
   const std::unique_lock only_one(checkpoint_mutex_, std::try_to_lock);
-  if (!only_one) throw Error("a checkpoint of {} is being taken already: wait until it is finished", config().name);
   {
     const std::lock_guard lock(state_mutex_);
-    if (!started_ || end_) throw Error("the machine {} is not running", config().name);
+    if (!started_ || end_) throw Error("the machine {} is not running", config().name);  // close() may hold the mutex
+    if (!only_one) throw Error("a checkpoint of {} is being taken already: wait until it is finished", config().name);
     checkpoint_running_ = true;
     checkpointer_.forget_cancel();  // with the flag, so that a request is for the checkpoint that it was meant for
   }
