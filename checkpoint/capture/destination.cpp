@@ -18,7 +18,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kGlance = std::chrono::milliseconds(20);  ///< how often somebody who waits looks up
 constexpr auto kLastPatience =
-    std::chrono::milliseconds(500);  ///< for removing what a cancelled checkpoint has written
+    std::chrono::milliseconds(500);  ///< for removing what a cancelled checkpoint has written, or for its last step
 
 }  // namespace
 
@@ -50,15 +50,21 @@ void Destination::run(Work work, const std::function<bool()>& guest_waits) {
   hand_over([work = std::move(work)](Shared& shared) { work(*shared.target); }, guest_waits);
 }
 
-void Destination::hand_over(std::function<void(Shared&)> work, const std::function<bool()>& guest_waits) {
+void Destination::finish(Work work) {
+  hand_over([work = std::move(work)](Shared& shared) { work(*shared.target); }, {}, kLastPatience);
+}
+
+void Destination::hand_over(std::function<void(Shared&)> work, const std::function<bool()>& guest_waits,
+                            std::chrono::milliseconds when_cancelled) {
   cancellation_.throw_if_requested();
   std::unique_lock lock(shared_->mutex);
   shared_->work = std::move(work);
   shared_->busy = true;
   shared_->changed.notify_all();
-  auto standing_since = Clock::now();
+  auto standing_since = Clock::now(), wanted_until = standing_since;
   while (!shared_->changed.wait_for(lock, kGlance, [this] { return !shared_->busy; })) {
-    cancellation_.throw_if_requested();
+    if (!cancellation_.requested()) wanted_until = Clock::now();
+    if (Clock::now() - wanted_until >= when_cancelled) cancellation_.throw_if_requested();
     if (!guest_waits || !guest_waits()) standing_since = Clock::now();
     if (Clock::now() - standing_since > standstill_) {
       throw Error(

@@ -33,11 +33,15 @@ class Destination {
   /// Returns when the work is done; throws what it throws, or Cancelled; with `guest_waits`, also where that has been
   /// true for longer than a guest should stand still, and the work is not done.
   void run(Work work, const std::function<bool()>& guest_waits = {});
+  /// The last work, which makes all before it valid. Cancelled after it has begun, it is given a moment to end as it
+  /// likes, so that what is called cancelled does not appear afterwards, unless the destination hangs.
+  void finish(Work work);
 
  private:
   struct Shared;
   static void serve(const std::shared_ptr<Shared>& shared) noexcept;
-  void hand_over(std::function<void(Shared&)> work, const std::function<bool()>& guest_waits);
+  void hand_over(std::function<void(Shared&)> work, const std::function<bool()>& guest_waits,
+                 std::chrono::milliseconds when_cancelled = std::chrono::milliseconds(0));
   void end() noexcept;
 
   const Cancellation& cancellation_;

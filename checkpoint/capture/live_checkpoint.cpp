@@ -239,7 +239,7 @@ void LiveCheckpoint::seal() {
   manifest.parent = report_.parent;
   manifest.machine = description_;
   manifest.report = report_;
-  destination_->run([manifest = std::move(manifest)](CheckpointTarget& target) { target.seal(manifest); });
+  destination_->finish([manifest = std::move(manifest)](CheckpointTarget& target) { target.seal(manifest); });
   report_.seal_ms = watch.total_us() / 1000;
   report_.total_ms = watch_.total_us() / 1000;
   if (progress_) progress_({"seal", 1, 1});

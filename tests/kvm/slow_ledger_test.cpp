@@ -115,8 +115,7 @@ TEST_CASE("a machine that closes its disks is not running, and that is what a ch
   REQUIRE(ledger.says("LEDGER RUN"));
   ledger.machine().stop(true);
   for (int i = 0; i < 1000; ++i) {
-    CHECK_THROWS_WITH(ledger.machine().checkpoint({directory / "repository"}, {}),
-                      "the machine ledger is not running");
+    CHECK_THROWS_WITH(ledger.machine().checkpoint({directory / "repository"}, {}), "the machine ledger is not running");
   }
 }
 

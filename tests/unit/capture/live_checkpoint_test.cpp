@@ -198,6 +198,24 @@ TEST_CASE("a checkpoint that is cancelled while the destination works leaves not
   CHECK_THROWS_AS(checkpointer.take(repository.options(), {}), Cancelled);  // it cancels itself again
 }
 
+TEST_CASE("a checkpoint that is cancelled while it is sealed is there, and nobody says that it is not") {
+  const TemporaryRepository repository;
+  PaperMachine machine;
+  CaptureMeans means;
+  Checkpointer* running = nullptr;
+  means.open_target = [&](const NewCheckpoint& wanted) {
+    return std::make_unique<ScriptedTarget>(std::make_unique<CheckpointWriter>(wanted), [&](const std::string& name) {
+      if (name != "seal") return;
+      running->cancel();
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));  // long enough for the request to be seen
+    });
+  };
+  Checkpointer checkpointer(machine, means);
+  running = &checkpointer;
+  CHECK(checkpointer.take(repository.options(), {}).id == 1);
+  CHECK(std::filesystem::exists(repository.path() / "00000001"));
+}
+
 TEST_CASE("a guest does not stand still for ever before a destination that hangs: the checkpoint gives up by itself") {
   const TemporaryRepository repository;
   const auto hang = std::make_shared<Barrier>();
