@@ -10,6 +10,7 @@
 
 #include "vmm/base/error.h"
 #include "vmm/base/log.h"
+#include "vmm/base/printable.h"
 #include "vmm/cli/progress_bar.h"
 
 namespace tintype {
@@ -53,8 +54,9 @@ ProgressSink Output::progress() {
 
 void Output::end_progress() noexcept { bar_.reset(); }
 
-void Output::print_line(const std::string& text) {
+void Output::print_line(const std::string& line) {
   end_progress();
+  const std::string text = printable(line);
   const bool printed = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
                        std::fputc('\n', stdout) != EOF && std::fflush(stdout) == 0;
   if (!printed) throw Error("stdout cannot be written: {}", errno_text(errno));

@@ -44,7 +44,7 @@ class Output {
 
  private:
   /// Error where stdout does not take it.
-  void print_line(const std::string& text);
+  void print_line(const std::string& line);
 
   bool json_;
   bool result_printed_ = false;
