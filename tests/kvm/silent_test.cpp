@@ -18,8 +18,8 @@ namespace tintype::test {
 namespace {
 
 constexpr int kRounds = 20;
-/// What waits for a silent guest waits for ever. On a machine with nothing else to do each command takes a fraction of a
-/// second, and the longest are printed; a crowded one is not a failure.
+/// What waits for a silent guest waits for ever. On a machine with nothing else to do each command takes a fraction of
+/// a second, and the longest are printed; a crowded one is not a failure.
 constexpr std::chrono::seconds kSoon{15};
 
 /// How long the slowest command of each kind took, in seconds.

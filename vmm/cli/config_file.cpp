@@ -82,7 +82,7 @@ void apply_disk_key(const Entry& entry, DiskConfig& disk) {
   if (entry.key() == "file") {
     disk.image = entry.path();
   } else if (entry.key() == "mode") {
-    disk.mode = entry.parsed([&] { return chosen_value<DiskMode>(entry.text(), "The mode of a disk"); });
+    disk.mode = entry.parsed([&] { return chosen_value<DiskMode>(entry.text(), "the disk mode"); });
   } else if (entry.key() == "readonly") {
     disk.read_only = entry.flag();
   } else if (entry.key() == "serial") {

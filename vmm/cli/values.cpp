@@ -42,7 +42,7 @@ void apply_disk_word(std::string_view word, DiskConfig& disk) {
   if (word == "readonly") {
     disk.read_only = true;
   } else if (take_value(word, "mode", value)) {
-    disk.mode = chosen_value<DiskMode>(value, "The mode of a --disk");
+    disk.mode = chosen_value<DiskMode>(value, "the disk mode");
   } else if (take_value(word, "serial", value)) {
     disk.serial = checked_disk_serial(value);
   } else {

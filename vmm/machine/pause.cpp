@@ -3,7 +3,8 @@
 
 namespace tintype {
 
-// A machine may end while somebody is about to pause it. A thread that parked then would be waited for, and never woken.
+// A machine may end while somebody is about to pause it. A thread that parked then would be waited for, and never
+// woken.
 void PauseGate::close() noexcept {
   const std::lock_guard lock(mutex_);
   if (!let_go_) closed_.store(true, std::memory_order_seq_cst);

@@ -65,8 +65,8 @@ inline std::vector<std::byte> copy_of(const GuestMemory& memory) {
   return copy;
 }
 
-/// Threads that scribble over all of memory until told to stop, touched pages and absent ones; each has words of its own
-/// in every page.
+/// Threads that scribble over all of memory until told to stop, touched pages and absent ones; each has words of its
+/// own in every page.
 class Scribblers {
  public:
   explicit Scribblers(GuestMemory& memory, unsigned threads) {
