@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What KVM keeps for the machine as a whole, as things with state: interrupt controllers, interval timer, clock.
+// What KVM keeps for the machine as a whole, as things with state: interrupt controllers, interval timer, clock. The
+// static check() is their check_state(), which needs no KVM.
 
 #include <cstdint>
 
@@ -16,7 +17,8 @@ class IrqchipState : public Stateful {
   explicit IrqchipState(KvmVm& vm) : vm_(vm) {}
   std::string state_name() const override { return "irqchip"; }
   StateRecord save_state() const override;
-  void check_state(const StateRecord& record) const override;
+  void check_state(const StateRecord& record) const override { check(record); }
+  static void check(const StateRecord& record);
   void restore_state(const StateRecord& record) override;
 
  private:
@@ -30,7 +32,8 @@ class PitState : public Stateful {
   explicit PitState(KvmVm& vm) : vm_(vm) {}
   std::string state_name() const override { return "pit"; }
   StateRecord save_state() const override;
-  void check_state(const StateRecord& record) const override;
+  void check_state(const StateRecord& record) const override { check(record); }
+  static void check(const StateRecord& record);
   void restore_state(const StateRecord& record) override;
 
  private:
@@ -43,7 +46,8 @@ class ClockState : public Stateful {
   explicit ClockState(KvmVm& vm) : vm_(vm) {}
   std::string state_name() const override { return "kvmclock"; }
   StateRecord save_state() const override;
-  void check_state(const StateRecord& record) const override;
+  void check_state(const StateRecord& record) const override { check(record); }
+  static void check(const StateRecord& record);
   void restore_state(const StateRecord& record) override;
 
  private:

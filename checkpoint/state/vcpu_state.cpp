@@ -213,11 +213,11 @@ StateRecord VcpuState::save_state() const {
   return to_record(saved);
 }
 
-void VcpuState::check_state(const StateRecord& record) const {
+void VcpuState::check(const StateRecord& record, const std::vector<kvm_cpuid_entry2>& offered) {
   const auto saved = from_record<VcpuStateV1>(record);
   check_lengths(saved);
   check_not_a_hypervisor(saved);
-  const auto missing = missing_cpu_features(cpuid_for_kvm(saved.cpuid), offered_);
+  const auto missing = missing_cpu_features(cpuid_for_kvm(saved.cpuid), offered);
   if (missing.empty()) return;
   throw StateError("the guest saw CPU features that this host lacks ({}): restore it on a host that has them",
                    fmt::join(missing, ", "));

@@ -19,7 +19,9 @@ class VcpuState : public Stateful {
 
   std::string state_name() const override;
   StateRecord save_state() const override;
-  void check_state(const StateRecord& record) const override;
+  void check_state(const StateRecord& record) const override { check(record, offered_); }
+  /// check_state(), which needs no KVM.
+  static void check(const StateRecord& record, const std::vector<kvm_cpuid_entry2>& offered);
   void restore_state(const StateRecord& record) override;
 
  private:
