@@ -2,9 +2,9 @@
 // Drives a fuzz target where there is no libFuzzer: makes inputs from a seed until the time is up, or runs
 // the files it is given.
 //
-//   virtio_fuzz --seconds 60 --seed 7        virtio_fuzz INPUT...
+//   NAME_fuzz --seconds 60 --seed 7        NAME_fuzz INPUT...
 //
-// The input being run lies in a file all the time (--input-file, by default virtio_fuzz.input here), so that
+// The input being run lies in a file all the time (--input-file, by default NAME_fuzz.input here), so that
 // one that kills the program is left there, to be given as INPUT.
 #include <fcntl.h>
 
@@ -29,17 +29,18 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using Input = std::vector<std::uint8_t>;
-constexpr std::size_t kLongest = 4096;
+constexpr std::size_t kLongest = 64 << 10;
 
 struct Options {
   unsigned seconds = 10;
   std::uint64_t seed = 1;
-  std::string input_file = "virtio_fuzz.input";
+  std::string input_file;
   std::vector<std::string> replay;
 };
 
 Options parse(int argc, char** argv) {
   Options options;
+  options.input_file = std::filesystem::path(argv[0]).filename().string() + ".input";
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     const bool has_value = i + 1 < argc;

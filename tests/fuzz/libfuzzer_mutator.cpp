@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lets libFuzzer begin now and then with an input from our generator, so that it need not find out by itself
-// how a driver starts a device.
+// how a driver starts a device, or what a checkpoint's file begins with.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

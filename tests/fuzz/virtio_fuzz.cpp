@@ -5,8 +5,6 @@
 //
 // An input is a list of steps (Step below), each a byte and its operands. After every step the device must
 // keep its promises (check_promises). Runs under libFuzzer, and by fuzz_main.cpp without it.
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <string>
 
@@ -15,6 +13,7 @@
 #include "devices/virtio/rng.h"
 #include "devices/virtio/spec.h"
 #include "tests/fuzz/byte_source.h"
+#include "tests/fuzz/promise.h"
 #include "tests/fuzz/virtio_steps.h"
 #include "tests/support/bus_access.h"
 #include "tests/support/fake_irq_line.h"
@@ -33,11 +32,6 @@ constexpr std::uint64_t kDisk = 256 << 10;
 GuestMemory& shared_memory() {
   static GuestMemory memory(kHoleStart + (4 << 20));
   return memory;
-}
-
-[[noreturn]] void broken_promise(const std::string& what) {
-  std::fprintf(stderr, "broken promise: %s\n", what.c_str());
-  std::abort();
 }
 
 void clear_dirty_pages(GuestMemory& memory) {
