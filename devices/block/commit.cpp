@@ -129,8 +129,7 @@ void Committer::drop_frozen(const std::shared_ptr<const LayerStack>& stack) {
   dead_.push_back(stack->logs.front());
   log.index().clear();
   frozen_ = nullptr;
-  mark_base(*shorter);
-  log.remove();
+  forget(log, *shorter);
 }
 
 Committer::Step Committer::commit_active(const std::shared_ptr<const LayerStack>& stack) {
@@ -158,8 +157,7 @@ Committer::Step Committer::drop_mirrored(const std::shared_ptr<const LayerStack>
   const auto shorter = without_lowest(*stack);
   core_->finish_live_commit(shorter);
   dead_.push_back(stack->logs.front());
-  mark_base(*shorter);
-  log.remove();
+  forget(log, *shorter);
   return Step::kMore;
 }
 
@@ -173,6 +171,13 @@ void Committer::declare_void(RedoLog& log) {
     log.set_state(StateKind::kCommitting);
     throw;
   }
+}
+
+// After a power cut the image's mark must not tell of a log that is gone: the image would be refused without it.
+void Committer::forget(RedoLog& log, const LayerStack& shorter) {
+  mark_base(shorter);
+  if (!shorter.logs.empty()) shorter.base->settle();
+  log.remove();
 }
 
 // Closing the last descriptor of a deleted log frees its blocks, which takes time: here, not on the I/O

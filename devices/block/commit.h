@@ -44,6 +44,7 @@ class Committer {
   void drop_frozen(const std::shared_ptr<const LayerStack>& stack);
   Step drop_mirrored(const std::shared_ptr<const LayerStack>& stack);
   void declare_void(RedoLog& log);
+  void forget(RedoLog& log, const LayerStack& shorter);
   void bury();
 
   const std::shared_ptr<DiskCore> core_;

@@ -52,7 +52,7 @@ std::optional<ImageMark> read_image_mark(int fd) {
 void write_image_mark(int fd, const ImageMark& mark) {
   const std::string text =
       fmt::format("{} {} {} {}", to_text(mark.id), mark.first_log, mark.last_log, mark.directory.string());
-  ::fsetxattr(fd, kImageMarkAttribute, text.data(), text.size(), 0);
+  if (::fsetxattr(fd, kImageMarkAttribute, text.data(), text.size(), 0) != 0) ::fremovexattr(fd, kImageMarkAttribute);
 }
 
 // The attribute must not come back after a power cut, when the logs are gone. Through a descriptor of our own, so that

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Images that are copied, moved, linked and replaced while a log waits: each way is right, or refused with a sentence.
+#include <fcntl.h>
+
 #include <sys/xattr.h>
 
 #include <cstdlib>
@@ -10,6 +12,7 @@
 #include "devices/block/image_mark.h"
 #include "tests/support/skip.h"
 #include "tests/unit/block/test_disk.h"
+#include "vmm/base/io.h"
 
 namespace tintype {
 namespace {
@@ -138,6 +141,16 @@ TEST_CASE("a refused log is taken, or given up, on the user's word") {
   CHECK(::getxattr(copy.c_str(), kImageMarkAttribute, nullptr, 0) < 0);
   CHECK(outcome(waiting.image) == "right");
   CHECK_FALSE(waiting.marked());
+}
+
+TEST_CASE("a mark that the file system does not take leaves no older one behind") {
+  const TempDir directory;
+  const fs::path image = directory.path() / "disk.img";
+  const UniqueFd fd = open_file(image, O_RDWR | O_CREAT, 0600);
+  write_image_mark(fd.get(), {new_image_mark_id(), 1, 1, "/logs"});
+  if (!read_image_mark(fd.get())) SKIP_TEST("no extended attributes here");
+  write_image_mark(fd.get(), {new_image_mark_id(), 1, 2, std::string(100'000, 'x')});  // more than Linux allows
+  CHECK_FALSE(read_image_mark(fd.get()).has_value());
 }
 
 }  // namespace tintype
