@@ -59,7 +59,7 @@ void CowCapture::make_area(std::uint64_t asked) {
 
 void CowCapture::begin_anew() {
   for (std::size_t chunk = 0; chunk < chunks_.size(); ++chunk) states_[chunk].store(State::kHeld);
-  releasing_ = handler_failed_ = false;
+  picture_taken_ = releasing_ = handler_failed_ = false;
   faults_ = FaultLog();
   next_held_ = 0;
   pages_done_ = 0;
@@ -71,6 +71,7 @@ void CowCapture::begin_anew() {
 // absent in the picture: it was zero at the instant, but for the read, which is asked for again at restore.
 void CowCapture::protect() {
   residency_.scan();
+  picture_taken_.store(true, std::memory_order_release);
   for (const MemoryRegion& region : memory_.regions()) userfault_->protect({region.host, region.size});
 }
 
@@ -84,6 +85,7 @@ void CowCapture::handle_faults() noexcept {
   while (::poll(waits, 2, -1) >= 0 || errno == EINTR) {
     if ((waits[1].revents & POLLIN) != 0) return;
     while (const auto address = userfault_->next_fault()) {
+      static_cast<void>(picture_taken_.load(std::memory_order_acquire));
       const auto start = Clock::now();
       const auto chunk = chunks_.find(*address);
       if (!chunk) continue;

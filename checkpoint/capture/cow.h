@@ -90,6 +90,8 @@ class CowCapture : public MemoryCapture {
   std::unique_ptr<Userfault> userfault_;
   EventFd stop_;
   std::thread handler_;
+  /// Set when residency_ is whole. The kernel orders it before any fault; this says so in words of the language.
+  std::atomic<bool> picture_taken_ = false;
   std::atomic<bool> releasing_ = false;  ///< set by release(): the handler stops preserving
   std::atomic<bool> handler_failed_ = false;
   FaultLog faults_;  ///< the handler's, until it has been joined
