@@ -248,6 +248,31 @@ TEST_CASE("a file system that fills up while the second disk is written") {
   });
 }
 
+TEST_CASE("where a manifest says that images lay is never written to") {
+  const Fixture fixture;
+  const fs::path elsewhere = fixture.directory / "elsewhere";
+  std::ofstream(elsewhere) << "precious";
+  Manifest manifest = read_manifest(fixture.checkpoint, 1);
+  manifest.machine.disks[0].image = elsewhere;
+  manifest.machine.disks[1].image = fixture.directory / "not-there";
+  std::ofstream(fixture.checkpoint / checkpoint_files::kManifest, std::ios::binary) << encode_manifest(manifest);
+  REQUIRE(fixture.restore());
+  CHECK(fixture.images() == kPlainNames);
+  CHECK(read_text_file(elsewhere) == "precious");
+  CHECK_FALSE(fs::exists(fixture.directory / "not-there"));
+}
+
+TEST_CASE("a number of CPUs that no machine has is refused in a sentence, before anything is written") {
+  const Fixture fixture;
+  for (const unsigned cpus : {0U, 65U, UINT32_MAX}) {
+    CAPTURE(cpus);
+    Manifest manifest = read_manifest(fixture.checkpoint, 1);
+    manifest.machine.cpus = cpus;
+    std::ofstream(fixture.checkpoint / checkpoint_files::kManifest, std::ios::binary) << encode_manifest(manifest);
+    check_leaves_nothing(fixture, "CPUs");
+  }
+}
+
 TEST_CASE("an image that cannot be opened once it has its name is taken away again, and so is the other") {
   const Fixture fixture;
   std::ofstream(fixture.disks / "ledger-disk1.img.0001.redo") << "of another disk that had this name";
