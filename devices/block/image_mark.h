@@ -26,8 +26,8 @@ inline constexpr const char* kImageMarkAttribute = "user.tintype.redo";
 
 /// Of the open file, or nothing: not marked, or the file system has no extended attributes.
 std::optional<ImageMark> read_image_mark(int fd);
-/// Where the file system takes none (it knows no extended attributes, or is full) the image bears no mark afterwards: an
-/// older one would tell of logs that are gone.
+/// Where the file system takes none (it knows no extended attributes, or is full) the image bears no mark afterwards:
+/// an older one would tell of logs that are gone.
 void write_image_mark(int fd, const ImageMark& mark);
 /// Durable when this returns.
 void clear_image_mark(int fd);
