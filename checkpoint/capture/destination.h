@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "checkpoint/capture/cancellation.h"
-#include "checkpoint/image/checkpoint_target.h"
+#include "checkpoint/store/checkpoint_target.h"
 
 namespace tintype {
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "checkpoint/image/report.h"
+#include "checkpoint/format/report.h"
 
 namespace tintype {
 

@@ -11,8 +11,8 @@
 #include "checkpoint/capture/options.h"
 #include "checkpoint/capture/strategy.h"
 #include "checkpoint/capture/subject.h"
-#include "checkpoint/image/checkpoint_writer.h"
-#include "checkpoint/image/report.h"
+#include "checkpoint/format/report.h"
+#include "checkpoint/store/checkpoint_writer.h"
 #include "vmm/base/progress.h"
 
 namespace tintype {

@@ -7,7 +7,7 @@
 #include "checkpoint/capture/destination.h"
 #include "checkpoint/capture/page_sink.h"
 #include "checkpoint/capture/strategy.h"
-#include "checkpoint/image/report.h"
+#include "checkpoint/format/report.h"
 #include "vmm/base/progress.h"
 
 namespace tintype {

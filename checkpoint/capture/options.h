@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string>
 
-#include "checkpoint/image/part_format.h"
-#include "checkpoint/image/report.h"
+#include "checkpoint/format/part_format.h"
+#include "checkpoint/format/report.h"
 
 namespace tintype {
 

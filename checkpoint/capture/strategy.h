@@ -6,7 +6,7 @@
 
 #include "checkpoint/capture/cancellation.h"
 #include "checkpoint/capture/page_sink.h"
-#include "checkpoint/image/report.h"
+#include "checkpoint/format/report.h"
 #include "vmm/memory/guest_memory.h"
 
 namespace tintype {

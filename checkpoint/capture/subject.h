@@ -8,7 +8,7 @@
 #include <span>
 #include <string>
 
-#include "checkpoint/image/manifest.h"
+#include "checkpoint/format/manifest.h"
 #include "vmm/base/freezable_disk.h"
 #include "vmm/base/state.h"
 #include "vmm/memory/guest_memory.h"

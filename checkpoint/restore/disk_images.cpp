@@ -3,8 +3,8 @@
 
 #include <unistd.h>
 
-#include "checkpoint/image/flat_copy.h"
-#include "checkpoint/image/space.h"
+#include "checkpoint/store/flat_copy.h"
+#include "checkpoint/store/space.h"
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/image/checkpoint_reader.h"
-#include "checkpoint/image/sparse_file.h"
+#include "checkpoint/store/checkpoint_reader.h"
+#include "checkpoint/store/sparse_file.h"
 #include "vmm/base/progress.h"
 
 namespace tintype {

@@ -5,7 +5,7 @@
 #include <thread>
 #include <vector>
 
-#include "checkpoint/image/load_part.h"
+#include "checkpoint/format/load_part.h"
 #include "vmm/base/error.h"
 
 namespace tintype {

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <span>
 
-#include "checkpoint/image/checkpoint_reader.h"
+#include "checkpoint/store/checkpoint_reader.h"
 #include "vmm/base/progress.h"
 #include "vmm/base/state.h"
 #include "vmm/memory/guest_memory.h"

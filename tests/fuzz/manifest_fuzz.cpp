@@ -5,8 +5,8 @@
 #include <optional>
 #include <string>
 
-#include "checkpoint/image/json_fields.h"
-#include "checkpoint/image/manifest.h"
+#include "checkpoint/format/json_fields.h"
+#include "checkpoint/format/manifest.h"
 #include "tests/fuzz/generator.h"
 #include "tests/fuzz/promise.h"
 #include "vmm/base/checksum.h"

@@ -11,9 +11,9 @@
 #include <optional>
 #include <string>
 
-#include "checkpoint/image/compressor.h"
-#include "checkpoint/image/part_layout.h"
-#include "checkpoint/image/part_reader.h"
+#include "checkpoint/format/compressor.h"
+#include "checkpoint/format/part_layout.h"
+#include "checkpoint/format/part_reader.h"
 #include "tests/fuzz/generator.h"
 #include "tests/fuzz/promise.h"
 #include "vmm/base/checksum.h"

@@ -10,10 +10,10 @@
 
 #include <doctest/doctest.h>
 
-#include "checkpoint/image/checkpoint_files.h"
-#include "checkpoint/image/checkpoint_reader.h"
-#include "checkpoint/image/open_checkpoint.h"
+#include "checkpoint/format/checkpoint_files.h"
 #include "checkpoint/state/vcpu_state_v1.h"
+#include "checkpoint/store/checkpoint_reader.h"
+#include "checkpoint/store/open_checkpoint.h"
 #include "tests/support/skip.h"
 #include "tests/support/small_file_system.h"
 #include "tests/support/tintype_process.h"

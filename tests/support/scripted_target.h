@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-#include "checkpoint/image/checkpoint_target.h"
+#include "checkpoint/store/checkpoint_target.h"
 
 namespace tintype {
 

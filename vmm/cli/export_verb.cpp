@@ -6,8 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/image/export.h"
-#include "checkpoint/image/operations.h"
+#include "checkpoint/store/export.h"
+#include "checkpoint/store/operations.h"
 #include "vmm/base/error.h"
 #include "vmm/base/unique_fd.h"
 #include "vmm/cli/output.h"

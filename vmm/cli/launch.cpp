@@ -9,7 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/image/manifest.h"
+#include "checkpoint/format/manifest.h"
 #include "vmm/base/error.h"
 #include "vmm/base/log.h"
 #include "vmm/cli/detach.h"

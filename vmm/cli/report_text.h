@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "checkpoint/image/report.h"
+#include "checkpoint/format/report.h"
 
 namespace tintype {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <filesystem>
 
-#include "checkpoint/image/operations.h"
+#include "checkpoint/store/operations.h"
 #include "vmm/base/error.h"
 #include "vmm/cli/launch.h"
 #include "vmm/cli/output.h"

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/image/manifest.h"
+#include "checkpoint/format/manifest.h"
 #include "vmm/cli/report_text.h"
 #include "vmm/cli/values.h"
 #include "vmm/control/status_json.h"

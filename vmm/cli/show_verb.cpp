@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/image/operations.h"
+#include "checkpoint/store/operations.h"
 #include "vmm/cli/output.h"
 #include "vmm/cli/report_text.h"
 #include "vmm/cli/values.h"

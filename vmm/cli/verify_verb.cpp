@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/image/verify.h"
+#include "checkpoint/store/verify.h"
 #include "vmm/cli/output.h"
 #include "vmm/cli/values.h"
 #include "vmm/cli/verb.h"

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/image/json_fields.h"
+#include "checkpoint/format/json_fields.h"
 #include "vmm/base/io.h"
 
 namespace tintype {

@@ -9,7 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/image/manifest.h"
+#include "checkpoint/format/manifest.h"
 #include "vmm/control/parameters.h"
 #include "vmm/control/status_json.h"
 

@@ -2,7 +2,7 @@
 #pragma once
 
 // What the control socket carries, as JSON; `--json` prints the same. (A checkpoint's report:
-// checkpoint/image/manifest.h.)
+// checkpoint/format/manifest.h.)
 
 #include <filesystem>
 #include <optional>

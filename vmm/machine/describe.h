@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "checkpoint/image/manifest.h"
+#include "checkpoint/format/manifest.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/machine/config.h"
 #include "vmm/machine/disk_slot.h"

@@ -4,8 +4,8 @@
 #include <span>
 #include <vector>
 
-#include "checkpoint/image/checkpoint_reader.h"
 #include "checkpoint/state/platform_state.h"
+#include "checkpoint/store/checkpoint_reader.h"
 #include "vmm/base/progress.h"
 #include "vmm/boot/load.h"
 #include "vmm/kvm/system.h"

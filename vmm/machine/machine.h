@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "checkpoint/capture/options.h"
-#include "checkpoint/image/report.h"
+#include "checkpoint/format/report.h"
 #include "vmm/base/progress.h"
 #include "vmm/machine/config.h"
 

@@ -8,7 +8,7 @@
 
 #include <doctest/doctest.h>
 
-#include "checkpoint/image/checkpoint_files.h"
+#include "checkpoint/format/checkpoint_files.h"
 #include "tests/support/skip.h"
 #include "tests/unit/capture/capture_rig.h"
 #include "tests/unit/capture/paper_machine.h"

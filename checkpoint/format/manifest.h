@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "checkpoint/format/part_format.h"
+#include "checkpoint/format/report.h"
+
+namespace tintype {
+
+inline constexpr std::uint32_t kManifestFormat = 1;
+
+/// A disk as the machine had it. The machine turns its own configuration into this and back.
+struct DiskDescription {
+  std::string id;  ///< "disk0"
+  std::filesystem::path image;
+  std::uint64_t size = 0;  ///< bytes
+  std::string mode;        ///< "persistent", "undoable", "nonpersistent"
+  bool read_only = false;
+  std::string serial;
+  bool operator==(const DiskDescription&) const = default;
+};
+
+/// One region of guest memory: `first_block` is the number of its first page in the memory part.
+struct RegionDescription {
+  std::uint64_t start = 0, size = 0, first_block = 0;
+  bool operator==(const RegionDescription&) const = default;
+};
+
+/// What the guest saw of its CPU, to be read by people. What a restore goes by is CPUID in machine.state.
+struct CpuDescription {
+  std::string vendor, model;
+  std::vector<std::string> features;
+  bool operator==(const CpuDescription&) const = default;
+};
+
+struct MachineDescription {
+  std::uint64_t memory = 0;  ///< bytes
+  std::uint32_t cpus = 0;
+  std::filesystem::path kernel, initrd;  ///< for information
+  std::string append;
+  std::vector<RegionDescription> regions;
+  std::vector<DiskDescription> disks;
+  CpuDescription cpu;
+  bool operator==(const MachineDescription&) const = default;
+};
+
+/// A file of the checkpoint.
+struct PartDescription {
+  std::string name;     ///< "memory", "state", or the disk's id
+  std::string file;     ///< "memory.part", "machine.state", "disk0.part"
+  PartSummary summary;  ///< of machine.state: file_bytes and checksum only
+  bool operator==(const PartDescription&) const = default;
+};
+
+/// `checkpoint.json`. A checkpoint without it does not exist.
+struct Manifest {
+  std::uint64_t id = 0;
+  std::string vm;
+  std::string time;  ///< UTC, ISO 8601: "2024-05-01T12:34:56Z"
+  std::string host;
+  std::string tintype_version;
+  std::uint64_t parent = 0;  ///< 0: none, everything is in here
+  std::vector<PartDescription> parts;
+  MachineDescription machine;
+  CheckpointReport report;
+
+  const PartDescription* find_part(std::string_view name) const noexcept;
+};
+
+/// The text of checkpoint.json, with the checksum of itself in it.
+std::string encode_manifest(const Manifest& manifest);
+/// From untrusted text. Throws ImageError that says what is wrong; `what` names the file.
+Manifest decode_manifest(std::string_view text, const std::string& what);
+
+/// What `checkpoint --json` prints: one object, as DESIGN's command line has it. And the way back (throws
+/// tintype::Error).
+std::string report_as_json(const CheckpointReport& report);
+CheckpointReport report_from_json(std::string_view text);
+
+/// Now, as Manifest::time has it.
+std::string utc_time_text();
+
+}  // namespace tintype

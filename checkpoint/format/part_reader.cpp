@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/format/part_reader.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <memory>
+
+#include "checkpoint/format/compressor.h"
+#include "checkpoint/format/part_layout.h"
+#include "checkpoint/format/zero_scan.h"
+#include "vmm/base/checksum.h"
+#include "vmm/base/io.h"
+#include "vmm/base/overflow.h"
+
+namespace tintype {
+namespace {
+
+constexpr std::size_t kGapStep = 1 << 20;
+constexpr std::size_t kIndexStep = 16384 * part_layout::kEntryBytes;
+
+std::unique_ptr<std::byte[]> buffer_of(std::uint64_t bytes) {
+  return std::make_unique_for_overwrite<std::byte[]>(bytes);
+}
+
+}  // namespace
+
+PartReader::PartReader(const std::filesystem::path& path) : path_(path), fd_(open_file(path, O_RDONLY)) {
+  using namespace part_layout;
+  const std::string what = path_.string();
+  summary_.file_bytes = file_size(fd_.get(), what);
+  if (summary_.file_bytes < kDataOffset + kFooterBytes) throw ImageError("{} is cut short", what);
+
+  HeaderBytes header_bytes;
+  read_exactly(fd_.get(), header_bytes, 0, what);
+  const Header header = decode_header(header_bytes, what);
+  kind_ = header.kind;
+  summary_.content_bytes = header.content_bytes;
+  if (summary_.content_bytes > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+    throw ImageError("{} says that it holds {} bytes, which cannot be", what, summary_.content_bytes);
+  }
+
+  FooterBytes footer_bytes;
+  read_exactly(fd_.get(), footer_bytes, summary_.file_bytes - kFooterBytes, what);
+  const Footer footer = decode_footer(footer_bytes, what);
+  Checksum checksum;
+  checksum.add(header_bytes);
+  read_index(footer, checksum);
+  checksum.add(footer_bytes);
+  summary_.checksum = checksum.value();
+  check_places();
+}
+
+// In pieces, each of which is checked before the next is read: an entry that holds nothing is refused, so what is kept
+// in memory is never more than what really lies on disk, whatever size the file says it has.
+void PartReader::read_index(const part_layout::Footer& footer, Checksum& whole) {
+  const std::string what = path_.string();
+  const auto bytes = checked_multiply<std::uint64_t>(footer.entries, part_layout::kEntryBytes);
+  const std::uint64_t end = summary_.file_bytes - part_layout::kFooterBytes;
+  if (!bytes || footer.index_offset < part_layout::kDataOffset || footer.index_offset > end ||
+      end - footer.index_offset != *bytes) {
+    throw ImageError("{} has the wrong length for its index", what);
+  }
+  index_offset_ = footer.index_offset;
+  Checksum checksum;
+  std::vector<std::byte> buffer(std::min<std::uint64_t>(*bytes, kIndexStep));
+  for (std::uint64_t offset = index_offset_; offset < end;) {
+    const auto piece = std::span(buffer).first(std::min<std::uint64_t>(end - offset, buffer.size()));
+    read_exactly(fd_.get(), piece, offset, what);
+    checksum.add(piece);
+    whole.add(piece);
+    take_index(piece);
+    offset += piece.size();
+  }
+  if (checksum.value() != footer.index_checksum) throw ImageError("the index of {} is damaged", what);
+}
+
+void PartReader::take_index(std::span<const std::byte> index) {
+  std::uint64_t next_block = extents_.empty() ? 0 : extents_.back().end_block();
+  for (; !index.empty(); index = index.subspan(part_layout::kEntryBytes)) {
+    const auto extent = part_layout::decode_entry(index.first(part_layout::kEntryBytes));
+    if (!extent || extent->first_block < next_block || !extent_is_sound(*extent)) {
+      throw ImageError("the index of {} is wrong at entry {}", path_.string(), extents_.size());
+    }
+    next_block = extent->end_block();
+    summary_.data_blocks += extent->zero ? 0 : extent->blocks;
+    extents_.push_back(*extent);
+  }
+}
+
+bool PartReader::extent_is_sound(const Extent& extent) const {
+  if (extent.blocks == 0 || extent.blocks > kMaximumExtentBlocks) return false;
+  if (!range_fits<std::uint64_t>(extent.first_block, extent.blocks, blocks())) return false;
+  if (extent.zero)
+    return extent.stored_bytes == 0 && extent.offset == 0 && extent.checksum == 0 && extent.codec == Compression::kNone;
+  if (extent.offset < part_layout::kDataOffset) return false;
+  if (!range_fits(extent.offset, extent.stored_bytes, index_offset_)) return false;
+  return extent.codec == Compression::kNone ? extent.stored_bytes == extent.data_bytes()
+                                            : extent.stored_bytes > 0 && extent.stored_bytes < extent.data_bytes();
+}
+
+std::vector<Extent> PartReader::extents_by_offset() const {
+  std::vector<Extent> sorted;
+  std::ranges::copy_if(extents_, std::back_inserter(sorted), [](const Extent& extent) { return !extent.zero; });
+  if (!std::ranges::is_sorted(sorted, {}, &Extent::offset)) std::ranges::sort(sorted, {}, &Extent::offset);
+  return sorted;
+}
+
+void PartReader::check_places() const {
+  std::uint64_t end = part_layout::kDataOffset;
+  for (const Extent& extent : extents_by_offset()) {
+    if (extent.offset < end) throw ImageError("two extents of {} overlap at {}", path_.string(), extent.offset);
+    end = extent.end_offset();
+  }
+}
+
+void PartReader::read_extent(const Extent& extent, std::span<std::byte> into) const {
+  check(into.size() == extent.data_bytes(), "the buffer is as large as the extent");
+  if (extent.zero) {
+    std::memset(into.data(), 0, into.size());
+    return;
+  }
+  if (extent.codec == Compression::kNone) return read_stored(extent, into);
+  const auto stored = buffer_of(extent.stored_bytes);
+  const std::span<std::byte> bytes(stored.get(), extent.stored_bytes);
+  read_stored(extent, bytes);
+  if (!decompress(extent.codec, bytes, into)) throw_damaged(extent, "do not decompress");
+}
+
+void PartReader::read_stored(const Extent& extent, std::span<std::byte> into) const {
+  read_exactly(fd_.get(), into, extent.offset, path_.string());
+  if (checksum_of(into) != extent.checksum) throw_damaged(extent, "are damaged: their checksum does not match");
+}
+
+void PartReader::throw_damaged(const Extent& extent, std::string_view why) const {
+  throw ImageError("blocks {} to {} of {} (bytes {} to {} of the file) {}", extent.first_block, extent.end_block() - 1,
+                   path_.string(), extent.offset, extent.end_offset() - 1, why);
+}
+
+void PartReader::read_blocks(std::uint64_t first_block, std::span<std::byte> into) const {
+  const std::uint64_t end_block = first_block + into.size() / kBlockSize;
+  check(into.size() % kBlockSize == 0 && end_block <= blocks() && first_block <= end_block,
+        "wanted blocks lie inside the part");
+  auto extent = std::ranges::upper_bound(extents_, first_block, {}, &Extent::end_block);
+  for (std::uint64_t block = first_block; block < end_block;) {
+    const bool inside = extent != extents_.end() && extent->first_block <= block;
+    const std::uint64_t next = inside                     ? extent->end_block()
+                               : extent != extents_.end() ? extent->first_block
+                                                          : end_block;
+    const std::uint64_t count = std::min(next, end_block) - block;
+    const auto piece = into.subspan((block - first_block) * kBlockSize, count * kBlockSize);
+    if (inside) {
+      read_within(*extent++, block, piece);
+    } else {
+      std::memset(piece.data(), 0, piece.size());
+    }
+    block += count;
+  }
+}
+
+void PartReader::read_within(const Extent& extent, std::uint64_t first_block, std::span<std::byte> into) const {
+  if (into.size() == extent.data_bytes()) return read_extent(extent, into);
+  const auto whole = buffer_of(extent.data_bytes());
+  read_extent(extent, {whole.get(), extent.data_bytes()});
+  std::memcpy(into.data(), whole.get() + (first_block - extent.first_block) * kBlockSize, into.size());
+}
+
+void PartReader::check_gaps() const {
+  std::uint64_t end = part_layout::kHeaderBytes;
+  for (const Extent& extent : extents_by_offset()) {
+    check_gap(end, extent.offset);
+    end = extent.end_offset();
+  }
+  check_gap(end, index_offset_);
+}
+
+void PartReader::check_gap(std::uint64_t from, std::uint64_t to) const {
+  if (from == to) return;
+  std::vector<std::byte> buffer(std::min<std::uint64_t>(to - from, kGapStep));
+  while (from < to) {
+    const auto piece = std::span(buffer).first(std::min<std::uint64_t>(to - from, buffer.size()));
+    read_exactly(fd_.get(), piece, from, path_.string());
+    if (!is_zero(piece))
+      throw ImageError("{} holds something between {} and {} where nothing may be", path_.string(), from, to);
+    from += piece.size();
+  }
+}
+
+}  // namespace tintype

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "checkpoint/format/part_format.h"
+#include "vmm/base/unique_fd.h"
+
+namespace tintype {
+
+class Checksum;
+
+namespace part_layout {
+struct Footer;
+}
+
+/// Reads one part. The constructor checks header, footer and index wholly; the data of an extent is checked
+/// when it is read. All reading is const and may go on from several threads at once.
+class PartReader {
+ public:
+  /// Throws ImageError where the file is damaged, std::system_error where it cannot be read.
+  explicit PartReader(const std::filesystem::path& path);
+
+  PartKind kind() const noexcept { return kind_; }
+  std::uint64_t content_bytes() const noexcept { return summary_.content_bytes; }
+  std::uint64_t blocks() const noexcept { return (content_bytes() + kBlockSize - 1) / kBlockSize; }
+  const PartSummary& summary() const noexcept { return summary_; }
+  const std::filesystem::path& path() const noexcept { return path_; }
+
+  /// Sorted by block, not overlapping. Blocks in no extent are zero.
+  std::span<const Extent> extents() const noexcept { return extents_; }
+
+  /// The data of one extent; `into` holds exactly extent.data_bytes(). When this returns, the checksum was
+  /// right; when it throws ImageError, what `into` holds must not be used.
+  void read_extent(const Extent& extent, std::span<std::byte> into) const;
+
+  /// Any blocks, zero ones too; `into` is whole blocks. Extents that are wanted in part are read whole, to be
+  /// checked.
+  void read_blocks(std::uint64_t first_block, std::span<std::byte> into) const;
+
+  /// Reads the bytes of the file that no extent, index or footer covers. They must be zero; throws ImageError
+  /// where they are not.
+  void check_gaps() const;
+
+ private:
+  void read_index(const part_layout::Footer& footer, Checksum& whole);
+  void take_index(std::span<const std::byte> index);
+  bool extent_is_sound(const Extent& extent) const;
+  void check_places() const;
+  std::vector<Extent> extents_by_offset() const;
+  void read_stored(const Extent& extent, std::span<std::byte> into) const;
+  void read_within(const Extent& extent, std::uint64_t first_block, std::span<std::byte> into) const;
+  void check_gap(std::uint64_t from, std::uint64_t to) const;
+  [[noreturn]] void throw_damaged(const Extent& extent, std::string_view why) const;
+
+  std::filesystem::path path_;
+  UniqueFd fd_;
+  PartKind kind_ = PartKind::kMemory;
+  PartSummary summary_;
+  std::uint64_t index_offset_ = 0;
+  std::vector<Extent> extents_;
+};
+
+}  // namespace tintype

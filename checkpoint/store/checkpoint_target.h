@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "checkpoint/format/block_sink.h"
+#include "checkpoint/format/manifest.h"
+#include "checkpoint/state/codec.h"
+
+namespace tintype {
+
+/// One checkpoint as it is written. Order of calls: blocks and state, then sync(), then seal(). Destroyed before seal()
+/// has returned, nothing is left of it. Every method may wait for the destination.
+class CheckpointTarget {
+ public:
+  virtual ~CheckpointTarget() = default;
+  virtual std::uint64_t id() const noexcept = 0;
+  virtual BlockSink& memory_part() = 0;
+  virtual BlockSink& disk_part(std::string_view id) = 0;
+  /// Once.
+  virtual void write_state(std::span<const NamedState> states) = 0;
+  /// Finishes all parts and waits until they are on the device: the long half of sealing.
+  virtual void sync() = 0;
+  /// The manifest, given a name that lasts. Id, time, host, version and parts are filled in here; the rest (vm,
+  /// machine, report) is the caller's. Returns the manifest as written.
+  virtual Manifest seal(Manifest manifest) = 0;
+};
+
+}  // namespace tintype

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "checkpoint/format/part_format.h"
+#include "checkpoint/format/part_writer.h"
+#include "checkpoint/store/checkpoint_target.h"
+#include "checkpoint/store/repository.h"
+
+namespace tintype {
+
+struct NewCheckpoint {
+  std::filesystem::path repository;
+  Compression compression = Compression::kNone;
+  std::uint64_t memory_bytes = 0;
+  std::vector<DiskDescription> disks;  ///< id and size are looked at
+  std::uint64_t expected_bytes = 0;    ///< refused where the destination has less room; 0: not checked
+};
+
+/// A checkpoint in a directory. All files are created by the constructor, while the guest still runs, so that nothing
+/// is left for the pause. Each part belongs to one thread at a time; different parts may be written by different
+/// threads.
+class CheckpointWriter final : public CheckpointTarget {
+ public:
+  /// Throws tintype::Error: destination is a file, unwritable, too small.
+  explicit CheckpointWriter(const NewCheckpoint& options);
+
+  std::uint64_t id() const noexcept override { return pending_.id(); }
+  const std::filesystem::path& directory() const noexcept { return pending_.directory(); }
+
+  PartWriter& memory_part() override { return *memory_; }
+  PartWriter& disk_part(std::string_view id) override;
+  void write_state(std::span<const NamedState> states) override;
+  void sync() override;
+  Manifest seal(Manifest manifest) override;
+
+  void abandon() noexcept;
+
+ private:
+  struct DiskPart {
+    std::string id;
+    std::unique_ptr<PartWriter> part;
+  };
+  std::vector<PartDescription> describe_parts() const;
+
+  PendingCheckpoint pending_;  // destroyed last: it removes the directory of the files below
+  std::unique_ptr<PartWriter> memory_;
+  std::vector<DiskPart> disks_;
+  PartSummary state_;
+  bool synced_ = false;
+};
+
+}  // namespace tintype

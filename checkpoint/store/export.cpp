@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/store/export.h"
+
+#include <vector>
+
+#include "checkpoint/store/checkpoint_reader.h"
+#include "checkpoint/store/flat_copy.h"
+#include "checkpoint/store/space.h"
+
+namespace tintype {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<Placement> memory_layout(const MachineDescription& machine) {
+  std::vector<Placement> layout;
+  for (const RegionDescription& region : machine.regions) {
+    layout.push_back({region.first_block, region.first_block + region.size / kBlockSize, region.start});
+  }
+  return layout;
+}
+
+ExportedFile export_part(const PartReader& part, std::span<const Placement> layout, const fs::path& file,
+                         std::uint64_t bytes, const ProgressSink& progress) {
+  const fs::path name = replaceable_name(file);
+  const std::string phase = part.path().stem().string();
+  SparseFile output(name, bytes);
+  require_space(name.has_parent_path() ? name.parent_path() : ".", part.summary().data_blocks * kBlockSize, phase);
+  const std::uint64_t written = copy_flat(part, layout, output, phase, progress);
+  output.replace();
+  return {name, bytes, written};
+}
+
+}  // namespace
+
+ExportedFile export_memory(const fs::path& repository, std::optional<std::uint64_t> id, const fs::path& file,
+                           const ProgressSink& progress) {
+  const CheckpointReader reader(repository, id);
+  const MachineDescription& machine = reader.manifest().machine;
+  const std::uint64_t end = machine.regions.empty() ? 0 : machine.regions.back().start + machine.regions.back().size;
+  return export_part(reader.memory(), memory_layout(machine), file, end, progress);
+}
+
+ExportedFile export_disk(const fs::path& repository, std::optional<std::uint64_t> id, const std::string& disk,
+                         const fs::path& file, const ProgressSink& progress) {
+  const CheckpointReader reader(repository, id);
+  const PartReader* part = reader.disk(disk);
+  if (part == nullptr) {
+    throw Error("checkpoint {} has no disk {}; tintype show names those that it has", reader.manifest().id, disk);
+  }
+  const Placement whole = whole_part(*part);
+  return export_part(*part, std::span(&whole, 1), file, part->content_bytes(), progress);
+}
+
+}  // namespace tintype

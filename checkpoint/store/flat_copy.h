@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "checkpoint/format/part_reader.h"
+#include "checkpoint/store/sparse_file.h"
+#include "vmm/base/progress.h"
+
+namespace tintype {
+
+/// Blocks of a part that lie one after the other in a flat file too, from `offset` on.
+struct Placement {
+  std::uint64_t first_block = 0, end_block = 0, offset = 0;
+};
+
+/// All of a disk, from the beginning of the file.
+Placement whole_part(const PartReader& part);
+
+/// Writes the data of a part to its places in a flat file, up to where the file ends; what is zero stays a hole. Every
+/// checksum is checked. Returns the bytes written. Throws ImageError, DestinationFull, Error.
+std::uint64_t copy_flat(const PartReader& part, std::span<const Placement> layout, SparseFile& file,
+                        const std::string& phase, const ProgressSink& progress);
+
+}  // namespace tintype

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The files of a checkpoint one by one, each checked against the manifest. For the reader, and for verify,
+// which goes on after a damaged one. All throw ImageError (or StateError) that names the file.
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "checkpoint/format/manifest.h"
+#include "checkpoint/format/part_reader.h"
+#include "checkpoint/state/codec.h"
+
+namespace tintype {
+
+Manifest read_manifest(const std::filesystem::path& directory, std::uint64_t id);
+std::vector<NamedState> read_states(const std::filesystem::path& directory, const Manifest& manifest);
+std::unique_ptr<PartReader> open_part(const std::filesystem::path& directory, const PartDescription& description,
+                                      PartKind kind);
+
+}  // namespace tintype

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/store/operations.h"
+
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/store/open_checkpoint.h"
+#include "checkpoint/store/repository.h"
+
+namespace tintype {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::uint64_t bytes_in(const fs::path& directory) {
+  std::uint64_t bytes = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory, error)) {
+    const auto size = entry.is_regular_file(error) ? entry.file_size(error) : 0;
+    if (!error) bytes += size;
+  }
+  return bytes;
+}
+
+CheckpointSummary summarize(const Repository& repository, std::uint64_t id) {
+  CheckpointSummary summary;
+  summary.id = id;
+  summary.bytes = bytes_in(repository.directory_of(id));
+  try {
+    summary.manifest = read_manifest(repository.directory_of(id), id);
+  } catch (const std::exception& error) {
+    summary.problem = error.what();
+  }
+  return summary;
+}
+
+}  // namespace
+
+std::vector<CheckpointSummary> list_checkpoints(const fs::path& path) {
+  const Repository repository = Repository::open(path);
+  std::vector<CheckpointSummary> summaries;
+  for (const std::uint64_t id : repository.ids()) summaries.push_back(summarize(repository, id));
+  return summaries;
+}
+
+Manifest show_checkpoint(const fs::path& path, std::optional<std::uint64_t> id) {
+  const Repository repository = Repository::open(path);
+  const std::uint64_t which = repository.resolve(id);
+  return read_manifest(repository.directory_of(which), which);
+}
+
+std::string show_checkpoint_json(const fs::path& path, std::optional<std::uint64_t> id) {
+  const Manifest manifest = show_checkpoint(path, id);
+  const auto states = read_states(Repository::open(path).directory_of(manifest.id), manifest);
+  auto json = nlohmann::ordered_json::parse(encode_manifest(manifest));
+  json["state"] = nlohmann::ordered_json::parse(states_as_json(states));
+  return json.dump(2);
+}
+
+void delete_checkpoint(const fs::path& path, std::uint64_t id) { Repository::open(path).remove(id); }
+
+}  // namespace tintype

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What can be done with checkpoints where no machine runs: the verbs show and delete, as plain functions
+// (verify.h and export.h have the other two). The command line prints what they return.
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checkpoint/format/manifest.h"
+
+namespace tintype {
+
+/// One line of `show REPO`.
+struct CheckpointSummary {
+  std::uint64_t id = 0;
+  std::uint64_t bytes = 0;           ///< on disk
+  std::optional<Manifest> manifest;  ///< nothing where it cannot be read
+  std::string problem;               ///< why it cannot be read
+};
+
+std::vector<CheckpointSummary> list_checkpoints(const std::filesystem::path& repository);
+
+/// The manifest of one. Throws tintype::Error.
+Manifest show_checkpoint(const std::filesystem::path& repository, std::optional<std::uint64_t> id);
+/// `show --id N --json`: the manifest and all of machine.state as one JSON object.
+std::string show_checkpoint_json(const std::filesystem::path& repository, std::optional<std::uint64_t> id);
+
+void delete_checkpoint(const std::filesystem::path& repository, std::uint64_t id);
+
+}  // namespace tintype

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <fcntl.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <random>
+#include <span>
+#include <stdexcept>
+#include <vector>
+
+#include "checkpoint/format/part_format.h"
+#include "vmm/base/io.h"
+
+namespace tintype::checkpoint_test {
+
+/// A directory that goes when the test ends.
+class ScratchDirectory {
+ public:
+  ScratchDirectory() {
+    std::string name = (std::filesystem::temp_directory_path() / "tintype-image-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
+    path_ = name;
+  }
+  ScratchDirectory(const ScratchDirectory&) = delete;
+  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
+  ~ScratchDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+using Bytes = std::vector<std::byte>;
+
+/// Blocks that do not compress, never zero.
+inline Bytes noise(std::size_t blocks, unsigned seed) {
+  std::mt19937_64 random(seed);
+  Bytes bytes(blocks * kBlockSize);
+  for (std::byte& byte : bytes) byte = static_cast<std::byte>(random() | 1);
+  return bytes;
+}
+
+/// Blocks that compress well; each one different, never zero.
+inline Bytes pattern(std::size_t blocks, unsigned seed) {
+  Bytes bytes(blocks * kBlockSize);
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>((i / kBlockSize + seed) % 250 + 1);
+  return bytes;
+}
+
+inline std::span<std::byte> block_of(Bytes& bytes, std::size_t block) {
+  return std::span(bytes).subspan(block * kBlockSize, kBlockSize);
+}
+
+inline Bytes read_file(const std::filesystem::path& path) {
+  const UniqueFd fd = open_file(path, O_RDONLY);
+  Bytes bytes(file_size(fd.get(), path.string()));
+  read_exactly(fd.get(), bytes, 0, path.string());
+  return bytes;
+}
+
+inline void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes) {
+  const UniqueFd fd = open_file(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  write_exactly(fd.get(), bytes, 0, path.string());
+}
+
+}  // namespace tintype::checkpoint_test

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include "checkpoint/store/checkpoint_reader.h"
+#include "checkpoint/store/checkpoint_writer.h"
+#include "tests/unit/store/sample_checkpoint.h"
+
+namespace tintype {
+namespace {
+
+using namespace checkpoint_test;
+
+Bytes content_of(const PartReader& part) {
+  Bytes bytes(part.blocks() * kBlockSize);
+  part.read_blocks(0, bytes);
+  bytes.resize(part.content_bytes());
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("a checkpoint comes back as it was taken") {
+  for (const Compression codec : {Compression::kNone, Compression::kLz4, Compression::kZstd}) {
+    const ScratchDirectory scratch;
+    const Manifest written = write_sample(scratch / "repository", 5, codec);
+    CHECK(written.id == 1);
+    const CheckpointReader reader(scratch / "repository", std::nullopt);
+    CHECK(encode_manifest(reader.manifest()) == encode_manifest(written));
+    CHECK(reader.manifest().machine == sample_machine());
+    CHECK(std::ranges::equal(reader.states(), sample_states(5)));
+    CHECK(reader.find_state("uart0") != nullptr);
+    CHECK(reader.find_state("uart1") == nullptr);
+    CHECK(content_of(reader.memory()) == sample_memory(5));
+    REQUIRE(reader.disk("disk1") != nullptr);
+    CHECK(content_of(*reader.disk("disk0")) == sample_disk(kDisk0Bytes, 105));
+    CHECK(content_of(*reader.disk("disk1")) == sample_disk(kDisk1Bytes, 205));
+    CHECK(reader.disk("disk2") == nullptr);
+  }
+}
+
+TEST_CASE("the newest checkpoint is the one that is read where none is named") {
+  const ScratchDirectory scratch;
+  for (unsigned seed = 1; seed <= 3; ++seed) write_sample(scratch / "r", seed);
+  CHECK(CheckpointReader(scratch / "r", std::nullopt).manifest().id == 3);
+  CHECK(CheckpointReader(scratch / "r", 2).manifest().id == 2);
+  CHECK_THROWS_WITH_AS(CheckpointReader(scratch / "r", 4), doctest::Contains("holds no checkpoint 4"), Error);
+  CHECK_THROWS_WITH_AS(CheckpointReader(scratch / "elsewhere", 4), doctest::Contains("there is no repository"), Error);
+}
+
+TEST_CASE("a checkpoint that was abandoned leaves nothing behind") {
+  const ScratchDirectory scratch;
+  written_sample(scratch / "r", 1, Compression::kNone)->abandon();
+  { const auto dropped = written_sample(scratch / "r", 2, Compression::kNone); }
+  for (const auto& entry : std::filesystem::directory_iterator(scratch / "r"))
+    CHECK(entry.path().filename() == ".lock");
+  CHECK_THROWS_WITH_AS(CheckpointReader(scratch / "r", std::nullopt), doctest::Contains("holds no checkpoint"), Error);
+}
+
+TEST_CASE("a checkpoint deleted while it is being read can be read to its end") {
+  const ScratchDirectory scratch;
+  write_sample(scratch / "r", 1);
+  const CheckpointReader reader(scratch / "r", 1);
+  Repository::open(scratch / "r").remove(1);
+  CHECK(content_of(reader.memory()) == sample_memory(1));
+  CHECK(content_of(*reader.disk("disk0")) == sample_disk(kDisk0Bytes, 101));
+}
+
+}  // namespace tintype
