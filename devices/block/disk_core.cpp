@@ -16,7 +16,10 @@ constexpr auto kSyncPoll = std::chrono::microseconds(200);
 }  // namespace
 
 DiskCore::DiskCore(std::shared_ptr<const LayerStack> stack, std::unique_ptr<IoEngine> engine, bool read_only)
-    : engine_(std::move(engine)), read_only_(read_only), stack_(std::move(stack)) {}
+    : engine_(std::move(engine)), read_only_(read_only), stack_(std::move(stack)) {
+  changes_ = std::make_shared<ChangedBlocks>(stack_->base->size() / kSectorSize);
+  changes_->insert_all();  // nobody knows what has changed, or since when
+}
 
 Flight& DiskCore::take_flight(BlockRequest& request) {
   if (idle_.empty()) {
@@ -213,11 +216,30 @@ std::uint64_t DiskCore::epoch() const noexcept {
   return epoch_;
 }
 
-std::uint64_t DiskCore::switch_to(std::shared_ptr<const LayerStack> fresh, Leftovers& leftovers) noexcept {
+std::uint64_t DiskCore::switch_to(std::shared_ptr<const LayerStack> fresh, std::shared_ptr<ChangedBlocks>& changes,
+                                  Leftovers& leftovers) noexcept {
   const std::lock_guard lock(mutex_);
   leftovers.stack = std::exchange(stack_, std::move(fresh));
   leftovers.live_commit = std::move(live_commit_);
+  changes_.swap(changes);
   return epoch_++;
+}
+
+// Piece by piece: the mutex is held for a page at a time.
+void DiskCore::put_back_changes(const ChangedBlocks& changes) {
+  if (changes.holds_all()) {
+    const std::lock_guard lock(mutex_);
+    return changes_->insert_all();
+  }
+  for (std::size_t piece = 0; piece < changes.piece_count(); ++piece) {
+    const std::lock_guard lock(mutex_);
+    changes_->insert_piece(changes, piece);
+  }
+}
+
+std::uint64_t DiskCore::changed_bytes() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return changes_->byte_count();
 }
 
 void DiskCore::replace_stack(std::shared_ptr<const LayerStack> stack) noexcept {

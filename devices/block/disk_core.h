@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "devices/block/changed_blocks.h"
 #include "devices/block/flight.h"
 #include "devices/block/live_commit.h"
 #include "devices/block/write_order.h"
@@ -52,8 +53,14 @@ class DiskCore {
     std::shared_ptr<const LayerStack> stack;
     std::unique_ptr<LiveCommit> live_commit;
   };
-  /// Requests submitted from now on go to `fresh`; those in flight belong to the epoch that is returned.
-  std::uint64_t switch_to(std::shared_ptr<const LayerStack> fresh, Leftovers& leftovers) noexcept;
+  /// Requests submitted from now on go to `fresh`, and writes among them into the set that `changes` brings; those in
+  /// flight belong to the epoch that is returned. `changes` takes away the set that was used until now: it is final.
+  std::uint64_t switch_to(std::shared_ptr<const LayerStack> fresh, std::shared_ptr<ChangedBlocks>& changes,
+                          Leftovers& leftovers) noexcept;
+  /// What was taken away at a switch counts as changed after it too.
+  void put_back_changes(const ChangedBlocks& changes);
+  /// Bytes in the blocks that changed since the last switch.
+  std::uint64_t changed_bytes() const noexcept;
   /// Swaps in a stack in which nothing differs that a reader could see.
   void replace_stack(std::shared_ptr<const LayerStack> stack) noexcept;
 
@@ -109,6 +116,7 @@ class DiskCore {
   mutable std::mutex mutex_;  ///< guards everything below
   std::shared_ptr<const LayerStack> stack_;
   std::uint64_t epoch_ = 1;
+  std::shared_ptr<ChangedBlocks> changes_;   ///< by writes that were planned since the last switch
   std::unique_ptr<LiveCommit> live_commit_;  ///< while the active log is being emptied
   WriteOrder order_;
   std::vector<Flight*> unjudged_;              ///< their syncs have ended, but others have not that may know better

@@ -31,6 +31,7 @@ void DiskCore::plan_part(Flight& flight) {
   flight.epoch = epoch_;  // it may have waited over a switch
   flight.stack = stack_;
   if (flight.request->operation == BlockOperation::kRead) return plan_read(flight);
+  changes_->insert(flight.part);  // not when it has landed: that may be after the switch, and yet in what is frozen
   plan_write(flight);
 }
 

@@ -56,4 +56,10 @@ std::optional<FrozenDisk::Range> FrozenStack::next_data(std::uint64_t offset) {
   return first;
 }
 
+std::optional<FrozenDisk::Range> FrozenStack::next_change(std::uint64_t offset) {
+  const auto run = changes_->at_or_after(offset / kSectorSize);
+  if (!run) return std::nullopt;
+  return Range{run->start * kSectorSize, run->count() * kSectorSize};
+}
+
 }  // namespace tintype

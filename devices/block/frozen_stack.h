@@ -24,9 +24,11 @@ class FrozenStack final : public FrozenDisk {
   void wait_for_old_io(int limit_ms) override;
   void read(std::uint64_t offset, std::span<std::byte> into) override;
   std::optional<Range> next_data(std::uint64_t offset) override;
+  std::optional<Range> next_change(std::uint64_t offset) override;
 
   // For the disk, at the switch.
   void set_epoch(std::uint64_t epoch) noexcept { epoch_ = epoch; }
+  void set_changes(std::shared_ptr<const ChangedBlocks> changes) noexcept { changes_ = std::move(changes); }
   DiskCore::Leftovers& leftovers() noexcept { return leftovers_; }
   RedoLog* fresh() const noexcept { return fresh_.get(); }
 
@@ -36,6 +38,7 @@ class FrozenStack final : public FrozenDisk {
   const std::shared_ptr<const LayerStack> stack_;
   const std::shared_ptr<RedoLog> fresh_;
   std::uint64_t epoch_ = 0;
+  std::shared_ptr<const ChangedBlocks> changes_;
   DiskCore::Leftovers leftovers_;
 };
 

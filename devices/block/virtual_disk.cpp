@@ -88,6 +88,15 @@ std::uint64_t VirtualDisk::allocated_bytes() const {
   return std::min(bytes, size());
 }
 
+void VirtualDisk::changes_saved() noexcept { forget_unsaved(); }
+
+void VirtualDisk::forget_unsaved() noexcept {
+  unsaved_changes_.reset();
+  unsaved_bytes_ = 0;
+}
+
+std::uint64_t VirtualDisk::changed_bytes() const { return std::min(core_->changed_bytes() + unsaved_bytes_, size()); }
+
 Committer& VirtualDisk::committer() {
   if (!committer_) committer_ = std::make_unique<Committer>(core_, gate_);
   return *committer_;
@@ -95,8 +104,11 @@ Committer& VirtualDisk::committer() {
 
 void VirtualDisk::prepare_switch() {
   check(!prepared_.has_value(), "a prepared switch is done or cancelled before the next one is prepared");
-  // The hold comes first: from here on nobody else changes the stack.
+  if (unsaved_changes_ != nullptr) core_->put_back_changes(*unsaved_changes_);
+  forget_unsaved();
   Prepared prepared;
+  prepared.changes = std::make_shared<ChangedBlocks>(size() / kSectorSize);
+  // The hold comes first: from here on nobody else changes the stack.
   if (read_only()) {
     prepared.stack = core_->stack();
     prepared.frozen = std::make_unique<FrozenStack>(core_, prepared.stack, nullptr, gate_, kHoldLimitMs);
@@ -116,7 +128,10 @@ void VirtualDisk::prepare_switch() {
 std::unique_ptr<FrozenDisk> VirtualDisk::switch_to_fresh_log() noexcept {
   check(prepared_.has_value(), "prepare_switch() comes before switch_to_fresh_log()");
   std::unique_ptr<FrozenStack> frozen = std::move(prepared_->frozen);
-  frozen->set_epoch(core_->switch_to(std::move(prepared_->stack), frozen->leftovers()));
+  frozen->set_epoch(core_->switch_to(std::move(prepared_->stack), prepared_->changes, frozen->leftovers()));
+  unsaved_changes_ = std::move(prepared_->changes);
+  unsaved_bytes_ = unsaved_changes_->byte_count();
+  frozen->set_changes(unsaved_changes_);
   prepared_.reset();
   return frozen;
 }

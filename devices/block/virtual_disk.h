@@ -6,6 +6,7 @@
 // pushes a fresh log, so that everything below is frozen; when the copy is done the frozen logs are committed to
 // the base while the guest runs.
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -40,6 +41,8 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
 
   const std::string& id() const noexcept override { return options_.id; }
   std::uint64_t allocated_bytes() const override;
+  void changes_saved() noexcept override;
+  std::uint64_t changed_bytes() const override;
   void prepare_switch() override;
   void cancel_switch() noexcept override;
   std::unique_ptr<FrozenDisk> switch_to_fresh_log() noexcept override;
@@ -62,18 +65,22 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   struct Prepared {
     std::shared_ptr<const LayerStack> stack;
     std::unique_ptr<FrozenStack> frozen;
+    std::shared_ptr<ChangedBlocks> changes;
   };
 
   Committer& committer();
   void commit_and_wait();
   void on_no_room() noexcept;
+  void forget_unsaved() noexcept;
 
   DiskOptions options_;
   std::shared_ptr<RawFile> base_;
   std::shared_ptr<CommitGate> gate_;
   std::chrono::steady_clock::time_point next_no_room_note_{};
   std::shared_ptr<DiskCore> core_;
-  std::optional<Prepared> prepared_;      ///< the checkpoint thread's
+  std::optional<Prepared> prepared_;                      ///< the checkpoint thread's, as is the next
+  std::shared_ptr<const ChangedBlocks> unsaved_changes_;  ///< that the last frozen disk showed
+  std::atomic<std::uint64_t> unsaved_bytes_ = 0;          ///< of them
   std::unique_ptr<Committer> committer_;  ///< made when it is first needed; last, because its thread uses the others
 };
 

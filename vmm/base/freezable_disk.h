@@ -31,6 +31,12 @@ class FrozenDisk {
   virtual void read(std::uint64_t offset, std::span<std::byte> into) = 0;
   /// The next range at or after `offset` that may hold something other than zeros, or nothing.
   virtual std::optional<Range> next_data(std::uint64_t offset) = 0;
+  /// The next range at or after `offset` that was written between two instants: that of the frozen disk that was last
+  /// saved (FreezableDisk::changes_saved) and this one's; nothing where there is none. Whole blocks of 4096 bytes, cut
+  /// off at the end of the disk; an `offset` inside a block means all of it. May say more than what changed, never
+  /// less. Everything where none was saved since the disk was opened: nobody knows what it was before, so such a disk
+  /// is copied with the help of next_data().
+  virtual std::optional<Range> next_change(std::uint64_t offset) = 0;
 };
 
 /// A disk that can freeze: a fresh log takes what the guest writes from now on, and what lies below stands still. In
@@ -42,6 +48,14 @@ class FreezableDisk {
 
   /// About how many bytes of it hold data; at most its size. Guest running.
   virtual std::uint64_t allocated_bytes() const = 0;
+
+  /// What the frozen disk of the last switch showed is kept for good (its checkpoint is sealed): what changes from its
+  /// instant on is all that the next one needs to show. To be called after that switch and before the next is prepared,
+  /// also when the FrozenDisk is gone. Without this call the next one shows its changes too, so that a checkpoint that
+  /// fails loses none.
+  virtual void changes_saved() noexcept = 0;
+  /// About how many bytes next_change() would show if the disk were frozen now. Guest running; any thread.
+  virtual std::uint64_t changed_bytes() const = 0;
 
   /// 1. Guest running: makes the fresh log on disk. May block. Throws where it cannot (nothing has changed then).
   virtual void prepare_switch() = 0;

@@ -47,8 +47,8 @@ using SharedScript = std::shared_ptr<Script>;
 
 class PaperFrozenDisk final : public FrozenDisk {
  public:
-  PaperFrozenDisk(SharedScript script, std::string id, int& frozen)
-      : script_(std::move(script)), id_(std::move(id)), frozen_(frozen) {
+  PaperFrozenDisk(SharedScript script, std::string id, int& frozen, bool changed)
+      : script_(std::move(script)), id_(std::move(id)), frozen_(frozen), changed_(changed) {
     ++frozen_;
   }
   ~PaperFrozenDisk() override {
@@ -64,18 +64,28 @@ class PaperFrozenDisk final : public FrozenDisk {
   std::optional<Range> next_data(std::uint64_t offset) override {
     return offset < size() ? std::optional(Range{offset, size() - offset}) : std::nullopt;
   }
+  std::optional<Range> next_change(std::uint64_t offset) override {
+    return changed_ ? next_data(offset) : std::nullopt;
+  }
 
  private:
   SharedScript script_;
   std::string id_;
   int& frozen_;
+  const bool changed_;
 };
 
+/// Nobody writes to it: all of it has changed until it is saved, and then nothing has.
 class PaperDisk final : public FreezableDisk {
  public:
   PaperDisk(SharedScript script, std::string id) : script_(std::move(script)), id_(std::move(id)) {}
   const std::string& id() const noexcept override { return id_; }
   std::uint64_t allocated_bytes() const override { return 8192; }
+  void changes_saved() noexcept override {
+    script_->note("saved " + id_);
+    changed_ = false;
+  }
+  std::uint64_t changed_bytes() const override { return changed_ ? 8192 : 0; }
   void prepare_switch() override {
     script_->step("prepare " + id_);
     prepared_ = true;
@@ -88,7 +98,7 @@ class PaperDisk final : public FreezableDisk {
     script_->note("switch " + id_);
     prepared_ = false;
     ++logs_;
-    return std::make_unique<PaperFrozenDisk>(script_, id_, frozen_);
+    return std::make_unique<PaperFrozenDisk>(script_, id_, frozen_, changed_);
   }
   void start_commit(CommitDone) noexcept override {
     script_->note("commit " + id_);
@@ -100,7 +110,7 @@ class PaperDisk final : public FreezableDisk {
  private:
   SharedScript script_;
   std::string id_;
-  bool prepared_ = false;
+  bool prepared_ = false, changed_ = true;
   int logs_ = 0, frozen_ = 0;
 };
 
