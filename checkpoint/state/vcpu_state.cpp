@@ -193,6 +193,19 @@ VcpuState::VcpuState(KvmVcpu& vcpu, std::vector<std::uint32_t> msr_indices, std:
 
 std::string VcpuState::state_name() const { return fmt::format("vcpu{}", vcpu_.id()); }
 
+// Half of the time that it takes lies before KVM reads its clock.
+ApicLook VcpuState::look_at_apic() const {
+  const auto before = std::chrono::steady_clock::now();
+  const kvm_lapic_state lapic = vcpu_.lapic();
+  return {lapic, before + (std::chrono::steady_clock::now() - before) / 2};
+}
+
+ApicLook VcpuState::apic_with_ticks() const {
+  ApicLook look = look_at_apic();
+  if (parked_ && ticks_periodically(look.lapic)) hold_tick_since(*parked_, look);
+  return look;
+}
+
 // KVM's order for reading: MP_STATE first, because reading it makes KVM process an INIT or SIPI that is pending, which
 // changes the other registers; events after the registers, which may flush a pending exception into them.
 StateRecord VcpuState::save_state() const {
@@ -205,9 +218,8 @@ StateRecord VcpuState::save_state() const {
   saved.extended_control = save_xcrs(vcpu_.xcrs());
   saved.xsave = vcpu_.xsave();
   saved.debug = save_debug(vcpu_.debug_registers());
-  const kvm_lapic_state lapic = vcpu_.lapic();
-  saved.lapic.resize(kLapicSize);
-  std::memcpy(saved.lapic.data(), lapic.regs, kLapicSize);
+  const ApicLook apic = apic_with_ticks();
+  saved.lapic.assign(std::begin(apic.lapic.regs), std::end(apic.lapic.regs));
   for (const kvm_msr_entry& entry : vcpu_.msrs(msr_indices_)) saved.msrs.push_back({entry.index, entry.data});
   pair_events(saved.events, vcpu_.events(), kFromKvm);
   return to_record(saved);

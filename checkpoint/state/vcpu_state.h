@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "checkpoint/state/apic_tick.h"
 #include "vmm/base/state.h"
 #include "vmm/kvm/vcpu.h"
 
@@ -17,6 +19,13 @@ class VcpuState : public Stateful {
   /// can show on this host, against which a saved CPUID is checked.
   VcpuState(KvmVcpu& vcpu, std::vector<std::uint32_t> msr_indices, std::vector<kvm_cpuid_entry2> offered);
 
+  /// The local APIC as it now is, and when.
+  ApicLook look_at_apic() const;
+  /// The vCPU has been parked: `look` holds every tick that had come by then. Ticks that come later are known by it.
+  void parked(const ApicLook& look) { parked_ = look; }
+  /// It runs again. Both are for the thread that runs it, while no one saves.
+  void unparked() noexcept { parked_.reset(); }
+
   std::string state_name() const override;
   StateRecord save_state() const override;
   void check_state(const StateRecord& record) const override { check(record, offered_); }
@@ -25,7 +34,10 @@ class VcpuState : public Stateful {
   void restore_state(const StateRecord& record) override;
 
  private:
+  ApicLook apic_with_ticks() const;
+
   KvmVcpu& vcpu_;
+  std::optional<ApicLook> parked_;
   std::vector<std::uint32_t> msr_indices_;
   std::vector<kvm_cpuid_entry2> offered_;
 };

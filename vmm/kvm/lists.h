@@ -25,6 +25,9 @@ struct KvmMsrListHead {
 struct KvmRoutingHead {
   std::uint32_t nr, flags;
 };
+struct KvmSignalMaskHead {
+  std::uint32_t len;
+};
 /// What every XSAVE area has; a larger one (KVM_CAP_XSAVE2) goes on behind it.
 struct KvmXsaveHead {
   std::uint32_t region[1024];
@@ -36,6 +39,7 @@ inline constexpr unsigned long kKvmGetMsrs = _IOWR(KVMIO, 0x88, KvmMsrsHead);
 inline constexpr unsigned long kKvmSetMsrs = _IOW(KVMIO, 0x89, KvmMsrsHead);
 inline constexpr unsigned long kKvmSetCpuid2 = _IOW(KVMIO, 0x90, KvmCpuidHead);
 inline constexpr unsigned long kKvmGetCpuid2 = _IOWR(KVMIO, 0x91, KvmCpuidHead);
+inline constexpr unsigned long kKvmSetSignalMask = _IOW(KVMIO, 0x8b, KvmSignalMaskHead);
 inline constexpr unsigned long kKvmGetXsave = _IOR(KVMIO, 0xa4, KvmXsaveHead);
 inline constexpr unsigned long kKvmSetXsave = _IOW(KVMIO, 0xa5, KvmXsaveHead);
 inline constexpr unsigned long kKvmGetXsave2 = _IOR(KVMIO, 0xcf, KvmXsaveHead);

@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "vmm/base/error.h"
@@ -57,9 +58,24 @@ KvmVcpu::RunResult KvmVcpu::run() {
   throw_errno("KVM_RUN of vCPU {}", id_);
 }
 
+KvmVcpu::RunResult KvmVcpu::run(const sigset_t& blocked) {
+  // The kernel's set is shorter than the C library's, and begins like it.
+  struct {
+    KvmSignalMaskHead head{8};
+    std::array<std::uint8_t, 8> set{};
+  } mask;
+  std::memcpy(mask.set.data(), &blocked, mask.set.size());
+  kvm_ioctl(fd(), kKvmSetSignalMask, &mask, "KVM_SET_SIGNAL_MASK");
+  const RunResult result = run();
+  kvm_ioctl(fd(), kKvmSetSignalMask, nullptr, "KVM_SET_SIGNAL_MASK");
+  return result;
+}
+
 void KvmVcpu::set_immediate_exit(bool on) noexcept {
   __atomic_store_n(&shared().immediate_exit, static_cast<__u8>(on), __ATOMIC_SEQ_CST);
 }
+
+bool KvmVcpu::immediate_exit() noexcept { return __atomic_load_n(&shared().immediate_exit, __ATOMIC_SEQ_CST) != 0; }
 
 kvm_regs KvmVcpu::regs() const { return get<kvm_regs>(fd(), KVM_GET_REGS, "KVM_GET_REGS"); }
 void KvmVcpu::set_regs(const kvm_regs& regs) { set(fd(), KVM_SET_REGS, regs, "KVM_SET_REGS"); }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <signal.h>
+
 #include <linux/kvm.h>
 
 #include <atomic>
@@ -44,11 +46,15 @@ class KvmVcpu {
   /// KVM_RUN, by the thread that has claimed it. kInterrupted: a signal came, or immediate_exit was set; anything that
   /// was pending in shared() has been completed.
   RunResult run();
+  /// run(), where only signals outside of `blocked` count, whatever the thread blocks. Where one of them waits already,
+  /// KVM does all that it does on the way into the guest, and returns without entering it.
+  RunResult run(const sigset_t& blocked);
   /// The page shared with KVM: the reason of the last exit and its data. Touched by the thread that runs, but for
   /// immediate_exit.
   kvm_run& shared() noexcept { return *reinterpret_cast<kvm_run*>(shared_.data()); }
   /// Makes the current or next run() return at once. Callable from a signal handler or any thread.
   void set_immediate_exit(bool on) noexcept;
+  bool immediate_exit() noexcept;
 
   kvm_regs regs() const;
   void set_regs(const kvm_regs& regs);

@@ -30,7 +30,8 @@ Processors::Processors(const KvmSystem& system, KvmVm& vm, unsigned count, const
   const auto offered = cpuid_on_offer(*vcpus_.front(), supported_);
   for (const auto& vcpu : vcpus_) {
     states_.push_back(std::make_unique<VcpuState>(*vcpu, msrs, offered));
-    threads_.push_back(std::make_unique<VcpuThread>(*vcpu, backplane.ports(), backplane.mmio(), gate_, events, traced));
+    threads_.push_back(std::make_unique<VcpuThread>(*vcpu, *states_.back(), backplane.ports(), backplane.mmio(), gate_,
+                                                    events, traced));
   }
 }
 

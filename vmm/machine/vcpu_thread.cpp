@@ -25,12 +25,35 @@ void on_kick(int) noexcept {
   call_back_this_thread(true);
 }
 
-void unblock_kick_signal() noexcept {
+sigset_t kick_signal() noexcept {
   sigset_t set;
   ::sigemptyset(&set);
   ::sigaddset(&set, kKickSignal);
+  return set;
+}
+
+void unblock_kick_signal() noexcept {
+  const sigset_t set = kick_signal();
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
+
+/// While it lives, a kick waits for this thread; there is one from the beginning.
+class WaitingKick {
+ public:
+  WaitingKick() noexcept {
+    const sigset_t set = kick_signal();
+    ::pthread_sigmask(SIG_BLOCK, &set, &before_);
+    ::pthread_kill(::pthread_self(), kKickSignal);
+  }
+  ~WaitingKick() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  WaitingKick(const WaitingKick&) = delete;
+  WaitingKick& operator=(const WaitingKick&) = delete;
+
+  const sigset_t& blocked_before() const noexcept { return before_; }
+
+ private:
+  sigset_t before_;
+};
 
 /// Where all kernel code is emulated, that is how a stock kernel ends.
 const char* emulator_hint() {
@@ -63,9 +86,9 @@ void VcpuThread::install_kick_signal() {
   if (::sigaction(kKickSignal, &action, nullptr) != 0) throw_errno("sigaction for the signal that kicks vCPUs");
 }
 
-VcpuThread::VcpuThread(KvmVcpu& vcpu, const Bus& ports, const Bus& mmio, PauseGate& gate, VcpuEvents& events,
-                       bool traced)
-    : vcpu_(vcpu), ports_(ports), mmio_(mmio), gate_(gate), events_(events), traced_(traced) {}
+VcpuThread::VcpuThread(KvmVcpu& vcpu, VcpuState& state, const Bus& ports, const Bus& mmio, PauseGate& gate,
+                       VcpuEvents& events, bool traced)
+    : vcpu_(vcpu), state_(state), ports_(ports), mmio_(mmio), gate_(gate), events_(events), traced_(traced) {}
 
 VcpuThread::~VcpuThread() {
   request_end();
@@ -118,7 +141,7 @@ void VcpuThread::main() noexcept {
 void VcpuThread::run_loop() {
   while (!end_.load(std::memory_order_seq_cst)) {
     if (gate_.closed()) {
-      if (!finish_exit()) return;
+      if (!get_ready_to_park()) return;
       gate_.park();
     } else if (!run_guest()) {
       return;
@@ -130,21 +153,55 @@ void VcpuThread::run_loop() {
 /// Until a kick: true; false where the vCPU must not run again.
 bool VcpuThread::run_guest() {
   const KvmVcpu::Claim claim(vcpu_);
+  state_.unparked();
   while (vcpu_.run() != KvmVcpu::RunResult::kInterrupted) {
     if (!handle_exit()) return false;
   }
   return true;
 }
 
+bool VcpuThread::get_ready_to_park() {
+  const KvmVcpu::Claim claim(vcpu_);
+  return finish_exit() && take_in_ticks();
+}
+
 // The data of a port or MMIO read reaches the guest's registers only at the next KVM_RUN, and one instruction may make
 // several exits. With immediate_exit set, KVM finishes what is pending and returns without running the guest.
 bool VcpuThread::finish_exit() {
-  const KvmVcpu::Claim claim(vcpu_);
   for (;;) {
     vcpu_.set_immediate_exit(true);
     if (vcpu_.run() == KvmVcpu::RunResult::kInterrupted) return true;
     if (!handle_exit()) return false;
   }
+}
+
+// A tick of the local APIC's periodic timer that came outside of the guest is counted by KVM where nobody sees it, and
+// reaches the APIC on the way into the guest: so there the vCPU goes, and turns back. Where that changed nothing, the
+// look before it had held all ticks; a fast timer's second tick finds the first one waiting, and changes nothing more.
+bool VcpuThread::take_in_ticks() {
+  constexpr int kMostLooks = 8;
+  ApicLook look = state_.look_at_apic();
+  for (int i = 0; i < kMostLooks && ticks_periodically(look.lapic); ++i) {
+    if (!go_to_the_door()) return false;
+    const ApicLook next = state_.look_at_apic();
+    if (same_but_for_time(look.lapic, next.lapic)) break;
+    look = next;
+  }
+  state_.parked(look);
+  return true;
+}
+
+/// KVM_RUN, with a signal that waits already. The kick that it leaves behind is forgotten with all others.
+bool VcpuThread::go_to_the_door() {
+  auto result = KvmVcpu::RunResult::kInterrupted;
+  {
+    const WaitingKick kick;
+    do {
+      vcpu_.set_immediate_exit(false);
+      result = vcpu_.run(kick.blocked_before());
+    } while (result == KvmVcpu::RunResult::kInterrupted && vcpu_.immediate_exit());  // another one's kick came first
+  }
+  return result == KvmVcpu::RunResult::kInterrupted || (handle_exit() && finish_exit());
 }
 
 // In this order, so that a kick in between costs an idle turn of the loop; the other way round the guest would run on

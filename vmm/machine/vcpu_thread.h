@@ -11,6 +11,7 @@
 #include <string>
 #include <thread>
 
+#include "checkpoint/state/vcpu_state.h"
 #include "devices/bus.h"
 #include "vmm/kvm/vcpu.h"
 #include "vmm/machine/pause.h"
@@ -34,7 +35,9 @@ class VcpuEvents {
 /// One vCPU and the thread that runs it: KVM_RUN, hand the exit to the bus, again, until told to park or to end.
 class VcpuThread {
  public:
-  VcpuThread(KvmVcpu& vcpu, const Bus& ports, const Bus& mmio, PauseGate& gate, VcpuEvents& events, bool traced);
+  /// `state`: the vCPU's, which is told when the vCPU is parked.
+  VcpuThread(KvmVcpu& vcpu, VcpuState& state, const Bus& ports, const Bus& mmio, PauseGate& gate, VcpuEvents& events,
+             bool traced);
   ~VcpuThread();
 
   void start();
@@ -56,7 +59,10 @@ class VcpuThread {
   void expect_signals(bool yes) noexcept;
   void run_loop();
   bool run_guest();
+  bool get_ready_to_park();
   bool finish_exit();
+  bool take_in_ticks();
+  bool go_to_the_door();
   void forget_kick() noexcept;
   /// False where the vCPU must not run again.
   bool handle_exit();
@@ -65,6 +71,7 @@ class VcpuThread {
   bool crash(const std::string& why) noexcept;
 
   KvmVcpu& vcpu_;
+  VcpuState& state_;
   const Bus& ports_;
   const Bus& mmio_;
   PauseGate& gate_;
