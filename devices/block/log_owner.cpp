@@ -41,10 +41,11 @@ bool lies_beside(const LogPaths& paths, const RawFile& base) {
 [[noreturn]] void refuse_stranger(const LogPaths& paths, const Superblock& superblock, const RawFile& base) {
   const std::string image = base.path().string();
   const ImageMark::Id id = mark_in(superblock);
-  const std::string adopt = id == ImageMark::Id{}
-                                ? std::string()
-                                : fmt::format(", say with `setfattr -n {} -v {} {}` that it fits all the same",
-                                              kImageMarkAttribute, to_text(id), image);
+  const std::string adopt =
+      id == ImageMark::Id{}
+          ? std::string()
+          : fmt::format(", say with `setfattr -n {} -v {} {}` (package attr) that it fits all the same",
+                        kImageMarkAttribute, to_text(id), image);
   throw Error(
       "the redo log {} was written above the image {}, and {} is another file (a copy, or a replacement): put back "
       "that "
@@ -112,9 +113,10 @@ void check_fits(const RedoLog& log, const RawFile& base) {
       "updates "
       "in it",
       image, log.path().string(),
-      log.superblock().version == 1 ? std::string()
-                                    : fmt::format(", say with `setfattr -n {} -v {} {}` that they fit all the same",
-                                                  kImageMarkAttribute, to_text(log.superblock().image_mark), image));
+      log.superblock().version == 1
+          ? std::string()
+          : fmt::format(", say with `setfattr -n {} -v {} {}` (package attr) that they fit all the same",
+                        kImageMarkAttribute, to_text(log.superblock().image_mark), image));
 }
 
 }  // namespace tintype

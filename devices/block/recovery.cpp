@@ -62,7 +62,7 @@ void check_complete(const Found& found, const RawFile& base) {
       "the disk image {} has updates in redo logs that are missing (they lay in {}, and if this image is a copy, they "
       "belong "
       "to it only when they are copied too): put them beside the image, or give up the updates in all of them with "
-      "`setfattr -x {} {}` and by deleting those that are left",
+      "`setfattr -x {} {}` (package attr) and by deleting those that are left",
       base.path().string(), mark->directory.string(), kImageMarkAttribute, base.path().string());
 }
 
