@@ -84,6 +84,7 @@ void BlkExecutor::release(Slot& slot) noexcept {
 }
 
 void BlkExecutor::abandon_all() noexcept {
+  if (free_.size() == slots_.size()) return;
   for (Slot& slot : slots_) {
     if (!slot.busy_ || slot.abandoned_) continue;
     slot.abandoned_ = true;

@@ -3,10 +3,14 @@
 // finishes them in any order and with any error; and somebody who freezes, saves and restores in between, now
 // and then from a damaged state.
 //
-// An input is a list of steps (Step below), each a byte and its operands. After every step the device must
+// An input is a list of steps (virtio_steps.h), each a byte and its operands. After every step the device must
 // keep its promises (check_promises). Runs under libFuzzer, and by fuzz_main.cpp without it.
+#include <bit>
+#include <cstdio>
 #include <memory>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "devices/virtio/blk.h"
 #include "devices/virtio/mmio_transport.h"
@@ -25,37 +29,57 @@ namespace {
 
 using namespace virtio;
 
-constexpr std::uint64_t kDisk = 256 << 10;
+constexpr std::uint64_t kDisk = kVirtioDiskSectors * kSectorSize;
 
-/// Guest memory with a hole in it. It is made once, for mapping gigabytes costs more than a whole input; what
-/// an input wrote is cleared after it.
-GuestMemory& shared_memory() {
-  static GuestMemory memory(kHoleStart + (4 << 20));
-  return memory;
-}
-
-void clear_dirty_pages(GuestMemory& memory) {
-  const auto words = memory.dirty().take();
-  for (std::size_t word = 0; word < words.size(); ++word) {
-    for (std::uint64_t bits = words[word]; bits != 0; bits &= bits - 1) {
-      const auto page = word * 64 + static_cast<std::size_t>(__builtin_ctzll(bits));
-      std::memset(memory.page_host(page), 0, kPageSize);
-    }
+/// What was done in all, said at the end: a number of runs means little without what was done in them.
+struct Work {
+  std::uint64_t runs = 0, steps = 0, requests = 0;
+  ~Work() {
+    std::fprintf(stderr, "Done %llu steps in %llu runs, %llu of the disk's requests\n",
+                 static_cast<unsigned long long>(steps), static_cast<unsigned long long>(runs),
+                 static_cast<unsigned long long>(requests));
   }
-}
+} work;
 
-/// What is left after clear_dirty_pages() was written without being marked, and a checkpoint would miss it.
-void check_everything_was_marked(const GuestMemory& memory) {
-  static const std::vector<std::byte> zeros(kPageSize);
-  for (const std::uint64_t start : kVirtioAddresses) {
-    for (std::uint64_t page = 0; page < 4; ++page) {
-      const auto bytes = memory.view(Gpa(align_down(start, kPageSize) + page * kPageSize), kPageSize);
-      if (!bytes.empty() && std::memcmp(bytes.data(), zeros.data(), kPageSize) != 0) {
+/// Guest memory, which is made once, for that costs more than many inputs; what an input wrote is cleared after it.
+class Memory {
+ public:
+  explicit Memory(std::uint64_t size) : guest(size) {
+    std::set<std::uint64_t> pages;
+    const auto watch = [&](std::uint64_t start, std::uint64_t count) {
+      for (; count-- > 0; start += kPageSize) {
+        if (const auto page = guest.page_number(Gpa(start))) pages.insert(*page);
+      }
+    };
+    for (const std::uint64_t buffer : kVirtioAddresses) watch(buffer, 4);
+    for (const std::uint64_t rings : kVirtioRings) watch(rings, 4);
+    watched_.assign(pages.begin(), pages.end());
+  }
+
+  /// Makes all zero again. What was written without being marked a checkpoint would miss, so it is looked for where
+  /// devices write most.
+  void clear() {
+    static const std::vector<std::byte> zeros(kPageSize);
+    const auto marked = guest.dirty().take();
+    for (std::size_t word = 0; word < marked.size(); ++word) {
+      for (std::uint64_t bits = marked[word]; bits != 0; bits &= bits - 1) {
+        const auto page = word * 64 + static_cast<std::size_t>(std::countr_zero(bits));
+        std::memset(guest.page_host(page), 0, kPageSize);
+      }
+    }
+    for (const std::uint64_t page : watched_) {
+      const bool was_marked = (marked[page / 64] >> (page % 64) & 1) != 0;
+      if (!was_marked && std::memcmp(guest.page_host(page), zeros.data(), kPageSize) != 0) {
         broken_promise("what is written into guest memory is marked dirty");
       }
     }
   }
-}
+
+  GuestMemory guest;
+
+ private:
+  std::vector<std::uint64_t> watched_;
+};
 
 class Session {
  public:
@@ -65,18 +89,19 @@ class Session {
     backend_.hold();
     std::fill(backend_.content().begin(), backend_.content().end(), std::byte{0xd1});
     VirtioDevice& device = source_.below(8) == 7 ? static_cast<VirtioDevice&>(rng_) : blk_;
+    saves_at_end_ = source_.below(8) == 7;
     transport_ = std::make_unique<MmioTransport>("fuzz0", memory, irq_, device);
   }
 
   void run() {
-    while (!source_.empty()) {
-      step(static_cast<VirtioStep>(source_.below(static_cast<std::uint32_t>(VirtioStep::kCount))));
+    for (; !source_.empty(); ++work.steps) {
+      step(virtio_step(source_.take<std::uint8_t>()));
       check_promises();
     }
-    for (int i = 0; i < 8; ++i) transport_->serve_everything(), backend_.finish_all();
-    transport_->serve_everything();
+    finish_everything();
     check_promises();
-    check_state();
+    if (saves_at_end_) check_state();
+    work.requests += backend_.transfers() + backend_.flushes();
   }
 
  private:
@@ -90,6 +115,8 @@ class Session {
         return start_driver();
       case VirtioStep::kDescriptor:
         return put_descriptor();
+      case VirtioStep::kLongChain:
+        return put_long_chain();
       case VirtioStep::kAvailable:
         return put_available();
       case VirtioStep::kAvailableIndex:
@@ -103,10 +130,12 @@ class Session {
         return transport_->serve_everything();
       case VirtioStep::kFinish:
         return finish();
+      case VirtioStep::kSave:
       case VirtioStep::kSaveRestore:
-        return save_and_restore();
       case VirtioStep::kRestoreDamaged:
-        return restore_damaged();
+        if (saving_steps_left_ == 0) return;
+        --saving_steps_left_;
+        return saving_step(step);
       case VirtioStep::kPoke:
         return poke();
       case VirtioStep::kConfigChange:
@@ -114,6 +143,12 @@ class Session {
       case VirtioStep::kCount:
         break;
     }
+  }
+
+  void saving_step(VirtioStep step) {
+    if (step == VirtioStep::kSave) return check_state();
+    if (step == VirtioStep::kSaveRestore) return save_and_restore();
+    restore_damaged();
   }
 
   void out(std::uint64_t offset, std::uint32_t value) { bus_out<std::uint32_t>(*transport_, offset, value); }
@@ -179,6 +214,19 @@ class Session {
                                 source_.take<std::uint8_t>()};
     store((source_.below(4) == 0 ? kVirtioTable : rings_) + index * sizeof descriptor, descriptor);
   }
+  void put_long_chain() {
+    const std::uint32_t first = source_.take<std::uint8_t>(), count = source_.take<std::uint8_t>();
+    const std::uint64_t buffer = address();
+    const std::uint32_t bytes = length();
+    const auto flags = static_cast<std::uint16_t>(source_.take<std::uint8_t>() & kDescriptorWrite);
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::uint32_t at = (first + i) % size_;
+      const auto next = static_cast<std::uint16_t>((at + 1) % size_);
+      const auto more = i + 1 < count ? kDescriptorNext : std::uint16_t{0};
+      store(rings_ + at * sizeof(Descriptor),
+            Descriptor{buffer, bytes, static_cast<std::uint16_t>(flags | more), next});
+    }
+  }
   void offer(std::uint16_t head) {
     store(available() + available_element(available_index_ % size_), head);
     set_available_index(static_cast<std::uint16_t>(available_index_ + 1));
@@ -218,6 +266,16 @@ class Session {
   void finish() {
     if (backend_.pending() == 0) return;
     backend_.finish(source_.take<std::uint8_t>() % backend_.pending(), source_.below(4) == 3 ? EIO : 0);
+  }
+
+  /// As far as that goes: one request can be the reason for another, but not for ever.
+  void finish_everything() {
+    for (int i = 0; i < 8; ++i) {
+      transport_->serve_everything();
+      if (backend_.pending() == 0) return;
+      backend_.finish_all();
+    }
+    transport_->serve_everything();
   }
 
   void poke() { store(address(), source_.take<std::uint64_t>()); }
@@ -267,9 +325,8 @@ class Session {
     if ((status & ~kStatusKnown) != 0) broken_promise("Status has unknown bits");
     const bool failed = transport_->failure() != QueueError::kNone;
     if (failed && (status & kStatusNeedsReset) == 0) broken_promise("a driver that broke the rules is told");
-    if (steps_++ % 8 == 0) check_state();
   }
-  /// Throws where a device would not take its own state. Costs more than most steps do.
+  /// Throws where a device would not take its own state. Costs more than ten other steps, so not after each.
   void check_state() { transport_->check_state(save()); }
 
   ByteSource source_;
@@ -282,17 +339,26 @@ class Session {
   std::uint64_t rings_ = kVirtioRings[0];
   std::uint32_t size_ = 16;
   std::uint16_t available_index_ = 0;
-  unsigned steps_ = 0;
+  bool saves_at_end_ = false;
+  unsigned saving_steps_left_ = 2;  ///< they would take half of all time: libFuzzer likes what takes many branches
 };
 
 }  // namespace
 }  // namespace tintype
 
+/// Small inputs make thousands of short-lived objects each: a short trace says enough of where one came from, and what
+/// was freed a few inputs ago need not be kept. ASAN_OPTIONS has the last word.
+extern "C" const char* __asan_default_options() {
+  return "malloc_context_size=4:quarantine_size_mb=1:thread_local_quarantine_size_kb=128";
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace tintype;
-  GuestMemory& memory = shared_memory();
-  Session(ByteSource(std::span(data, size)), memory).run();
-  clear_dirty_pages(memory);
-  check_everything_was_marked(memory);
+  static Memory small(kVirtioSmallMemory), large(kVirtioLargeMemory);
+  ByteSource source(std::span(data, size));
+  Memory& memory = source.below(32) == 31 ? large : small;
+  ++work.runs;
+  Session(source, memory.guest).run();
+  memory.clear();
   return 0;
 }

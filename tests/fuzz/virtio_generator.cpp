@@ -18,7 +18,7 @@ class Writer {
   }
   /// A choice of ByteSource::one_of, kept to the first `limit` of the list most of the time.
   void choice(std::uint64_t limit) { byte(below(16) == 0 ? random_() : below(limit)); }
-  void step(VirtioStep step) { byte(static_cast<std::uint64_t>(step)); }
+  void step(VirtioStep step) { byte(virtio_step_byte(step)); }
   std::vector<std::uint8_t> take() { return std::move(bytes_); }
 
  private:
@@ -47,6 +47,27 @@ void request(Writer& out) {
   out.choice(5), out.any(1);  // status
 }
 
+void long_chain(Writer& out) {
+  out.step(VirtioStep::kLongChain);
+  out.byte(0), out.any(1);     // first, count
+  out.choice(5), out.any(1);   // address
+  out.choice(15), out.any(1);  // length, flags
+  out.step(VirtioStep::kAvailable), out.byte(0);
+}
+
+void saving_step(Writer& out) {
+  switch (out.below(8)) {
+    case 0:
+      return out.step(VirtioStep::kSave);
+    case 1:
+      return out.step(VirtioStep::kSaveRestore);
+    case 2:
+      return out.step(VirtioStep::kRestoreDamaged), out.any(6);
+    default:
+      return out.step(VirtioStep::kServe);
+  }
+}
+
 void anything(Writer& out) { out.any(1 + static_cast<unsigned>(out.below(12))); }
 
 void work(Writer& out) {
@@ -68,14 +89,13 @@ void work(Writer& out) {
     case 11:
       return out.step(VirtioStep::kFinish), out.any(2);
     case 12:
-      return out.step(VirtioStep::kSaveRestore);
+      return saving_step(out);
     case 13:
       return out.step(VirtioStep::kDescriptor), out.any(1), out.choice(15), out.any(1), out.choice(15), out.any(3);
     case 14:
-      return out.below(4) == 0 ? (out.step(VirtioStep::kRestoreDamaged), out.any(6))
-                               : out.step(VirtioStep::kConfigChange);
+      return out.step(VirtioStep::kConfigChange);
     default:
-      return out.below(4) == 0 ? start_driver(out) : anything(out);
+      return out.below(4) != 0 ? anything(out) : out.below(2) == 0 ? start_driver(out) : long_chain(out);
   }
 }
 
@@ -83,9 +103,9 @@ void work(Writer& out) {
 
 std::vector<std::uint8_t> generate_input(std::mt19937_64& random) {
   Writer out(random);
-  out.any(2);  // read-only, kind of device
+  out.any(4);  // memory, read-only, kind of device, whether it is saved at the end
   if (out.below(16) != 0) start_driver(out);
-  for (auto left = out.below(120); left > 0; --left) work(out);
+  for (auto left = out.below(70); left > 0; --left) work(out);
   return out.take();
 }
 

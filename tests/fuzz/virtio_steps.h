@@ -16,21 +16,43 @@ enum class VirtioStep : std::uint8_t {
   kReadRegister,    ///< register, width
   kStartDriver,     ///< features, size, rings: the whole initialization, honest
   kDescriptor,      ///< index, address, length, flags, next, table
+  kLongChain,       ///< first, count, address, length, flags: the same buffer again and again
   kAvailable,       ///< head
   kAvailableIndex,  ///< index
   kRequest,         ///< a block request that is nearly right
   kKick,
   kServe,
   kFinish,  ///< which, error
+  kPoke,    ///< address, 8 bytes
+  kConfigChange,
+  kSave,  ///< what is saved must be accepted
   kSaveRestore,
   kRestoreDamaged,  ///< field, value
-  kPoke,            ///< address, 8 bytes
-  kConfigChange,
   kCount,
 };
 
+/// Steps that save cost as much as fifty others, so few bytes mean one, and none that mutators like.
+inline constexpr unsigned kFirstSavingByte = 0xb5, kFirstSavingStep = static_cast<unsigned>(VirtioStep::kSave);
+constexpr VirtioStep virtio_step(std::uint8_t byte) {
+  constexpr unsigned kSavingSteps = static_cast<unsigned>(VirtioStep::kCount) - kFirstSavingStep;
+  const bool saves = byte >= kFirstSavingByte && byte < kFirstSavingByte + kSavingSteps;
+  return static_cast<VirtioStep>(saves ? kFirstSavingStep + (byte - kFirstSavingByte) : byte % kFirstSavingStep);
+}
+constexpr std::uint8_t virtio_step_byte(VirtioStep step) {
+  const auto number = static_cast<unsigned>(step);
+  return static_cast<std::uint8_t>(number < kFirstSavingStep ? number : number - kFirstSavingStep + kFirstSavingByte);
+}
+static_assert(virtio_step(virtio_step_byte(VirtioStep::kRestoreDamaged)) == VirtioStep::kRestoreDamaged);
+static_assert(virtio_step(virtio_step_byte(VirtioStep::kConfigChange)) == VirtioStep::kConfigChange);
+
+inline constexpr std::uint64_t kVirtioDiskSectors = 128;  ///< few, since each input begins with a disk filled anew
+
 inline constexpr std::uint64_t kVirtioHeaders = 0x40000;
 inline constexpr std::uint64_t kVirtioTable = 0x50000;  ///< of indirect descriptors
+
+/// Memory of most inputs: small, so that its dirty pages are soon found. Some get a machine's, with the hole in it.
+inline constexpr std::uint64_t kVirtioSmallMemory = 16 << 20;
+inline constexpr std::uint64_t kVirtioLargeMemory = kHoleStart + (4 << 20);
 
 /// Where a driver puts its rings: in the middle, at the edges of memory, and where there is none.
 inline constexpr std::uint64_t kVirtioRings[] = {
@@ -46,6 +68,8 @@ inline constexpr std::uint64_t kVirtioRings[] = {
     kHoleEnd + (4 << 20),
     ~0ULL - 0xfff,
     0x10008,
+    kVirtioSmallMemory - 0x3000,
+    kVirtioSmallMemory - 0x2800,
 };
 inline constexpr std::uint64_t kVirtioAddresses[] = {
     0x60000,
@@ -63,11 +87,15 @@ inline constexpr std::uint64_t kVirtioAddresses[] = {
     0x10000,
     0x11000,
     0x12000,
+    kVirtioSmallMemory - 0x1000,
+    kVirtioSmallMemory - 0x10,
+    kVirtioSmallMemory,
 };
 inline constexpr std::uint32_t kVirtioLengths[] = {512, 512, 512, 1024,  4096,      1,          0,         16,
                                                    20,  511, 513, 65536, 0x1000000, 0x7fffffff, 0xffffffff};
 inline constexpr std::uint32_t kVirtioRequests[] = {0, 0, 0, 1, 1, 4, 8, 8, 2, 11, 0x80000000};
-inline constexpr std::uint64_t kVirtioSectors[] = {0, 1, 8, 100, 511, 512, 513, 1ULL << 55, ~0ULL};
+inline constexpr std::uint64_t kVirtioSectors[] = {
+    0, 1, 8, 100, kVirtioDiskSectors - 1, kVirtioDiskSectors, kVirtioDiskSectors + 1, 1ULL << 55, ~0ULL};
 inline constexpr std::uint32_t kVirtioFeatures[] = {0x30000246, 0x30000246, 0x20000200, 0x10000200,
                                                     0x200,      0,          0xffffffff};
 inline constexpr std::uint64_t kVirtioRegisters[] = {

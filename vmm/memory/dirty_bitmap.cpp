@@ -21,7 +21,10 @@ bool DirtyBitmap::test(std::uint64_t page) const noexcept {
 
 std::vector<std::uint64_t> DirtyBitmap::take() {
   std::vector<std::uint64_t> taken(word_count());
-  for (std::uint64_t i = 0; i < taken.size(); ++i) taken[i] = words_[i].exchange(0, std::memory_order_relaxed);
+  for (std::uint64_t i = 0; i < taken.size(); ++i) {
+    // Most words are zero: look before the locked instruction.
+    if (words_[i].load(std::memory_order_relaxed) != 0) taken[i] = words_[i].exchange(0, std::memory_order_relaxed);
+  }
   return taken;
 }
 
