@@ -17,8 +17,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kGlance = std::chrono::milliseconds(20);  ///< how often somebody who waits looks up
-constexpr auto kLastPatience =
-    std::chrono::milliseconds(500);  ///< for removing what a cancelled checkpoint has written, or for its last step
 
 }  // namespace
 
@@ -33,8 +31,8 @@ struct Destination::Shared {
   std::unique_ptr<CheckpointTarget> target;  // the thread's
 };
 
-Destination::Destination(Open open, const Cancellation& cancellation, std::chrono::milliseconds standstill)
-    : cancellation_(cancellation), standstill_(standstill), shared_(std::make_shared<Shared>()) {
+Destination::Destination(Open open, const Cancellation& cancellation, DestinationPatience patience)
+    : cancellation_(cancellation), patience_(patience), shared_(std::make_shared<Shared>()) {
   std::thread([shared = shared_] { serve(shared); }).detach();
   try {
     hand_over([open = std::move(open)](Shared& shared) { shared.target = open(); }, {});
@@ -51,7 +49,7 @@ void Destination::run(Work work, const std::function<bool()>& guest_waits) {
 }
 
 void Destination::finish(Work work) {
-  hand_over([work = std::move(work)](Shared& shared) { work(*shared.target); }, {}, kLastPatience);
+  hand_over([work = std::move(work)](Shared& shared) { work(*shared.target); }, {}, patience_.cancelled);
 }
 
 void Destination::hand_over(std::function<void(Shared&)> work, const std::function<bool()>& guest_waits,
@@ -66,12 +64,11 @@ void Destination::hand_over(std::function<void(Shared&)> work, const std::functi
     if (!cancellation_.requested()) wanted_until = Clock::now();
     if (Clock::now() - wanted_until >= when_cancelled) cancellation_.throw_if_requested();
     if (!guest_waits || !guest_waits()) standing_since = Clock::now();
-    if (Clock::now() - standing_since > standstill_) {
+    if (Clock::now() - standing_since > patience_.guest) {
       throw Error(
           "the destination has taken nothing for {} s, and the guest waits for it: the checkpoint was given up; look "
-          "at "
-          "the destination, or choose another one",
-          std::chrono::duration_cast<std::chrono::seconds>(standstill_).count());
+          "at the destination, or choose another one",
+          std::chrono::duration_cast<std::chrono::seconds>(patience_.guest).count());
     }
   }
   if (shared_->failure) std::rethrow_exception(std::exchange(shared_->failure, nullptr));
@@ -82,9 +79,9 @@ void Destination::end() noexcept {
   shared_->ending = true;
   shared_->changed.notify_all();
   const bool given_up = shared_->busy;
-  auto last = Clock::now() + kLastPatience;
+  auto last = Clock::now() + patience_.cancelled;
   while (!shared_->changed.wait_for(lock, kGlance, [this] { return shared_->ended; })) {
-    if (!given_up && !cancellation_.requested()) last = Clock::now() + kLastPatience;
+    if (!given_up && !cancellation_.requested()) last = Clock::now() + patience_.cancelled;
     if (Clock::now() > last) return;
   }
 }

@@ -10,6 +10,13 @@
 
 namespace tintype {
 
+/// How long somebody waits for a destination that does not answer.
+struct DestinationPatience {
+  std::chrono::milliseconds guest = std::chrono::seconds(10);  ///< of a guest that stands still meanwhile
+  /// Of a checkpoint that was cancelled: for the removal of what it has written, or for its last step.
+  std::chrono::milliseconds cancelled = std::chrono::milliseconds(500);
+};
+
 /// Where a checkpoint goes, behind a thread of its own: the only one that waits for the destination. A disk that is
 /// slow, a file system that hangs: whatever becomes of that thread, the one that takes the checkpoint can leave it.
 ///
@@ -20,11 +27,8 @@ class Destination {
   using Open = std::function<std::unique_ptr<CheckpointTarget>()>;
   using Work = std::function<void(CheckpointTarget&)>;
 
-  /// A guest waits no longer than this for a destination that takes nothing.
-  static constexpr std::chrono::milliseconds kStandstill = std::chrono::seconds(10);
-
   /// Returns when the target is open; throws what that throws.
-  Destination(Open open, const Cancellation& cancellation, std::chrono::milliseconds standstill = kStandstill);
+  Destination(Open open, const Cancellation& cancellation, DestinationPatience patience = {});
   /// What has not been sealed is removed; waits for that, unless the destination hangs.
   ~Destination();
   Destination(const Destination&) = delete;
@@ -45,7 +49,7 @@ class Destination {
   void end() noexcept;
 
   const Cancellation& cancellation_;
-  const std::chrono::milliseconds standstill_;
+  const DestinationPatience patience_;
   const std::shared_ptr<Shared> shared_;
 };
 

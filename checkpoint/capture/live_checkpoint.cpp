@@ -135,7 +135,7 @@ void LiveCheckpoint::open_destination() {
   wanted.disks = description_.disks;
   wanted.expected_bytes = expected_bytes();
   const auto open = machine_.means_.open_target;
-  destination_.emplace([open, wanted] { return open(wanted); }, machine_.cancellation_, machine_.means_.standstill);
+  destination_.emplace([open, wanted] { return open(wanted); }, machine_.cancellation_, machine_.means_.patience);
   const auto id = std::make_shared<std::uint64_t>(0);
   destination_->run([id](CheckpointTarget& target) { *id = target.id(); });
   report_.id = *id;

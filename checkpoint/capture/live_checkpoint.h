@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -23,7 +22,7 @@ struct CaptureMeans {
   std::function<std::unique_ptr<CheckpointTarget>(const NewCheckpoint&)> open_target = [](const NewCheckpoint& wanted) {
     return std::make_unique<CheckpointWriter>(wanted);
   };
-  std::chrono::milliseconds standstill = Destination::kStandstill;
+  DestinationPatience patience;
 };
 
 /// Takes the checkpoints of one machine, one at a time, and keeps from one to the next what is costly to make.

@@ -15,13 +15,14 @@ namespace tintype {
 
 /// A destination that a test directs: every call goes to a real one, but before that a function of the test is called
 /// with its name ("memory", "memory finish", "disk0", "state", "sync", "seal"), which may wait, or throw. It is called
-/// on the thread that writes, which may outlive the test: what it uses it must own.
+/// on the thread that writes, which may outlive the test: what it uses it must own. What it owns goes after the real
+/// destination has gone.
 class ScriptedTarget final : public CheckpointTarget {
  public:
   using Step = std::function<void(const std::string& name)>;
 
   ScriptedTarget(std::unique_ptr<CheckpointTarget> real, Step step)
-      : real_(std::move(real)), step_(std::move(step)), memory_{real_->memory_part(), step_, "memory"} {}
+      : step_(std::move(step)), real_(std::move(real)), memory_{real_->memory_part(), step_, "memory"} {}
 
   std::uint64_t id() const noexcept override { return real_->id(); }
   BlockSink& memory_part() override { return memory_; }
@@ -61,8 +62,8 @@ class ScriptedTarget final : public CheckpointTarget {
     std::string name_;
   };
 
-  std::unique_ptr<CheckpointTarget> real_;
   Step step_;
+  std::unique_ptr<CheckpointTarget> real_;
   Sink memory_;
   std::map<std::string, Sink> disks_;
 };

@@ -3,10 +3,7 @@
 
 // A machine made of paper: real memory, and everything else plays its part and remembers what was done to it.
 
-#include <stdlib.h>
-
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -15,6 +12,7 @@
 #include "checkpoint/capture/cow.h"
 #include "checkpoint/capture/live_checkpoint.h"
 #include "tests/support/scripted_target.h"
+#include "tests/unit/capture/temporary_repository.h"
 
 namespace tintype {
 
@@ -229,7 +227,18 @@ class ScriptedCapture final : public MemoryCapture {
   SharedScript script_;
 };
 
-inline CaptureMeans scripted_means(const SharedScript& script) {
+/// A destination in the repository, every step of which is told to the test before it is taken: "open", and those of
+/// ScriptedTarget. The repository stays for as long as anybody writes in it.
+inline std::function<std::unique_ptr<CheckpointTarget>(const NewCheckpoint&)> directed(
+    const TemporaryRepository& repository, ScriptedTarget::Step step) {
+  return [user = repository.user(), step = std::move(step)](const NewCheckpoint& wanted) {
+    step("open");
+    return std::make_unique<ScriptedTarget>(std::make_unique<CheckpointWriter>(wanted),
+                                            [user, step](const std::string& name) { step(name); });
+  };
+}
+
+inline CaptureMeans scripted_means(const SharedScript& script, const TemporaryRepository& repository) {
   CaptureMeans means;
   means.make_capture = [script](Strategy strategy, GuestMemory& memory) -> std::unique_ptr<MemoryCapture> {
     auto real =
@@ -238,36 +247,9 @@ inline CaptureMeans scripted_means(const SharedScript& script) {
             : make_capture(strategy, memory);
     return std::make_unique<ScriptedCapture>(std::move(real), script);
   };
-  means.open_target = [script](const NewCheckpoint& wanted) {
-    script->step("open");
-    return std::make_unique<ScriptedTarget>(std::make_unique<CheckpointWriter>(wanted),
-                                            [script](const std::string& name) { script->step("write " + name); });
-  };
+  means.open_target = directed(
+      repository, [script](const std::string& name) { script->step(name == "open" ? name : "write " + name); });
   return means;
 }
-
-class TemporaryRepository {
- public:
-  TemporaryRepository() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "tintype-steps-XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~TemporaryRepository() { std::filesystem::remove_all(path_); }
-  CheckpointOptions options(Strategy strategy = Strategy::kStop) const {
-    CheckpointOptions options;
-    options.repository = path_;
-    options.strategy = strategy;
-    return options;
-  }
-  const std::filesystem::path& path() const { return path_; }
-  /// Nothing but the lock file: no checkpoint, and nothing half-made.
-  bool is_empty() const {
-    return std::none_of(std::filesystem::directory_iterator(path_), std::filesystem::directory_iterator(),
-                        [](const auto& entry) { return entry.is_directory(); });
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace tintype

@@ -23,7 +23,10 @@ using namespace std::chrono_literals;
 struct TemporaryDirectory {
   char path[32] = "/tmp/tintype-serial-XXXXXX";
   TemporaryDirectory() { REQUIRE(::mkdtemp(path) != nullptr); }
-  ~TemporaryDirectory() { std::filesystem::remove_all(path); }
+  ~TemporaryDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
   std::filesystem::path file(std::string_view name) const { return std::filesystem::path(path) / name; }
 };
 
