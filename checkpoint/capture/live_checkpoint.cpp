@@ -113,7 +113,6 @@ void LiveCheckpoint::prepare() {
   capture_->prepare(options_.capture_area, machine_.cancellation_);
   states_.reserve(subject_.states().size());
   frozen_.reserve(subject_.disks().size());
-  report_.prepare_ms = watch_.lap_us() / 1000;
 }
 
 // What is there in memory and on the disks, some of which may turn out to be zero. What compression makes of it nobody
@@ -150,10 +149,12 @@ void LiveCheckpoint::prepare_disks() {
   }
 }
 
-// Steps 3 to 8. The only stretch in which the guest stands still; each part of it is measured.
+// Steps 3 to 8. The only stretch in which the guest stands still; each part of it is measured. No time is lost between
+// this and what comes before and after it.
 void LiveCheckpoint::pause_and_capture() {
   const ScopedNice urgent(-15);
   PauseTimes& times = report_.pause_us;
+  report_.prepare_ms = watch_.lap_us() / 1000;
   Stopwatch watch;
   paused_ = true;
   subject_.pause();
@@ -174,6 +175,7 @@ void LiveCheckpoint::pause_and_capture() {
   leave_pause();
   times.resume = watch.lap_us();
   times.total = watch.total_us();
+  watch_.lap_us();
 }
 
 void LiveCheckpoint::switch_disks() noexcept {
@@ -192,14 +194,13 @@ void LiveCheckpoint::leave_pause() noexcept {
 
 // Step 9, guest running.
 void LiveCheckpoint::copy_out() {
-  Stopwatch watch;
   if (!capture_->copies_while_paused()) copy_memory();
   std::exchange(capture_, nullptr)->release();
   destination_->run([](CheckpointTarget& target) { target.memory_part().finish(); });
   write_states();
   copy_disks();
-  report_.copy_ms = watch.total_us() / 1000;
   commit_disks();  // step 11, in the background: the logs are not needed for sealing
+  report_.copy_ms = watch_.lap_us() / 1000;
 }
 
 void LiveCheckpoint::copy_memory() {
