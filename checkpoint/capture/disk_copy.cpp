@@ -28,8 +28,8 @@ std::uint64_t put(Destination& destination, const std::string& id, std::uint64_t
 }  // namespace
 
 std::uint64_t copy_disk(const std::string& id, FrozenDisk& disk, Destination& destination,
-                        const ProgressSink& progress) {
-  disk.wait_for_old_io(kOldIoLimitMs);
+                        const Cancellation& cancellation, const ProgressSink& progress) {
+  disk.wait_for_old_io(kOldIoLimitMs, [&] { cancellation.throw_if_requested(); });
   const Buffer buffer = std::make_shared<std::vector<std::byte>>(kCopyBytes);
   std::uint64_t stored = 0;
   std::uint64_t position = 0;  // always a whole block, so that no block is written twice

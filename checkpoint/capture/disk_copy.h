@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "checkpoint/capture/cancellation.h"
 #include "checkpoint/capture/destination.h"
 #include "vmm/base/freezable_disk.h"
 #include "vmm/base/progress.h"
@@ -11,8 +12,8 @@
 namespace tintype {
 
 /// Copies all data of a frozen disk into its part, while the guest goes on writing to the layer above. Returns the
-/// bytes stored.
+/// bytes stored; throws Cancelled, and does not wait for the host's writes to that disk then.
 std::uint64_t copy_disk(const std::string& id, FrozenDisk& disk, Destination& destination,
-                        const ProgressSink& progress);
+                        const Cancellation& cancellation, const ProgressSink& progress);
 
 }  // namespace tintype

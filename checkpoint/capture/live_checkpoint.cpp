@@ -217,7 +217,7 @@ void LiveCheckpoint::write_states() {
 void LiveCheckpoint::copy_disks() {
   for (std::size_t i = 0; i < frozen_.size(); ++i) {
     const std::string& id = subject_.disks()[i]->id();
-    report_.disks.push_back({id, copy_disk(id, *frozen_[i], *destination_, progress_)});
+    report_.disks.push_back({id, copy_disk(id, *frozen_[i], *destination_, machine_.cancellation_, progress_)});
   }
 }
 

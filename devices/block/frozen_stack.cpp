@@ -13,13 +13,13 @@ FrozenStack::FrozenStack(std::shared_ptr<DiskCore> core, std::shared_ptr<const L
                          std::shared_ptr<RedoLog> fresh, std::shared_ptr<CommitGate> gate, int limit_ms)
     : hold_(std::move(gate), limit_ms), core_(std::move(core)), stack_(std::move(stack)), fresh_(std::move(fresh)) {}
 
-void FrozenStack::wait_for_old_io(int limit_ms) {
+void FrozenStack::wait_for_old_io(int limit_ms, const WhileWaiting& meanwhile) {
   const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(limit_ms);
   while (!core_->writes_landed(epoch_)) {
+    if (meanwhile) meanwhile();
     if (std::chrono::steady_clock::now() > limit) {
       throw Error(
-          "the host has not finished writing to {} within {} ms: its disk is too slow or stuck, try again "
-          "later",
+          "the host has not finished writing to {} within {} ms: its disk is too slow or stuck, try again later",
           stack_->base->path().string(), limit_ms);
     }
     std::this_thread::sleep_for(std::chrono::microseconds(200));

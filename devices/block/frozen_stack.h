@@ -21,7 +21,7 @@ class FrozenStack final : public FrozenDisk {
               std::shared_ptr<CommitGate> gate, int limit_ms);
 
   std::uint64_t size() const noexcept override { return stack_->base->size(); }
-  void wait_for_old_io(int limit_ms) override;
+  void wait_for_old_io(int limit_ms, const WhileWaiting& meanwhile) override;
   void read(std::uint64_t offset, std::span<std::byte> into) override;
   std::optional<Range> next_data(std::uint64_t offset) override;
   std::optional<Range> next_change(std::uint64_t offset) override;

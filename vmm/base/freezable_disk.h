@@ -24,9 +24,11 @@ class FrozenDisk {
 
   virtual ~FrozenDisk() = default;
   virtual std::uint64_t size() const noexcept = 0;  ///< bytes
+  /// Called again and again by whoever waits; what it throws ends the waiting.
+  using WhileWaiting = std::function<void()>;
   /// Waits until I/O that was in flight at the instant of freezing has landed (at most `limit_ms`; throws
-  /// tintype::Error afterwards). Must be called before read() and next_data().
-  virtual void wait_for_old_io(int limit_ms) = 0;
+  /// tintype::Error afterwards). Must have returned before read() and next_data() are called.
+  virtual void wait_for_old_io(int limit_ms, const WhileWaiting& meanwhile = {}) = 0;
   /// Contents at `offset`, in whole sectors. Blocks; any thread but the disk's I/O thread. Throws std::system_error.
   virtual void read(std::uint64_t offset, std::span<std::byte> into) = 0;
   /// The next range at or after `offset` that may hold something other than zeros, or nothing.

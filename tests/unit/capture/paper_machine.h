@@ -54,7 +54,7 @@ class PaperFrozenDisk final : public FrozenDisk {
     script_->note("thaw " + id_);
   }
   std::uint64_t size() const noexcept override { return 8192; }
-  void wait_for_old_io(int) override { script_->step("old i/o of " + id_); }
+  void wait_for_old_io(int, const WhileWaiting&) override { script_->step("old i/o of " + id_); }
   void read(std::uint64_t, std::span<std::byte> into) override {
     script_->step("read " + id_);
     std::fill(into.begin(), into.end(), std::byte{7});
