@@ -14,14 +14,14 @@ namespace {
 /// One load: threads take extents from it until there are none left or one of them failed.
 class Load {
  public:
-  Load(const PartReader& part, const LocateBlock& locate, const ProgressSink& progress)
-      : part_(part), locate_(locate), progress_(progress) {}
+  Load(const BlockSource& source, const LocateBlock& locate, const ProgressSink& progress)
+      : source_(source), locate_(locate), progress_(progress) {}
 
   void work(bool reports) noexcept {
     try {
-      std::vector<std::byte> spare;
-      for (std::size_t i = next_++; i < part_.extents().size() && !failed_; i = next_++) {
-        load(part_.extents()[i], spare);
+      Spare spare;
+      for (std::size_t i = next_++; i < source_.extent_count() && !failed_; i = next_++) {
+        load(i, spare);
         if (reports) report();
       }
     } catch (...) {
@@ -39,25 +39,38 @@ class Load {
  private:
   static constexpr std::uint64_t kReportStep = 32 << 20;
 
-  void load(const Extent& extent, std::vector<std::byte>& spare) {
-    if (extent.zero) return;  // memory is zero already
+  /// What a thread keeps from one extent to the next.
+  struct Spare {
+    std::vector<BlockSource::Run> runs;
+    std::vector<std::byte> bytes;
+  };
+
+  void load(std::size_t number, Spare& spare) {
+    source_.runs_in(number, spare.runs);
+    if (spare.runs.empty()) return;
+    const Extent& extent = source_.extent(number);
     const auto place = locate_(extent.first_block);
-    if (place.size() >= extent.data_bytes()) {
-      part_.read_extent(extent, place.first(extent.data_bytes()));
+    if (spare.runs.front().blocks == extent.blocks && place.size() >= extent.data_bytes()) {
+      source_.read_extent(number, place.first(extent.data_bytes()));
     } else {
-      spare.resize(extent.data_bytes());
-      part_.read_extent(extent, spare);
-      scatter(extent.first_block, spare);
+      spare.bytes.resize(extent.data_bytes());
+      source_.read_extent(number, spare.bytes);
+      for (const BlockSource::Run& run : spare.runs) scatter(run.first_block, bytes_of(run, extent, spare.bytes));
     }
-    done_ += extent.data_bytes();
+    for (const BlockSource::Run& run : spare.runs) done_ += run.blocks * kBlockSize;
   }
 
-  // The extent crosses the end of a memory region.
+  static std::span<const std::byte> bytes_of(const BlockSource::Run& run, const Extent& extent,
+                                             std::span<const std::byte> bytes) {
+    return bytes.subspan((run.first_block - extent.first_block) * kBlockSize, run.blocks * kBlockSize);
+  }
+
+  // A run may cross the end of a memory region.
   void scatter(std::uint64_t block, std::span<const std::byte> data) {
     while (!data.empty()) {
       const auto place = locate_(block);
       const std::size_t count = std::min(place.size(), data.size()) / kBlockSize * kBlockSize;
-      if (count == 0) throw ImageError("{} holds block {}, which is not memory", part_.path().string(), block);
+      if (count == 0) throw ImageError("{} holds block {}, which is not there", source_.name(), block);
       std::memcpy(place.data(), data.data(), count);
       data = data.subspan(count);
       block += count / kBlockSize;
@@ -68,10 +81,10 @@ class Load {
     const std::uint64_t done = done_;
     if (!progress_ || (reported_ != 0 && done < reported_ + kReportStep)) return;
     reported_ = done;
-    progress_({part_.path().stem().string(), done, part_.summary().data_blocks * kBlockSize});
+    progress_({source_.name(), done, source_.data_blocks() * kBlockSize});
   }
 
-  const PartReader& part_;
+  const BlockSource& source_;
   const LocateBlock& locate_;
   const ProgressSink& progress_;
   std::atomic<std::size_t> next_ = 0;
@@ -84,8 +97,8 @@ class Load {
 
 }  // namespace
 
-void load_part(const PartReader& part, const LocateBlock& locate, unsigned threads, const ProgressSink& progress) {
-  Load load(part, locate, progress);
+void load_part(const BlockSource& source, const LocateBlock& locate, unsigned threads, const ProgressSink& progress) {
+  Load load(source, locate, progress);
   {
     std::vector<std::jthread> helpers;
     for (unsigned i = 1; i < threads; ++i) helpers.emplace_back([&load] { load.work(false); });

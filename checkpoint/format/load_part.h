@@ -6,7 +6,7 @@
 #include <functional>
 #include <span>
 
-#include "checkpoint/format/part_reader.h"
+#include "checkpoint/format/block_source.h"
 #include "vmm/base/progress.h"
 
 namespace tintype {
@@ -15,8 +15,9 @@ namespace tintype {
 /// least one block).
 using LocateBlock = std::function<std::span<std::byte>(std::uint64_t block)>;
 
-/// Loads all data of a part into memory that is zero so far, with several threads. Every checksum was right
+/// Loads all data of a source into memory that is zero so far, with several threads. Every checksum was right
 /// when it returns. Throws ImageError; memory is then in no defined state.
-void load_part(const PartReader& part, const LocateBlock& locate, unsigned threads, const ProgressSink& progress = {});
+void load_part(const BlockSource& source, const LocateBlock& locate, unsigned threads,
+               const ProgressSink& progress = {});
 
 }  // namespace tintype

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/format/manifest.h"
 
+#include <sys/random.h>
+
 #include <algorithm>
+#include <array>
 #include <ctime>
 #include <set>
 
@@ -54,6 +57,7 @@ void fields(auto& archive, Same<DiskReport> auto& disk) {
 
 void fields(auto& archive, Same<CheckpointReport> auto& report) {
   archive("id", report.id);
+  archive.later("identity", report.identity);
   archive("repository", report.repository);
   archive("vm", report.vm);
   archive("strategy", report.strategy);
@@ -106,15 +110,18 @@ void fields(auto& archive, Same<PartDescription> auto& part) {
   archive("file_bytes", part.summary.file_bytes);
   archive("data_blocks", part.summary.data_blocks);
   archive.hexadecimal("checksum", part.summary.checksum);
+  archive.later("incremental", part.summary.incremental);
 }
 
 void fields(auto& archive, Same<Manifest> auto& manifest) {
   archive("id", manifest.id);
+  archive.later("identity", manifest.identity);
   archive("vm", manifest.vm);
   archive("time", manifest.time);
   archive("host", manifest.host);
   archive("tintype", manifest.tintype_version);
   archive("parent", manifest.parent);
+  archive.later("parent_identity", manifest.parent_identity);
   archive("parts", manifest.parts);
   archive("machine", manifest.machine);
   archive("report", manifest.report);
@@ -127,6 +134,7 @@ namespace {
 constexpr std::string_view kBeginning = "{\n  \"checksum\": \"xxh3:";
 constexpr std::size_t kDigits = 16;
 constexpr std::string_view kChecksumPrefix = "xxh3:";
+constexpr std::size_t kIdentityDigits = 32;
 
 template <typename T>
 Json to_json(const T& value) {
@@ -154,13 +162,15 @@ void check_checksum(std::string_view text, const std::string& what) {
     throw ImageError("{} is damaged: its checksum does not match", what);
 }
 
-void check_format(const Json& json, const std::string& what) {
+std::uint32_t read_format(const Json& json, const std::string& what) {
   const auto format = json.find("format");
   if (format == json.end() || !format->is_number_unsigned()) throw ImageError("{} has no format version", what);
-  if (*format != kManifestFormat) {
-    throw ImageError("{} has format version {}; this version of Tintype reads {}", what, format->get<std::uint64_t>(),
-                     kManifestFormat);
+  const auto number = format->get<std::uint64_t>();
+  if (number < kOldestManifestFormat || number > kManifestFormat) {
+    throw ImageError("{} has format version {}; this version of Tintype reads {} to {}", what, number,
+                     kOldestManifestFormat, kManifestFormat);
   }
+  return static_cast<std::uint32_t>(number);
 }
 
 constexpr std::uint64_t kSectorBytes = 512, kMaximumDiskBytes = INT64_MAX - kBlockSize;
@@ -198,6 +208,33 @@ void check_parts(const Manifest& manifest, const std::string& what) {
       throw ImageError("{} names a part {:?} that cannot be", what, part.file);
     if (!seen.insert(part.name).second) throw ImageError("{} has two parts named {}", what, part.name);
   }
+}
+
+bool is_identity(std::string_view text) {
+  return text.size() == kIdentityDigits && text.find_first_not_of("0123456789abcdef") == text.npos;
+}
+
+// Ids that descend from child to parent make no circle.
+void check_lineage(const Manifest& manifest, const std::string& what) {
+  if (!is_identity(manifest.identity)) throw ImageError("{} has no identity", what);
+  const bool child = manifest.parent != 0;
+  if (child && manifest.parent >= manifest.id)
+    throw ImageError("{} names checkpoint {} as its parent, which is not older", what, manifest.parent);
+  if (child != manifest.parent_identity.has_value() || (child && !is_identity(*manifest.parent_identity)))
+    throw ImageError("{} does not say rightly what its parent is", what);
+  for (const PartDescription& part : manifest.parts) {
+    if (part.summary.incremental && (!child || part.name == checkpoint_files::kStateName))
+      throw ImageError("{} says that {} holds changes only, and there is nothing that they were made to", what,
+                       part.file);
+  }
+}
+
+/// A manifest of format 1 says nothing of all this.
+void complete_oldest(Manifest& manifest, std::string_view text, const std::string& what) {
+  if (manifest.parent != 0) throw ImageError("{} names a parent, which format 1 does not know", what);
+  manifest.parent_identity.reset();
+  manifest.identity =
+      std::string(kIdentityDigits - kDigits, '0') + std::string(text.substr(kBeginning.size(), kDigits));
 }
 
 void check_disks(const MachineDescription& machine, const std::string& what) {
@@ -240,8 +277,12 @@ const PartDescription* Manifest::find_part(std::string_view name) const noexcept
 std::string encode_manifest(const Manifest& manifest) {
   Json json = Json::object();
   json["checksum"] = std::string(kChecksumPrefix) + std::string(kDigits, '0');
-  json["format"] = kManifestFormat;
+  json["format"] = manifest.format;
   json.update(to_json(manifest));
+  if (manifest.format == kOldestManifestFormat) {
+    json.erase("identity");
+    json.erase("parent_identity");
+  }
   std::string text = json.dump(2) + "\n";
   check(text.starts_with(kBeginning), "a manifest begins with its checksum");
   text.replace(kBeginning.size(), kDigits, json_fields::hexadecimal_text(checksum_of_rest(text)));
@@ -251,10 +292,12 @@ std::string encode_manifest(const Manifest& manifest) {
 Manifest decode_manifest(std::string_view text, const std::string& what) {
   check_checksum(text, what);
   const Json json = parse(text, what);
-  check_format(json, what);
   Manifest manifest;
+  manifest.format = read_format(json, what);
   json_fields::Reader reader(json, what);
   fields(reader, manifest);
+  if (manifest.format == kOldestManifestFormat) complete_oldest(manifest, text, what);
+  check_lineage(manifest, what);
   check_parts(manifest, what);
   check_regions(manifest.machine, what);
   check_disks(manifest.machine, what);
@@ -269,6 +312,17 @@ CheckpointReport report_from_json(std::string_view text) {
   json_fields::Reader reader(json, "the report");
   fields(reader, report);
   return report;
+}
+
+std::string new_identity() {
+  std::array<std::uint64_t, 2> random{};
+  std::size_t done = 0;
+  while (done < sizeof random) {
+    const auto got = ::getrandom(reinterpret_cast<char*>(random.data()) + done, sizeof random - done, 0);
+    if (got < 0 && errno != EINTR) throw_errno("getrandom");
+    done += got < 0 ? 0 : static_cast<std::size_t>(got);
+  }
+  return json_fields::hexadecimal_text(random[0]) + json_fields::hexadecimal_text(random[1]);
 }
 
 std::string utc_time_text() {

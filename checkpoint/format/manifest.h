@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,7 +13,8 @@
 
 namespace tintype {
 
-inline constexpr std::uint32_t kManifestFormat = 1;
+/// Written. The oldest that is read: it knows neither identities nor parents.
+inline constexpr std::uint32_t kManifestFormat = 2, kOldestManifestFormat = 1;
 
 /// A disk as the machine had it. The machine turns its own configuration into this and back.
 struct DiskDescription {
@@ -59,12 +61,17 @@ struct PartDescription {
 
 /// `checkpoint.json`. A checkpoint without it does not exist.
 struct Manifest {
+  std::uint32_t format = kManifestFormat;
   std::uint64_t id = 0;
+  /// What no other checkpoint has, in no repository: new_identity(). One of format 1 has what is made of the checksum
+  /// of its manifest.
+  std::string identity;
   std::string vm;
   std::string time;  ///< UTC, ISO 8601: "2024-05-01T12:34:56Z"
   std::string host;
   std::string tintype_version;
-  std::uint64_t parent = 0;  ///< 0: none, everything is in here
+  std::uint64_t parent = 0;                    ///< less than id; 0: none, everything is in here
+  std::optional<std::string> parent_identity;  ///< with a parent only
   std::vector<PartDescription> parts;
   MachineDescription machine;
   CheckpointReport report;
@@ -81,6 +88,9 @@ Manifest decode_manifest(std::string_view text, const std::string& what);
 /// tintype::Error).
 std::string report_as_json(const CheckpointReport& report);
 CheckpointReport report_from_json(std::string_view text);
+
+/// 128 random bits, as 32 digits in hexadecimal.
+std::string new_identity();
 
 /// Now, as Manifest::time has it.
 std::string utc_time_text();

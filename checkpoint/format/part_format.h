@@ -48,7 +48,8 @@ struct PartSummary {
   std::uint64_t content_bytes = 0;  ///< of the memory or disk
   std::uint64_t file_bytes = 0;
   std::uint64_t checksum = 0;
-  std::uint64_t data_blocks = 0;  ///< blocks in extents; all others are zero
+  std::uint64_t data_blocks = 0;  ///< blocks in extents with data
+  bool incremental = false;       ///< blocks in no extent are the parent's; otherwise they are zero
   bool operator==(const PartSummary&) const = default;
 };
 

@@ -67,14 +67,24 @@ void check_sealed(std::span<const std::byte> bytes, std::string_view magic, cons
     throw ImageError("the {} of {} is damaged", name, what);
 }
 
+std::uint32_t read_format(std::span<const std::byte> bytes, const std::string& what) {
+  const auto format = load_number<std::uint32_t>(bytes, kFormatOffset);
+  if (format < kOldestFormat || format > kFormat) {
+    throw ImageError("{} has format version {}; this version of Tintype reads {} to {}", what, format, kOldestFormat,
+                     kFormat);
+  }
+  return format;
+}
+
 }  // namespace
 
 HeaderBytes encode_header(const Header& header) {
   HeaderBytes bytes{};
   put_magic(bytes, kHeaderMagic);
-  store_number(bytes, kFormatOffset, kFormat);
+  store_number(bytes, kFormatOffset, header.format);
   store_number(bytes, kBlockSizeOffset, static_cast<std::uint32_t>(kBlockSize));
   store_number(bytes, kKindOffset, static_cast<std::uint32_t>(header.kind));
+  store_number(bytes, kFlagsOffset, header.incremental ? kFlagAbsentIsParent : 0);
   store_number(bytes, kContentOffset, header.content_bytes);
   seal(bytes);
   return bytes;
@@ -82,25 +92,23 @@ HeaderBytes encode_header(const Header& header) {
 
 Header decode_header(const HeaderBytes& bytes, const std::string& what) {
   check_sealed(bytes, kHeaderMagic, what, "header");
-  const auto format = load_number<std::uint32_t>(bytes, kFormatOffset);
-  if (format != kFormat)
-    throw ImageError("{} has format version {}; this version of Tintype reads {}", what, format, kFormat);
+  const std::uint32_t format = read_format(bytes, what);
   const auto kind = load_number<std::uint32_t>(bytes, kKindOffset);
   if (kind != static_cast<std::uint32_t>(PartKind::kMemory) && kind != static_cast<std::uint32_t>(PartKind::kDisk)) {
     throw ImageError("{} is a part of unknown kind {}", what, kind);
   }
-  if (load_number<std::uint32_t>(bytes, kFlagsOffset) != 0) {
-    throw ImageError("{} needs features that this version of Tintype does not have", what);
-  }
+  const auto flags = load_number<std::uint32_t>(bytes, kFlagsOffset);
+  if ((flags & ~(format == kOldestFormat ? 0 : kFlagAbsentIsParent)) != 0)
+    throw ImageError("{} needs features that format version {} does not have", what, format);
   if (load_number<std::uint32_t>(bytes, kBlockSizeOffset) != kBlockSize)
     throw ImageError("{} has an unknown block size", what);
-  return {static_cast<PartKind>(kind), load_number<std::uint64_t>(bytes, kContentOffset)};
+  return {static_cast<PartKind>(kind), load_number<std::uint64_t>(bytes, kContentOffset), flags != 0, format};
 }
 
 FooterBytes encode_footer(const Footer& footer) {
   FooterBytes bytes{};
   put_magic(bytes, kFooterMagic);
-  store_number(bytes, kFormatOffset, kFormat);
+  store_number(bytes, kFormatOffset, footer.format);
   store_number(bytes, kIndexOffset, footer.index_offset);
   store_number(bytes, kEntriesOffset, footer.entries);
   store_number(bytes, kIndexChecksumOffset, footer.index_checksum);
@@ -111,7 +119,7 @@ FooterBytes encode_footer(const Footer& footer) {
 Footer decode_footer(const FooterBytes& bytes, const std::string& what) {
   check_sealed(bytes, kFooterMagic, what, "footer");
   return {load_number<std::uint64_t>(bytes, kIndexOffset), load_number<std::uint64_t>(bytes, kEntriesOffset),
-          load_number<std::uint64_t>(bytes, kIndexChecksumOffset)};
+          load_number<std::uint64_t>(bytes, kIndexChecksumOffset), read_format(bytes, what)};
 }
 
 void encode_entry(const Extent& extent, std::span<std::byte> into) {

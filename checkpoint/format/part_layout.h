@@ -13,15 +13,15 @@
 
 namespace tintype::part_layout {
 
-inline constexpr std::uint32_t kFormat = 1;
+/// Written. The oldest that is read: it has no flags.
+inline constexpr std::uint32_t kFormat = 2, kOldestFormat = 1;
 inline constexpr std::size_t kHeaderBytes = 64, kFooterBytes = 64, kEntryBytes = 40;
 
 /// Where the first extent begins, so that uncompressed blocks lie at multiples of their size. The bytes
 /// between are zero.
 inline constexpr std::uint64_t kDataOffset = 4096;
 
-/// Blocks in no extent are the parent's and not zero. Reserved for incremental checkpoints: version 1 never
-/// sets it, and refuses it.
+/// Blocks in no extent are the parent's and not zero. From version 2 on.
 inline constexpr std::uint32_t kFlagAbsentIsParent = 1;
 
 using HeaderBytes = std::array<std::byte, kHeaderBytes>;
@@ -30,10 +30,13 @@ using FooterBytes = std::array<std::byte, kFooterBytes>;
 struct Header {
   PartKind kind = PartKind::kMemory;
   std::uint64_t content_bytes = 0;
+  bool incremental = false;
+  std::uint32_t format = kFormat;
 };
 
 struct Footer {
   std::uint64_t index_offset = 0, entries = 0, index_checksum = 0;
+  std::uint32_t format = kFormat;  ///< the same as the header's
 };
 
 HeaderBytes encode_header(const Header& header);

@@ -2,6 +2,7 @@
 #include "checkpoint/format/part_reader.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -38,6 +39,7 @@ PartReader::PartReader(const std::filesystem::path& path) : path_(path), fd_(ope
   const Header header = decode_header(header_bytes, what);
   kind_ = header.kind;
   summary_.content_bytes = header.content_bytes;
+  summary_.incremental = header.incremental;
   if (summary_.content_bytes > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
     throw ImageError("{} says that it holds {} bytes, which cannot be", what, summary_.content_bytes);
   }
@@ -45,6 +47,7 @@ PartReader::PartReader(const std::filesystem::path& path) : path_(path), fd_(ope
   FooterBytes footer_bytes;
   read_exactly(fd_.get(), footer_bytes, summary_.file_bytes - kFooterBytes, what);
   const Footer footer = decode_footer(footer_bytes, what);
+  if (footer.format != header.format) throw ImageError("{} begins in one format version and ends in another", what);
   Checksum checksum;
   checksum.add(header_bytes);
   read_index(footer, checksum);
@@ -139,34 +142,6 @@ void PartReader::throw_damaged(const Extent& extent, std::string_view why) const
                    path_.string(), extent.offset, extent.end_offset() - 1, why);
 }
 
-void PartReader::read_blocks(std::uint64_t first_block, std::span<std::byte> into) const {
-  const std::uint64_t end_block = first_block + into.size() / kBlockSize;
-  check(into.size() % kBlockSize == 0 && end_block <= blocks() && first_block <= end_block,
-        "wanted blocks lie inside the part");
-  auto extent = std::ranges::upper_bound(extents_, first_block, {}, &Extent::end_block);
-  for (std::uint64_t block = first_block; block < end_block;) {
-    const bool inside = extent != extents_.end() && extent->first_block <= block;
-    const std::uint64_t next = inside                     ? extent->end_block()
-                               : extent != extents_.end() ? extent->first_block
-                                                          : end_block;
-    const std::uint64_t count = std::min(next, end_block) - block;
-    const auto piece = into.subspan((block - first_block) * kBlockSize, count * kBlockSize);
-    if (inside) {
-      read_within(*extent++, block, piece);
-    } else {
-      std::memset(piece.data(), 0, piece.size());
-    }
-    block += count;
-  }
-}
-
-void PartReader::read_within(const Extent& extent, std::uint64_t first_block, std::span<std::byte> into) const {
-  if (into.size() == extent.data_bytes()) return read_extent(extent, into);
-  const auto whole = buffer_of(extent.data_bytes());
-  read_extent(extent, {whole.get(), extent.data_bytes()});
-  std::memcpy(into.data(), whole.get() + (first_block - extent.first_block) * kBlockSize, into.size());
-}
-
 void PartReader::check_gaps() const {
   std::uint64_t end = part_layout::kHeaderBytes;
   for (const Extent& extent : extents_by_offset()) {
@@ -179,13 +154,20 @@ void PartReader::check_gaps() const {
 void PartReader::check_gap(std::uint64_t from, std::uint64_t to) const {
   if (from == to) return;
   std::vector<std::byte> buffer(std::min<std::uint64_t>(to - from, kGapStep));
-  while (from < to) {
+  while ((from = next_data(from, to)) < to) {
     const auto piece = std::span(buffer).first(std::min<std::uint64_t>(to - from, buffer.size()));
     read_exactly(fd_.get(), piece, from, path_.string());
     if (!is_zero(piece))
       throw ImageError("{} holds something between {} and {} where nothing may be", path_.string(), from, to);
     from += piece.size();
   }
+}
+
+// Holes are zero. Where the file system knows none, all is data.
+std::uint64_t PartReader::next_data(std::uint64_t from, std::uint64_t to) const noexcept {
+  const off_t data = ::lseek(fd_.get(), static_cast<off_t>(from), SEEK_DATA);
+  if (data < 0) return errno == ENXIO ? to : from;
+  return std::min(std::max(static_cast<std::uint64_t>(data), from), to);
 }
 
 }  // namespace tintype

@@ -20,8 +20,9 @@ namespace part_layout {
 struct Footer;
 }
 
-/// Reads one part. The constructor checks header, footer and index wholly; the data of an extent is checked
-/// when it is read. All reading is const and may go on from several threads at once.
+/// Reads one part: what is in its file, and nothing of its parent. The constructor checks header, footer and index
+/// wholly; the data of an extent is checked when it is read. All reading is const and may go on from several threads at
+/// once.
 class PartReader {
  public:
   /// Throws ImageError where the file is damaged, std::system_error where it cannot be read.
@@ -33,16 +34,18 @@ class PartReader {
   const PartSummary& summary() const noexcept { return summary_; }
   const std::filesystem::path& path() const noexcept { return path_; }
 
-  /// Sorted by block, not overlapping. Blocks in no extent are zero.
+  /// Blocks in no extent are the parent's; otherwise they are zero.
+  bool incremental() const noexcept { return summary_.incremental; }
+
+  /// Sorted by block, not overlapping.
   std::span<const Extent> extents() const noexcept { return extents_; }
 
   /// The data of one extent; `into` holds exactly extent.data_bytes(). When this returns, the checksum was
   /// right; when it throws ImageError, what `into` holds must not be used.
   void read_extent(const Extent& extent, std::span<std::byte> into) const;
 
-  /// Any blocks, zero ones too; `into` is whole blocks. Extents that are wanted in part are read whole, to be
-  /// checked.
-  void read_blocks(std::uint64_t first_block, std::span<std::byte> into) const;
+  /// Its bytes as they lie in the file, checked; `into` holds exactly extent.stored_bytes, which are not none.
+  void read_stored(const Extent& extent, std::span<std::byte> into) const;
 
   /// Reads the bytes of the file that no extent, index or footer covers. They must be zero; throws ImageError
   /// where they are not.
@@ -54,9 +57,8 @@ class PartReader {
   bool extent_is_sound(const Extent& extent) const;
   void check_places() const;
   std::vector<Extent> extents_by_offset() const;
-  void read_stored(const Extent& extent, std::span<std::byte> into) const;
-  void read_within(const Extent& extent, std::uint64_t first_block, std::span<std::byte> into) const;
   void check_gap(std::uint64_t from, std::uint64_t to) const;
+  std::uint64_t next_data(std::uint64_t from, std::uint64_t to) const noexcept;
   [[noreturn]] void throw_damaged(const Extent& extent, std::string_view why) const;
 
   std::filesystem::path path_;

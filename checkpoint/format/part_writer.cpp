@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "checkpoint/format/compressor.h"
 #include "checkpoint/format/part_layout.h"
@@ -27,6 +28,7 @@ constexpr std::uint64_t kRawExtentBytes = 512 * kBlockSize, kCompressedExtentByt
 
 constexpr std::uint64_t kReserveStep = 64 << 20;
 constexpr std::uint64_t kWritebackStep = 16 << 20;
+constexpr std::uint64_t kEraseStep = 16 << 20;
 constexpr std::size_t kMaximumPieces = 1024;  // IOV_MAX
 
 std::uint64_t block_count(std::uint64_t bytes) { return (bytes + kBlockSize - 1) / kBlockSize; }
@@ -74,19 +76,23 @@ PartWriter::PartWriter(const std::filesystem::path& path, const PartOptions& opt
       writeback_(part_layout::kDataOffset) {
   can_reserve_ = !lies_in_memory(fd_.get());
   if (options_.compression != Compression::kNone) compressor_ = std::make_unique<Compressor>(options_.compression);
-  write(part_layout::encode_header({options_.kind, options_.content_bytes}), 0);
+  write(part_layout::encode_header({options_.kind, options_.content_bytes, options_.incremental}), 0);
 }
 
 PartWriter::~PartWriter() = default;
 
+void PartWriter::check_place(std::uint64_t first_block, std::uint64_t blocks) const {
+  check(!finished_ && range_fits(first_block, blocks, blocks_), "appended blocks lie inside the part");
+}
+
 PartWriter::Appended PartWriter::append(std::uint64_t first_block, std::span<const std::byte> data) {
   const std::uint64_t tail = data.size() % kBlockSize;
-  check(!finished_ && first_block <= blocks_ && block_count(data.size()) <= blocks_ - first_block,
-        "appended blocks lie inside the part");
+  check_place(first_block, block_count(data.size()));
   check(tail == 0 || first_block * kBlockSize + data.size() == options_.content_bytes,
         "only the last block is not whole");
 
   const std::uint64_t blocks_before = stored_blocks_, bytes_before = stored_bytes_;
+  const std::size_t extents_before = extents_.size();
   append_blocks(first_block, data.first(data.size() - tail));
   std::array<std::byte, kBlockSize> last_block{};
   if (tail != 0) {
@@ -97,13 +103,47 @@ PartWriter::Appended PartWriter::append(std::uint64_t first_block, std::span<con
   start_writeback();
 
   const std::uint64_t written = stored_blocks_ - blocks_before;
-  return {written, block_count(data.size()) - written, stored_bytes_ - bytes_before};
+  return {written,
+          block_count(data.size()) - written,
+          stored_bytes_ - bytes_before,
+          {extents_before, extents_.size() - extents_before}};
+}
+
+PartWriter::Appended PartWriter::append_zeros(std::uint64_t first_block, std::uint64_t blocks) {
+  check_place(first_block, blocks);
+  const std::size_t extents_before = extents_.size();
+  add_zeros(first_block, blocks);
+  return {0, blocks, 0, {extents_before, extents_.size() - extents_before}};
+}
+
+void PartWriter::append_stored(const Extent& extent, std::span<const std::byte> stored) {
+  check_place(extent.first_block, extent.blocks);
+  check(!extent.zero && stored.size() == extent.stored_bytes, "the bytes are the extent's");
+  queue_extent(extent, stored);
+  flush_queue();
+  start_writeback();
+}
+
+void PartWriter::drop(const Ticket& ticket) {
+  check(!finished_ && range_fits(ticket.first_extent, ticket.extents, extents_.size()), "what is dropped was written");
+  for (Extent& extent : std::span(extents_).subspan(ticket.first_extent, ticket.extents)) {
+    check(extent.blocks != 0, "what was written is dropped once");
+    if (!extent.zero) {
+      stored_blocks_ -= extent.blocks;
+      stored_bytes_ -= extent.stored_bytes;
+      given_up_.push_back({extent.offset, extent.stored_bytes});
+      given_up_bytes_ += extent.stored_bytes;
+    }
+    extent.blocks = 0;
+  }
+  if (given_up_bytes_ >= kEraseStep) erase_given_up();
 }
 
 void PartWriter::append_blocks(std::uint64_t first_block, std::span<const std::byte> data) {
   while (!data.empty()) {
     const std::uint64_t zeros = run_length(data, true);
     const std::uint64_t run = run_length(data.subspan(zeros), false);
+    add_zeros(first_block, zeros / kBlockSize);
     append_data(first_block + zeros / kBlockSize, data.subspan(zeros, run));
     data = data.subspan(zeros + run);
     first_block += (zeros + run) / kBlockSize;
@@ -141,9 +181,26 @@ void PartWriter::add_extent(std::uint64_t first_block, std::span<const std::byte
   extent.first_block = first_block;
   extent.blocks = static_cast<std::uint32_t>(run.size() / kBlockSize);
   extent.codec = codec;
-  extent.offset = position_;
   extent.stored_bytes = stored.size();
   extent.checksum = checksum_of(stored);
+  queue_extent(extent, stored);
+}
+
+// Only where absent blocks are not zero anyway.
+void PartWriter::add_zeros(std::uint64_t first_block, std::uint64_t blocks) {
+  while (options_.incremental && blocks != 0) {
+    Extent extent;
+    extent.first_block = first_block;
+    extent.blocks = static_cast<std::uint32_t>(std::min<std::uint64_t>(blocks, kMaximumExtentBlocks));
+    extent.zero = true;
+    extents_.push_back(extent);
+    first_block += extent.blocks;
+    blocks -= extent.blocks;
+  }
+}
+
+void PartWriter::queue_extent(Extent extent, std::span<const std::byte> stored) {
+  extent.offset = position_;
   extents_.push_back(extent);
   stored_blocks_ += extent.blocks;
   stored_bytes_ += extent.stored_bytes;
@@ -193,18 +250,63 @@ void PartWriter::start_writeback() {
 void PartWriter::finish() {
   check(!finished_, "a part is finished once");
   if (!queue_.empty()) throw Error("{} is not whole: an earlier write failed", path_.string());
+  erase_given_up();
   sort_extents();
+  join_zeros();
   write_index();
   finished_ = true;
 }
 
+// What was given up is a hole at best, and zeros anyway: every byte of a part has a value that can be checked.
+void PartWriter::erase_given_up() {
+  std::ranges::sort(given_up_, {}, &Range::offset);
+  Range whole;
+  for (const Range& range : given_up_) {
+    if (range.offset == whole.offset + whole.bytes) {
+      whole.bytes += range.bytes;
+    } else {
+      erase(std::exchange(whole, range));
+    }
+  }
+  erase(whole);
+  given_up_.clear();
+  given_up_bytes_ = 0;
+}
+
+void PartWriter::erase(const Range& range) {
+  if (range.bytes == 0) return;
+  if (::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(range.offset),
+                  static_cast<off_t>(range.bytes)) == 0)
+    return;
+  const std::vector<std::byte> zeros(std::min(range.bytes, kEraseStep));
+  for (std::uint64_t done = 0; done < range.bytes; done += zeros.size())
+    write(std::span(zeros).first(std::min<std::uint64_t>(zeros.size(), range.bytes - done)), range.offset + done);
+}
+
 void PartWriter::sort_extents() {
+  std::erase_if(extents_, [](const Extent& extent) { return extent.blocks == 0; });
   std::ranges::sort(extents_, {}, &Extent::first_block);
   for (std::size_t i = 1; i < extents_.size(); ++i) {
     if (extents_[i - 1].end_block() > extents_[i].first_block) {
       throw ImageError("block {} was written twice to {}", extents_[i].first_block, path_.string());
     }
   }
+}
+
+void PartWriter::join_zeros() {
+  if (!options_.incremental) return;
+  std::vector<Extent> joined;
+  for (const Extent& extent : extents_) {
+    const bool fits = !joined.empty() && joined.back().zero && extent.zero &&
+                      joined.back().end_block() == extent.first_block &&
+                      joined.back().blocks + extent.blocks <= kMaximumExtentBlocks;
+    if (fits) {
+      joined.back().blocks += extent.blocks;
+    } else {
+      joined.push_back(extent);
+    }
+  }
+  extents_ = std::move(joined);
 }
 
 void PartWriter::write_index() {
@@ -220,10 +322,10 @@ void PartWriter::write_index() {
   if (::ftruncate(fd_.get(), static_cast<off_t>(end)) != 0) throw_write_error(errno);
 
   Checksum checksum;
-  checksum.add(part_layout::encode_header({options_.kind, options_.content_bytes}));
+  checksum.add(part_layout::encode_header({options_.kind, options_.content_bytes, options_.incremental}));
   checksum.add(index);
   checksum.add(footer);
-  summary_ = {options_.content_bytes, end, checksum.value(), stored_blocks_};
+  summary_ = {options_.content_bytes, end, checksum.value(), stored_blocks_, options_.incremental};
 }
 
 void PartWriter::sync() {

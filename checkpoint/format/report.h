@@ -48,6 +48,7 @@ struct DiskReport {
 /// What a finished checkpoint says of itself (`checkpoint --json`, and the manifest).
 struct CheckpointReport {
   std::uint64_t id = 0;
+  std::string identity;  ///< as its manifest has it: what a child must name to build on it
   std::string repository;
   std::string vm;
   Strategy strategy = Strategy::kStop;

@@ -37,17 +37,17 @@ void DiskImages::check_directory() const {
   }
   std::uint64_t bytes = 0;
   for (const DiskDescription& disk : checkpoint_.manifest().machine.disks)
-    bytes += checkpoint_.disk(disk.id)->summary().data_blocks * kBlockSize;
+    bytes += checkpoint_.disk(disk.id)->data_blocks() * kBlockSize;
   require_space(directory_, bytes, "the restored disks");
 }
 
 void DiskImages::write(const ProgressSink& progress) {
   for (std::size_t i = 0; i < checkpoint_.manifest().machine.disks.size(); ++i) {
     const std::string& id = checkpoint_.manifest().machine.disks[i].id;
-    const PartReader& part = *checkpoint_.disk(id);
+    const BlockSource& part = *checkpoint_.disk(id);
     SparseFile& file = *files_.emplace_back(std::make_unique<SparseFile>(name_of(i, 1), part.content_bytes()));
     const Placement whole = whole_part(part);
-    copy_flat(part, std::span(&whole, 1), file, id, progress);
+    copy_flat(part, std::span(&whole, 1), file, progress);
     file.sync();
   }
 }

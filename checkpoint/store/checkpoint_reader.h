@@ -9,16 +9,17 @@
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/format/block_source.h"
 #include "checkpoint/format/manifest.h"
-#include "checkpoint/format/part_reader.h"
 #include "checkpoint/state/codec.h"
+#include "checkpoint/store/repository.h"
 
 namespace tintype {
 
-/// A checkpoint that is going to be used. The constructor opens and checks everything but the data of memory
-/// and disks: manifest, machine.state, header, index, footer and gaps of each part, and that they belong
-/// together. The data is checked as it is read. From then on all files are open, so the checkpoint can be
-/// deleted meanwhile without harm.
+/// A checkpoint that is going to be used, with all that it builds on. The constructor opens and checks everything but
+/// the data of memory and disks: manifests, machine.state, header, index, footer and gaps of each part, and that they
+/// belong together. The data is checked as it is read. From then on all files are open, so the checkpoint can be
+/// deleted, or merged with others, meanwhile without harm.
 class CheckpointReader {
  public:
   /// Without an id: the newest. Throws tintype::Error (ImageError and StateError where it is damaged).
@@ -27,22 +28,17 @@ class CheckpointReader {
   const Manifest& manifest() const noexcept { return manifest_; }
   std::span<const NamedState> states() const noexcept { return states_; }
   const StateRecord* find_state(std::string_view name) const noexcept;
-  const PartReader& memory() const noexcept { return *memory_; }
+  const BlockSource& memory() const noexcept { return *memory_; }
   /// Null where the checkpoint has no such disk.
-  const PartReader* disk(std::string_view id) const noexcept;
+  const BlockSource* disk(std::string_view id) const noexcept;
 
  private:
-  struct DiskPart {
-    std::string id;
-    std::unique_ptr<PartReader> part;
-  };
-  void open_parts(const std::filesystem::path& directory);
-  void check_machine() const;
+  void open(const Repository& repository, std::uint64_t id);
 
   Manifest manifest_;
   std::vector<NamedState> states_;
-  std::unique_ptr<PartReader> memory_;
-  std::vector<DiskPart> disks_;
+  std::unique_ptr<BlockSource> memory_;
+  std::vector<std::unique_ptr<BlockSource>> disks_;
 };
 
 }  // namespace tintype

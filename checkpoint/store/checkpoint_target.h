@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "checkpoint/format/block_sink.h"
@@ -17,14 +18,16 @@ class CheckpointTarget {
  public:
   virtual ~CheckpointTarget() = default;
   virtual std::uint64_t id() const noexcept = 0;
+  /// What a checkpoint must name to build on this one.
+  virtual const std::string& identity() const noexcept = 0;
   virtual BlockSink& memory_part() = 0;
   virtual BlockSink& disk_part(std::string_view id) = 0;
   /// Once.
   virtual void write_state(std::span<const NamedState> states) = 0;
   /// Finishes all parts and waits until they are on the device: the long half of sealing.
   virtual void sync() = 0;
-  /// The manifest, given a name that lasts. Id, time, host, version and parts are filled in here; the rest (vm,
-  /// machine, report) is the caller's. Returns the manifest as written.
+  /// The manifest, given a name that lasts. Id, identity, parent, time, host, version and parts are filled in here; the
+  /// rest (vm, machine, report) is the caller's. Returns the manifest as written.
   virtual Manifest seal(Manifest manifest) = 0;
 };
 

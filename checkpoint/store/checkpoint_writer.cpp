@@ -8,6 +8,7 @@
 #include <array>
 
 #include "checkpoint/format/checkpoint_files.h"
+#include "checkpoint/store/chain.h"
 #include "checkpoint/store/space.h"
 #include "vmm/base/checksum.h"
 #include "vmm/base/error.h"
@@ -19,7 +20,14 @@ namespace {
 PendingCheckpoint begin(const NewCheckpoint& options) {
   Repository repository = Repository::create(options.repository);
   if (options.expected_bytes != 0) require_space(repository.path(), options.expected_bytes, "the checkpoint");
-  return repository.begin();
+  return repository.begin(options.parent);
+}
+
+/// What the parent has of this part is as large, and may be built on.
+bool builds_on(const Manifest& parent, const std::string& part, std::uint64_t bytes, const NewCheckpoint& options) {
+  if (std::ranges::find(options.full_parts, part) != options.full_parts.end()) return false;
+  const PartDescription* below = parent.find_part(part);
+  return below != nullptr && below->summary.content_bytes == bytes;
 }
 
 std::string host_name() {
@@ -43,15 +51,28 @@ void write_small_file(const std::filesystem::path& path, std::span<const std::by
 
 }  // namespace
 
-CheckpointWriter::CheckpointWriter(const NewCheckpoint& options)
-    : pending_(begin(options)),
-      memory_(std::make_unique<PartWriter>(directory() / checkpoint_files::kMemory,
-                                           PartOptions{PartKind::kMemory, options.memory_bytes, options.compression})) {
-  for (const DiskDescription& disk : options.disks) {
-    disks_.push_back(
-        {disk.id, std::make_unique<PartWriter>(directory() / checkpoint_files::part_file(disk.id),
-                                               PartOptions{PartKind::kDisk, disk.size, options.compression})});
+CheckpointWriter::CheckpointWriter(const NewCheckpoint& options) : pending_(begin(options)), parent_(options.parent) {
+  create_parts(options);
+}
+
+void CheckpointWriter::create_parts(const NewCheckpoint& options) {
+  Manifest parent;  // with no parts
+  if (parent_) {
+    const Repository repository = Repository::open(options.repository);
+    parent = read_in_motion(repository, [&] { return read_chain(repository, parent_->id).front().manifest; });
+    if (parent.machine.memory != options.memory_bytes)
+      throw ParentGone(
+          "checkpoint {} is of a machine with {} bytes of memory, and nothing of another size can build on it",
+          parent.id, parent.machine.memory);
   }
+  const auto create = [&](PartKind kind, const std::string& name, std::uint64_t bytes) {
+    return std::make_unique<PartWriter>(
+        directory() / checkpoint_files::part_file(name),
+        PartOptions{kind, bytes, options.compression, builds_on(parent, name, bytes, options)});
+  };
+  memory_ = create(PartKind::kMemory, checkpoint_files::kMemoryName, options.memory_bytes);
+  for (const DiskDescription& disk : options.disks)
+    disks_.push_back({disk.id, create(PartKind::kDisk, disk.id, disk.size)});
 }
 
 PartWriter& CheckpointWriter::disk_part(std::string_view id) {
@@ -81,7 +102,10 @@ Manifest CheckpointWriter::seal(Manifest manifest) {
   manifest.id = manifest.report.id = id();
   manifest.report.repository = directory().parent_path().string();
   manifest.report.vm = manifest.vm;
-  manifest.report.parent = manifest.parent;
+  manifest.format = kManifestFormat;
+  manifest.identity = manifest.report.identity = identity_;
+  manifest.parent = manifest.report.parent = parent_ ? parent_->id : 0;
+  manifest.parent_identity = parent_ ? std::optional(parent_->identity) : std::nullopt;
   manifest.host = host_name();
   manifest.tintype_version = TINTYPE_VERSION;
   if (manifest.time.empty()) manifest.time = utc_time_text();

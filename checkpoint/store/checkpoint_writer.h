@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,6 +22,10 @@ struct NewCheckpoint {
   std::uint64_t memory_bytes = 0;
   std::vector<DiskDescription> disks;  ///< id and size are looked at
   std::uint64_t expected_bytes = 0;    ///< refused where the destination has less room; 0: not checked
+  /// What it builds on; then a part holds what changed since, unless it is named in `full_parts` ("memory", "disk0"),
+  /// or is a disk that the parent has not, or not of this size.
+  std::optional<ParentRef> parent{};
+  std::vector<std::string> full_parts{};
 };
 
 /// A checkpoint in a directory. All files are created by the constructor, while the guest still runs, so that nothing
@@ -28,10 +33,11 @@ struct NewCheckpoint {
 /// threads.
 class CheckpointWriter final : public CheckpointTarget {
  public:
-  /// Throws tintype::Error: destination is a file, unwritable, too small.
+  /// Throws tintype::Error: destination is a file, unwritable, too small. ParentGone: only a full one can be taken.
   explicit CheckpointWriter(const NewCheckpoint& options);
 
   std::uint64_t id() const noexcept override { return pending_.id(); }
+  const std::string& identity() const noexcept override { return identity_; }
   const std::filesystem::path& directory() const noexcept { return pending_.directory(); }
 
   PartWriter& memory_part() override { return *memory_; }
@@ -47,9 +53,12 @@ class CheckpointWriter final : public CheckpointTarget {
     std::string id;
     std::unique_ptr<PartWriter> part;
   };
+  void create_parts(const NewCheckpoint& options);
   std::vector<PartDescription> describe_parts() const;
 
   PendingCheckpoint pending_;  // destroyed last: it removes the directory of the files below
+  const std::string identity_ = new_identity();
+  const std::optional<ParentRef> parent_;
   std::unique_ptr<PartWriter> memory_;
   std::vector<DiskPart> disks_;
   PartSummary state_;

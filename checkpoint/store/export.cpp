@@ -20,13 +20,12 @@ std::vector<Placement> memory_layout(const MachineDescription& machine) {
   return layout;
 }
 
-ExportedFile export_part(const PartReader& part, std::span<const Placement> layout, const fs::path& file,
+ExportedFile export_part(const BlockSource& part, std::span<const Placement> layout, const fs::path& file,
                          std::uint64_t bytes, const ProgressSink& progress) {
   const fs::path name = replaceable_name(file);
-  const std::string phase = part.path().stem().string();
   SparseFile output(name, bytes);
-  require_space(name.has_parent_path() ? name.parent_path() : ".", part.summary().data_blocks * kBlockSize, phase);
-  const std::uint64_t written = copy_flat(part, layout, output, phase, progress);
+  require_space(name.has_parent_path() ? name.parent_path() : ".", part.data_blocks() * kBlockSize, part.name());
+  const std::uint64_t written = copy_flat(part, layout, output, progress);
   output.replace();
   return {name, bytes, written};
 }
@@ -44,7 +43,7 @@ ExportedFile export_memory(const fs::path& repository, std::optional<std::uint64
 ExportedFile export_disk(const fs::path& repository, std::optional<std::uint64_t> id, const std::string& disk,
                          const fs::path& file, const ProgressSink& progress) {
   const CheckpointReader reader(repository, id);
-  const PartReader* part = reader.disk(disk);
+  const BlockSource* part = reader.disk(disk);
   if (part == nullptr) {
     throw Error("checkpoint {} has no disk {}; tintype show names those that it has", reader.manifest().id, disk);
   }

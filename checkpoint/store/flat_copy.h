@@ -5,7 +5,7 @@
 #include <span>
 #include <string>
 
-#include "checkpoint/format/part_reader.h"
+#include "checkpoint/format/block_source.h"
 #include "checkpoint/store/sparse_file.h"
 #include "vmm/base/progress.h"
 
@@ -17,11 +17,11 @@ struct Placement {
 };
 
 /// All of a disk, from the beginning of the file.
-Placement whole_part(const PartReader& part);
+Placement whole_part(const BlockSource& part);
 
-/// Writes the data of a part to its places in a flat file, up to where the file ends; what is zero stays a hole. Every
-/// checksum is checked. Returns the bytes written. Throws ImageError, DestinationFull, Error.
-std::uint64_t copy_flat(const PartReader& part, std::span<const Placement> layout, SparseFile& file,
-                        const std::string& phase, const ProgressSink& progress);
+/// Writes the data of a source to its places in a flat file, up to where the file ends; what is zero stays a hole.
+/// Every checksum is checked. Returns the bytes written. Throws ImageError, DestinationFull, Error.
+std::uint64_t copy_flat(const BlockSource& source, std::span<const Placement> layout, SparseFile& file,
+                        const ProgressSink& progress);
 
 }  // namespace tintype

@@ -30,6 +30,23 @@ Manifest read_manifest(const fs::path& directory, std::uint64_t id) {
   return manifest;
 }
 
+void check_machine(const Manifest& manifest) {
+  const MachineDescription& machine = manifest.machine;
+  const PartDescription* memory = manifest.find_part(checkpoint_files::kMemoryName);
+  if (memory == nullptr || memory->summary.content_bytes != machine.memory) {
+    throw ImageError("checkpoint {} does not hold the {} bytes of memory that its machine has", manifest.id,
+                     machine.memory);
+  }
+  for (const DiskDescription& disk : machine.disks) {
+    const PartDescription* part = manifest.find_part(disk.id);
+    if (part == nullptr || part->summary.content_bytes != disk.size)
+      throw ImageError("checkpoint {} does not hold the {} bytes of {}", manifest.id, disk.size, disk.id);
+  }
+  const std::size_t others = manifest.find_part(checkpoint_files::kStateName) == nullptr ? 1 : 2;
+  if (manifest.parts.size() != machine.disks.size() + others)
+    throw ImageError("checkpoint {} has a part for a disk that its machine has not", manifest.id);
+}
+
 std::vector<NamedState> read_states(const fs::path& directory, const Manifest& manifest) {
   const PartDescription* part = manifest.find_part(checkpoint_files::kStateName);
   if (part == nullptr) throw ImageError("checkpoint {} has no machine state", manifest.id);

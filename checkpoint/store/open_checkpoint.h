@@ -16,6 +16,8 @@
 namespace tintype {
 
 Manifest read_manifest(const std::filesystem::path& directory, std::uint64_t id);
+/// The manifest's two halves, what the machine was and what the files are, must tell the same story.
+void check_machine(const Manifest& manifest);
 std::vector<NamedState> read_states(const std::filesystem::path& directory, const Manifest& manifest);
 std::unique_ptr<PartReader> open_part(const std::filesystem::path& directory, const PartDescription& description,
                                       PartKind kind);

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/store/chain.h"
 #include "checkpoint/store/open_checkpoint.h"
 #include "checkpoint/store/repository.h"
 
@@ -44,18 +45,27 @@ std::vector<CheckpointSummary> list_checkpoints(const fs::path& path) {
 
 Manifest show_checkpoint(const fs::path& path, std::optional<std::uint64_t> id) {
   const Repository repository = Repository::open(path);
-  const std::uint64_t which = repository.resolve(id);
-  return read_manifest(repository.directory_of(which), which);
+  return read_in_motion(repository, [&] {
+    const std::uint64_t which = repository.resolve(id);
+    return read_manifest(repository.directory_of(which), which);
+  });
 }
 
 std::string show_checkpoint_json(const fs::path& path, std::optional<std::uint64_t> id) {
-  const Manifest manifest = show_checkpoint(path, id);
-  const auto states = read_states(Repository::open(path).directory_of(manifest.id), manifest);
+  const Repository repository = Repository::open(path);
+  Manifest manifest;
+  std::vector<NamedState> states;
+  read_in_motion(repository, [&] {
+    const std::uint64_t which = repository.resolve(id);
+    manifest = read_manifest(repository.directory_of(which), which);
+    states = read_states(repository.directory_of(which), manifest);
+  });
   auto json = nlohmann::ordered_json::parse(encode_manifest(manifest));
+  json["identity"] = manifest.identity;
   json["state"] = nlohmann::ordered_json::parse(states_as_json(states));
   return json.dump(2);
 }
 
-void delete_checkpoint(const fs::path& path, std::uint64_t id) { Repository::open(path).remove(id); }
+Removal delete_checkpoint(const fs::path& path, std::uint64_t id) { return Repository::open(path).remove(id); }
 
 }  // namespace tintype

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "checkpoint/format/manifest.h"
+#include "checkpoint/store/repository.h"
 
 namespace tintype {
 
@@ -29,6 +30,6 @@ Manifest show_checkpoint(const std::filesystem::path& repository, std::optional<
 /// `show --id N --json`: the manifest and all of machine.state as one JSON object.
 std::string show_checkpoint_json(const std::filesystem::path& repository, std::optional<std::uint64_t> id);
 
-void delete_checkpoint(const std::filesystem::path& repository, std::uint64_t id);
+Removal delete_checkpoint(const std::filesystem::path& repository, std::uint64_t id);
 
 }  // namespace tintype

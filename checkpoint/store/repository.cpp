@@ -4,109 +4,31 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <charconv>
-#include <chrono>
 #include <cstdio>
-#include <string_view>
-#include <thread>
+#include <set>
+#include <utility>
 
-#include "checkpoint/format/part_format.h"
+#include "checkpoint/store/chain.h"
+#include "checkpoint/store/lineage.h"
+#include "checkpoint/store/repository_names.h"
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
 
 namespace tintype {
-namespace {
 
 namespace fs = std::filesystem;
+using namespace repository_names;
 
-// Names in a repository that are not checkpoints. All of these files are empty.
-constexpr const char* kLockName = ".lock";                // taken for the moments in which names change
-constexpr std::string_view kPendingPrefix = ".tmp-";      // ".tmp-00000004", a checkpoint in the making
-constexpr std::string_view kDeletedPrefix = ".deleted-";  // ".deleted-00000004", on its way out
-constexpr std::string_view kLastIdPrefix =
-    ".last-id-";  // ".last-id-00000004": this id was deleted, and none below it is free
-constexpr const char* kWriterLockName = ".writer";  // inside of ".tmp-...", locked by its writer
-
-constexpr auto kLockPatience = std::chrono::seconds(10);
-
-std::string id_name(std::uint64_t id) { return fmt::format("{:08}", id); }
-
-/// The id in a name as id_name() makes them; nothing in all other names.
-std::optional<std::uint64_t> id_of(std::string_view name) {
-  std::uint64_t id = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), id);
-  if (error != std::errc() || end != name.data() + name.size() || id == 0 || name != id_name(id)) return std::nullopt;
-  return id;
-}
-
-std::optional<std::uint64_t> id_after(std::string_view prefix, std::string_view name) {
-  return name.starts_with(prefix) ? id_of(name.substr(prefix.size())) : std::nullopt;
-}
-
-template <typename Function>
-void for_each_name(const fs::path& directory, Function function) {
-  std::error_code error;
-  fs::directory_iterator entry(directory, error);
-  for (; !error && entry != fs::directory_iterator(); entry.increment(error))
-    function(entry->path().filename().string());
-  if (error) throw Error("{} cannot be read: {}", directory.string(), error.message());
-}
+namespace {
 
 /// Absolute, and without a slash at the end.
 fs::path directory_path(const fs::path& path) {
   if (path.empty()) throw Error("the repository has an empty name; name a directory for the checkpoints");
   const fs::path absolute = fs::absolute(path).lexically_normal();
   return absolute.has_filename() ? absolute : absolute.parent_path();
-}
-
-/// The lock on the names of a repository. Held for moments, never while data is written.
-class NamesLock {
- public:
-  explicit NamesLock(const fs::path& repository) {
-    const fs::path path = repository / kLockName;
-    fd_ = UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    if (!fd_) throw Error("the repository {} cannot be written: {}", repository.string(), errno_text(errno));
-    const auto deadline = std::chrono::steady_clock::now() + kLockPatience;
-    while (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
-      if (errno != EWOULDBLOCK && errno != EINTR) throw_errno("lock {}", path.string());
-      if (std::chrono::steady_clock::now() > deadline) {
-        throw Error("another process keeps the repository {} locked; try again when it has ended", repository.string());
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-  }
-
- private:
-  UniqueFd fd_;
-};
-
-void rename_new(const fs::path& from, const fs::path& to) {
-  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return;
-  if (errno == EINVAL || errno == ENOSYS) {  // a file system without RENAME_NOREPLACE; we hold the lock on names
-    if (!fs::exists(to) && ::rename(from.c_str(), to.c_str()) == 0) return;
-  }
-  throw_errno("rename {} to {}", from.string(), to.string());
-}
-
-/// True where the process that wrote this is gone (or never came as far as its lock).
-bool writer_is_dead(const fs::path& pending) {
-  const UniqueFd lock(::open((pending / kWriterLockName).c_str(), O_RDWR | O_CLOEXEC));
-  return !lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0;
-}
-
-void remove_quietly(const fs::path& path) noexcept {
-  std::error_code ignored;  // what stays is removed when the next checkpoint is begun
-  fs::remove_all(path, ignored);
-}
-
-UniqueFd create_writer_lock(const fs::path& pending) {
-  UniqueFd lock = open_file(pending / kWriterLockName, O_RDWR | O_CREAT | O_EXCL, 0600);
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) throw_errno("lock {}", pending.string());
-  return lock;
 }
 
 }  // namespace
@@ -177,44 +99,92 @@ bool Repository::was_written_to() const {
   return fs::exists(path_ / kLockName, error);
 }
 
-PendingCheckpoint Repository::begin() {
+PendingCheckpoint Repository::begin(const std::optional<ParentRef>& parent) {
   const NamesLock lock(path_);
-  remove_leftovers();
+  tidy_names();
+  discard_unneeded_bases({});
+  remove_discarded();
+  if (parent) require_parent(*parent);
   const std::uint64_t id = next_id();
-  const fs::path directory = path_ / (std::string(kPendingPrefix) + id_name(id));
-  if (::mkdir(directory.c_str(), 0700) != 0)
-    throw Error("the repository {} cannot be written: {}", path_.string(), errno_text(errno));
+  const fs::path directory = path_ / prefixed(kPending, id);
+  return {path_, directory, id, create_with_writer_lock(directory, parent ? parent->id : 0)};
+}
+
+void Repository::require_parent(const ParentRef& parent) const {
+  const auto all = ids();
+  if (!std::ranges::binary_search(all, parent.id))
+    throw ParentGone("checkpoint {} is not in {} any more, and nothing can build on it", parent.id, path_.string());
   try {
-    return {path_, directory, id, create_writer_lock(directory)};
-  } catch (...) {
-    remove_quietly(directory);
-    throw;
+    const Chain chain = read_chain(*this, parent.id);
+    if (chain.front().manifest.identity != parent.identity)
+      throw ParentGone("checkpoint {} in {} is another one than was meant", parent.id, path_.string());
+    for (const ChainLink& link : chain) check_files(link);
+  } catch (const ImageError& error) {
+    throw ParentGone("nothing can build on checkpoint {}: {}", parent.id, error.what());
   }
 }
 
-void Repository::remove_leftovers() {
-  std::vector<fs::path> leftovers;
+// What dead processes left: checkpoints in the making, and replacements that were not put in place.
+void Repository::tidy_names() {
+  std::vector<fs::path> leftovers, replacements;
   for_each_name(path_, [&](const std::string& name) {
-    const bool dead = id_after(kPendingPrefix, name) && writer_is_dead(path_ / name);
-    if (dead || id_after(kDeletedPrefix, name)) leftovers.push_back(path_ / name);
+    const bool pending = id_after(kPending, name) || id_after(kMerged, name);
+    if (pending && writer_is_dead(path_ / name)) leftovers.push_back(path_ / name);
+    if (const auto id = id_after(kReplacement, name))
+      (fs::exists(path_ / id_name(*id)) ? leftovers : replacements).push_back(path_ / name);
   });
+  for (const fs::path& path : replacements)
+    rename_new(path, path_ / path.filename().string().substr(kReplacement.size()));
   for (const fs::path& leftover : leftovers) remove_quietly(leftover);
+}
+
+std::vector<std::uint64_t> Repository::discard_unneeded_bases(const ProgressSink& progress) {
+  if (bases().empty()) return {};
+  const auto unneeded = Lineage(*this).unneeded_bases();
+  for (const std::uint64_t id : unneeded) {
+    discard(id);
+    if (progress) progress({"delete", 0, 0});
+  }
+  return unneeded;
+}
+
+/// Renames it away: its data can be removed at leisure.
+void Repository::discard(std::uint64_t id) {
+  remember_last_id(id);
+  rename_new(directory_of(id), path_ / prefixed(kDeleted, id));
+}
+
+void Repository::remove_discarded() noexcept {
+  std::error_code error;
+  for (fs::directory_iterator entry(path_, error); !error && entry != fs::directory_iterator();
+       entry.increment(error)) {
+    if (id_after(kDeleted, entry->path().filename().string())) remove_quietly(entry->path());
+  }
 }
 
 std::uint64_t Repository::next_id() const {
   std::uint64_t last = 0;
   for_each_name(path_, [&](const std::string& name) {
-    for (const std::string_view prefix : {std::string_view(), kPendingPrefix, kDeletedPrefix, kLastIdPrefix}) {
+    for (const std::string_view prefix :
+         {std::string_view(), kPending, kDeleted, kBase, kMerged, kReplacement, kLastId})
       last = std::max(last, id_after(prefix, name).value_or(0));
-    }
   });
   return last + 1;
 }
 
 std::vector<std::uint64_t> Repository::ids() const {
+  std::set<std::uint64_t> ids;
+  for_each_name(path_, [&](const std::string& name) {
+    if (const auto id = id_of(name)) ids.insert(*id);
+    if (const auto id = id_after(kReplacement, name)) ids.insert(*id);
+  });
+  return {ids.begin(), ids.end()};
+}
+
+std::vector<std::uint64_t> Repository::bases() const {
   std::vector<std::uint64_t> ids;
   for_each_name(path_, [&](const std::string& name) {
-    if (const auto id = id_of(name)) ids.push_back(*id);
+    if (const auto id = id_after(kBase, name)) ids.push_back(*id);
   });
   std::ranges::sort(ids);
   return ids;
@@ -229,18 +199,39 @@ std::uint64_t Repository::resolve(std::optional<std::uint64_t> id) const {
   return *id;
 }
 
-fs::path Repository::directory_of(std::uint64_t id) const { return path_ / id_name(id); }
+fs::path Repository::directory_of(std::uint64_t id) const {
+  std::error_code error;
+  for (const std::string_view prefix : {std::string_view(), kReplacement, kBase}) {
+    fs::path directory = path_ / prefixed(prefix, id);
+    if (fs::exists(directory, error)) return directory;
+  }
+  return path_ / id_name(id);
+}
 
-void Repository::remove(std::uint64_t id) {
-  resolve(id);
-  const fs::path doomed = path_ / (std::string(kDeletedPrefix) + id_name(id));
+Removal Repository::remove(std::uint64_t id, const ProgressSink& progress) {
+  const auto step = [&] {
+    if (progress) progress({"delete", 0, 0});
+  };
+  Removal removal;
   {
     const NamesLock lock(path_);
-    remember_last_id(id);
-    rename_new(directory_of(id), doomed);
+    tidy_names();
+    resolve(id);
+    removal.kept_as_base = Lineage(*this).is_needed(id);
+    step();
+    if (removal.kept_as_base) {
+      rename_new(path_ / id_name(id), path_ / prefixed(kBase, id));
+    } else {
+      discard(id);
+      removal.gone.push_back(id);
+    }
+    step();
+    for (const std::uint64_t base : discard_unneeded_bases(progress)) removal.gone.push_back(base);
     sync_directory(path_);
   }
-  remove_quietly(doomed);
+  step();
+  remove_discarded();
+  return removal;
 }
 
 // So that an id is never used twice, whatever was deleted. Checkpoints that are still there speak for
@@ -249,13 +240,13 @@ void Repository::remember_last_id(std::uint64_t id) {
   std::vector<fs::path> older;
   std::uint64_t last = 0;
   for_each_name(path_, [&](const std::string& name) {
-    const auto marked = id_after(kLastIdPrefix, name);
+    const auto marked = id_after(kLastId, name);
     if (!marked) return;
     last = std::max(last, *marked);
     if (*marked < id) older.push_back(path_ / name);
   });
   if (last >= id) return;
-  open_file(path_ / (std::string(kLastIdPrefix) + id_name(id)), O_WRONLY | O_CREAT, 0600);
+  open_file(path_ / prefixed(kLastId, id), O_WRONLY | O_CREAT, 0600);
   for (const fs::path& path : older) remove_quietly(path);
 }
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/store/parent.h"
+#include "vmm/base/progress.h"
 #include "vmm/base/unique_fd.h"
 
 namespace tintype {
@@ -38,6 +40,14 @@ class PendingCheckpoint {
   UniqueFd lock_;
 };
 
+class Lineage;
+
+/// What became of a checkpoint that was deleted, and what went with it.
+struct Removal {
+  bool kept_as_base = false;        ///< others build on it: it is listed no more, and stays until they need it no more
+  std::vector<std::uint64_t> gone;  ///< with all their data, this one or bases that nobody needs any more
+};
+
 /// A directory of checkpoints, `00000001/`, `00000002/`, ... Several machines may write to one at the same
 /// time.
 class Repository {
@@ -53,22 +63,31 @@ class Repository {
   bool was_written_to() const;
 
   /// Removes what dead writers left, takes the next id. Ids are never used twice, even where the checkpoint
-  /// was deleted.
-  PendingCheckpoint begin();
+  /// was deleted. The parent, where one is named, stays as long as the pending checkpoint or what becomes of it, though
+  /// somebody deletes it meanwhile. Throws ParentGone where it is not there as named, and whole.
+  PendingCheckpoint begin(const std::optional<ParentRef>& parent = {});
 
   /// All ids, ascending; checkpoints that are damaged too.
   std::vector<std::uint64_t> ids() const;
   /// The one asked for, or the newest. Throws tintype::Error where there is none such.
   std::uint64_t resolve(std::optional<std::uint64_t> id) const;
+  /// Those that were deleted and that others build on, ascending.
+  std::vector<std::uint64_t> bases() const;
+  /// Where the files of a checkpoint are, of a base too. Where there is none such: where they would be.
   std::filesystem::path directory_of(std::uint64_t id) const;
 
-  /// Renamed away first, so that it is gone at once or not at all. Throws tintype::Error where there is none
-  /// such.
-  void remove(std::uint64_t id);
+  /// Renamed away first, so that it is gone at once or not at all; so are bases that only it needed. Throws
+  /// tintype::Error where there is none such. The sink is called between any two steps.
+  Removal remove(std::uint64_t id, const ProgressSink& progress = {});
 
  private:
   explicit Repository(std::filesystem::path path) : path_(std::move(path)) {}
-  void remove_leftovers();
+  friend class ChainMerge;
+  void tidy_names();
+  std::vector<std::uint64_t> discard_unneeded_bases(const ProgressSink& progress);
+  void discard(std::uint64_t id);
+  void remove_discarded() noexcept;
+  void require_parent(const ParentRef& parent) const;
   std::uint64_t next_id() const;
   void remember_last_id(std::uint64_t id);
 

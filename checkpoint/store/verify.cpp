@@ -2,10 +2,11 @@
 #include "checkpoint/store/verify.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "checkpoint/format/checkpoint_files.h"
-#include "checkpoint/store/checkpoint_reader.h"
+#include "checkpoint/store/chain.h"
 #include "checkpoint/store/open_checkpoint.h"
 #include "checkpoint/store/repository.h"
 #include "vmm/base/io.h"
@@ -18,36 +19,31 @@ namespace fs = std::filesystem;
 // A disk that went bad can damage every extent: so many are named, the rest is counted.
 constexpr std::size_t kNamedExtents = 20;
 
-/// Goes through one checkpoint and through all of it, whatever it finds on the way.
-class Verifier {
+/// Goes through the files of one checkpoint and through all of them, whatever it finds on the way.
+class FileVerifier {
  public:
-  Verifier(const Repository& repository, std::uint64_t id, Verification& result, const ProgressSink& progress)
-      : repository_(repository),
-        directory_(repository.directory_of(id)),
-        id_(id),
-        result_(result),
-        progress_(progress) {}
+  FileVerifier(const fs::path& directory, std::uint64_t id, Verification& result, const ProgressSink& progress)
+      : directory_(directory), id_(id), result_(result), progress_(progress) {}
 
-  void run() {
-    ++result_.checkpoints;
+  /// The manifest, where it can be read.
+  std::optional<Manifest> run() {
     attempt(".", [&] { verify_all(); });
+    return std::move(manifest_);
   }
 
  private:
   void verify_all() {
     const std::size_t damages_before = result_.damages.size();
     count_bytes();
-    std::optional<Manifest> manifest;
-    attempt(checkpoint_files::kManifest, [&] { manifest = read_manifest(directory_, id_); });
-    if (manifest) {
-      verify_parts(*manifest);
+    attempt(checkpoint_files::kManifest, [&] { manifest_ = read_manifest(directory_, id_); });
+    if (manifest_) {
+      verify_parts(*manifest_);
     } else {
       verify_files_alone();
     }
     // Each file is well; are they well together?
-    if (result_.damages.size() == damages_before) {
-      attempt(checkpoint_files::kManifest, [&] { CheckpointReader(repository_.path(), id_); });
-    }
+    if (result_.damages.size() == damages_before)
+      attempt(checkpoint_files::kManifest, [&] { check_machine(*manifest_); });
   }
 
   void damage(const std::string& file, std::string reason) {
@@ -144,24 +140,98 @@ class Verifier {
     progress_({file, done_, total_});
   }
 
-  const Repository& repository_;
-  fs::path directory_;
-  std::uint64_t id_;
+  const fs::path directory_;
+  const std::uint64_t id_;
+  std::optional<Manifest> manifest_;
   Verification& result_;
   const ProgressSink& progress_;
   std::uint64_t total_ = 0, done_ = 0, reported_ = 0;
 };
 
+/// Every checkpoint by itself, and then whether each has what it builds on.
+class ChainVerifier {
+ public:
+  ChainVerifier(const Repository& repository, const ProgressSink& progress)
+      : repository_(repository), progress_(progress) {}
+
+  Verification run(std::optional<std::uint64_t> id) {
+    const auto bases = repository_.bases();
+    const auto ids = id ? with_ancestors(repository_.resolve(id)) : joined(repository_.ids(), bases);
+    for (const std::uint64_t each : ids) {
+      ++(std::ranges::binary_search(bases, each) ? result_.bases : result_.checkpoints);
+      verify(each);
+    }
+    return std::move(result_);
+  }
+
+ private:
+  struct Seen {
+    std::optional<Manifest> manifest;
+    bool whole = false;  ///< and all that it builds on
+  };
+
+  static std::set<std::uint64_t> joined(const std::vector<std::uint64_t>& some,
+                                        const std::vector<std::uint64_t>& others) {
+    std::set<std::uint64_t> ids(some.begin(), some.end());
+    ids.insert(others.begin(), others.end());
+    return ids;
+  }
+
+  /// As far as they are there and can be read: what is wrong is found when they are verified.
+  std::set<std::uint64_t> with_ancestors(std::uint64_t id) const {
+    std::set<std::uint64_t> ids;
+    try {
+      while (id != 0 && fs::exists(repository_.directory_of(id))) {
+        ids.insert(id);
+        id = read_manifest(repository_.directory_of(id), id).parent;
+      }
+    } catch (const std::exception&) {
+    }
+    return ids;
+  }
+
+  // Parents come first: their ids are lower.
+  void verify(std::uint64_t id) {
+    const std::size_t damages_before = result_.damages.size();
+    Seen seen{FileVerifier(repository_.directory_of(id), id, result_, progress_).run()};
+    if (seen.manifest && seen.manifest->parent != 0) {
+      try {
+        check_ancestors(*seen.manifest);
+      } catch (const std::exception& error) {
+        result_.damages.push_back({id, checkpoint_files::kManifest, error.what()});
+      }
+    }
+    seen.whole = result_.damages.size() == damages_before;
+    seen_[id] = std::move(seen);
+  }
+
+  void check_ancestors(const Manifest& manifest) const {
+    const auto parent = seen_.find(manifest.parent);
+    if (parent == seen_.end()) throw_parent_missing(manifest, repository_);
+    if (parent->second.manifest) check_parent(manifest, *parent->second.manifest);
+    if (!parent->second.whole)
+      throw ImageError("checkpoint {} builds on checkpoint {}, which is not whole", manifest.id, manifest.parent);
+  }
+
+  const Repository& repository_;
+  const ProgressSink& progress_;
+  Verification result_;
+  std::map<std::uint64_t, Seen> seen_;
+};
+
 }  // namespace
 
 Verification verify_checkpoints(const fs::path& path, std::optional<std::uint64_t> id, const ProgressSink& progress) {
+  constexpr int kAttempts = 5;
   const Repository repository = Repository::open(path);
-  const auto ids = id ? std::vector{repository.resolve(id)} : repository.ids();
-  if (ids.empty() && !repository.was_written_to())
+  if (!repository.was_written_to() && repository.ids().empty())
     throw Error("{} is no repository: name the directory that was given to checkpoint --to", path.string());
-  Verification result;
-  for (const std::uint64_t each : ids) Verifier(repository, each, result, progress).run();
-  return result;
+  for (int attempt = 1;; ++attempt) {
+    const auto before = names_and_inodes(repository);
+    Verification result = ChainVerifier(repository, progress).run(id);
+    // What was deleted or merged while it was read is not damaged.
+    if (result.good() || attempt == kAttempts || still_there(before, names_and_inodes(repository))) return result;
+  }
 }
 
 }  // namespace tintype

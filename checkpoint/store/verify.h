@@ -20,12 +20,13 @@ struct Damage {
 
 struct Verification {
   std::uint64_t checkpoints = 0, bytes = 0;
+  std::uint64_t bases = 0;      ///< deleted ones that others build on; they are verified too
   std::vector<Damage> damages;  ///< empty: all is well
   bool good() const noexcept { return damages.empty(); }
 };
 
-/// Reads every byte. Without an id: of all checkpoints. Throws only where there is no such repository or
-/// checkpoint; damage is a result.
+/// Reads every byte, once. Without an id: of all checkpoints; with one: of that and of those that it builds on. Throws
+/// only where there is no such repository or checkpoint; damage is a result.
 Verification verify_checkpoints(const std::filesystem::path& repository, std::optional<std::uint64_t> id,
                                 const ProgressSink& progress = {});
 

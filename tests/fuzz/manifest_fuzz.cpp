@@ -21,6 +21,8 @@ constexpr std::size_t kDigitsStart = sizeof "{\n  \"checksum\": \"xxh3:" - 1, kD
 Manifest sample_manifest(std::mt19937_64& random) {
   Manifest manifest;
   manifest.id = 1 + random() % 3;
+  manifest.identity = new_identity();
+  if (random() % 4 == 0) manifest.format = kOldestManifestFormat;
   manifest.vm = "vm";
   manifest.time = utc_time_text();
   manifest.parts = {{"memory", "memory.part", {1 << 20, 5000, random(), 7}},
@@ -33,6 +35,11 @@ Manifest sample_manifest(std::mt19937_64& random) {
     manifest.machine.disks = {{"disk0", "/a.img", 4096, "undoable", random() % 2 == 0, "serial"}};
     manifest.parts.push_back({"disk0", "disk0.part", {4096, 4200, 3, 1}});
     manifest.report.disks = {{"disk0", 123}};
+  }
+  if (manifest.format == kManifestFormat && manifest.id > 1 && random() % 2 == 0) {
+    manifest.parent = 1;
+    manifest.parent_identity = new_identity();
+    manifest.parts[0].summary.incremental = true;
   }
   return manifest;
 }

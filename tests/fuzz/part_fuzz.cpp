@@ -12,8 +12,10 @@
 #include <string>
 
 #include "checkpoint/format/compressor.h"
+#include "checkpoint/format/part_chain.h"
 #include "checkpoint/format/part_layout.h"
 #include "checkpoint/format/part_reader.h"
+#include "checkpoint/format/zero_scan.h"
 #include "tests/fuzz/generator.h"
 #include "tests/fuzz/promise.h"
 #include "vmm/base/checksum.h"
@@ -97,13 +99,44 @@ std::optional<Bytes> extent_of(const PartReader& part, const Extent& extent) {
   }
 }
 
-void use_extent(const PartReader& part, const Extent& extent) {
+/// The part under another one that has every eighth block as zeros: what a chain of two shows.
+PartChain chain_over(const std::string& path, const PartReader& part) {
+  static MemoryFile upper;
+  Bytes file(kDataOffset);
+  std::ranges::copy(encode_header({part.kind(), part.content_bytes(), true}), file.begin());
+  const std::uint64_t zeros = std::min<std::uint64_t>(part.blocks() / 8, 16);
+  for (std::uint64_t i = 0; i < zeros; ++i) {
+    file.resize(file.size() + kEntryBytes);
+    encode_entry({.first_block = i * 8, .blocks = 1, .zero = true}, std::span(file).last(kEntryBytes));
+  }
+  const auto footer = encode_footer({0, zeros, 0});
+  file.insert(file.end(), footer.begin(), footer.end());
+  place_index(file);
+  seal(file);
+  upper.set(file);
+  std::vector<std::unique_ptr<PartReader>> parts;
+  parts.push_back(std::make_unique<PartReader>(upper.path()));
+  parts.push_back(std::make_unique<PartReader>(path));
+  return {"part", std::move(parts)};
+}
+
+bool replaced(std::uint64_t block, std::uint64_t blocks) {
+  return block % 8 == 0 && block / 8 < std::min<std::uint64_t>(blocks / 8, 16);
+}
+
+void use_extent(const PartReader& part, const PartChain* chain, const Extent& extent) {
   if (extent.end_block() > part.blocks()) broken_promise("an extent lies in the part");
   if (extent.data_bytes() > kLargestRead) return;
   const auto whole = extent_of(part, extent);
+  if (chain == nullptr) return;
   Bytes last(kBlockSize);
   try {
-    part.read_blocks(extent.end_block() - 1, last);
+    const std::uint64_t block = extent.end_block() - 1;
+    chain->read_blocks(block, last);
+    if (replaced(block, part.blocks())) {
+      if (!is_zero(last)) broken_promise("what a newer part has as zero is zero");
+      return;
+    }
     if (!whole || !std::ranges::equal(last, std::span(*whole).last(kBlockSize)))
       broken_promise("a block is what its extent holds");
   } catch (const ImageError&) {
@@ -111,10 +144,10 @@ void use_extent(const PartReader& part, const Extent& extent) {
   }
 }
 
-void use(const PartReader& part) {
+void use(const PartReader& part, const PartChain* chain) {
   std::uint64_t stored = 0;
   for (const Extent& extent : part.extents().first(std::min<std::size_t>(part.extents().size(), 64))) {
-    use_extent(part, extent);
+    use_extent(part, chain, extent);
     stored += extent.stored_bytes;
   }
   if (stored > part.summary().file_bytes) broken_promise("extents do not overlap");
@@ -128,7 +161,10 @@ void read(std::span<const std::byte> bytes) {
   static MemoryFile file;
   file.set(bytes);
   try {
-    use(PartReader(file.path()));
+    const PartReader part(file.path());
+    std::optional<PartChain> chain;
+    if (!part.incremental()) chain.emplace(chain_over(file.path(), part));
+    use(part, chain ? &*chain : nullptr);
   } catch (const ImageError&) {
   }
 }
@@ -160,7 +196,9 @@ Extent append_extent(Bytes& file, std::uint64_t first_block, std::mt19937_64& ra
 Bytes sample_part(std::mt19937_64& random) {
   Bytes file(kDataOffset);
   const PartKind kind = random() % 2 == 0 ? PartKind::kMemory : PartKind::kDisk;
-  std::ranges::copy(encode_header({kind, 64 * kBlockSize - random() % 8 * 512}), file.begin());
+  const std::uint32_t format = random() % 4 == 0 ? kOldestFormat : kFormat;
+  const bool incremental = format != kOldestFormat && random() % 4 == 0;
+  std::ranges::copy(encode_header({kind, 64 * kBlockSize - random() % 8 * 512, incremental, format}), file.begin());
   std::vector<Extent> extents;
   for (std::uint64_t block = random() % 4; block < 32; block = extents.back().end_block() + random() % 16)
     extents.push_back(append_extent(file, block, random));
@@ -168,7 +206,7 @@ Bytes sample_part(std::mt19937_64& random) {
     file.resize(file.size() + kEntryBytes);
     encode_entry(extent, std::span(file).last(kEntryBytes));
   }
-  const auto footer = encode_footer({0, extents.size(), 0});
+  const auto footer = encode_footer({0, extents.size(), 0, format});
   file.insert(file.end(), footer.begin(), footer.end());
   place_index(file);
   seal(file);

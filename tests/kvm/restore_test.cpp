@@ -11,6 +11,7 @@
 #include <doctest/doctest.h>
 
 #include "checkpoint/format/checkpoint_files.h"
+#include "checkpoint/format/part_reader.h"
 #include "checkpoint/state/vcpu_state_v1.h"
 #include "checkpoint/store/checkpoint_reader.h"
 #include "checkpoint/store/open_checkpoint.h"

@@ -14,9 +14,9 @@
 namespace tintype {
 
 /// A destination that a test directs: every call goes to a real one, but before that a function of the test is called
-/// with its name ("memory", "memory finish", "disk0", "state", "sync", "seal"), which may wait, or throw. It is called
-/// on the thread that writes, which may outlive the test: what it uses it must own. What it owns goes after the real
-/// destination has gone.
+/// with its name ("memory", "memory finish", "memory drop", "disk0", "state", "sync", "seal"), which may wait, or
+/// throw. It is called on the thread that writes, which may outlive the test: what it uses it must own. What it owns goes
+/// after the real destination has gone.
 class ScriptedTarget final : public CheckpointTarget {
  public:
   using Step = std::function<void(const std::string& name)>;
@@ -25,6 +25,7 @@ class ScriptedTarget final : public CheckpointTarget {
       : step_(std::move(step)), real_(std::move(real)), memory_{real_->memory_part(), step_, "memory"} {}
 
   std::uint64_t id() const noexcept override { return real_->id(); }
+  const std::string& identity() const noexcept override { return real_->identity(); }
   BlockSink& memory_part() override { return memory_; }
   BlockSink& disk_part(std::string_view id) override {
     const std::string name(id);
@@ -50,6 +51,15 @@ class ScriptedTarget final : public CheckpointTarget {
     Appended append(std::uint64_t first_block, std::span<const std::byte> data) override {
       step_(name_);
       return real_.append(first_block, data);
+    }
+    bool incremental() const noexcept override { return real_.incremental(); }
+    Appended append_zeros(std::uint64_t first_block, std::uint64_t blocks) override {
+      step_(name_);
+      return real_.append_zeros(first_block, blocks);
+    }
+    void drop(const Ticket& ticket) override {
+      step_(name_ + " drop");
+      real_.drop(ticket);
     }
     void finish() override {
       step_(name_ + " finish");

@@ -79,7 +79,8 @@ TEST_CASE("a forged manifest with a right checksum is refused with the place nam
   refused(replaced(good, "\"start\": 4294967296", "\"start\": 4096"), "regions");
   refused(replaced(good, "\"start\": 4294967296", "\"start\": 18446744073709547520"), "regions");
   refused(replaced(good, "\"first_block\": 40", "\"first_block\": 41"), "regions");
-  refused(replaced(good, "\"format\": 1", "\"format\": 2"), "format version 2");
+  refused(replaced(good, "\"format\": 2", "\"format\": 3"), "format version 3");
+  refused(replaced(good, "\"format\": 2", "\"format\": 0"), "format version 0");
   refused(replaced(good, "fedcba9876543210", "FEDCBA9876543210"), "checksum");
   refused(resealed(good.substr(0, good.size() - 3)), "not a JSON object");
   refused(resealed("{\n  \"checksum\": \"xxh3:0123456789abcdef\"" + std::string(100000, '[')), "not a JSON object");

@@ -26,6 +26,7 @@ inline MachineDescription sample_machine() {
 
 inline Manifest sample_manifest() {
   Manifest manifest;
+  manifest.identity = "0123456789abcdef0123456789abcdef";
   manifest.vm = "sample";
   manifest.machine = sample_machine();
   manifest.report.strategy = Strategy::kCow;

@@ -10,7 +10,7 @@ namespace {
 
 using namespace checkpoint_test;
 
-Bytes content_of(const PartReader& part) {
+Bytes content_of(const BlockSource& part) {
   Bytes bytes(part.blocks() * kBlockSize);
   part.read_blocks(0, bytes);
   bytes.resize(part.content_bytes());

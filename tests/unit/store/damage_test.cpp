@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include "checkpoint/format/load_part.h"
+#include "checkpoint/format/part_reader.h"
 #include "checkpoint/store/checkpoint_reader.h"
 #include "checkpoint/store/operations.h"
 #include "checkpoint/store/verify.h"
@@ -29,7 +30,7 @@ std::set<std::string> damaged_parts(const fs::path& repository, std::optional<st
 /// What a restore does: opens, then loads everything.
 void read_whole(const fs::path& repository, std::uint64_t id) {
   const CheckpointReader reader(repository, id);
-  const auto read = [](const PartReader& part) {
+  const auto read = [](const BlockSource& part) {
     Bytes bytes(part.blocks() * kBlockSize);
     load_part(
         part, [&](std::uint64_t block) { return std::span(bytes).subspan(block * kBlockSize); }, 1);

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include "checkpoint/format/part_layout.h"
+#include "checkpoint/format/part_reader.h"
 #include "checkpoint/store/checkpoint_reader.h"
 #include "tests/unit/store/sample_checkpoint.h"
 #include "vmm/base/checksum.h"

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/store/chain.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "checkpoint/format/checkpoint_files.h"
+#include "checkpoint/format/part_chain.h"
+#include "checkpoint/store/open_checkpoint.h"
+#include "checkpoint/store/repository_names.h"
+
+namespace tintype {
+namespace {
+
+namespace fs = std::filesystem;
+
+PartKind kind_of(const std::string& part) {
+  return part == checkpoint_files::kMemoryName ? PartKind::kMemory : PartKind::kDisk;
+}
+
+// All files of a chain are open at the same time, so that it can be read to its end whatever is deleted meanwhile. The
+// limit that a process begins with is made for select(), which nobody here uses.
+void allow_many_files() {
+  static const bool done = [] {
+    struct rlimit limit {};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return true;
+    limit.rlim_cur = limit.rlim_max;
+    return ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
+  }();
+  static_cast<void>(done);
+}
+
+}  // namespace
+
+Chain read_chain(const Repository& repository, std::uint64_t id) {
+  Chain chain;
+  for (std::uint64_t next = id; next != 0; next = chain.back().manifest.parent) {
+    const fs::path directory = repository.directory_of(next);
+    std::error_code error;
+    if (!chain.empty() && !fs::exists(directory, error)) throw_parent_missing(chain.back().manifest, repository);
+    ChainLink link{directory, read_manifest(directory, next)};
+    if (!chain.empty()) check_parent(chain.back().manifest, link.manifest);
+    chain.push_back(std::move(link));
+  }
+  return chain;
+}
+
+void check_parent(const Manifest& child, const Manifest& parent) {
+  if (child.parent != parent.id || child.parent_identity != parent.identity) {
+    throw ImageError("checkpoint {} builds on another checkpoint {} than the one that is there: restore from another",
+                     child.id, parent.id);
+  }
+  for (const PartDescription& part : child.parts) {
+    if (!part.summary.incremental) continue;
+    const PartDescription* below = parent.find_part(part.name);
+    if (below == nullptr) {
+      throw ImageError("checkpoint {} holds changes of {} only, and checkpoint {}, which they were made to, has none",
+                       child.id, part.name, parent.id);
+    }
+    if (below->summary.content_bytes != part.summary.content_bytes) {
+      throw ImageError("{} has {} bytes in checkpoint {} and {} in checkpoint {}, which it builds on", part.name,
+                       part.summary.content_bytes, child.id, below->summary.content_bytes, parent.id);
+    }
+  }
+}
+
+void throw_parent_missing(const Manifest& child, const Repository& repository) {
+  throw ImageError("checkpoint {} builds on checkpoint {}, which is not in {}: restore from another", child.id,
+                   child.parent, repository.path().string());
+}
+
+void check_files(const ChainLink& link) {
+  for (const PartDescription& part : link.manifest.parts) {
+    std::error_code error;
+    const fs::path path = link.directory / part.file;
+    const auto bytes = fs::file_size(path, error);
+    if (error) throw ImageError("{} is missing: the checkpoint is not whole", path.string());
+    if (bytes != part.summary.file_bytes)
+      throw ImageError("{} has {} bytes instead of {}", path.string(), bytes, part.summary.file_bytes);
+  }
+}
+
+std::unique_ptr<BlockSource> open_source(const Chain& chain, const std::string& part) {
+  allow_many_files();
+  std::vector<std::unique_ptr<PartReader>> parts;
+  for (const ChainLink& link : chain) {
+    const PartDescription* description = link.manifest.find_part(part);
+    if (description == nullptr) throw ImageError("checkpoint {} has no {}", link.manifest.id, part);
+    parts.push_back(open_part(link.directory, *description, kind_of(part)));
+    parts.back()->check_gaps();
+    if (!description->summary.incremental) break;
+  }
+  return std::make_unique<PartChain>(part, std::move(parts));
+}
+
+NamesAndInodes names_and_inodes(const Repository& repository) {
+  using namespace repository_names;
+  NamesAndInodes names;
+  for_each_name(repository.path(), [&](const std::string& name) {
+    struct stat info {};
+    const bool wanted = id_of(name) || id_after(kBase, name) || id_after(kReplacement, name);
+    if (wanted && ::stat((repository.path() / name).c_str(), &info) == 0) names[name] = info.st_ino;
+  });
+  return names;
+}
+
+bool still_there(const NamesAndInodes& before, const NamesAndInodes& now) {
+  return std::ranges::all_of(before, [&](const auto& entry) {
+    const auto found = now.find(entry.first);
+    return found != now.end() && found->second == entry.second;
+  });
+}
+
+}  // namespace tintype

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/store/lineage.h"
+
+#include <algorithm>
+#include <ranges>
+
+#include "checkpoint/store/open_checkpoint.h"
+#include "checkpoint/store/repository.h"
+#include "checkpoint/store/repository_names.h"
+
+namespace tintype {
+
+Lineage::Lineage(const Repository& repository) {
+  for (const std::uint64_t id : repository.bases()) add(repository, id, true);
+  for (const std::uint64_t id : repository.ids()) add(repository, id, false);
+  for (auto& [id, member] : members_) {
+    const auto parent = member.manifest ? members_.find(member.manifest->parent) : members_.end();
+    if (parent != members_.end()) parent->second.children.insert(id);
+  }
+  add_writers(repository);
+}
+
+void Lineage::add(const Repository& repository, std::uint64_t id, bool base) {
+  Member member;
+  member.directory = repository.directory_of(id);
+  member.base = base;
+  try {
+    member.manifest = read_manifest(member.directory, id);
+  } catch (const std::exception&) {
+    member.manifest.reset();
+  }
+  members_[id] = std::move(member);
+}
+
+void Lineage::add_writers(const Repository& repository) {
+  using namespace repository_names;
+  for_each_name(repository.path(), [&](const std::string& name) {
+    const std::filesystem::path pending = repository.path() / name;
+    if (!id_after(kPending, name) || writer_is_dead(pending)) return;
+    const auto parent = members_.find(writers_parent(pending));
+    if (parent != members_.end()) parent->second.written_on = true;
+  });
+}
+
+std::uint64_t Lineage::newest_unreadable() const {
+  for (const auto& [id, member] : members_ | std::views::reverse) {
+    if (!member.manifest) return id;
+  }
+  return 0;
+}
+
+bool Lineage::is_needed(std::uint64_t id) const {
+  const Member& member = members_.at(id);
+  return !member.children.empty() || member.written_on || id < newest_unreadable();
+}
+
+std::vector<std::uint64_t> Lineage::unneeded_bases() const {
+  std::set<std::uint64_t> gone;
+  std::vector<std::uint64_t> unneeded;
+  const std::uint64_t unreadable = newest_unreadable();
+  for (const auto& [id, member] : members_ | std::views::reverse) {
+    if (!member.base || member.written_on || id < unreadable) continue;
+    const bool childless =
+        std::ranges::all_of(member.children, [&](std::uint64_t child) { return gone.contains(child); });
+    if (!childless) continue;
+    gone.insert(id);
+    unneeded.push_back(id);
+  }
+  return unneeded;
+}
+
+}  // namespace tintype

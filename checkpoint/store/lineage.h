@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "checkpoint/format/manifest.h"
+
+namespace tintype {
+
+class Repository;
+
+/// Who builds on whom in a repository, as its manifests and the writers at work say. True as long as the lock on names
+/// is held.
+class Lineage {
+ public:
+  struct Member {
+    std::filesystem::path directory;
+    bool base = false;                 ///< deleted, and listed no more
+    std::optional<Manifest> manifest;  ///< nothing where it cannot be read
+    std::set<std::uint64_t> children;
+    bool written_on = false;  ///< somebody is writing a child of it
+  };
+
+  explicit Lineage(const Repository& repository);
+
+  const std::map<std::uint64_t, Member>& members() const noexcept { return members_; }
+  /// A checkpoint builds on this one, or may: one whose manifest cannot be read may build on any that is older.
+  bool is_needed(std::uint64_t id) const;
+  /// Bases that no checkpoint builds on, by way of other bases neither. Children come before their parents.
+  std::vector<std::uint64_t> unneeded_bases() const;
+
+ private:
+  void add(const Repository& repository, std::uint64_t id, bool base);
+  void add_writers(const Repository& repository);
+  std::uint64_t newest_unreadable() const;
+
+  std::map<std::uint64_t, Member> members_;
+};
+
+}  // namespace tintype
