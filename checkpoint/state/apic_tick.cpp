@@ -58,15 +58,16 @@ bool same_but_for_time(const kvm_lapic_state& a, const kvm_lapic_state& b) noexc
 // What is left of the period shrinks as time passes, and grows by a period with each tick. So the number of ticks is
 // known exactly, if only the time that passed is known to half a period.
 void hold_tick_since(const ApicLook& parked, ApicLook& now) noexcept {
-  if (word(now.lapic, kCurrentCount) == 0) {
-    // The time is up, and KVM has not seen it yet. Restoring a count of 0 would start a whole period.
-    set_word(now.lapic, kCurrentCount, 1);
-    return;
-  }
   const double period = std::max(nanoseconds(now.lapic, kInitialCount), kShortestPeriod);
   const double passed = std::chrono::duration<double, std::nano>(now.when - parked.when).count();
   const double grown = nanoseconds(now.lapic, kCurrentCount) - nanoseconds(parked.lapic, kCurrentCount);
-  if (std::round((passed + grown) / period) >= 1) set_pending(now.lapic, word(now.lapic, kTimer) & kVectorMask);
+  double ticks = (passed + grown) / period;
+  if (word(now.lapic, kCurrentCount) == 0) {
+    // The time is up, for less than a period, and KVM has not seen it yet. A count of 0 would start a whole period.
+    set_word(now.lapic, kCurrentCount, 1);
+    ticks = std::floor(ticks);
+  }
+  if (std::round(ticks) >= 1) set_pending(now.lapic, word(now.lapic, kTimer) & kVectorMask);
 }
 
 }  // namespace tintype
