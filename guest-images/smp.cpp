@@ -32,11 +32,11 @@ struct alignas(64) PerCpu {
 
 // Everything that the CPUs share.
 struct Shared {
-  CpuList cpus;
+  PerCpu per_cpu[MAX_CPUS] = {};
   Clock clock;
   std::uint64_t locks_per_round;
-  PerCpu per_cpu[MAX_CPUS] = {};
   volatile std::uint64_t round = 0;  // the first CPU lets a round begin
+  CpuList cpus;
 };
 
 constinit Shared* shared = nullptr;
@@ -182,7 +182,7 @@ bool work(std::uint64_t rounds, std::uint64_t duration, std::uint64_t interval) 
 
 std::uint8_t kernel_main() {
   const Clock clock = Clock::calibrated();
-  static Shared everything{.cpus = find_cpus(), .clock = clock, .locks_per_round = number_option("locks", 10000)};
+  static Shared everything{.clock = clock, .locks_per_round = number_option("locks", 10000), .cpus = find_cpus()};
   shared = &everything;
   if (!start_all()) return 1;
   const bool good = work(number_option("rounds", 0), clock.cycles(number_option("seconds", 0) * 1000000),

@@ -8,6 +8,7 @@
 #include "guest-images/runtime/cpu.h"
 #include "guest-images/runtime/interrupts.h"
 #include "guest-images/runtime/layout.h"
+#include "guest-images/runtime/smp.h"
 
 extern "C" {
 
@@ -36,8 +37,6 @@ void* memset(void* to, int byte, std::size_t size) {
 }
 
 // Every CPU enters ring 3 here.
-[[noreturn]] void further_cpu_entry(std::uint32_t cpu);  // smp.cpp
-
 [[noreturn]] void cpu_entry(std::uint32_t cpu) {
   using namespace tintype::guest;
   if (cpu != 0) further_cpu_entry(cpu);

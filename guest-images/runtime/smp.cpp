@@ -9,7 +9,6 @@ extern "C" {
 extern const char trampoline[], trampoline_end[];  // trampoline.S
 extern volatile std::uint32_t entry_cpu;           // boot.S
 extern volatile std::uint64_t entry_stack;         // boot.S
-[[noreturn]] void further_cpu_entry(std::uint32_t cpu);
 }
 
 namespace tintype::guest {

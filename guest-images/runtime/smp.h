@@ -5,6 +5,9 @@
 
 #include "guest-images/runtime/timer.h"
 
+// Where a CPU other than the first goes once it is in ring 3.
+extern "C" [[noreturn]] void further_cpu_entry(std::uint32_t cpu);
+
 // More than one CPU.
 namespace tintype::guest {
 

@@ -44,7 +44,7 @@ constexpr std::uint64_t take_number(Text& text) {
     const char lower = c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
     std::uint64_t digit = base;
     if (lower >= '0' && lower <= '9') digit = static_cast<std::uint64_t>(lower - '0');
-    if (lower >= 'a' && lower <= 'f') digit = static_cast<std::uint64_t>(lower - 'a' + 10);
+    if (lower >= 'a' && lower <= 'f') digit = static_cast<std::uint64_t>(lower - 'a') + 10;
     if (digit >= base) break;
     value = value * base + digit;
     take();
