@@ -15,8 +15,8 @@ namespace tintype {
 
 /// A destination that a test directs: every call goes to a real one, but before that a function of the test is called
 /// with its name ("memory", "memory finish", "memory drop", "disk0", "state", "sync", "seal"), which may wait, or
-/// throw. It is called on the thread that writes, which may outlive the test: what it uses it must own. What it owns goes
-/// after the real destination has gone.
+/// throw. It is called on the thread that writes, which may outlive the test: what it uses it must own. What it owns
+/// goes after the real destination has gone.
 class ScriptedTarget final : public CheckpointTarget {
  public:
   using Step = std::function<void(const std::string& name)>;
