@@ -5,10 +5,9 @@
 // rest. A checkpoint whose memory shows anything else is not of one instant.
 #include "guest-images/runtime/boot_info.h"
 #include "guest-images/runtime/console.h"
-#include "guest-images/runtime/cpu.h"
+#include "guest-images/runtime/felt.h"
 #include "guest-images/runtime/options.h"
 #include "guest-images/runtime/runtime.h"
-#include "guest-images/runtime/timer.h"
 
 namespace tintype::guest {
 namespace {
@@ -43,46 +42,8 @@ class Staircase {
   std::uint64_t pages_;
 };
 
-// What the sweep felt since the last line.
-class Felt {
- public:
-  Felt(const Clock& clock, std::uint64_t interval_us)
-      : clock_(clock), interval_(clock.cycles(interval_us)), start_(read_tsc()) {
-    begin_interval();
-  }
-
-  // `pages` more are done. Returns the time since the start.
-  std::uint64_t look(std::uint64_t pages) {
-    const std::uint64_t now = read_tsc();
-    if (now - last_ > gap_) gap_ = now - last_;
-    last_ = now;
-    pages_ += pages;
-    if (now - interval_start_ >= interval_) {
-      print("WORK t_us=", clock_.microseconds(now - start_), " pages=", pages_, " gap_us=", clock_.microseconds(gap_),
-            "\n");
-      begin_interval();
-    }
-    return now - start_;
-  }
-
- private:
-  // The time that printing takes belongs to no interval.
-  void begin_interval() {
-    interval_start_ = last_ = read_tsc();
-    pages_ = gap_ = 0;
-  }
-
-  const Clock& clock_;
-  std::uint64_t interval_;
-  std::uint64_t start_;
-  std::uint64_t interval_start_ = 0;
-  std::uint64_t last_ = 0;
-  std::uint64_t pages_ = 0;
-  std::uint64_t gap_ = 0;
-};
-
 // Sweeps until `duration` is over (0: for ever) or a page holds something else than it should.
-std::uint8_t sweep(const Staircase& staircase, Felt& felt, std::uint64_t duration) {
+std::uint8_t sweep(const Staircase& staircase, Felt& felt, WorkLines& lines, std::uint64_t duration) {
   for (std::uint64_t step = 0;; ++step) {
     for (std::uint64_t page = 0; page != staircase.pages(); page += kPagesPerLook) {
       const std::uint64_t reached = staircase.climb(page, kPagesPerLook, step);
@@ -91,7 +52,7 @@ std::uint8_t sweep(const Staircase& staircase, Felt& felt, std::uint64_t duratio
               "\n");
         return 1;
       }
-      if (felt.look(kPagesPerLook) >= duration && duration != 0) {
+      if (lines.look(felt.look(kPagesPerLook), &felt, 1) >= duration && duration != 0) {
         print("STAIRCASE DONE sweeps=", step, "\n");
         return 0;
       }
@@ -111,8 +72,9 @@ std::uint8_t kernel_main() {
   const Clock clock = Clock::calibrated();
   const Staircase staircase(memory.start, (wanted_mb << 20) / kPageSize);
   print("STAIRCASE base=0x", hex(memory.start), " pages=", staircase.pages(), "\n");
-  Felt felt(clock, number_option("interval_ms", 100) * 1000);
-  return sweep(staircase, felt, clock.cycles(number_option("seconds", 0) * 1000000));
+  Felt felt(clock);
+  WorkLines lines(clock, number_option("interval_ms", 100) * 1000);
+  return sweep(staircase, felt, lines, clock.cycles(number_option("seconds", 0) * 1000000));
 }
 
 }  // namespace tintype::guest
