@@ -2,7 +2,6 @@
 #include "checkpoint/store/lineage.h"
 
 #include <algorithm>
-#include <ranges>
 
 #include "checkpoint/store/open_checkpoint.h"
 #include "checkpoint/store/repository.h"
@@ -43,7 +42,8 @@ void Lineage::add_writers(const Repository& repository) {
 }
 
 std::uint64_t Lineage::newest_unreadable() const {
-  for (const auto& [id, member] : members_ | std::views::reverse) {
+  for (auto each = members_.rbegin(); each != members_.rend(); ++each) {
+    const auto& [id, member] = *each;
     if (!member.manifest) return id;
   }
   return 0;
@@ -58,7 +58,8 @@ std::vector<std::uint64_t> Lineage::unneeded_bases() const {
   std::set<std::uint64_t> gone;
   std::vector<std::uint64_t> unneeded;
   const std::uint64_t unreadable = newest_unreadable();
-  for (const auto& [id, member] : members_ | std::views::reverse) {
+  for (auto each = members_.rbegin(); each != members_.rend(); ++each) {
+    const auto& [id, member] = *each;
     if (!member.base || member.written_on || id < unreadable) continue;
     const bool childless =
         std::ranges::all_of(member.children, [&](std::uint64_t child) { return gone.contains(child); });
