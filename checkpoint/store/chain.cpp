@@ -22,14 +22,11 @@ PartKind kind_of(const std::string& part) {
 
 // All files of a chain are open at the same time, so that it can be read to its end whatever is deleted meanwhile. The
 // limit that a process begins with is made for select(), which nobody here uses.
-void allow_many_files() {
-  static const bool done = [] {
-    struct rlimit limit {};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return true;
-    limit.rlim_cur = limit.rlim_max;
-    return ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
-  }();
-  static_cast<void>(done);
+void allow_many_files() noexcept {
+  struct rlimit limit {};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
 }
 
 }  // namespace
@@ -82,7 +79,7 @@ void check_files(const ChainLink& link) {
   }
 }
 
-std::unique_ptr<BlockSource> open_source(const Chain& chain, const std::string& part) {
+std::vector<std::unique_ptr<PartReader>> open_parts(std::span<const ChainLink> chain, const std::string& part) {
   allow_many_files();
   std::vector<std::unique_ptr<PartReader>> parts;
   for (const ChainLink& link : chain) {
@@ -92,7 +89,11 @@ std::unique_ptr<BlockSource> open_source(const Chain& chain, const std::string& 
     parts.back()->check_gaps();
     if (!description->summary.incremental) break;
   }
-  return std::make_unique<PartChain>(part, std::move(parts));
+  return parts;
+}
+
+std::unique_ptr<BlockSource> open_source(const Chain& chain, const std::string& part) {
+  return std::make_unique<PartChain>(part, open_parts(chain, part));
 }
 
 NamesAndInodes names_and_inodes(const Repository& repository) {

@@ -8,11 +8,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "checkpoint/format/block_source.h"
 #include "checkpoint/format/manifest.h"
+#include "checkpoint/format/part_reader.h"
 #include "checkpoint/store/repository.h"
 
 namespace tintype {
@@ -33,7 +35,9 @@ void check_parent(const Manifest& child, const Manifest& parent);
 /// That all files are there and as long as the manifest says, without a look into them. Throws ImageError.
 void check_files(const ChainLink& link);
 
-/// Opens what memory or a disk is made of, and checks all of it but the data. Throws ImageError.
+/// Opens what memory or a disk is made of, and checks all of it but the data: the parts, newest first, down to one that
+/// is not incremental, or to the end. Throws ImageError; so does the other.
+std::vector<std::unique_ptr<PartReader>> open_parts(std::span<const ChainLink> chain, const std::string& part);
 std::unique_ptr<BlockSource> open_source(const Chain& chain, const std::string& part);
 
 /// While a chain is read, others may merge or delete what it is made of; then what was read does not fit together, and

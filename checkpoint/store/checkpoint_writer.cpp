@@ -9,6 +9,7 @@
 
 #include "checkpoint/format/checkpoint_files.h"
 #include "checkpoint/store/chain.h"
+#include "checkpoint/store/small_file.h"
 #include "checkpoint/store/space.h"
 #include "vmm/base/checksum.h"
 #include "vmm/base/error.h"
@@ -33,20 +34,6 @@ bool builds_on(const Manifest& parent, const std::string& part, std::uint64_t by
 std::string host_name() {
   std::array<char, 256> name{};
   return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "unknown";
-}
-
-void write_small_file(const std::filesystem::path& path, std::span<const std::byte> bytes) {
-  try {
-    const UniqueFd fd = open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
-    write_exactly(fd.get(), bytes, 0, path.string());
-    sync_file(fd.get(), path.string());
-  } catch (const std::system_error& error) {
-    if (error.code().value() == ENOSPC || error.code().value() == EDQUOT) {
-      throw DestinationFull(
-          "the destination is full: {} could not be written; make room, or choose another destination", path.string());
-    }
-    throw;
-  }
 }
 
 }  // namespace

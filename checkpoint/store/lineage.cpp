@@ -27,6 +27,7 @@ void Lineage::add(const Repository& repository, std::uint64_t id, bool base) {
     member.manifest = read_manifest(member.directory, id);
   } catch (const std::exception&) {
     member.manifest.reset();
+    newest_unreadable_ = std::max(newest_unreadable_, id);
   }
   members_[id] = std::move(member);
 }
@@ -41,26 +42,23 @@ void Lineage::add_writers(const Repository& repository) {
   });
 }
 
-std::uint64_t Lineage::newest_unreadable() const {
-  for (auto each = members_.rbegin(); each != members_.rend(); ++each) {
-    const auto& [id, member] = *each;
-    if (!member.manifest) return id;
-  }
-  return 0;
-}
-
 bool Lineage::is_needed(std::uint64_t id) const {
   const Member& member = members_.at(id);
-  return !member.children.empty() || member.written_on || id < newest_unreadable();
+  return !member.children.empty() || member.written_on || id < newest_unreadable_;
+}
+
+bool Lineage::is_base_of_only(std::uint64_t id, std::uint64_t child) const {
+  const auto found = members_.find(id);
+  return found != members_.end() && found->second.base && found->second.manifest &&
+         found->second.children == std::set{child} && !found->second.written_on && id > newest_unreadable_;
 }
 
 std::vector<std::uint64_t> Lineage::unneeded_bases() const {
   std::set<std::uint64_t> gone;
   std::vector<std::uint64_t> unneeded;
-  const std::uint64_t unreadable = newest_unreadable();
   for (auto each = members_.rbegin(); each != members_.rend(); ++each) {
     const auto& [id, member] = *each;
-    if (!member.base || member.written_on || id < unreadable) continue;
+    if (!member.base || member.written_on || id < newest_unreadable_) continue;
     const bool childless =
         std::ranges::all_of(member.children, [&](std::uint64_t child) { return gone.contains(child); });
     if (!childless) continue;

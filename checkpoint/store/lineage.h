@@ -31,15 +31,17 @@ class Lineage {
   const std::map<std::uint64_t, Member>& members() const noexcept { return members_; }
   /// A checkpoint builds on this one, or may: one whose manifest cannot be read may build on any that is older.
   bool is_needed(std::uint64_t id) const;
+  /// A base with this one child, and nobody else who builds on it, or may.
+  bool is_base_of_only(std::uint64_t id, std::uint64_t child) const;
   /// Bases that no checkpoint builds on, by way of other bases neither. Children come before their parents.
   std::vector<std::uint64_t> unneeded_bases() const;
 
  private:
   void add(const Repository& repository, std::uint64_t id, bool base);
   void add_writers(const Repository& repository);
-  std::uint64_t newest_unreadable() const;
 
   std::map<std::uint64_t, Member> members_;
+  std::uint64_t newest_unreadable_ = 0;  ///< 0: all can be read
 };
 
 }  // namespace tintype

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/store/operations.h"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/store/chain.h"
 #include "checkpoint/store/open_checkpoint.h"
 #include "checkpoint/store/repository.h"
+#include "checkpoint/store/tidy.h"
 
 namespace tintype {
 namespace {
@@ -66,6 +69,13 @@ std::string show_checkpoint_json(const fs::path& path, std::optional<std::uint64
   return json.dump(2);
 }
 
-Removal delete_checkpoint(const fs::path& path, std::uint64_t id) { return Repository::open(path).remove(id); }
+Deletion delete_checkpoint(const fs::path& path, std::uint64_t id, const ProgressSink& progress) {
+  const Removal removal = Repository::open(path).remove(id, progress);
+  Tidied tidied = tidy_chains(path, progress);
+  Deletion deletion{removal.kept_as_base && !std::ranges::count(tidied.gone, id), removal.gone,
+                    std::move(tidied.merged)};
+  deletion.gone.insert(deletion.gone.end(), tidied.gone.begin(), tidied.gone.end());
+  return deletion;
+}
 
 }  // namespace tintype

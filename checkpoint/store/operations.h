@@ -30,6 +30,14 @@ Manifest show_checkpoint(const std::filesystem::path& repository, std::optional<
 /// `show --id N --json`: the manifest and all of machine.state as one JSON object.
 std::string show_checkpoint_json(const std::filesystem::path& repository, std::optional<std::uint64_t> id);
 
-Removal delete_checkpoint(const std::filesystem::path& repository, std::uint64_t id);
+/// What became of a checkpoint that was deleted, and of others by it.
+struct Deletion {
+  bool kept_as_base = false;                ///< others build on it, so its data is there still
+  std::vector<std::uint64_t> gone, merged;  ///< removed with all their data; that have taken bases in
+};
+
+/// Deletes it and tidies what that leaves (tidy.h).
+Deletion delete_checkpoint(const std::filesystem::path& repository, std::uint64_t id,
+                           const ProgressSink& progress = {});
 
 }  // namespace tintype

@@ -143,7 +143,7 @@ std::vector<std::uint64_t> Repository::discard_unneeded_bases(const ProgressSink
   const auto unneeded = Lineage(*this).unneeded_bases();
   for (const std::uint64_t id : unneeded) {
     discard(id);
-    if (progress) progress({"delete", 0, 0});
+    if (progress) progress({"delete", 0, 1});
   }
   return unneeded;
 }
@@ -210,7 +210,7 @@ fs::path Repository::directory_of(std::uint64_t id) const {
 
 Removal Repository::remove(std::uint64_t id, const ProgressSink& progress) {
   const auto step = [&] {
-    if (progress) progress({"delete", 0, 0});
+    if (progress) progress({"delete", 0, 1});
   };
   Removal removal;
   {
@@ -232,6 +232,18 @@ Removal Repository::remove(std::uint64_t id, const ProgressSink& progress) {
   step();
   remove_discarded();
   return removal;
+}
+
+std::vector<std::uint64_t> Repository::remove_leftovers(const ProgressSink& progress) {
+  std::vector<std::uint64_t> gone;
+  {
+    const NamesLock lock(path_);
+    tidy_names();
+    gone = discard_unneeded_bases(progress);
+    if (!gone.empty()) sync_directory(path_);
+  }
+  remove_discarded();
+  return gone;
 }
 
 // So that an id is never used twice, whatever was deleted. Checkpoints that are still there speak for

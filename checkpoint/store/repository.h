@@ -79,6 +79,8 @@ class Repository {
   /// Renamed away first, so that it is gone at once or not at all; so are bases that only it needed. Throws
   /// tintype::Error where there is none such. The sink is called between any two steps.
   Removal remove(std::uint64_t id, const ProgressSink& progress = {});
+  /// What dead processes left, and bases that nobody needs any more, whose ids it returns.
+  std::vector<std::uint64_t> remove_leftovers(const ProgressSink& progress = {});
 
  private:
   explicit Repository(std::filesystem::path path) : path_(std::move(path)) {}

@@ -19,9 +19,16 @@ class DeleteVerb final : public Verb {
   }
 
   int run(Output& output) override {
-    delete_checkpoint(repository_, id_);
-    output.line("Checkpoint {} is deleted.", id_);
-    output.result({{"repository", path_to_json(repository_)}, {"id", id_}, {"deleted", true}});
+    const Deletion deletion = delete_checkpoint(repository_, id_, output.progress());
+    output.end_progress();
+    output.line("Checkpoint {} is deleted{}.", id_,
+                deletion.kept_as_base ? "; what others need of it stays until they need it no more" : "");
+    output.result({{"repository", path_to_json(repository_)},
+                   {"id", id_},
+                   {"deleted", true},
+                   {"kept_as_base", deletion.kept_as_base},
+                   {"gone", deletion.gone},
+                   {"merged", deletion.merged}});
     return 0;
   }
 

@@ -24,6 +24,7 @@ json summary_json(const CheckpointSummary& checkpoint) {
           {"vm", manifest.vm},
           {"time", manifest.time},
           {"strategy", name_of(manifest.report.strategy)},
+          {"identity", manifest.identity},
           {"parent", manifest.parent == 0 ? json(nullptr) : json(manifest.parent)},
           {"memory", manifest.machine.memory},
           {"cpus", manifest.machine.cpus},
@@ -36,7 +37,8 @@ void print_summary(const CheckpointSummary& checkpoint, Output& output) {
     return;
   }
   const Manifest& manifest = *checkpoint.manifest;
-  output.line("{:>8}  {:<20}  {:<16} {:<8} {:>10} {:>10} {:>9} us", checkpoint.id, manifest.time, manifest.vm,
+  output.line("{:>8} {:>8}  {:<20}  {:<16} {:<8} {:>10} {:>10} {:>9} us", checkpoint.id,
+              manifest.parent == 0 ? "-" : std::to_string(manifest.parent), manifest.time, manifest.vm,
               name_of(manifest.report.strategy), format_size(manifest.machine.memory), format_size(checkpoint.bytes),
               manifest.report.pause_us.total);
 }
@@ -46,8 +48,8 @@ int show_all(const std::filesystem::path& repository, Output& output) {
   const auto checkpoints = list_checkpoints(repository);
   if (checkpoints.empty()) output.line("There is no checkpoint in {}.", repository.string());
   if (!checkpoints.empty()) {
-    output.line("{:>8}  {:<20}  {:<16} {:<8} {:>10} {:>10} {:>12}", "ID", "TIME", "MACHINE", "STRATEGY", "MEMORY",
-                "ON DISK", "PAUSE");
+    output.line("{:>8} {:>8}  {:<20}  {:<16} {:<8} {:>10} {:>10} {:>12}", "ID", "PARENT", "TIME", "MACHINE", "STRATEGY",
+                "MEMORY", "ON DISK", "PAUSE");
   }
   for (const CheckpointSummary& checkpoint : checkpoints) {
     print_summary(checkpoint, output);
@@ -59,6 +61,7 @@ int show_all(const std::filesystem::path& repository, Output& output) {
 
 void print_machine(const Manifest& manifest, Output& output) {
   const MachineDescription& machine = manifest.machine;
+  if (manifest.parent != 0) output.line("builds on   checkpoint {}", manifest.parent);
   output.line("taken       {} on {} by Tintype {}", manifest.time, manifest.host, manifest.tintype_version);
   const std::string model = machine.cpu.model.empty() ? "" : fmt::format(" ({})", machine.cpu.model);
   output.line("machine     {} memory, {} CPU{}{}", format_size(machine.memory), machine.cpus,
@@ -69,7 +72,8 @@ void print_machine(const Manifest& manifest, Output& output) {
                 disk.read_only ? ", read-only" : "");
   }
   for (const PartDescription& part : manifest.parts) {
-    output.line("{:<14} {:>10}  in {}", "part " + part.name, format_size(part.summary.file_bytes), part.file);
+    output.line("{:<14} {:>10}  in {}{}", "part " + part.name, format_size(part.summary.file_bytes), part.file,
+                part.summary.incremental ? ", what changed" : "");
   }
 }
 

@@ -21,6 +21,7 @@ json verification_json(const std::filesystem::path& repository, const Verificati
   return {{"repository", path_to_json(repository)},
           {"good", verification.good()},
           {"checkpoints", verification.checkpoints},
+          {"bases", verification.bases},
           {"bytes", verification.bytes},
           {"damages", damages}};
 }
@@ -53,8 +54,10 @@ class VerifyVerb final : public Verb {
     if (verification.checkpoints == 0) {
       output.line("There is no checkpoint in {}.", repository_.string());
     } else {
-      output.line("{} checkpoint{}, {}: every byte is as it was written.", verification.checkpoints,
-                  verification.checkpoints == 1 ? "" : "s", format_size(verification.bytes));
+      const std::string bases =
+          verification.bases == 0 ? "" : fmt::format(" and {} deleted that they build on", verification.bases);
+      output.line("{} checkpoint{}{}, {}: every byte is as it was written.", verification.checkpoints,
+                  verification.checkpoints == 1 ? "" : "s", bases, format_size(verification.bytes));
     }
     return 0;
   }

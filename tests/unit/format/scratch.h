@@ -20,8 +20,8 @@ namespace tintype::checkpoint_test {
 /// A directory that goes when the test ends.
 class ScratchDirectory {
  public:
-  ScratchDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "tintype-image-XXXXXX").string();
+  explicit ScratchDirectory(const std::filesystem::path& parent = std::filesystem::temp_directory_path()) {
+    std::string name = (parent / "tintype-checkpoint-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
     path_ = name;
   }
@@ -37,6 +37,14 @@ class ScratchDirectory {
  private:
   std::filesystem::path path_;
 };
+
+/// In memory, where a test waits for the device some thousand times; elsewhere where there is no such room.
+inline std::filesystem::path quick_directory() {
+  std::error_code error;
+  const std::filesystem::path memory = "/dev/shm";
+  const auto space = std::filesystem::space(memory, error);
+  return !error && space.available > 256 << 20 ? memory : std::filesystem::temp_directory_path();
+}
 
 using Bytes = std::vector<std::byte>;
 

@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: Apache-2.0
+// Deleting and merging of checkpoints that build on each other: every one that is listed shows what it must, whatever
+// was deleted, and whenever the one who did it was killed.
+#include "checkpoint/store/tidy.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <atomic>
+#include <set>
+#include <thread>
+
+#include <doctest/doctest.h>
+
+#include "checkpoint/format/part_reader.h"
+#include "checkpoint/store/operations.h"
+#include "checkpoint/store/verify.h"
+#include "tests/unit/store/film.h"
+
+namespace tintype {
+namespace {
+
+using namespace checkpoint_test;
+namespace fs = std::filesystem;
+
+const TidyOptions kAlways{[](std::span<const std::uint64_t>) { return true; }};
+const TidyOptions kAlwaysByNames{[](std::span<const std::uint64_t>) { return true; }, false};
+const TidyOptions kNever{[](std::span<const std::uint64_t>) { return false; }};
+
+std::set<std::string> names_in(const fs::path& directory) {
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(directory)) names.insert(entry.path().filename().string());
+  return names;
+}
+
+std::vector<std::uint64_t> ids(const fs::path& repository) { return Repository::open(repository).ids(); }
+std::vector<std::uint64_t> bases(const fs::path& repository) { return Repository::open(repository).bases(); }
+
+/// So many, each built on the one before, the first whole. Returns the last.
+Manifest take_chain(const fs::path& repository, unsigned count, Compression codec = Compression::kNone) {
+  std::optional<Manifest> last;
+  for (unsigned i = 0; i < count; ++i) last = film::take(repository, last, codec);
+  return *last;
+}
+
+void check_all(const fs::path& repository) {
+  CHECK(film::first_fault(repository) == "");
+  const Verification result = verify_checkpoints(repository, std::nullopt);
+  if (!result.good()) FAIL_CHECK(result.damages.front().reason);
+}
+
+std::uint64_t bytes_in(const fs::path& directory) {
+  std::uint64_t bytes = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(directory))
+    if (entry.is_regular_file()) bytes += entry.file_size();
+  return bytes;
+}
+
+/// Runs `work` in a process of its own, with a sink that kills it at its call number `calls`. False where it came to
+/// its end before.
+template <typename Work>
+bool killed_at(unsigned calls, Work work) {
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    unsigned left = calls;
+    work([&](const Progress&) {
+      if (left-- == 0) ::kill(::getpid(), SIGKILL);
+    });
+    ::_exit(0);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  if (!WIFSIGNALED(status)) REQUIRE(WEXITSTATUS(status) == 0);
+  return WIFSIGNALED(status);
+}
+
+void check_no_leftovers(const fs::path& repository) {
+  for (const std::string& name : names_in(repository)) {
+    CAPTURE(name);
+    const bool known = name == ".lock" || name.starts_with(".last-id-") || name.starts_with(".base-") || name[0] != '.';
+    CHECK(known);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("what others build on stays as a base when it is deleted, and goes with the last of them") {
+  const ScratchDirectory scratch;
+  const fs::path repository = scratch / "r";
+  take_chain(repository, 3);
+  const Removal first = Repository::open(repository).remove(1);
+  CHECK(first.kept_as_base);
+  CHECK(first.gone.empty());
+  CHECK(ids(repository) == std::vector<std::uint64_t>{2, 3});
+  CHECK(bases(repository) == std::vector<std::uint64_t>{1});
+  check_all(repository);
+  CHECK(verify_checkpoints(repository, std::nullopt).bases == 1);
+  CHECK_THROWS_WITH_AS(CheckpointReader(repository, 1), doctest::Contains("holds no checkpoint 1"), Error);
+  CHECK(Repository::open(repository).remove(2).kept_as_base);
+  check_all(repository);
+  const Removal last = Repository::open(repository).remove(3);
+  CHECK_FALSE(last.kept_as_base);
+  CHECK(last.gone == std::vector<std::uint64_t>{3, 2, 1});
+  CHECK(names_in(repository) == std::set<std::string>{".lock", ".last-id-00000003"});
+  CHECK(film::take(repository, std::nullopt).id == 4);
+}
+
+TEST_CASE("bases are merged into what builds on them: the same checkpoint, with the parent of the last base") {
+  for (const Compression codec : {Compression::kNone, Compression::kLz4, Compression::kZstd}) {
+    for (const TidyOptions& options : {kAlways, kAlwaysByNames}) {
+      const ScratchDirectory scratch;
+      const fs::path repository = scratch / "r";
+      take_chain(repository, 6, codec);
+      const Manifest before = show_checkpoint(repository, 4);
+      for (const std::uint64_t id : {2, 3}) Repository::open(repository).remove(id);
+      const std::uint64_t bytes = bytes_in(repository);
+      const Tidied tidied = tidy_chains(repository, {}, options);
+      CHECK(tidied.merged == std::vector<std::uint64_t>{4});
+      CHECK(tidied.gone == std::vector<std::uint64_t>{3, 2});
+      CHECK(tidied.problems.empty());
+      CHECK(bases(repository).empty());
+      check_no_leftovers(repository);
+      const Manifest after = show_checkpoint(repository, 4);
+      CHECK(after.identity == before.identity);
+      CHECK(after.time == before.time);
+      CHECK(after.parent == 1);
+      CHECK(after.parent_identity == show_checkpoint(repository, 1).identity);
+      CHECK(bytes_in(repository) < bytes);
+      check_all(repository);
+
+      Repository::open(repository).remove(1);
+      CHECK(tidy_chains(repository, {}, options).merged == std::vector<std::uint64_t>{4});
+      const Manifest root = show_checkpoint(repository, 4);
+      CHECK(root.parent == 0);
+      CHECK_FALSE(root.parent_identity.has_value());
+      CHECK_FALSE(root.find_part("memory")->summary.incremental);
+      check_all(repository);
+      CHECK(film::take(repository, show_checkpoint(repository, 4)).parent == 4);
+      check_all(repository);
+    }
+  }
+}
+
+TEST_CASE("a base with two children stays until one of them has gone") {
+  const ScratchDirectory scratch;
+  const fs::path repository = scratch / "r";
+  const Manifest first = take_chain(repository, 1);
+  film::take(repository, first);
+  film::take(repository, first);
+  Repository::open(repository).remove(1);
+  CHECK(tidy_chains(repository, {}, kAlways).merged.empty());
+  check_all(repository);
+  Repository::open(repository).remove(2);
+  CHECK(tidy_chains(repository, {}, kAlways).merged == std::vector<std::uint64_t>{3});
+  check_all(repository);
+}
+
+TEST_CASE("a parent that is deleted while its child is written stays for it, and goes where that is given up") {
+  for (const bool sealed : {true, false}) {
+    const ScratchDirectory scratch;
+    const fs::path repository = scratch / "r";
+    const Manifest parent = take_chain(repository, 2);
+    {
+      NewCheckpoint wanted{repository, Compression::kNone, parent.machine.memory, parent.machine.disks, 0};
+      wanted.parent = ParentRef{parent.id, parent.identity};
+      CheckpointWriter writer(wanted);
+      CHECK(Repository::open(repository).remove(2).kept_as_base);
+      CHECK(tidy_chains(repository, {}, kAlways).merged.empty());
+      CHECK_THROWS_AS(film::take(repository, parent), ParentGone);
+      writer.write_state({});
+      writer.sync();
+      Manifest manifest;
+      manifest.vm = "film";
+      manifest.machine = film::machine();
+      manifest.machine.append = parent.machine.append;
+      if (sealed) CHECK(writer.seal(manifest).parent == 2);
+    }
+    tidy_chains(repository, {}, kNever);
+    CHECK(bases(repository).size() == (sealed ? 1 : 0));
+    check_all(repository);
+  }
+}
+
+TEST_CASE("nothing that a checkpoint may need is removed while its manifest cannot be read") {
+  const ScratchDirectory scratch;
+  const fs::path repository = scratch / "r";
+  take_chain(repository, 3);
+  const fs::path manifest = repository / "00000003" / "checkpoint.json";
+  fs::rename(manifest, scratch / "away");
+  CHECK(Repository::open(repository).remove(2).kept_as_base);
+  Repository::open(repository).remove(1);
+  CHECK(tidy_chains(repository, {}, kAlways).gone.empty());
+  fs::rename(scratch / "away", manifest);
+  check_all(repository);
+}
+
+TEST_CASE("a base that is damaged is not merged, and the damage is said") {
+  const ScratchDirectory scratch;
+  const fs::path repository = scratch / "r";
+  take_chain(repository, 3);
+  const fs::path part = repository / "00000002" / "memory.part";
+  Bytes bytes = read_file(part);
+  bytes[5000] ^= std::byte{1};
+  write_file(part, bytes);
+  Repository::open(repository).remove(2);
+  const Tidied tidied = tidy_chains(repository, {}, kAlways);
+  CHECK(tidied.merged.empty());
+  REQUIRE(tidied.problems.size() == 1);
+  CHECK(tidied.problems.front().find("memory.part") != std::string::npos);
+  check_no_leftovers(repository);
+  std::set<std::uint64_t> damaged;
+  for (const Damage& damage : verify_checkpoints(repository, std::nullopt).damages) damaged.insert(damage.id);
+  CHECK(damaged == std::set<std::uint64_t>{2, 3});
+}
+
+TEST_CASE("merging pays where most of what is merged is not the largest of it, or where there is much of it") {
+  const auto pays = [](std::vector<std::uint64_t> bytes) { return merging_pays(bytes); };
+  CHECK_FALSE(pays({10, 1000}));
+  CHECK_FALSE(pays({10, 480, 1000}));
+  CHECK(pays({20, 480, 1000}));
+  CHECK(pays({1000, 600}));
+  CHECK_FALSE(pays(std::vector<std::uint64_t>(2, 0)) == false);
+  std::vector<std::uint64_t> many(66, 1);
+  many.back() = 1 << 30;
+  CHECK(pays(many));
+  many.pop_back();
+  many.front() = 1 << 30;
+  CHECK_FALSE(pays(many));
+}
+
+TEST_CASE("what is kept of a film that goes on and on is bounded, and so is what is written for that") {
+  const ScratchDirectory scratch(quick_directory());
+  const fs::path repository = scratch / "r";
+  std::optional<Manifest> last;
+  std::size_t merges = 0, most_bases = 0;
+  for (unsigned i = 0; i < 60; ++i) {
+    last = film::take(repository, last);
+    const auto all = ids(repository);
+    if (all.size() > 4) merges += delete_checkpoint(repository, all.front()).merged.size();
+    most_bases = std::max(most_bases, bases(repository).size());
+  }
+  CHECK(ids(repository).size() == 4);
+  CHECK(merges > 2);
+  CHECK(merges < 50);
+  CHECK(most_bases < 20);
+  check_all(repository);
+}
+
+TEST_CASE("two hundred checkpoints, written, deleted and merged in any order, show what they must") {
+  const ScratchDirectory scratch(quick_directory());
+  const fs::path repository = scratch / "r";
+  std::mt19937 random(7);
+  for (unsigned i = 0; i < 200; ++i) {
+    const auto all = i == 0 ? std::vector<std::uint64_t>() : ids(repository);
+    std::optional<Manifest> parent;
+    if (!all.empty() && random() % 20 != 0)
+      parent = show_checkpoint(repository, random() % 8 == 0 ? all[random() % all.size()] : all.back());
+    film::take(repository, parent, static_cast<Compression>(random() % 3));
+    if (random() % 3 != 0) {
+      const auto now = ids(repository);
+      Repository::open(repository).remove(now[random() % now.size()]);
+    }
+    if (random() % 4 == 0) tidy_chains(repository, {}, random() % 2 == 0 ? kAlways : kAlwaysByNames);
+    if (random() % 4 == 0) tidy_chains(repository);
+    if (i % 20 == 19) REQUIRE(film::first_fault(repository) == "");
+  }
+  check_all(repository);
+  tidy_chains(repository, {}, kAlways);
+  check_all(repository);
+  for (const std::uint64_t id : ids(repository)) Repository::open(repository).remove(id);
+  CHECK(bases(repository).empty());
+}
+
+TEST_CASE("killed between any two steps, every checkpoint that is listed shows what it must, and the next one tidies") {
+  for (const TidyOptions& options : {kAlways, kAlwaysByNames}) {
+    const ScratchDirectory scratch(quick_directory());
+    take_chain(scratch / "first", 5);
+    for (const std::uint64_t id : {2, 3}) Repository::open(scratch / "first").remove(id);
+    unsigned kills = 0;
+    for (bool killed = true; killed; ++kills) {
+      CAPTURE(kills);
+      const fs::path repository = scratch / fmt::format("r{}", kills);
+      fs::copy(scratch / "first", repository, fs::copy_options::recursive);
+      killed = killed_at(kills, [&](const ProgressSink& sink) {
+        Repository::open(repository).remove(1, sink);
+        tidy_chains(repository, sink, options);
+      });
+      const auto listed = ids(repository);
+      CHECK(std::ranges::includes(listed, std::vector<std::uint64_t>{4, 5}));
+      check_all(repository);
+      Repository::open(repository).remove(listed.front());  // 1, or 4 where that is gone
+      film::take(repository, show_checkpoint(repository, 5));
+      tidy_chains(repository, {}, options);
+      check_no_leftovers(repository);
+      CHECK(bases(repository).size() < 3);
+      check_all(repository);
+      fs::remove_all(repository);
+    }
+    CHECK(kills > 10);
+  }
+}
+
+TEST_CASE("killed at any instant while it writes, deletes and merges, the same") {
+  const ScratchDirectory scratch(quick_directory());
+  const fs::path repository = scratch / "r";
+  take_chain(repository, 2);
+  std::mt19937 random(3);
+  for (unsigned round = 0; round < 25; ++round) {
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      for (;;) {
+        film::take(repository, show_checkpoint(repository, std::nullopt));
+        const auto all = ids(repository);
+        if (all.size() > 5) Repository::open(repository).remove(all[all.size() % 3]);
+        tidy_chains(repository, {}, all.size() % 2 == 0 ? kAlways : kAlwaysByNames);
+      }
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 60000));
+    ::kill(child, SIGKILL);
+    REQUIRE(::waitpid(child, nullptr, 0) == child);
+    const std::string fault = film::first_fault(repository);
+    REQUIRE(fault == "");
+  }
+  film::take(repository, show_checkpoint(repository, std::nullopt));
+  check_all(repository);
+  check_no_leftovers(repository);
+}
+
+TEST_CASE("who reads or verifies while others delete and merge gets what he asked for") {
+  const ScratchDirectory scratch(quick_directory());
+  const fs::path repository = scratch / "r";
+  take_chain(repository, 4);
+  std::atomic<bool> done = false;
+  std::thread writer([&] {
+    for (unsigned i = 0; i < 60; ++i) {
+      film::take(repository, show_checkpoint(repository, std::nullopt));
+      Repository::open(repository).remove(ids(repository).front());
+      tidy_chains(repository, {}, i % 2 == 0 ? kAlways : kNever);
+    }
+    done = true;
+  });
+  unsigned read = 0;
+  std::string wrong;
+  while (!done && wrong.empty()) {
+    const auto all = ids(repository);
+    const std::string fault = film::fault(repository, all[read % all.size()]);
+    if (!fault.empty() && fault.find("holds no checkpoint") == std::string::npos) wrong = fault;
+    if (++read % 8 == 0) {
+      const Verification result = verify_checkpoints(repository, std::nullopt);
+      if (!result.good()) wrong = result.damages.front().reason;
+    }
+  }
+  writer.join();
+  CHECK(wrong == "");
+  CHECK(read > 0);
+  check_all(repository);
+}
+
+TEST_CASE("a checkpoint that is open can be read to its end though it is merged meanwhile") {
+  const ScratchDirectory scratch;
+  const fs::path repository = scratch / "r";
+  take_chain(repository, 3);
+  film::Picture picture;
+  for (const std::uint64_t id : {1, 2, 3}) film::apply(id, picture);
+  const CheckpointReader reader(repository, 3);
+  for (const std::uint64_t id : {1, 2}) Repository::open(repository).remove(id);
+  CHECK(tidy_chains(repository, {}, kAlways).merged == std::vector<std::uint64_t>{3});
+  CHECK(film::content_of(reader.memory()) == picture.memory);
+  CHECK(film::content_of(*reader.disk("disk0")) == picture.disk);
+}
+
+TEST_CASE("a sink that throws ends a merge, and nothing is left of it") {
+  const ScratchDirectory scratch(quick_directory());
+  const fs::path repository = scratch / "r";
+  take_chain(repository, 3);
+  Repository::open(repository).remove(2);
+  struct Stop {};
+  for (unsigned calls = 0;; ++calls) {
+    CAPTURE(calls);
+    unsigned left = calls;
+    try {
+      tidy_chains(
+          repository,
+          [&](const Progress&) {
+            if (left-- == 0) throw Stop();
+          },
+          kAlways);
+      break;
+    } catch (const Stop&) {
+    }
+    check_all(repository);
+    for (const std::string& name : names_in(repository)) CHECK_FALSE(name.starts_with(".merge"));
+    if (bases(repository).empty()) break;
+  }
+  check_all(repository);
+}
+
+}  // namespace tintype
