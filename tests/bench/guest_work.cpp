@@ -2,69 +2,75 @@
 #include "tests/bench/guest_work.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstdio>
+#include <future>
 #include <stdexcept>
-#include <thread>
+
+#include "tests/bench/statistics.h"
 
 namespace tintype::test {
 
 namespace {
-constexpr auto kBefore = std::chrono::milliseconds(1500);  // to learn the undisturbed rate
-constexpr auto kAfter = std::chrono::milliseconds(1000);   // for the rate to come back
+
+using namespace std::chrono_literals;
+
+constexpr auto kStale = 200ms;
+constexpr auto kBefore = 1500ms;  // to learn the undisturbed rate
+constexpr auto kAfter = 1000ms;   // for the rate to come back
+
+void add_up(GuestCost& cost) {
+  for (const WorkInterval& interval : cost.intervals) {
+    cost.lost_ms += (interval.microseconds - interval.pages / cost.rate) / 1000;
+    cost.longest_gap_us = std::max(cost.longest_gap_us, interval.gap_us);
+    cost.over_1ms += interval.over_1ms;
+  }
+}
+
 }  // namespace
 
 std::vector<WorkInterval> WorkMeter::read_intervals(std::chrono::milliseconds span) {
-  const auto until = std::chrono::steady_clock::now() + span;
+  const auto until = Clock::now() + span;
   std::vector<WorkInterval> intervals;
   for (;;) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-    const auto line = guest_.wait_for("WORK ", std::max(left, std::chrono::milliseconds(0)));
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
+    const auto line = guest_.wait_for("WORK ", std::max(left, 0ms));
     if (!line) return intervals;
-    double t_us = 0;
+    double t_us = 0, over_100us = 0;
     WorkInterval interval;
-    if (std::sscanf(line->c_str(), "WORK t_us=%lf pages=%lf gap_us=%lf", &t_us, &interval.pages, &interval.gap_us) != 3)
+    if (std::sscanf(line->c_str(), "WORK t_us=%lf pages=%lf gap_us=%lf over_100us=%lf over_1ms=%lf", &t_us,
+                    &interval.pages, &interval.gap_us, &over_100us, &interval.over_1ms) != 5)
       continue;
     interval.microseconds = t_us - last_t_us_;
+    interval.at_ms = milliseconds_since(origin_);
     last_t_us_ = t_us;
     intervals.push_back(interval);
   }
 }
 
-GuestCost WorkMeter::measure(const std::function<void()>& disturb) {
-  read_intervals(std::chrono::milliseconds(200));  // stale lines
+double WorkMeter::undisturbed_rate() {
+  read_intervals(kStale);
   std::vector<double> rates;
   for (const WorkInterval& interval : read_intervals(kBefore)) rates.push_back(interval.pages / interval.microseconds);
-  if (rates.empty()) throw std::runtime_error("the guest prints no WORK lines");
+  if (rates.empty() || median(rates) <= 0) throw std::runtime_error("the guest does no work");
+  return median(rates);
+}
+
+GuestCost WorkMeter::measure(const std::function<void()>& disturb) {
   GuestCost cost;
-  cost.rate = median(rates);
-  std::vector<WorkInterval> during;
-  std::atomic<bool> done = false;
-  std::thread worker([&] {
+  cost.rate = undisturbed_rate();
+  origin_ = Clock::now();
+  auto disturbed = std::async(std::launch::async, [&] {
     disturb();
-    done = true;
+    return milliseconds_since(origin_);
   });
   const auto collect = [&](std::chrono::milliseconds span) {
-    for (const WorkInterval& interval : read_intervals(span)) during.push_back(interval);
+    for (const WorkInterval& interval : read_intervals(span)) cost.intervals.push_back(interval);
   };
-  while (!done) collect(std::chrono::milliseconds(50));
-  worker.join();
+  while (disturbed.wait_for(0s) != std::future_status::ready) collect(50ms);
   collect(kAfter);
-  for (const WorkInterval& interval : during) {
-    cost.lost_ms += (interval.microseconds - interval.pages / cost.rate) / 1000;
-    cost.longest_gap_us = std::max(cost.longest_gap_us, interval.gap_us);
-  }
+  cost.disturbed_ms = disturbed.get();
+  add_up(cost);
   return cost;
-}
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-double highest(const std::vector<double>& values) {
-  return values.empty() ? 0 : *std::max_element(values.begin(), values.end());
 }
 
 }  // namespace tintype::test
