@@ -38,7 +38,7 @@ Bytes old_disk() {
 bool holds_nonce(const Bytes& memory) {
   std::array<std::byte, sizeof kNonce> bytes{};
   std::memcpy(bytes.data(), &kNonce, sizeof kNonce);
-  return !std::ranges::search(memory, bytes).empty();
+  return std::search(memory.begin(), memory.end(), bytes.begin(), bytes.end()) != memory.end();
 }
 
 }  // namespace
