@@ -12,12 +12,14 @@ namespace tintype {
 CaptureArea::CaptureArea(std::uint64_t bytes, std::uint64_t slot_bytes)
     : slot_bytes_(slot_bytes), memory_(Mapping::anonymous(bytes, kHugePageSize)), slots_(memory_.size() / slot_bytes) {
   memory_.advise(MADV_HUGEPAGE);
+  memory_.advise(MADV_DONTFORK);
 }
 
-void CaptureArea::prepare(const std::function<void()>& before_slot) {
-  for (std::size_t slot = 0; slot < slots_; ++slot) {
+void CaptureArea::prepare(std::uint64_t ready_bytes, const std::function<void()>& before_slot) {
+  const std::size_t wanted = std::min(slots_, (ready_bytes + slot_bytes_ - 1) / slot_bytes_);
+  for (; ready_ < wanted; ++ready_) {
     before_slot();
-    const auto bytes = memory({slot, 0});
+    const auto bytes = memory({ready_, 0});
     for (std::size_t at = 0; at < bytes.size(); at += kPageSize) bytes[at] = std::byte{0};
   }
   const std::lock_guard lock(mutex_);
@@ -28,44 +30,34 @@ void CaptureArea::prepare(const std::function<void()>& before_slot) {
   closed_ = false;
 }
 
-std::span<std::byte> CaptureArea::memory(const Slot& slot) const noexcept {
-  return memory_.bytes().subspan(slot.number * slot_bytes_, slot_bytes_);
-}
-
-CaptureArea::Slot CaptureArea::take_locked(std::uint64_t chunk) {
+std::optional<CaptureArea::Slot> CaptureArea::take(std::uint64_t chunk, bool may_wait) noexcept {
+  std::unique_lock lock(mutex_);
+  if (may_wait && free_.empty() && !closed_) {
+    ++waits_;
+    ++waiting_;
+    freed_.wait(lock, [this] { return closed_ || !free_.empty(); });
+    --waiting_;
+  }
+  if (closed_ || free_.empty()) return std::nullopt;
   const Slot slot{free_.back(), chunk};
   free_.pop_back();
   peak_ = std::max(peak_, slots_ - free_.size());
   return slot;
 }
 
-std::optional<CaptureArea::Slot> CaptureArea::try_take(std::uint64_t chunk) {
-  const std::lock_guard lock(mutex_);
-  if (closed_ || free_.empty()) return std::nullopt;
-  return take_locked(chunk);
+std::span<std::byte> CaptureArea::memory(const Slot& slot) const noexcept {
+  return memory_.bytes().subspan(slot.number * slot_bytes_, slot_bytes_);
 }
 
-std::optional<CaptureArea::Slot> CaptureArea::take(std::uint64_t chunk) {
-  std::unique_lock lock(mutex_);
-  if (free_.empty() && !closed_) {
-    ++waits_;
-    ++waiting_;
-    freed_.wait(lock, [this] { return closed_ || !free_.empty(); });
-    --waiting_;
-  }
-  if (closed_) return std::nullopt;
-  return take_locked(chunk);
-}
-
-void CaptureArea::put(const Slot& slot) {
+void CaptureArea::put(const Slot& slot) noexcept {
   const std::lock_guard lock(mutex_);
   filled_.push_back(slot);
+  put_.notify_one();
 }
 
-void CaptureArea::give_back(const Slot& slot) {
+bool CaptureArea::mostly_free() const noexcept {
   const std::lock_guard lock(mutex_);
-  free_.push_back(slot.number);
-  freed_.notify_one();
+  return free_.size() > slots_ / 2;
 }
 
 std::optional<CaptureArea::Slot> CaptureArea::next_filled() {
@@ -76,22 +68,35 @@ std::optional<CaptureArea::Slot> CaptureArea::next_filled() {
   return slot;
 }
 
-void CaptureArea::close() {
+void CaptureArea::give_back(const Slot& slot) noexcept {
+  const std::lock_guard lock(mutex_);
+  free_.push_back(slot.number);
+  freed_.notify_one();
+}
+
+void CaptureArea::wait_for_filled(std::chrono::milliseconds limit) {
+  std::unique_lock lock(mutex_);
+  put_.wait_for(lock, limit, [this] { return !filled_.empty(); });
+}
+
+void CaptureArea::close() noexcept {
   const std::lock_guard lock(mutex_);
   closed_ = true;
   freed_.notify_all();
 }
 
-void CaptureArea::offer_to_host() noexcept { memory_.advise(MADV_FREE); }
-
-bool CaptureArea::mostly_free() const {
-  const std::lock_guard lock(mutex_);
-  return free_.size() * 2 > slots_;
+void CaptureArea::keep_ready(std::uint64_t bytes) noexcept {
+  const std::size_t kept = std::min(slots_, (bytes + slot_bytes_ - 1) / slot_bytes_);
+  if (kept < slots_) {
+    const auto rest = memory_.bytes().subspan(kept * slot_bytes_);
+    ::madvise(rest.data(), rest.size(), MADV_DONTNEED);
+  }
+  ready_ = std::min(ready_, kept);
 }
 
-bool CaptureArea::full() const {
+bool CaptureArea::full() const noexcept {
   const std::lock_guard lock(mutex_);
-  return waiting_ != 0;
+  return waiting_ > 0;
 }
 
 std::uint64_t CaptureArea::peak_bytes() const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "checkpoint/tracking/old_contents.h"
 #include "vmm/base/mapping.h"
 
 namespace tintype {
@@ -18,52 +20,46 @@ namespace tintype {
 /// The memory area that captures what a write is about to destroy: a bounded number of slots, one chunk each, between
 /// the handler of write faults, which fills them, and the writer, which empties them to the destination in the order in
 /// which they were filled. Used for one capture after the other.
-class CaptureArea {
+class CaptureArea final : public OldContents {
  public:
-  struct Slot {
-    std::size_t number = 0;
-    std::uint64_t chunk = 0;  ///< whose old contents it holds
-  };
-
   /// `bytes` is a whole number of slots. The memory is mapped, and costs nothing so far.
   CaptureArea(std::uint64_t bytes, std::uint64_t slot_bytes);
 
   std::uint64_t size() const noexcept { return memory_.size(); }
-  std::span<std::byte> memory(const Slot& slot) const noexcept;
 
-  /// Before a capture: every slot is free again, and its memory is there, so that the handler cannot fault on it.
-  /// `before_slot` may throw.
-  void prepare(const std::function<void()>& before_slot);
+  /// Before a capture: every slot is free again. So many bytes are there for certain, so that the handler does not
+  /// fault on them; further slots are used last. `before_slot` may throw.
+  void prepare(std::uint64_t ready_bytes, const std::function<void()>& before_slot);
 
-  /// A free slot without waiting, or nothing.
-  std::optional<Slot> try_take(std::uint64_t chunk);
-  /// A free slot; waits for the writer while all are in use. Nothing once the area is closed.
-  std::optional<Slot> take(std::uint64_t chunk);
-  /// The slot is filled: the writer may have it. Or it was taken in vain.
-  void put(const Slot& slot);
-  void give_back(const Slot& slot);
+  // For the handler. take() waits while all slots are in use, until the area is closed.
+  std::optional<Slot> take(std::uint64_t chunk, bool may_wait) noexcept override;
+  std::span<std::byte> memory(const Slot& slot) const noexcept override;
+  void put(const Slot& slot) noexcept override;
+  bool mostly_free() const noexcept override;
+
   /// The oldest filled slot, or nothing. The writer gives it back when it is written.
   std::optional<Slot> next_filled();
+  void give_back(const Slot& slot) noexcept override;
+  /// Returns when there is one, or after that time.
+  void wait_for_filled(std::chrono::milliseconds limit);
 
   /// Ends all waiting until prepare().
-  void close();
-  /// Between captures: the host may take the memory when it is short of it; else it stays. What it holds is lost.
-  void offer_to_host() noexcept;
+  void close() noexcept;
+  /// Between captures: gives back to the host all but so many bytes. What the slots hold is lost.
+  void keep_ready(std::uint64_t bytes) noexcept;
 
-  bool mostly_free() const;
   /// Somebody waits in take().
-  bool full() const;
+  bool full() const noexcept;
   std::uint64_t peak_bytes() const;
   std::uint64_t waits() const;
 
  private:
-  Slot take_locked(std::uint64_t chunk);
-
   const std::uint64_t slot_bytes_;
   Mapping memory_;
   const std::size_t slots_;
+  std::size_t ready_ = 0;     ///< so many slots, from the first, have memory behind them
   mutable std::mutex mutex_;  // guards all below
-  std::condition_variable freed_;
+  std::condition_variable freed_, put_;
   std::vector<std::size_t> free_;
   std::deque<Slot> filled_;
   std::size_t peak_ = 0;

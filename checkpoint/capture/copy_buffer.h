@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/mman.h>
+
 #include <memory>
 #include <span>
 
@@ -25,6 +27,7 @@ class CopyBuffer {
 inline void CopyBuffer::prepare() {
   if (memory_ && memory_.use_count() == 1) return;
   memory_ = std::make_shared<Mapping>(Mapping::anonymous(kHugePageSize, kHugePageSize));
+  memory_->advise(MADV_DONTFORK);
   for (std::size_t at = 0; at < memory_->size(); at += kPageSize) memory_->data()[at] = std::byte{0};
 }
 

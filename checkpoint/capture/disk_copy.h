@@ -11,8 +11,9 @@
 
 namespace tintype {
 
-/// Copies all data of a frozen disk into its part, while the guest goes on writing to the layer above. Returns the
-/// bytes stored; throws Cancelled, and does not wait for the host's writes to that disk then.
+/// Copies all data of a frozen disk into its part, or, where that builds on a parent's, what changed since; the guest
+/// goes on writing to the layer above. Returns the bytes stored; throws Cancelled, and does not wait for the host's
+/// writes to that disk then.
 std::uint64_t copy_disk(const std::string& id, FrozenDisk& disk, Destination& destination,
                         const Cancellation& cancellation, const ProgressSink& progress);
 

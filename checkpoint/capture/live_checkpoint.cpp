@@ -9,7 +9,6 @@
 #include "checkpoint/capture/destination.h"
 #include "checkpoint/capture/disk_copy.h"
 #include "checkpoint/capture/memory_part.h"
-#include "checkpoint/capture/residency.h"
 #include "vmm/base/thread.h"
 
 namespace tintype {
@@ -53,9 +52,12 @@ class LiveCheckpoint {
   enum class Disks : std::uint8_t { kUntouched, kPrepared, kSwitched };
 
   void prepare();
+  NewCheckpoint wanted_checkpoint() const;
   std::uint64_t expected_bytes() const;
   void open_destination();
+  void open_destination(const NewCheckpoint& wanted);
   void prepare_disks();
+  void precopy();
   void pause_and_capture();
   void switch_disks() noexcept;
   void save_states();
@@ -66,6 +68,7 @@ class LiveCheckpoint {
   void copy_disks();
   void commit_disks() noexcept;
   void seal();
+  void keep() noexcept;
 
   Checkpointer& machine_;
   CaptureSubject& subject_;
@@ -76,8 +79,10 @@ class LiveCheckpoint {
   MachineDescription description_;
   std::optional<Destination> destination_;
   MemoryCapture* capture_ = nullptr;
+  std::optional<MemoryPart> memory_;
   std::vector<NamedState> states_;
   std::vector<std::unique_ptr<FrozenDisk>> frozen_;
+  std::uint64_t precopy_us_ = 0;
   Disks disks_ = Disks::kUntouched;
   std::size_t prepared_disks_ = 0;
   bool paused_ = false;
@@ -87,7 +92,7 @@ class LiveCheckpoint {
 // The guest first, and what it may be waiting for; the destination, which may take its time, last.
 LiveCheckpoint::~LiveCheckpoint() {
   leave_pause();
-  if (capture_ != nullptr) capture_->release();
+  if (capture_ != nullptr) capture_->give_back();
   if (disks_ == Disks::kPrepared) {
     for (std::size_t i = 0; i < prepared_disks_; ++i) subject_.disks()[i]->cancel_switch();
   }
@@ -96,6 +101,7 @@ LiveCheckpoint::~LiveCheckpoint() {
 
 CheckpointReport LiveCheckpoint::take() {
   prepare();
+  precopy();
   pause_and_capture();
   copy_out();
   seal();
@@ -107,38 +113,60 @@ void LiveCheckpoint::prepare() {
   description_ = subject_.describe();
   report_.vm = subject_.name();
   report_.strategy = options_.strategy == Strategy::kAuto ? best_strategy() : options_.strategy;
-  capture_ = &machine_.capture_for(report_.strategy);
   open_destination();
   prepare_disks();
-  capture_->prepare(options_.capture_area, machine_.cancellation_);
+  capture_ = &machine_.capture_for(report_.strategy);
+  const bool everything = report_.parent == 0;
+  capture_->prepare({options_.capture_area, everything}, machine_.cancellation_);
+  memory_.emplace(*destination_, *capture_, subject_.memory().pages(), everything, progress_);
   states_.reserve(subject_.states().size());
   frozen_.reserve(subject_.disks().size());
 }
 
-// What is there in memory and on the disks, some of which may turn out to be zero. What compression makes of it nobody
-// knows beforehand: then the destination is not asked.
-std::uint64_t LiveCheckpoint::expected_bytes() const {
-  if (options_.compression != Compression::kNone) return 0;
-  Residency residency(subject_.memory());
-  residency.scan();
-  std::uint64_t bytes = residency.count() * kPageSize;
-  for (const FreezableDisk* disk : subject_.disks()) bytes += disk->allocated_bytes();
-  return bytes;
+// It builds on the last one, where there is one and its repository still has it.
+void LiveCheckpoint::open_destination() {
+  NewCheckpoint wanted = wanted_checkpoint();
+  try {
+    open_destination(wanted);
+  } catch (const ParentGone&) {
+    wanted.parent.reset();
+    wanted.expected_bytes = expected_bytes();
+    open_destination(wanted);
+  }
+  report_.parent = wanted.parent ? wanted.parent->id : 0;
 }
 
-void LiveCheckpoint::open_destination() {
+void LiveCheckpoint::open_destination(const NewCheckpoint& wanted) {
+  const auto open = machine_.means_.open_target;
+  destination_.emplace([open, wanted] { return open(wanted); }, machine_.cancellation_, machine_.means_.patience);
+  const auto self = std::make_shared<ParentRef>();
+  destination_->run([self](CheckpointTarget& target) { *self = {target.id(), target.identity()}; });
+  report_.id = self->id;
+  report_.identity = self->identity;
+  report_.repository = options_.repository;
+}
+
+NewCheckpoint LiveCheckpoint::wanted_checkpoint() const {
   NewCheckpoint wanted;
   wanted.repository = options_.repository;
   wanted.compression = options_.compression;
   wanted.memory_bytes = subject_.memory().size();
   wanted.disks = description_.disks;
-  wanted.expected_bytes = expected_bytes();
-  const auto open = machine_.means_.open_target;
-  destination_.emplace([open, wanted] { return open(wanted); }, machine_.cancellation_, machine_.means_.patience);
-  const auto id = std::make_shared<std::uint64_t>(0);
-  destination_->run([id](CheckpointTarget& target) { *id = target.id(); });
-  report_.id = *id;
-  report_.repository = options_.repository;
+  if (!options_.full && machine_.engine_.knows_what_was_written()) wanted.parent = machine_.latest_;
+  if (!machine_.disks_saved_) {
+    for (const DiskDescription& disk : wanted.disks) wanted.full_parts.push_back(disk.id);
+  }
+  if (!wanted.parent) wanted.expected_bytes = expected_bytes();
+  return wanted;
+}
+
+// What is there in memory and on the disks, some of which may turn out to be zero. What compression makes of it, and
+// how much of what was written to came out changed, nobody knows beforehand: then the destination is not asked.
+std::uint64_t LiveCheckpoint::expected_bytes() const {
+  if (options_.compression != Compression::kNone) return 0;
+  std::uint64_t bytes = machine_.engine_.resident_bytes();
+  for (const FreezableDisk* disk : subject_.disks()) bytes += disk->allocated_bytes();
+  return bytes;
 }
 
 void LiveCheckpoint::prepare_disks() {
@@ -149,12 +177,18 @@ void LiveCheckpoint::prepare_disks() {
   }
 }
 
+// Step 2, guest running. Counted with what is copied afterwards.
+void LiveCheckpoint::precopy() {
+  report_.prepare_ms = watch_.lap_us() / 1000;
+  capture_->precopy(*memory_);
+}
+
 // Steps 3 to 8. The only stretch in which the guest stands still; each part of it is measured. No time is lost between
 // this and what comes before and after it.
 void LiveCheckpoint::pause_and_capture() {
   const ScopedNice urgent(-15);
   PauseTimes& times = report_.pause_us;
-  report_.prepare_ms = watch_.lap_us() / 1000;
+  precopy_us_ = watch_.lap_us();
   Stopwatch watch;
   paused_ = true;
   subject_.pause();
@@ -195,19 +229,17 @@ void LiveCheckpoint::leave_pause() noexcept {
 // Step 9, guest running.
 void LiveCheckpoint::copy_out() {
   if (!capture_->copies_while_paused()) copy_memory();
-  std::exchange(capture_, nullptr)->release();
   destination_->run([](CheckpointTarget& target) { target.memory_part().finish(); });
   write_states();
   copy_disks();
   commit_disks();  // step 11, in the background: the logs are not needed for sealing
-  report_.copy_ms = watch_.lap_us() / 1000;
+  report_.copy_ms = (precopy_us_ + watch_.lap_us()) / 1000;
 }
 
 void LiveCheckpoint::copy_memory() {
-  MemoryPart part(*destination_, *capture_, subject_.memory().pages(), progress_);
-  capture_->copy_out(part);
+  capture_->copy_out(*memory_);
   report_.memory = capture_->report();
-  part.complete(report_.memory);
+  memory_->complete(report_.memory);
 }
 
 void LiveCheckpoint::write_states() {
@@ -241,20 +273,35 @@ void LiveCheckpoint::seal() {
   manifest.machine = description_;
   manifest.report = report_;
   destination_->finish([manifest = std::move(manifest)](CheckpointTarget& target) { target.seal(manifest); });
+  keep();
   report_.seal_ms = watch.total_us() / 1000;
   report_.total_ms = watch_.total_us() / 1000;
   if (progress_) progress_({"seal", 1, 1});
 }
 
-Checkpointer::Checkpointer(CaptureSubject& subject, CaptureMeans means) : subject_(subject), means_(std::move(means)) {}
+// The next one builds on this one.
+void LiveCheckpoint::keep() noexcept {
+  std::exchange(capture_, nullptr)->keep();
+  for (FreezableDisk* disk : subject_.disks()) disk->changes_saved();
+  machine_.disks_saved_ = true;
+  machine_.latest_ = ParentRef{report_.id, report_.identity};
+}
+
+Checkpointer::Checkpointer(CaptureSubject& subject, CaptureMeans means)
+    : subject_(subject), means_(std::move(means)), engine_(subject.memory(), means_.make_userfault) {}
 
 CheckpointReport Checkpointer::take(const CheckpointOptions& options, const ProgressSink& progress) {
   return LiveCheckpoint(*this, options, progress).take();
 }
 
+void Checkpointer::begin_from(const ParentRef& checkpoint) {
+  engine_.begin_as_restored();
+  latest_ = checkpoint;
+}
+
 MemoryCapture& Checkpointer::capture_for(Strategy strategy) {
   auto& capture = captures_[strategy];
-  if (!capture) capture = means_.make_capture(strategy, subject_.memory());
+  if (!capture) capture = means_.make_capture(strategy, engine_);
   return *capture;
 }
 

@@ -4,21 +4,25 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "checkpoint/capture/cancellation.h"
 #include "checkpoint/capture/destination.h"
+#include "checkpoint/capture/engine.h"
 #include "checkpoint/capture/options.h"
 #include "checkpoint/capture/strategy.h"
 #include "checkpoint/capture/subject.h"
 #include "checkpoint/format/report.h"
 #include "checkpoint/store/checkpoint_writer.h"
+#include "checkpoint/store/parent.h"
 #include "vmm/base/progress.h"
 
 namespace tintype {
 
 /// What tests turn: other means than this host's.
 struct CaptureMeans {
-  std::function<std::unique_ptr<MemoryCapture>(Strategy, GuestMemory&)> make_capture = tintype::make_capture;
+  MakeUserfault make_userfault = std::make_unique<Userfault>;
+  std::function<std::unique_ptr<MemoryCapture>(Strategy, CaptureEngine&)> make_capture = tintype::make_capture;
   std::function<std::unique_ptr<CheckpointTarget>(const NewCheckpoint&)> open_target = [](const NewCheckpoint& wanted) {
     return std::make_unique<CheckpointWriter>(wanted);
   };
@@ -36,10 +40,14 @@ class Checkpointer {
   /// whole, and nothing half-made is left in the repository.
   CheckpointReport take(const CheckpointOptions& options, const ProgressSink& progress);
 
+  /// The machine has just been restored from this checkpoint, and has not run yet: the next one builds on it.
+  void begin_from(const ParentRef& checkpoint);
+
   /// The checkpoint that is under way ends at once, whatever its destination does; where there is none, the next one
   /// ends before it begins, unless that is forgotten. Any thread.
   void cancel() noexcept { cancellation_.request(); }
   void forget_cancel() noexcept { cancellation_.clear(); }
+  bool cancelled() const noexcept { return cancellation_.requested(); }
 
  private:
   friend class LiveCheckpoint;
@@ -48,6 +56,9 @@ class Checkpointer {
   CaptureSubject& subject_;
   const CaptureMeans means_;
   Cancellation cancellation_;
+  CaptureEngine engine_;
+  std::optional<ParentRef> latest_;                              ///< what the next one may build on
+  bool disks_saved_ = false;                                     ///< in latest_, as they were at its instant
   std::map<Strategy, std::unique_ptr<MemoryCapture>> captures_;  ///< made when they are first asked for
 };
 

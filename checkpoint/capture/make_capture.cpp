@@ -1,23 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "checkpoint/capture/cow.h"
-#include "checkpoint/capture/stop.h"
+#include <algorithm>
+
 #include "checkpoint/capture/strategy.h"
-#include "checkpoint/capture/userfault.h"
+#include "checkpoint/tracking/userfault.h"
 #include "vmm/base/error.h"
 
 namespace tintype {
 
-Strategy best_strategy() { return probe_userfault().write_protect ? Strategy::kCow : Strategy::kStop; }
+namespace {
 
-std::unique_ptr<MemoryCapture> make_capture(Strategy strategy, GuestMemory& memory) {
-  switch (strategy) {
-    case Strategy::kStop:
-      return std::make_unique<StopCapture>(memory);
-    case Strategy::kCow:
-      return std::make_unique<CowCapture>(memory);
-    default:
-      throw Error("this version offers the strategies auto, stop and cow: choose one of them");
+constexpr StrategyRow kStrategies[] = {
+    {Strategy::kStop, false, make_stop}, {Strategy::kPrecopy, true, make_precopy}, {Strategy::kCow, true, make_cow},
+    {Strategy::kFork, false, make_fork}, {Strategy::kHybrid, true, make_hybrid},
+};
+
+}  // namespace
+
+Strategy best_strategy() { return probe_userfault().write_protect ? Strategy::kCow : Strategy::kFork; }
+
+std::span<const StrategyRow> strategies() noexcept { return kStrategies; }
+
+std::unique_ptr<MemoryCapture> make_capture(Strategy strategy, CaptureEngine& engine) {
+  for (const StrategyRow& row : kStrategies) {
+    if (row.strategy == strategy) return row.make(engine);
   }
+  throw Error("there is no such strategy");
 }
 
 }  // namespace tintype

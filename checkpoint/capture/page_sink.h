@@ -7,9 +7,12 @@
 #include <span>
 #include <vector>
 
+#include "checkpoint/format/block_sink.h"
+
 namespace tintype {
 
-/// Takes the pages that a capture gets out of a machine, in any order, each at most once. What is never put was zero.
+/// Takes the pages that a capture gets out of a machine, in any order. What is never put was zero, or is as the parent
+/// checkpoint has it.
 class PageSink {
  public:
   /// Whole pages that lie one after the other.
@@ -17,14 +20,20 @@ class PageSink {
     std::uint64_t first_page = 0;
     std::span<const std::byte> bytes;
   };
+  /// What one put() has written, for drop(). Empty where that was nothing.
+  using Ticket = std::vector<BlockSink::Appended>;
 
   virtual ~PageSink() = default;
+  /// So many pages will be dealt with, as far as is known now.
+  virtual void expect(std::uint64_t pages) = 0;
   /// May wait for the destination; throws where that fails, or the checkpoint is cancelled. The bytes must hold still:
   /// they are read more than once (for their checksum, and to be written), so they are never guest memory itself, which
   /// the host's reads in flight change even while the machine is paused. `owner` keeps them alive where the sink is
-  /// given up in the middle.
-  virtual void put(std::vector<Run> runs, std::shared_ptr<const void> owner) = 0;
-  /// So many pages of guest memory are dealt with.
+  /// given up in the middle. A page that was put must be dropped before it is put again.
+  virtual Ticket put(std::vector<Run> runs, std::shared_ptr<const void> owner) = 0;
+  /// What was put is not of the instant after all.
+  virtual void drop(const Ticket& ticket) = 0;
+  /// So many pages are dealt with.
   virtual void done(std::uint64_t pages) = 0;
 };
 

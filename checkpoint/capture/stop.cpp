@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "checkpoint/capture/stop.h"
+#include "checkpoint/capture/engine_capture.h"
+#include "checkpoint/tracking/userfault.h"
 
 namespace tintype {
 
-StopCapture::StopCapture(GuestMemory& memory) : chunks_(memory), residency_(memory) {}
+namespace {
 
-void StopCapture::prepare(std::uint64_t, const Cancellation&) { buffer_.prepare(); }
+/// The plainest strategy: the machine stays paused while memory is written to the destination. It works on every host,
+/// and is what the others are compared with. Where the host can write-protect, memory is protected all the same, so
+/// that the next checkpoint knows what was written.
+class StopCapture final : public EngineCapture {
+ public:
+  explicit StopCapture(CaptureEngine& engine)
+      : EngineCapture(engine, {.protects = probe_userfault().write_protect, .preserves = false}) {}
+  bool copies_while_paused() const noexcept override { return true; }
+};
 
-void StopCapture::protect() { residency_.scan(); }
+}  // namespace
 
-// Nothing is protected: the host's reads in flight go on putting data into guest memory. So each chunk is copied before
-// it is looked at.
-void StopCapture::copy_out(PageSink& sink) {
-  for (std::size_t i = 0; i < chunks_.size(); ++i) {
-    const Chunk& chunk = chunks_[i];
-    residency_.copy(chunk, buffer_.bytes());
-    sink.put(residency_.runs(chunk, buffer_.bytes()), buffer_.owner());
-    sink.done(chunk.pages);
-  }
-}
+std::unique_ptr<MemoryCapture> make_stop(CaptureEngine& engine) { return std::make_unique<StopCapture>(engine); }
 
 }  // namespace tintype

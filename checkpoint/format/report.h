@@ -15,10 +15,10 @@ enum class Strategy : std::uint8_t { kAuto, kStop, kPrecopy, kCow, kFork, kHybri
 template <>
 inline constexpr auto kWords<Strategy> = std::to_array<Word<Strategy>>({{Strategy::kAuto, "auto"},
                                                                         {Strategy::kStop, "stop"},
-                                                                        {Strategy::kPrecopy, "precopy", false},
+                                                                        {Strategy::kPrecopy, "precopy"},
                                                                         {Strategy::kCow, "cow"},
-                                                                        {Strategy::kFork, "fork", false},
-                                                                        {Strategy::kHybrid, "hybrid", false}});
+                                                                        {Strategy::kFork, "fork"},
+                                                                        {Strategy::kHybrid, "hybrid"}});
 
 /// The pause, split up. Microseconds. `total` runs from the first kick to the last vCPU running. `copy` is memory
 /// written out in the pause, by strategies that do.

@@ -21,6 +21,7 @@ IoRing::IoRing() {
   parameters.cq_entries = kCompletions;
   const int result = ::io_uring_queue_init_params(kSubmissions, &ring_, &parameters);
   if (result < 0) throw_errno_text(-result, "io_uring_setup");
+  ::io_uring_ring_dontfork(&ring_);  // a child must not keep the ring, and its I/O, alive
   const int registered = ::io_uring_register_eventfd(&ring_, bell_.fd());
   if (registered < 0) {
     ::io_uring_queue_exit(&ring_);

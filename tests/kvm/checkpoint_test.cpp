@@ -2,10 +2,12 @@
 // Memory and time of one instant.
 #include <fcntl.h>
 
+#include <array>
 #include <cstring>
 #include <thread>
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/tintype_process.h"
@@ -48,10 +50,10 @@ int count_steps(const std::filesystem::path& memory, std::uint64_t pages) {
 }
 
 /// Takes checkpoints of a running staircase; each one's memory must show one step.
-void climb(const std::string& strategy, int checkpoints, const Arguments& more = {}) {
+void climb(const std::string& strategy, int checkpoints, const Arguments& more = {}, unsigned mb = 128) {
   const TestDirectory directory;
-  MachineProcess machine(
-      {"run", "--name", "stairs", "--kernel", guest_image("staircase"), "--memory", "1G", "--append", "mb=512"});
+  MachineProcess machine({"run", "--name", "stairs", "--kernel", guest_image("staircase"), "--memory", "1G", "--append",
+                          fmt::format("mb={}", mb)});
   REQUIRE(machine.wait_for("WORK"));
   Arguments options{"--strategy", strategy};
   options.insert(options.end(), more.begin(), more.end());
@@ -60,7 +62,7 @@ void climb(const std::string& strategy, int checkpoints, const Arguments& more =
     CHECK(report["strategy"] == strategy);
     const std::string id = std::to_string(report["id"].get<int>());
     REQUIRE(tintype({"export", directory / "repository", "--id", id, "--memory", directory / "memory"}).exit_code == 0);
-    const int steps = count_steps(directory / "memory", 512 * 256);
+    const int steps = count_steps(directory / "memory", mb * 256);
     CHECK(steps >= 0);
     CHECK(steps <= 1);
     REQUIRE(tintype({"delete", directory / "repository", "--id", id}).exit_code == 0);
@@ -84,13 +86,61 @@ Tick parse_tick(const std::string& line) {
 
 }  // namespace
 
-TEST_CASE("a page that changes during the copy is captured as it was: staircase, cow") { climb("cow", 20); }
+TEST_CASE("a page that changes during the copy is captured as it was: staircase, cow") { climb("cow", 10, {}, 512); }
 
 TEST_CASE("the same with a capture area so small that the guest has to wait") {
   climb("cow", 3, {"--capture-area", "4M"});
 }
 
 TEST_CASE("the same with the machine stopped") { climb("stop", 2); }
+TEST_CASE("the same, most of it copied ahead of the pause") { climb("precopy", 2); }
+TEST_CASE("the same, out of a child of this process") { climb("fork", 3); }
+TEST_CASE("the same, copied ahead and then on write") { climb("hybrid", 3); }
+
+TEST_CASE("a chain of checkpoints, each by another strategy, shows one step in each, also when some were deleted") {
+  const TestDirectory directory;
+  const std::string repository = directory / "repository";
+  MachineProcess machine(
+      {"run", "--name", "stairs", "--kernel", guest_image("staircase"), "--memory", "128M", "--append", "mb=64"});
+  REQUIRE(machine.wait_for("WORK"));
+  const std::array strategies{"cow", "hybrid", "stop", "fork", "precopy"};
+  for (int i = 0; i < 15; ++i) {
+    const auto report = take_checkpoint("stairs", repository, {"--strategy", strategies[i % 5]});
+    CHECK(report["parent"] == i);
+  }
+  for (const int id : {1, 4, 5, 6, 15})
+    CHECK(tintype({"delete", repository, "--id", std::to_string(id)}).exit_code == 0);
+  CHECK(tintype({"verify", repository}).exit_code == 0);
+  for (const int id : {2, 3, 7, 8, 9, 10, 11, 12, 13, 14}) {
+    CAPTURE(id);
+    REQUIRE(tintype({"export", repository, "--id", std::to_string(id), "--memory", directory / "memory"}).exit_code ==
+            0);
+    const int steps = count_steps(directory / "memory", 64 * 256);
+    CHECK(steps >= 0);
+    CHECK(steps <= 1);
+  }
+}
+
+TEST_CASE("a film: checkpoints at regular beats, of which the newest are kept, and each shows one step") {
+  const TestDirectory directory;
+  const std::string repository = directory / "repository";
+  MachineProcess machine(
+      {"run", "--name", "stairs", "--kernel", guest_image("staircase"), "--memory", "64M", "--append", "mb=16"});
+  REQUIRE(machine.wait_for("WORK"));
+  const auto film = take_checkpoint("stairs", repository, {"--every", "50ms", "--count", "12", "--keep", "3"});
+  CHECK(film["taken"] == 12);
+  CHECK(film["deleted"] == 9);
+  CHECK(film["latest"]["parent"] == 11);
+  CHECK(tintype({"verify", repository}).exit_code == 0);
+  for (const int id : {10, 11, 12}) {
+    REQUIRE(tintype({"export", repository, "--id", std::to_string(id), "--memory", directory / "memory"}).exit_code ==
+            0);
+    const int steps = count_steps(directory / "memory", 16 * 256);
+    CHECK(steps >= 0);
+    CHECK(steps <= 1);
+  }
+  CHECK(tintype({"export", repository, "--id", "9", "--memory", directory / "memory"}).exit_code == 1);
+}
 
 TEST_CASE("a restored machine is not a rebooted one: the ticker goes on where it was, ten generations deep") {
   const TestDirectory directory;

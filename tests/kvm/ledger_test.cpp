@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memory, CPU and both disks of the same instant, under full load. TINTYPE_LEDGER_ROUNDS sets how often (200).
+#include <array>
 #include <cstdlib>
 #include <random>
 #include <thread>
@@ -42,6 +43,33 @@ TEST_CASE("a checkpoint at any instant of a full load on two disks restores to r
   machine.type("q");
   CHECK(machine.wait_for("LEDGER OK", std::chrono::seconds(30)));
 }
+
+/// Full checkpoints and those that build on one, by every strategy in turn, in one repository.
+void photograph_in_turn(const std::string& cpus) {
+  const TestDirectory directory;
+  const auto repository = directory / "repository";
+  MachineProcess machine({"run", "--name", "ledger", "--kernel", guest_image("ledger"), "--memory", "32M", "--append",
+                          "mb=2", "--cpus", cpus, "--disk", directory.blank_image("a.img", 2 << 20), "--disk",
+                          directory.blank_image("b.img", 2 << 20)});
+  REQUIRE(machine.wait_for("LEDGER RUN"));
+  const std::array strategies{"cow", "hybrid", "stop", "fork", "precopy"};
+  std::mt19937 random(11);
+  for (int round = 0; round < rounds() / 5; ++round) {
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 50'000));
+    Arguments take{"checkpoint", "ledger", "--to", repository, "--strategy", strategies[round % 5]};
+    if (random() % 8 == 0) take.push_back("--full");
+    CAPTURE(round);
+    const CommandResult taken = tintype(take);
+    INFO(taken.err);
+    REQUIRE(taken.exit_code == 0);
+    CHECK(ledger_verdict(directory, repository, round).substr(0, 9) == "LEDGER OK");
+    machine.wait_for("LEDGER RUN", std::chrono::milliseconds(200));  // keeps its pipe from filling
+  }
+  CHECK(tintype({"verify", repository}).exit_code == 0);
+}
+
+TEST_CASE("the same in a chain, by every strategy in turn: one CPU") { photograph_in_turn("1"); }
+TEST_CASE("the same in a chain, by every strategy in turn: two CPUs") { photograph_in_turn("2"); }
 
 TEST_CASE("a machine that was killed in the middle of it all leaves disks that it can be started on again") {
   const TestDirectory directory;

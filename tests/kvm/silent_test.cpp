@@ -73,7 +73,7 @@ void question(const std::string& mode, const std::string& cpus) {
   REQUIRE(machine.wait_for("SILENT " + mode));
   for (int round = 0; round < kRounds; ++round) {
     const std::string repository = directory / ("repository" + std::to_string(round));
-    take_checkpoint(repository, round % 2 == 0 ? "cow" : "stop");
+    take_checkpoint(repository, std::array{"cow", "stop", "hybrid", "fork", "precopy"}[round % 5]);
     soon({"pause", "silent"});
     CHECK(state_of("silent") == "paused");
     if (round == 0) take_checkpoint(directory / "paused", "cow");

@@ -36,6 +36,7 @@ Mapping Mapping::anonymous(std::size_t size, std::size_t alignment) {
 Mapping Mapping::of_fd(int fd, std::size_t size, std::int64_t offset) {
   void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
   if (data == MAP_FAILED) throw_errno("mmap of {} bytes of descriptor {}", size, fd);
+  ::madvise(data, size, MADV_DONTFORK);  // a child that has it would keep what the descriptor stands for alive
   return {static_cast<std::byte*>(data), size};
 }
 

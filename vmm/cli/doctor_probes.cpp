@@ -11,7 +11,8 @@
 
 #include <algorithm>
 
-#include "checkpoint/capture/userfault.h"
+#include "checkpoint/capture/strategy.h"
+#include "checkpoint/tracking/userfault.h"
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
 #include "vmm/cli/values.h"
@@ -85,8 +86,13 @@ Finding examine_memory() {
 
 std::vector<StrategyFinding> examine_strategies(bool machine_can_run, const UserfaultSupport& userfault) {
   const std::string no_machine = machine_can_run ? "" : "no machine can run here";
-  const std::string no_cow = !machine_can_run ? no_machine : userfault.problem;
-  return {{"stop", machine_can_run, no_machine}, {"cow", machine_can_run && userfault.write_protect, no_cow}};
+  std::vector<StrategyFinding> findings;
+  for (const StrategyRow& row : strategies()) {
+    const bool possible = machine_can_run && (!row.needs_write_protection || userfault.write_protect);
+    const std::string& problem = machine_can_run ? userfault.problem : no_machine;
+    findings.push_back({std::string(name_of(row.strategy)), possible, possible ? "" : problem});
+  }
+  return findings;
 }
 
 }  // namespace

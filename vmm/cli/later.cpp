@@ -18,11 +18,7 @@ struct LaterOption {
 };
 
 constexpr auto kOptions = std::to_array<LaterOption>({{"run", "--gdb"},
-                                                      {"checkpoint", "--full"},
                                                       {"checkpoint", "--only"},
-                                                      {"checkpoint", "--every"},
-                                                      {"checkpoint", "--count"},
-                                                      {"checkpoint", "--keep"},
                                                       {"restore", "--clones"},
                                                       {"restore", "--gdb"},
                                                       {"export", "--core"},

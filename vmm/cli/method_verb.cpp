@@ -32,6 +32,8 @@ json value_from_text(const Parameter& parameter, const std::string& text) {
       return parse_number(text, option);
     case ParameterKind::kSize:
       return parse_size(text, option);
+    case ParameterKind::kTime:
+      return parse_time(text, option);
     case ParameterKind::kWord:
       parameter.check_word(text, option);
       return text;

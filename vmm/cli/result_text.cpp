@@ -48,12 +48,26 @@ std::string end_text(const std::string& name, const std::string& reason) {
   return fmt::format("{} has ended: {}.", name, reason);
 }
 
+std::string series_text(const json& series) {
+  const auto number = [&](const char* name) { return series.value(name, std::uint64_t{0}); };
+  const json pause = series.value("pause_us", json::object());
+  const double seconds = static_cast<double>(number("elapsed_ms")) / 1000;
+  std::string text = fmt::format("series      {} checkpoints in {:.1f} s, {} beats skipped, {} deleted\n",
+                                 number("taken"), seconds, number("skipped"), number("deleted"));
+  text += fmt::format("pause       half within {} us, 99% within {} us, longest {} us\n",
+                      pause.value("p50", std::uint64_t{0}), pause.value("p99", std::uint64_t{0}),
+                      pause.value("max", std::uint64_t{0}));
+  text += fmt::format("written     {}\n", format_size(number("bytes_written")));
+  return text + report_text(report_from_json(series.at("latest").dump()));
+}
+
 }  // namespace
 
 std::string result_text(std::string_view method, const json& result) {
   if (method == "status") return status_text(status_from_json(result));
   if (result.value("cancelled", false))
     return fmt::format("The checkpoint of {} is cancelled.", result.value("name", ""));
+  if (result.contains("taken")) return series_text(result);
   if (method == "checkpoint") return report_text(report_from_json(result.dump()));
   if (method == "stop") return end_text(result.value("name", ""), result.value("reason", ""));
   return fmt::format("{} is {}.", result.value("name", ""), result.value("state", ""));

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <utility>
 
 #include "vmm/base/error.h"
 #include "vmm/base/overflow.h"
@@ -78,6 +79,19 @@ std::uint64_t parse_size(std::string_view text, std::string_view option) {
     throw UsageError("{} cannot be \"{}\": give a size such as 512M or 1G, or a number of bytes", option, text);
   }
   return *bytes;
+}
+
+std::uint64_t parse_time(std::string_view text, std::string_view option) {
+  constexpr std::pair<std::string_view, std::uint64_t> kTimes[] = {
+      {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
+  std::uint64_t number = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
+  for (const auto& [name, ms] : kTimes) {
+    const auto time = checked_multiply<std::uint64_t>(number, ms);
+    if (failure == std::errc() && unit == name && time) return *time;
+  }
+  throw UsageError("{} cannot be \"{}\": give a time such as 100ms, 10s, 5m or 1h", option, text);
 }
 
 std::string format_size(std::uint64_t bytes) {

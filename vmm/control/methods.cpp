@@ -35,6 +35,7 @@ void parameters(auto& list, StopRequest& request) {
 
 struct CheckpointRequest {
   CheckpointOptions options;
+  SeriesOptions series;
   bool cancel = false;
 };
 
@@ -45,6 +46,10 @@ void parameters(auto& list, CheckpointRequest& request) {
   list.word("compression", options.compression, {"--compress", "WORD", "How parts are compressed"});
   list.size("capture_area", options.capture_area,
             {"--capture-area", "SIZE", "Memory for pages that the guest changes meanwhile"});
+  list.flag("full", options.full, {"--full", "", "Save all of it, though there is a checkpoint to build on"});
+  list.time("every_ms", request.series.every_ms, {"--every", "TIME", "Take one after the other, at this distance"});
+  list.number("count", request.series.count, {"--count", "N", "With --every: so many, instead of until cancelled"});
+  list.number("keep", request.series.keep, {"--keep", "N", "With --every: delete all but the newest N of them"});
   list.flag("cancel", request.cancel, {"--cancel", "", "End the checkpoint that is under way, instead of taking one"});
 }
 
@@ -53,6 +58,8 @@ void validate(const auto&, const json&) {}
 void validate(const CheckpointRequest& request, const json& given) {
   if (!request.cancel && request.options.repository.empty())
     throw UsageError("say where the checkpoint goes: --to REPO (the parameter \"repository\")");
+  if (request.series.every_ms == 0 && (given.contains("every_ms") || given.contains("count") || given.contains("keep")))
+    throw UsageError("say how often: --every TIME (the parameter \"every_ms\"), at least 1ms");
   if (request.cancel && given.size() > 1) throw UsageError("--cancel (the parameter \"cancel\") takes no other");
 }
 
@@ -101,7 +108,19 @@ json stop(Machine& machine, const StopRequest& request, const ProgressSink&) {
   return result;
 }
 
+json series_to_json(const SeriesReport& series) {
+  return {{"taken", series.taken},
+          {"skipped", series.skipped},
+          {"deleted", series.deleted},
+          {"elapsed_ms", series.elapsed_ms},
+          {"bytes_written", series.bytes_written},
+          {"pause_us", {{"p50", series.pause_us.p50}, {"p99", series.pause_us.p99}, {"max", series.pause_us.max}}},
+          {"latest", json::parse(report_as_json(series.latest))}};
+}
+
 json checkpoint(Machine& machine, const CheckpointRequest& request, const ProgressSink& progress) {
+  if (request.series.every_ms != 0)
+    return series_to_json(machine.checkpoint_series(request.options, request.series, progress));
   if (!request.cancel) return json::parse(report_as_json(machine.checkpoint(request.options, progress)));
   machine.cancel_checkpoint();
   return {{"name", machine.config().name}, {"cancelled", true}};

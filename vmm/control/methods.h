@@ -25,6 +25,7 @@ enum class ParameterKind : std::uint8_t {
   kFlag,
   kNumber,
   kSize,       ///< bytes
+  kTime,       ///< milliseconds
   kWord,       ///< of an enumeration
   kDirectory,  ///< absolute
 };

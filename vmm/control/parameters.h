@@ -29,6 +29,9 @@ class ParameterCatalogue {
   void size(const char* name, std::uint64_t&, const ParameterOption& option) {
     add(name, ParameterKind::kSize, option);
   }
+  void time(const char* name, std::uint64_t&, const ParameterOption& option) {
+    add(name, ParameterKind::kTime, option);
+  }
   void directory(const char* name, std::string&, const ParameterOption& option) {
     add(name, ParameterKind::kDirectory, option);
   }
@@ -58,6 +61,7 @@ class ParameterReader {
   void flag(const char* name, bool& value, const ParameterOption&);
   void number(const char* name, std::uint64_t& value, const ParameterOption&);
   void size(const char* name, std::uint64_t& value, const ParameterOption& option) { number(name, value, option); }
+  void time(const char* name, std::uint64_t& value, const ParameterOption& option) { number(name, value, option); }
   void directory(const char* name, std::string& value, const ParameterOption&);
   template <HasWords T>
   void word(const char* name, T& value, const ParameterOption&) {

@@ -125,7 +125,8 @@ MachineStatus Lifecycle::status() const {
   return status;
 }
 
-CheckpointReport Lifecycle::checkpoint(const CheckpointOptions& options, const ProgressSink& progress) {
+template <typename Take>
+auto Lifecycle::as_the_only_checkpoint(Take take) {
   const std::unique_lock only_one(checkpoint_mutex_, std::try_to_lock);
   {
     const std::lock_guard lock(state_mutex_);
@@ -141,7 +142,16 @@ CheckpointReport Lifecycle::checkpoint(const CheckpointOptions& options, const P
       machine.checkpoint_running_ = false;
     }
   } reset{*this};
-  return checkpointer_.take(options, progress);
+  return take();
+}
+
+CheckpointReport Lifecycle::checkpoint(const CheckpointOptions& options, const ProgressSink& progress) {
+  return as_the_only_checkpoint([&] { return checkpointer_.take(options, progress); });
+}
+
+SeriesReport Lifecycle::checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
+                                          const ProgressSink& progress) {
+  return as_the_only_checkpoint([&] { return take_series(checkpointer_, options, series, progress); });
 }
 
 void Lifecycle::cancel_checkpoint() {

@@ -22,6 +22,8 @@ class Lifecycle final : public Machine, private VcpuEvents {
 
   /// To be given a kernel or a checkpoint, before start().
   Guest& guest() noexcept { return guest_; }
+  /// It has been given this checkpoint: its own next one builds on it. Before start().
+  void begin_from(const ParentRef& checkpoint) { checkpointer_.begin_from(checkpoint); }
 
   const MachineConfig& config() const noexcept override { return guest_.config(); }
   void start() override;
@@ -31,6 +33,8 @@ class Lifecycle final : public Machine, private VcpuEvents {
   void stop(bool force, std::chrono::milliseconds patience) override;
   MachineStatus status() const override;
   CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) override;
+  SeriesReport checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
+                                 const ProgressSink& progress) override;
   void cancel_checkpoint() override;
 
  private:
@@ -54,6 +58,8 @@ class Lifecycle final : public Machine, private VcpuEvents {
     std::unique_lock<std::mutex> pause_lock_;  // the machine's pause_mutex_, from pause() to resume()
   };
 
+  template <typename Take>
+  auto as_the_only_checkpoint(Take take);
   GuestRequests guest_requests();
   /// The machine ends, for the first reason that is given. Any thread; never blocks.
   void end(MachineEnd how) noexcept;

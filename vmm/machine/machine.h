@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "checkpoint/capture/options.h"
+#include "checkpoint/capture/series.h"
 #include "checkpoint/format/report.h"
 #include "vmm/base/progress.h"
 #include "vmm/machine/config.h"
@@ -80,6 +81,9 @@ class Machine {
   /// Takes a live checkpoint; returns when it is sealed. One at a time: a second call throws tintype::Error. Works on a
   /// paused machine as well, which stays paused.
   virtual CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) = 0;
+  /// Takes a series of them, as one checkpoint that is under way; cancelled, it returns what it has done.
+  virtual SeriesReport checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
+                                         const ProgressSink& progress) = 0;
   /// The checkpoint that is under way ends at once, whatever its destination does, and its caller is told so. Throws
   /// tintype::Error where there is none.
   virtual void cancel_checkpoint() = 0;

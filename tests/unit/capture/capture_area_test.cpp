@@ -12,12 +12,12 @@ namespace tintype {
 
 TEST_CASE("a full area makes the handler wait for the writer, and counts it") {
   CaptureArea area(2 * 4096, 4096);
-  area.prepare([] {});
-  const auto first = area.take(10);
-  REQUIRE(area.take(11));
-  CHECK_FALSE(area.try_take(12));
+  area.prepare(area.size(), [] {});
+  const auto first = area.take(10, true);
+  REQUIRE(area.take(11, true));
+  CHECK_FALSE(area.take(12, false));
   std::optional<CaptureArea::Slot> third;
-  std::thread handler([&] { third = area.take(12); });
+  std::thread handler([&] { third = area.take(12, true); });
   area.put(*first);
   const auto filled = area.next_filled();
   REQUIRE(filled);
@@ -31,10 +31,10 @@ TEST_CASE("a full area makes the handler wait for the writer, and counts it") {
 
 TEST_CASE("closing the area lets a waiting handler go without a slot") {
   CaptureArea area(4096, 4096);
-  area.prepare([] {});
-  REQUIRE(area.take(0));
+  area.prepare(area.size(), [] {});
+  REQUIRE(area.take(0, true));
   std::optional<CaptureArea::Slot> slot = CaptureArea::Slot{};
-  std::thread handler([&] { slot = area.take(1); });
+  std::thread handler([&] { slot = area.take(1, true); });
   area.close();
   handler.join();
   CHECK_FALSE(slot.has_value());
@@ -42,8 +42,8 @@ TEST_CASE("closing the area lets a waiting handler go without a slot") {
 
 TEST_CASE("what was preserved first is written first") {
   CaptureArea area(3 * 4096, 4096);
-  area.prepare([] {});
-  for (const std::uint64_t chunk : {5, 3, 9}) area.put(*area.take(chunk));
+  area.prepare(area.size(), [] {});
+  for (const std::uint64_t chunk : {5, 3, 9}) area.put(*area.take(chunk, true));
   CHECK(area.next_filled()->chunk == 5);
   CHECK(area.next_filled()->chunk == 3);
   CHECK(area.next_filled()->chunk == 9);
@@ -52,17 +52,17 @@ TEST_CASE("what was preserved first is written first") {
 
 TEST_CASE("an area is used for one capture after the other, and nothing of the last one is left in it") {
   CaptureArea area(2 * 4096, 4096);
-  area.prepare([] {});
-  area.put(*area.take(10));
-  REQUIRE(area.take(11));
+  area.prepare(area.size(), [] {});
+  area.put(*area.take(10, true));
+  REQUIRE(area.take(11, true));
   area.close();
-  CHECK_FALSE(area.take(12).has_value());
-  area.offer_to_host();
-  area.prepare([] {});
+  CHECK_FALSE(area.take(12, true).has_value());
+  area.keep_ready(0);
+  area.prepare(area.size(), [] {});
   CHECK_FALSE(area.next_filled().has_value());
   CHECK(area.peak_bytes() == 0);
-  CHECK(area.take(1));
-  CHECK(area.take(2));
+  CHECK(area.take(1, true));
+  CHECK(area.take(2, true));
 }
 
 TEST_CASE("an area is never larger than memory, nor smaller than a fault needs") {

@@ -9,13 +9,14 @@
 #include <functional>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <doctest/doctest.h>
 
-#include "checkpoint/capture/cow.h"
+#include "checkpoint/capture/engine.h"
 #include "tests/support/skip.h"
 
 namespace tintype {
@@ -26,21 +27,40 @@ inline constexpr std::uint64_t kMemory = 64 << 20;
 class KeptPages final : public PageSink {
  public:
   explicit KeptPages(const GuestMemory& memory) : contents(memory.size()) {}
-  void put(std::vector<Run> runs, std::shared_ptr<const void> owner) override {
+  void expect(std::uint64_t) override {}
+  Ticket put(std::vector<Run> runs, std::shared_ptr<const void> owner) override {
     REQUIRE(owner);
+    Ticket ticket;
     for (const Run& run : runs) {
+      for (std::uint64_t page = run.first_page; page < run.first_page + run.bytes.size() / kPageSize; ++page) {
+        CHECK(put_.insert(page).second);  // else two versions of a page would be in one checkpoint
+        ticket.push_back({.written_blocks = 1, .ticket = {page, 1}});
+      }
+      put_bytes += run.bytes.size();
       const std::vector<std::byte> before(run.bytes.begin(), run.bytes.end());
       if (while_writing) while_writing();
       CHECK(std::equal(before.begin(), before.end(), run.bytes.begin()));  // else checksum and data would disagree
       std::copy(before.begin(), before.end(),
                 contents.begin() + static_cast<std::ptrdiff_t>(run.first_page * kPageSize));
     }
+    return ticket;
+  }
+  void drop(const Ticket& ticket) override {
+    ++drops;
+    for (const BlockSink::Appended& page : ticket) {
+      CHECK(put_.erase(page.ticket.first_extent) == 1);
+      put_bytes -= kPageSize;
+    }
   }
   void done(std::uint64_t pages) override { pages_done += pages; }
 
   std::function<void()> while_writing;  ///< what happens between checksum and write
   std::vector<std::byte> contents;
-  std::uint64_t pages_done = 0;
+  std::uint64_t pages_done = 0, put_bytes = 0;
+  int drops = 0;
+
+ private:
+  std::set<std::uint64_t> put_;
 };
 
 /// What keeps this process from write-protecting memory; empty where it may.

@@ -3,12 +3,15 @@
 // the pause. What it reads is undefined until it is done (and is asked for again at restore); all else must be of the
 // instant.
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <functional>
+#include <thread>
+#include <utility>
 
 #include <doctest/doctest.h>
 
-#include "checkpoint/capture/stop.h"
+#include "checkpoint/capture/engine.h"
 #include "tests/unit/block/test_disk.h"
 #include "tests/unit/capture/capture_rig.h"
 
@@ -53,10 +56,22 @@ class Rig {
     disk_.disk->submit(request);
     disk_.disk->kick();
   }
-  /// The data of all reads appears, as a host's own thread would put it there.
+  ~Rig() { wait_for_landing(); }
+  /// The data of all reads appears, as a host's own thread puts it there: at once, but where memory is protected.
   void land() {
-    std::thread host([&] { disk_.io->release_all(); });
-    host.join();
+    host_ = std::thread([this] {
+      disk_.io->release_all();
+      landed_ = true;
+    });
+    for (int tries = 0; tries < 50 && !landed_; ++tries) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  /// A write that changes nothing, beside where the first read goes.
+  void touch() {
+    const Gpa where((2 << 20) + 1024);
+    REQUIRE(memory.store(where, *memory.load<std::uint64_t>(where)));
+  }
+  void wait_for_landing() {
+    if (host_.joinable()) host_.join();
   }
   /// What was captured is the instant, but for what was being read.
   bool same_but_for_reads(std::vector<std::byte> captured, std::vector<std::byte> instant) const {
@@ -74,6 +89,8 @@ class Rig {
   std::deque<BlockRequest> requests_;  ///< before the disk, which ends those in flight when it goes
   ScriptedDisk disk_;
   std::vector<Gpa> read_at_;
+  std::atomic<bool> landed_ = false;
+  std::thread host_;
 };
 
 /// Records in the lower half of guest memory, the upper half never touched; and what a checkpoint must say of it.
@@ -97,17 +114,21 @@ void overwrite(GuestMemory& memory) {
   for (std::uint64_t at = 0; at < memory.size(); at += 512) REQUIRE(memory.store<std::uint64_t>(Gpa(at), ~at));
 }
 
-void land_while_writing(MemoryCapture& capture, Rig& rig) {
+void land_while_writing(Strategy strategy) {
+  Rig rig;
+  CaptureEngine engine(rig.memory);
+  const auto capture = make_capture(strategy, engine);
   const auto instant = write_records(rig);
   begin_reads(rig);
-  capture.prepare(kSmall, {});
-  capture.protect();
+  capture->prepare({kSmall, true}, {});
+  capture->protect();
   KeptPages pages(rig.memory);
   int written = 0;
   pages.while_writing = [&] {
     if (++written == 2) rig.land();  // chunks come in their order, and one of the reads goes to the second
   };
-  capture.copy_out(pages);
+  capture->copy_out(pages);
+  capture->keep();
   CHECK(written == 4);
   CHECK(rig.same_but_for_reads(pages.contents, instant));
 }
@@ -122,28 +143,31 @@ TEST_CASE("reads that land in the pause, whenever, tear nothing beside them") {
     const auto instant = write_records(rig);
     begin_reads(rig);
     WatchedUserfault::Hooks hooks;
-    (before ? hooks.before : hooks.after) = [&] { rig.land(); };
-    CowCapture capture(rig.memory, [&] { return std::make_unique<WatchedUserfault>(hooks); });
-    capture.prepare(kSmall, {});
-    capture.protect();
+    CaptureEngine engine(rig.memory, [&] { return std::make_unique<WatchedUserfault>(hooks); });
+    const auto capture = make_capture(Strategy::kCow, engine);
+    capture->prepare({kSmall, true}, {});
+    const auto land_once = [&, landed = false]() mutable {
+      if (!std::exchange(landed, true)) rig.land();
+    };
+    (before ? hooks.before : hooks.after) = land_once;
+    rig.touch();  // after what was protected ahead, so that the pause has something to protect
+    capture->protect();
+    rig.wait_for_landing();
     overwrite(rig.memory);
     KeptPages pages(rig.memory);
-    capture.copy_out(pages);
+    capture->copy_out(pages);
+    capture->keep();
     CHECK(rig.same_but_for_reads(pages.contents, instant));
   }
 }
 
 TEST_CASE("a read that lands while its page is being written out changes nothing under the writer: stop") {
-  Rig rig;
-  StopCapture capture(rig.memory);
-  land_while_writing(capture, rig);
+  land_while_writing(Strategy::kStop);
 }
 
 TEST_CASE("a read that lands while its page is being written out changes nothing under the writer: cow") {
   if (const std::string problem = no_write_protection(); !problem.empty()) SKIP_TEST(problem);
-  Rig rig;
-  CowCapture capture(rig.memory);
-  land_while_writing(capture, rig);
+  land_while_writing(Strategy::kCow);
 }
 
 }  // namespace tintype

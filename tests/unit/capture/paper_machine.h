@@ -9,7 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/capture/cow.h"
 #include "checkpoint/capture/live_checkpoint.h"
 #include "tests/support/scripted_target.h"
 #include "tests/unit/capture/temporary_repository.h"
@@ -208,10 +207,11 @@ class ScriptedCapture final : public MemoryCapture {
  public:
   ScriptedCapture(std::unique_ptr<MemoryCapture> real, SharedScript script)
       : real_(std::move(real)), script_(std::move(script)) {}
-  void prepare(std::uint64_t area_bytes, const Cancellation& cancellation) override {
+  void prepare(const CaptureRequest& request, const Cancellation& cancellation) override {
     script_->step("area");
-    real_->prepare(area_bytes, cancellation);
+    real_->prepare(request, cancellation);
   }
+  void precopy(PageSink& sink) override { real_->precopy(sink); }
   void protect() override {
     script_->step("scan");
     real_->protect();
@@ -219,7 +219,8 @@ class ScriptedCapture final : public MemoryCapture {
   bool copies_while_paused() const noexcept override { return real_->copies_while_paused(); }
   void copy_out(PageSink& sink) override { real_->copy_out(sink); }
   bool guest_waits() const noexcept override { return real_->guest_waits(); }
-  void release() noexcept override { real_->release(); }
+  void keep() noexcept override { real_->keep(); }
+  void give_back() noexcept override { real_->give_back(); }
   MemoryReport report() const override { return real_->report(); }
 
  private:
@@ -240,12 +241,9 @@ inline std::function<std::unique_ptr<CheckpointTarget>(const NewCheckpoint&)> di
 
 inline CaptureMeans scripted_means(const SharedScript& script, const TemporaryRepository& repository) {
   CaptureMeans means;
-  means.make_capture = [script](Strategy strategy, GuestMemory& memory) -> std::unique_ptr<MemoryCapture> {
-    auto real =
-        strategy == Strategy::kCow
-            ? std::make_unique<CowCapture>(memory, [script] { return std::make_unique<ScriptedUserfault>(script); })
-            : make_capture(strategy, memory);
-    return std::make_unique<ScriptedCapture>(std::move(real), script);
+  means.make_userfault = [script] { return std::make_unique<ScriptedUserfault>(script); };
+  means.make_capture = [script](Strategy strategy, CaptureEngine& engine) -> std::unique_ptr<MemoryCapture> {
+    return std::make_unique<ScriptedCapture>(make_capture(strategy, engine), script);
   };
   means.open_target = directed(
       repository, [script](const std::string& name) { script->step(name == "open" ? name : "write " + name); });

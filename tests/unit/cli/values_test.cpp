@@ -7,6 +7,15 @@
 
 using namespace tintype;
 
+TEST_CASE("times are whole numbers with a unit") {
+  CHECK(parse_time("100ms", "--x") == 100);
+  CHECK(parse_time("2s", "--x") == 2000);
+  CHECK(parse_time("5m", "--x") == 300'000);
+  CHECK(parse_time("1h", "--x") == 3'600'000);
+  for (const char* wrong : {"", "5", "ms", "1.5s", "-1s", "1 s", "1d", "99999999999999999999s", "9999999999999999999h"})
+    CHECK_THROWS_AS(parse_time(wrong, "--x"), UsageError);
+}
+
 TEST_CASE("sizes are bytes, or units of 1024") {
   CHECK(parse_size("0", "--x") == 0);
   CHECK(parse_size("4096", "--x") == 4096);

@@ -39,6 +39,14 @@ MachineStatus FakeMachine::status() const {
   return status;
 }
 
+SeriesReport FakeMachine::checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
+                                            const ProgressSink& progress) {
+  last_series = series;
+  SeriesReport report;
+  for (; report.taken < series.count; ++report.taken) report.latest = checkpoint(options, progress);
+  return report;
+}
+
 CheckpointReport FakeMachine::checkpoint(const CheckpointOptions& options, const ProgressSink& progress) {
   if (checkpoint_running.exchange(true)) throw Error("A checkpoint is being taken already: wait until it is done.");
   last_options = options;

@@ -20,6 +20,8 @@ class FakeMachine final : public Machine {
   void stop(bool force, std::chrono::milliseconds patience) override;
   MachineStatus status() const override;
   CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) override;
+  SeriesReport checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
+                                 const ProgressSink& progress) override;
   void cancel_checkpoint() override { ++cancels; }
 
   std::atomic<int> pauses = 0;
@@ -32,6 +34,7 @@ class FakeMachine final : public Machine {
   std::atomic<bool> checkpoint_running = false;
   std::atomic<bool> without_room = false;  ///< disk0's writes wait
   CheckpointOptions last_options;
+  SeriesOptions last_series;
 
  private:
   MachineConfig config_;

@@ -148,7 +148,7 @@ TEST_CASE("every method is described by its one line of the table") {
     }
     CHECK_THROWS_AS(method.check({{"no such parameter", 1}}), UsageError);
   }
-  CHECK(find_rpc_method("checkpoint")->parameters().at(1).help.find("fork") == std::string::npos);
+  CHECK(find_rpc_method("checkpoint")->parameters().at(1).help.find("fork") != std::string::npos);
 }
 
 TEST_CASE("a repository of any bytes arrives as it was named") {
@@ -216,4 +216,17 @@ TEST_CASE("a name that no machine has is an error that says how to find one") {
   const ScratchDirectory scratch;
   CHECK_THROWS_WITH_AS(ControlClient(scratch.path(), "nobody"), doctest::Contains("`tintype list`"), Error);
   CHECK_THROWS_AS(ControlClient(scratch.path(), "../nobody"), UsageError);
+}
+
+TEST_CASE("a series of checkpoints says how often, how many, and which are kept") {
+  Fixture fixture;
+  const json params = {{"repository", "/r"}, {"every_ms", 100}, {"count", 3}, {"keep", 2}};
+  const json result = fixture.client().call("checkpoint", params, 5s);
+  CHECK(result["taken"] == 3);
+  CHECK(result["latest"]["strategy"] == "cow");
+  CHECK(fixture.fake.last_series.every_ms == 100);
+  CHECK(fixture.fake.last_series.keep == 2);
+  for (const json& wrong : {json{{"repository", "/r"}, {"count", 3}}, json{{"repository", "/r"}, {"every_ms", 0}},
+                            json{{"every_ms", 100}}, json{{"cancel", true}, {"every_ms", 100}}})
+    CHECK_THROWS_AS(fixture.methods.call("checkpoint", wrong, {}), UsageError);
 }

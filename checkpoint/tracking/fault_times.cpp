@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "checkpoint/capture/fault_times.h"
+#include "checkpoint/tracking/fault_times.h"
 
 #include <algorithm>
 
@@ -11,6 +11,11 @@ constexpr std::size_t kRemembered = 1 << 16;
 
 FaultLog::FaultLog() { times_.reserve(kRemembered); }
 
+void FaultLog::clear() noexcept {
+  times_.clear();
+  count_ = longest_ = 0;
+}
+
 void FaultLog::add(std::uint64_t microseconds) noexcept {
   ++count_;
   longest_ = std::max(longest_, microseconds);
@@ -18,14 +23,12 @@ void FaultLog::add(std::uint64_t microseconds) noexcept {
     times_.push_back(static_cast<std::uint32_t>(std::min<std::uint64_t>(microseconds, UINT32_MAX)));
 }
 
-FaultTimes FaultLog::summary() const {
-  if (times_.empty()) return {};
-  std::vector<std::uint32_t> sorted = times_;
-  std::sort(sorted.begin(), sorted.end());
-  const auto at = [&](double share) {
-    return sorted[static_cast<std::size_t>(share * static_cast<double>(sorted.size() - 1))];
-  };
-  return {at(0.5), at(0.99), longest_};
+std::uint64_t FaultLog::percentile(double share) const {
+  if (times_.empty()) return 0;
+  std::vector<std::uint32_t> times = times_;
+  const auto at = times.begin() + static_cast<std::ptrdiff_t>(share * static_cast<double>(times.size() - 1));
+  std::nth_element(times.begin(), at, times.end());
+  return *at;
 }
 
 }  // namespace tintype

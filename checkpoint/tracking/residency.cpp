@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "checkpoint/capture/residency.h"
+#include "checkpoint/tracking/residency.h"
 
 #include <fcntl.h>
 
@@ -37,26 +37,57 @@ constexpr std::uint64_t kEntrySwapped = 1ULL << 62;
 
 constexpr std::size_t kBufferWords = 96 << 10;  // 32768 regions, or entries of 384 MiB of memory
 
+/// Bits [from, from + count) of a word.
+constexpr std::uint64_t bits_of(std::uint64_t from, std::uint64_t count) {
+  return (count == 64 ? ~0ULL : (1ULL << count) - 1) << from;
+}
+
+std::uint64_t pages_of(const ChunkTable& chunks) {
+  return chunks.size() == 0 ? 0 : chunks[chunks.size() - 1].first_page + chunks[chunks.size() - 1].pages;
+}
+
 }  // namespace
 
-Residency::Residency(const GuestMemory& memory)
-    : memory_(memory),
+Residency::Residency(const ChunkTable& chunks)
+    : chunks_(chunks),
       pagemap_(open_file("/proc/self/pagemap", O_RDONLY)),
-      bits_((memory.pages() + 63) / 64),
-      buffer_(kBufferWords) {}
+      bits_((pages_of(chunks) + 63) / 64),
+      buffer_(kBufferWords) {
+  find_gaps();
+}
 
-void Residency::scan() {
-  std::fill(bits_.begin(), bits_.end(), 0);
-  for (const MemoryRegion& region : memory_.regions()) {
-    if (!has_ioctl_ || !scan_by_ioctl(region)) scan_by_reading(region);
+void Residency::scan(const Came& came) {
+  update(came);
+  find_gaps();
+}
+
+void Residency::update(const Came& came) {
+  for (const Gap& gap : gaps_) look_at(gap, came);
+}
+
+void Residency::find_gaps() {
+  gaps_.clear();
+  for (std::size_t chunk = 0; chunk < chunks_.size(); ++chunk) {
+    if (all(chunk)) continue;
+    const bool follows = !gaps_.empty() && gaps_.back().first_chunk + gaps_.back().chunks == chunk &&
+                         chunks_[chunk - 1].host + chunks_[chunk - 1].pages * kPageSize == chunks_[chunk].host;
+    if (!follows) gaps_.push_back({chunk, 0});
+    ++gaps_.back().chunks;
   }
 }
 
-bool Residency::scan_by_ioctl(const MemoryRegion& region) {
-  const auto base = reinterpret_cast<std::uint64_t>(region.host);
+void Residency::look_at(const Gap& gap, const Came& came) {
+  const Chunk& first = chunks_[gap.first_chunk];
+  const Chunk& last = chunks_[gap.first_chunk + gap.chunks - 1];
+  const std::uint64_t pages = last.first_page + last.pages - first.first_page;
+  if (!has_ioctl_ || !look_by_ioctl(first, pages, came)) look_by_reading(first, pages, came);
+}
+
+bool Residency::look_by_ioctl(const Chunk& first, std::uint64_t pages, const Came& came) {
+  const auto base = reinterpret_cast<std::uint64_t>(first.host);
   PagemapScan scan{};
   scan.size = sizeof scan;
-  scan.end = base + region.size;
+  scan.end = base + pages * kPageSize;
   scan.vec = reinterpret_cast<std::uint64_t>(buffer_.data());
   scan.vec_len = buffer_.size() * sizeof(std::uint64_t) / sizeof(PageRegion);
   scan.category_anyof_mask = kPageIsPresent | kPageIsSwapped;
@@ -70,34 +101,37 @@ bool Residency::scan_by_ioctl(const MemoryRegion& region) {
     if (count < 0 && errno != EINTR) throw_errno("PAGEMAP_SCAN of {} bytes", scan.end - at);
     const auto* found = reinterpret_cast<const PageRegion*>(buffer_.data());
     for (int i = 0; i < count; ++i) {
-      set(region.first_page + (found[i].start - base) / kPageSize, (found[i].end - found[i].start) / kPageSize);
+      set(first.first_page + (found[i].start - base) / kPageSize, (found[i].end - found[i].start) / kPageSize, came);
     }
   }
   return true;
 }
 
-void Residency::scan_by_reading(const MemoryRegion& region) {
-  const std::uint64_t pages = region.size / kPageSize;
-  const std::uint64_t first_entry = reinterpret_cast<std::uint64_t>(region.host) / kPageSize;
+void Residency::look_by_reading(const Chunk& first, std::uint64_t pages, const Came& came) {
+  const std::uint64_t first_entry = reinterpret_cast<std::uint64_t>(first.host) / kPageSize;
   for (std::uint64_t done = 0; done < pages;) {
     const std::uint64_t count = std::min<std::uint64_t>(pages - done, buffer_.size());
     const std::span entries(buffer_.data(), count);
     read_exactly(pagemap_.get(), std::as_writable_bytes(entries), (first_entry + done) * sizeof(std::uint64_t),
                  "/proc/self/pagemap");
     for (std::uint64_t i = 0; i < count; ++i) {
-      if ((entries[i] & (kEntryPresent | kEntrySwapped)) != 0) set(region.first_page + done + i, 1);
+      if ((entries[i] & (kEntryPresent | kEntrySwapped)) != 0) set(first.first_page + done + i, 1, came);
     }
     done += count;
   }
 }
 
-void Residency::set(std::uint64_t first_page, std::uint64_t count) noexcept {
-  std::uint64_t page = first_page;
+// Chunks are found by division: regions are whole chunks but for their ends, where the next one's first page follows.
+void Residency::set(std::uint64_t first_page, std::uint64_t count, const Came& came) noexcept {
   const std::uint64_t end = first_page + count;
-  while (page < end) {
-    const std::uint64_t bit = page % 64;
-    const std::uint64_t here = std::min<std::uint64_t>(64 - bit, end - page);
-    bits_[page / 64] |= (here == 64 ? ~0ULL : (1ULL << here) - 1) << bit;
+  for (std::uint64_t page = first_page; page < end;) {
+    const std::uint64_t here = std::min<std::uint64_t>(64 - page % 64, end - page);
+    const std::uint64_t missing = bits_of(page % 64, here) & ~bits_[page / 64];
+    if (missing != 0) {
+      bits_[page / 64] |= missing;
+      came(chunks_.of_page(page));
+      if (chunks_.of_page(page + here - 1) != chunks_.of_page(page)) came(chunks_.of_page(page + here - 1));
+    }
     page += here;
   }
 }
@@ -114,14 +148,6 @@ void Residency::for_each_run(std::uint64_t first_page, std::uint64_t count,
   }
 }
 
-std::vector<PageSink::Run> Residency::runs(const Chunk& chunk, std::span<const std::byte> contents) const {
-  std::vector<PageSink::Run> runs;
-  for_each_run(chunk.first_page, chunk.pages, [&](std::uint64_t page, std::uint64_t count) {
-    runs.push_back({page, contents.subspan((page - chunk.first_page) * kPageSize, count * kPageSize)});
-  });
-  return runs;
-}
-
 void Residency::copy(const Chunk& chunk, std::span<std::byte> into) const noexcept {
   for_each_run(chunk.first_page, chunk.pages, [&](std::uint64_t page, std::uint64_t count) {
     const std::uint64_t offset = (page - chunk.first_page) * kPageSize;
@@ -136,11 +162,23 @@ std::uint64_t Residency::count() const noexcept {
   return count;
 }
 
-bool Residency::any(std::uint64_t first_page, std::uint64_t count) const noexcept {
-  for (std::uint64_t page = first_page; page < first_page + count; ++page) {
-    if (resident(page)) return true;
+bool Residency::any(std::size_t chunk) const noexcept {
+  for (std::uint64_t page = chunks_[chunk].first_page, end = page + chunks_[chunk].pages; page < end;) {
+    const std::uint64_t here = std::min<std::uint64_t>(64 - page % 64, end - page);
+    if ((bits_[page / 64] & bits_of(page % 64, here)) != 0) return true;
+    page += here;
   }
   return false;
+}
+
+bool Residency::all(std::size_t chunk) const noexcept {
+  for (std::uint64_t page = chunks_[chunk].first_page, end = page + chunks_[chunk].pages; page < end;) {
+    const std::uint64_t here = std::min<std::uint64_t>(64 - page % 64, end - page);
+    const std::uint64_t bits = bits_of(page % 64, here);
+    if ((bits_[page / 64] & bits) != bits) return false;
+    page += here;
+  }
+  return true;
 }
 
 }  // namespace tintype

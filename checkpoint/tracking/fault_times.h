@@ -5,18 +5,19 @@
 #include <cstdint>
 #include <vector>
 
-#include "checkpoint/format/report.h"
-
 namespace tintype {
 
-/// Collects how long faults took. One thread adds; memory is bounded: past the limit every further one only counts for
-/// the maximum.
+/// Collects how long faults took, in microseconds. One thread at a time; memory is bounded: past the limit every
+/// further one only counts for the maximum.
 class FaultLog {
  public:
   FaultLog();
+  void clear() noexcept;
   void add(std::uint64_t microseconds) noexcept;
   std::uint64_t count() const noexcept { return count_; }
-  FaultTimes summary() const;
+  /// What a share of the faults (0.5, 0.99) did not exceed; 0 where there was none.
+  std::uint64_t percentile(double share) const;
+  std::uint64_t longest() const noexcept { return longest_; }
 
  private:
   std::vector<std::uint32_t> times_;

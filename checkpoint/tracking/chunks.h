@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -30,11 +29,14 @@ class ChunkTable {
   const Chunk& operator[](std::size_t index) const noexcept { return chunks_[index]; }
   /// The chunk that holds a host address; nothing where it is not guest memory.
   std::optional<std::size_t> find(std::uintptr_t host_address) const noexcept;
+  /// The chunk that holds a page, by its number.
+  std::size_t of_page(std::uint64_t page) const noexcept;
 
  private:
   struct Span {
     std::uintptr_t start = 0, end = 0;
     std::size_t first_chunk = 0;
+    std::uint64_t first_page = 0;
   };
   std::vector<Chunk> chunks_;
   std::vector<Span> regions_;

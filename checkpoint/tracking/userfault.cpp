@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "checkpoint/capture/userfault.h"
+#include "checkpoint/tracking/userfault.h"
 
 #include <fcntl.h>
 

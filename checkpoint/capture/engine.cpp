@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/capture/engine.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+
+#include "checkpoint/capture/area_size.h"
+#include "vmm/base/error.h"
+
+namespace tintype {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Kept of the capture area between captures; more only while they follow each other closely.
+constexpr std::uint64_t kKeptReady = 4 * kHugePageSize;
+constexpr auto kClosely = 2s;
+
+/// Copying ahead ends when so little is left, or a round leaves more than half of what it found.
+constexpr std::size_t kFewChunks = 8;
+constexpr std::uint64_t kMostRounds = 8;
+
+}  // namespace
+
+CaptureEngine::CaptureEngine(const GuestMemory& memory, MakeUserfault make_userfault)
+    : memory_(memory), tracker_(memory, std::move(make_userfault)), hashes_(tracker_.chunks()) {}
+
+void CaptureEngine::prepare(const CaptureRequest& request, Needs needs, const Cancellation& cancellation) {
+  if (needs.protects) tracker_.start();
+  everything_ = request.everything || !knows_what_was_written();
+  report_ = {};
+  to_put_ = 0;
+  precopied_.clear();
+  hashes_.forget();
+  buffer_.prepare();
+  make_area(request.area_bytes);
+  tracker_.begin(everything_, *area_);
+  const std::uint64_t most = needs.preserves ? tracker_.written() * kHugePageSize + kKeptReady : 0;
+  area_->prepare(std::min(area_->size(), most), [&] { cancellation.throw_if_requested(); });
+  if (needs.protects) tracker_.arm();
+}
+
+// The area of the last capture, unless another size is asked for, or a destination that hangs still has a slot of it.
+void CaptureEngine::make_area(std::uint64_t asked) {
+  if (area_ && area_.use_count() > 1) area_.reset();
+  if (area_ && asked == 0) return;
+  const std::uint64_t held = area_ ? area_->size() : 0;
+  const std::uint64_t bytes = capture_area_bytes(asked, memory_.size(), available_host_memory() + held);
+  if (bytes == held) return;
+  area_.reset();
+  area_ = std::make_shared<CaptureArea>(bytes, kHugePageSize);
+}
+
+// ---- ahead of the pause ----
+
+void CaptureEngine::precopy(PageSink& sink) {
+  std::size_t found = tracker_.written();
+  sink.expect(found * (kHugePageSize / kPageSize));
+  while (report_.rounds < kMostRounds && found > kFewChunks) {
+    precopy_round(sink);
+    ++report_.rounds;
+    const std::size_t left = tracker_.written();
+    if (left > found / 2) break;
+    found = left;
+  }
+}
+
+void CaptureEngine::precopy_round(PageSink& sink) {
+  const Read read = from_memory();
+  while (const auto chunk = tracker_.claim_written()) {
+    throw_if_failed();
+    read(tracker_.chunks()[*chunk], buffer_.bytes());
+    if (tracker_.still_clean(*chunk)) precopied_[*chunk] = put(*chunk, buffer_.bytes(), buffer_.owner(), sink);
+  }
+}
+
+// ---- the instant, and after it ----
+
+void CaptureEngine::freeze(bool copied_elsewhere) { to_put_ = tracker_.freeze(copied_elsewhere); }
+
+void CaptureEngine::drain(PageSink& sink, const Read& read) {
+  sink.expect(to_put_ * (kHugePageSize / kPageSize));
+  while (to_put_ > 0) {
+    throw_if_failed();
+    if (!put_preserved(sink) && !put_held(sink, read)) area_->wait_for_filled(1ms);
+  }
+  throw_if_failed();
+  const FaultLog faults = tracker_.faults();
+  report_.faults = faults.count();
+  report_.fault_us = {faults.percentile(0.5), faults.percentile(0.99), faults.longest()};
+  report_.capture_area_peak_bytes = area_->peak_bytes();
+  report_.capture_area_waits = area_->waits();
+}
+
+bool CaptureEngine::put_preserved(PageSink& sink) {
+  const auto slot = area_->next_filled();
+  if (!slot) return false;
+  put(slot->chunk, area_->memory(*slot), area_, sink);
+  area_->give_back(*slot);
+  --to_put_;
+  return true;
+}
+
+bool CaptureEngine::put_held(PageSink& sink, const Read& read) {
+  const auto chunk = tracker_.claim_held();
+  if (!chunk) return false;
+  read(tracker_.chunks()[*chunk], buffer_.bytes());
+  if (!tracker_.copied(*chunk)) return true;  // overtaken: what it was is in the area
+  put(*chunk, buffer_.bytes(), buffer_.owner(), sink);
+  --to_put_;
+  return true;
+}
+
+/// A chunk that was copied ahead and written to since then takes the place of what it was.
+PageSink::Ticket CaptureEngine::put(std::size_t chunk, std::span<const std::byte> contents, Owner owner,
+                                    PageSink& sink) {
+  if (const auto before = precopied_.extract(chunk)) sink.drop(before.mapped());
+  std::vector<PageSink::Run> runs = runs_to_put(chunk, contents);
+  PageSink::Ticket ticket;
+  if (!runs.empty()) ticket = sink.put(std::move(runs), std::move(owner));
+  sink.done(tracker_.chunks()[chunk].pages);
+  return ticket;
+}
+
+/// The pages of a chunk that the last checkpoint does not have as they are.
+std::vector<PageSink::Run> CaptureEngine::runs_to_put(std::size_t chunk, std::span<const std::byte> contents) {
+  const Chunk& place = tracker_.chunks()[chunk];
+  std::vector<PageSink::Run> runs;
+  const auto add = [&](std::uint64_t page, std::uint64_t count) {
+    runs.push_back({page, contents.subspan((page - place.first_page) * kPageSize, count * kPageSize)});
+  };
+  if (tracker_.started()) {
+    hashes_.compare(chunk, contents, tracker_.residency(), everything_, add);
+  } else {
+    tracker_.residency().for_each_run(place.first_page, place.pages, add);
+  }
+  return runs;
+}
+
+CaptureEngine::Read CaptureEngine::from_memory() const {
+  return [this](const Chunk& chunk, std::span<std::byte> into) { tracker_.residency().copy(chunk, into); };
+}
+
+void CaptureEngine::throw_if_failed() const {
+  if (tracker_.failed())
+    throw Error("the host refused to lift write protection from guest memory: the checkpoint was given up");
+}
+
+// What is protected is as it was: the kernel does not put pages together that are.
+void CaptureEngine::mend_huge_pages() noexcept {
+  constexpr int kCollapse = 25;  // MADV_COLLAPSE, Linux 6.1; Debian 12's headers are older
+  const ChunkTable& chunks = tracker_.chunks();
+  for (std::size_t chunk = 0; chunk < chunks.size(); ++chunk) {
+    const auto range = chunks[chunk].bytes();
+    if (range.size() == kHugePageSize && tracker_.is_open(chunk)) ::madvise(range.data(), range.size(), kCollapse);
+  }
+}
+
+// ---- the end ----
+
+void CaptureEngine::keep() noexcept {
+  hashes_.keep();
+  kept_ = true;
+  tracker_.keep();
+  finish();
+}
+
+void CaptureEngine::give_back() noexcept {
+  hashes_.forget();
+  if (area_) area_->close();  // a fault that waits for a slot goes on without
+  tracker_.give_back();
+  finish();
+}
+
+void CaptureEngine::finish() noexcept {
+  precopied_.clear();
+  if (!area_) return;
+  area_->close();
+  const auto now = std::chrono::steady_clock::now();
+  const bool closely = now - std::exchange(last_end_, now) < kClosely;
+  area_->keep_ready(closely ? std::max(area_->peak_bytes(), kKeptReady) : kKeptReady);
+}
+
+void CaptureEngine::begin_as_restored() {
+  if (!probe_userfault().write_protect) return;
+  tracker_.start();
+  tracker_.begin_clean();
+  kept_ = true;
+}
+
+std::uint64_t CaptureEngine::resident_bytes() { return tracker_.look() * kPageSize; }
+
+}  // namespace tintype

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "checkpoint/capture/capture_area.h"
+#include "checkpoint/capture/copy_buffer.h"
+#include "checkpoint/capture/strategy.h"
+#include "checkpoint/tracking/memory_tracker.h"
+#include "checkpoint/tracking/page_hashes.h"
+
+namespace tintype {
+
+/// What all strategies are made of: the knowledge of what was written, the capture area, the copier. One object a
+/// machine, for its whole life; a strategy says which of it is used, and when.
+class CaptureEngine {
+ public:
+  explicit CaptureEngine(const GuestMemory& memory, MakeUserfault make_userfault = std::make_unique<Userfault>);
+
+  /// Where the copier gets a chunk's contents from: the pages that were there at the instant, each to its place.
+  using Read = std::function<void(const Chunk& chunk, std::span<std::byte> into)>;
+
+  /// Guest running. With `protects`, memory is watched from now on (throws tintype::Error where the host cannot); with
+  /// `preserves`, the capture area is made ready for as much as this capture may need of it.
+  struct Needs {
+    bool protects = false, preserves = false;
+  };
+  void prepare(const CaptureRequest& request, Needs needs, const Cancellation& cancellation);
+  /// Guest running: copies what was written, and again what was written meanwhile, while that becomes less.
+  void precopy(PageSink& sink);
+  /// The instant, machine paused.
+  void freeze(bool copied_elsewhere = false);
+  /// Puts all that freeze() found to be saved, as it was then. What is written to meanwhile comes by the capture area.
+  void drain(PageSink& sink) { drain(sink, from_memory()); }
+  void drain(PageSink& sink, const Read& read);
+  bool guest_waits() const noexcept { return area_ && area_->full(); }
+
+  void keep() noexcept;
+  void give_back() noexcept;
+  MemoryReport report() const { return report_; }
+
+  /// Chunks that were written to may have lost their huge page; this asks the host for it. Guest running.
+  void mend_huge_pages() noexcept;
+  const Residency& residency() const noexcept { return tracker_.residency(); }
+
+  /// What was written since the last capture that was kept is known, so that the next one may save only that.
+  bool knows_what_was_written() const noexcept { return tracker_.started() && kept_; }
+  /// Memory is as a checkpoint has it, and the machine has not run yet: what it writes from here on is known. Nothing
+  /// happens where the host cannot write-protect.
+  void begin_as_restored();
+  /// Bytes of the pages there are.
+  std::uint64_t resident_bytes();
+
+ private:
+  Read from_memory() const;
+  void make_area(std::uint64_t asked);
+  using Owner = std::shared_ptr<const void>;
+  PageSink::Ticket put(std::size_t chunk, std::span<const std::byte> contents, Owner owner, PageSink& sink);
+  std::vector<PageSink::Run> runs_to_put(std::size_t chunk, std::span<const std::byte> contents);
+  bool put_preserved(PageSink& sink);
+  bool put_held(PageSink& sink, const Read& read);
+  void precopy_round(PageSink& sink);
+  void throw_if_failed() const;
+  void finish() noexcept;
+
+  const GuestMemory& memory_;
+  MemoryTracker tracker_;
+  PageHashes hashes_;
+  CopyBuffer buffer_;
+  std::shared_ptr<CaptureArea> area_;  ///< shared with a destination that has been given a slot
+  bool everything_ = true;
+  bool kept_ = false;
+  std::size_t to_put_ = 0;                             ///< chunks that freeze() found and drain() has not put yet
+  std::map<std::size_t, PageSink::Ticket> precopied_;  ///< by chunk
+  std::chrono::steady_clock::time_point last_end_{};
+  MemoryReport report_;
+};
+
+}  // namespace tintype

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "checkpoint/capture/live_checkpoint.h"
+#include "checkpoint/capture/options.h"
+#include "checkpoint/format/report.h"
+#include "vmm/base/progress.h"
+
+namespace tintype {
+
+/// A film: one checkpoint after the other, at regular beats.
+struct SeriesOptions {
+  std::uint64_t every_ms = 0;  ///< from one beat to the next, more than 0
+  std::uint64_t count = 0;     ///< of checkpoints; 0: until it is cancelled
+  std::uint64_t keep = 0;      ///< the newest of the series; those before are deleted. 0: all
+};
+
+struct SeriesReport {
+  std::uint64_t taken = 0;
+  std::uint64_t skipped = 0;  ///< beats at which the one before was still being taken
+  std::uint64_t deleted = 0;
+  std::uint64_t elapsed_ms = 0;
+  std::uint64_t bytes_written = 0;  ///< memory and disks
+  FaultTimes pause_us;              ///< p50, p99 and longest pause
+  CheckpointReport latest;
+};
+
+/// Takes them; there are never two at once, and a beat that comes too early is skipped. Returns when there are enough,
+/// or when it is cancelled and at least one was taken. Throws what a checkpoint throws; those before it stay.
+SeriesReport take_series(Checkpointer& checkpointer, const CheckpointOptions& options, const SeriesOptions& series,
+                         const ProgressSink& progress);
+
+}  // namespace tintype

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/capture/still_life.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+
+#include "vmm/base/error.h"
+
+namespace tintype {
+
+namespace {
+
+/// Blocks every signal in this thread, and so in a child of it.
+class NoSignals {
+ public:
+  NoSignals() noexcept {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~NoSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  NoSignals(const NoSignals&) = delete;
+  NoSignals& operator=(const NoSignals&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+/// The child's whole life: system calls only.
+[[noreturn]] void keep_still(int alive) noexcept {
+  ::syscall(SYS_prctl, PR_SET_NAME, "still-life", 0, 0, 0);
+  if (alive > 0) ::syscall(SYS_close_range, 0U, static_cast<unsigned>(alive) - 1, 0U);
+  ::syscall(SYS_close_range, static_cast<unsigned>(alive) + 1, ~0U, 0U);
+  char byte = 0;
+  while (::syscall(SYS_read, alive, &byte, 1) < 0 && errno == EINTR) {
+  }
+  ::syscall(SYS_exit_group, 0);
+  __builtin_unreachable();
+}
+
+}  // namespace
+
+StillLife::StillLife() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("pipe");
+  const UniqueFd child_end(ends[0]);
+  alive_ = UniqueFd(ends[1]);
+  const NoSignals quiet;
+  child_ = ::_Fork();
+  if (child_ == 0) keep_still(child_end.get());
+  if (child_ < 0) {
+    throw Error("the host has no room for a copy of this process ({}): choose --strategy cow, or stop",
+                errno_text(errno));
+  }
+}
+
+StillLife::~StillLife() {
+  alive_.reset();
+  ::kill(child_, SIGKILL);
+  while (::waitpid(child_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+void StillLife::read(std::span<const std::byte> from, std::byte* into) const {
+  std::size_t done = 0;
+  while (done < from.size()) {
+    const iovec here{into + done, from.size() - done};
+    const iovec there{const_cast<std::byte*>(from.data()) + done, from.size() - done};
+    const ssize_t count = ::process_vm_readv(child_, &here, 1, &there, 1, 0);
+    if (count <= 0) {
+      throw Error("reading the copy of guest memory: {}: choose --strategy cow, or stop", errno_text(errno));
+    }
+    done += static_cast<std::size_t>(count);
+  }
+}
+
+}  // namespace tintype

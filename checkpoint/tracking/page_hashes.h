@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "checkpoint/tracking/chunks.h"
+#include "checkpoint/tracking/residency.h"
+
+namespace tintype {
+
+/// What each page was in the last checkpoint that was kept, as a hash (xxh3-64): a page that was written to and came
+/// out equal need not be saved again. Hashes of the checkpoint under way count once it is kept.
+///
+/// 16 bytes a page, from the first checkpoint on. One thread at a time.
+class PageHashes {
+ public:
+  using Changed = std::function<void(std::uint64_t first_page, std::uint64_t count)>;
+
+  explicit PageHashes(const ChunkTable& chunks) : chunks_(chunks), known_(chunks.size()) {}
+
+  /// Calls `changed` for each run of pages of the chunk that are not as they were in the last checkpoint. With `all`,
+  /// and where nothing is known of the chunk, that is each page that is resident. `contents` is the chunk's memory;
+  /// what it holds for a page that is not resident does not matter, that one is zero.
+  void compare(std::size_t chunk, std::span<const std::byte> contents, const Residency& residency, bool all,
+               const Changed& changed);
+
+  /// What compare() has seen since the last keep() or forget() is the last checkpoint's now.
+  void keep() noexcept;
+  /// Or nobody's.
+  void forget() noexcept { pending_.clear(); }
+
+ private:
+  const ChunkTable& chunks_;
+  std::vector<std::uint64_t> last_, next_;  ///< by page; empty before the first checkpoint
+  std::vector<bool> known_;                 ///< by chunk: last_ is of the last checkpoint
+  std::vector<std::size_t> pending_;        ///< chunks whose next_ counts once it is kept
+};
+
+}  // namespace tintype

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every strategy, without a guest: threads of this process write to memory while it is captured.
+#include <cstring>
+
+#include <doctest/doctest.h>
+
+#include "checkpoint/capture/engine.h"
+#include "tests/unit/capture/capture_rig.h"
+
+namespace tintype {
+
+namespace {
+
+/// The strategies that this host can do.
+std::vector<Strategy> possible_strategies() {
+  std::vector<Strategy> possible;
+  for (const StrategyRow& row : strategies()) {
+    if (!row.needs_write_protection || no_write_protection().empty()) possible.push_back(row.strategy);
+  }
+  return possible;
+}
+
+/// Takes pictures of memory that threads write to, as a machine would: they stand still from pause to resume.
+class Photographer {
+ public:
+  Photographer(Strategy strategy, std::uint64_t bytes, unsigned threads)
+      : memory(bytes), engine(memory), capture(make_capture(strategy, engine)), threads_(threads), picture(bytes) {}
+
+  /// What is put goes on top of the last picture, as a chain of checkpoints does; what comes out must be memory as it
+  /// was in the pause.
+  void take(bool everything, bool keeps) {
+    KeptPages pages(memory);
+    pages.contents = everything ? std::vector<std::byte>(memory.size()) : picture;
+    capture->prepare({kMemory / 4, everything}, {});
+    scribblers_.emplace(memory, threads_);
+    capture->precopy(pages);
+    scribblers_->stop();
+    const std::vector<std::byte> instant = copy_of(memory);  // (reading absent pages maps the zero page)
+    capture->protect();
+    if (capture->copies_while_paused()) capture->copy_out(pages);
+    scribblers_.emplace(memory, threads_);
+    if (!capture->copies_while_paused()) capture->copy_out(pages);
+    keeps ? capture->keep() : capture->give_back();
+    scribblers_->stop();
+    CHECK(pages.contents == instant);
+    put_bytes = pages.put_bytes;
+    if (keeps) picture = instant;
+  }
+
+  GuestMemory memory;
+  CaptureEngine engine;
+  std::unique_ptr<MemoryCapture> capture;
+  std::uint64_t put_bytes = 0;
+
+ private:
+  unsigned threads_;
+  std::optional<Scribblers> scribblers_;
+
+ public:
+  std::vector<std::byte> picture;
+};
+
+}  // namespace
+
+TEST_CASE("memory written to by several threads is captured as it was at the instant, by every strategy") {
+  for (const Strategy strategy : possible_strategies()) {
+    CAPTURE(name_of(strategy));
+    Photographer photographer(strategy, kMemory, 3);
+    fill(photographer.memory, 0, kMemory / 2, 1);  // the upper half is absent
+    photographer.take(true, true);
+  }
+}
+
+TEST_CASE("a chain of captures, each of what was written since the last one that was kept, loses nothing") {
+  for (const Strategy strategy : possible_strategies()) {
+    CAPTURE(name_of(strategy));
+    Photographer photographer(strategy, 16 << 20, 2);
+    fill(photographer.memory, 0, 8 << 20, 1);
+    bool first = true;
+    for (const bool keeps : {true, true, false, true, false, false, true}) {
+      photographer.take(first || !photographer.engine.knows_what_was_written(), keeps);
+      first = false;
+    }
+  }
+}
+
+TEST_CASE("what was not written, or came out equal, is not put again") {
+  if (const std::string problem = no_write_protection(); !problem.empty()) SKIP_TEST(problem);
+  for (const Strategy strategy : possible_strategies()) {
+    CAPTURE(name_of(strategy));
+    Photographer photographer(strategy, 16 << 20, 0);
+    fill(photographer.memory, 0, 16 << 20, 1);
+    photographer.take(true, true);
+    CHECK(photographer.put_bytes == 16 << 20);
+    photographer.take(false, true);
+    CHECK(photographer.put_bytes == 0);
+    REQUIRE(photographer.memory.store<std::uint64_t>(Gpa(5 << 20), 42));
+    const auto old = photographer.memory.load<std::uint64_t>(Gpa(9 << 20));
+    REQUIRE(photographer.memory.store<std::uint64_t>(Gpa(9 << 20), *old));
+    photographer.take(false, true);
+    CHECK(photographer.put_bytes == kPageSize);
+    photographer.take(true, true);
+    CHECK(photographer.put_bytes == 16 << 20);
+  }
+}
+
+TEST_CASE("a page that becomes zero, and one that comes into being, are put") {
+  if (const std::string problem = no_write_protection(); !problem.empty()) SKIP_TEST(problem);
+  for (const Strategy strategy : possible_strategies()) {
+    CAPTURE(name_of(strategy));
+    Photographer photographer(strategy, 16 << 20, 0);
+    fill(photographer.memory, 0, 4 << 20, 1);
+    photographer.take(true, true);
+    REQUIRE(photographer.memory.write(Gpa(kPageSize), std::vector<std::byte>(kPageSize)));
+    fill(photographer.memory, 12 << 20, kPageSize, 2);
+    photographer.take(false, true);
+    CHECK(photographer.put_bytes >= 2 * kPageSize);
+    CHECK(photographer.picture == copy_of(photographer.memory));
+  }
+}
+
+TEST_CASE("a capture that is given up, at whatever point, lets every writer go and loses nothing") {
+  for (const Strategy strategy : possible_strategies()) {
+    for (int steps = 0; steps < 3; ++steps) {
+      CAPTURE(name_of(strategy));
+      CAPTURE(steps);
+      Photographer photographer(strategy, 16 << 20, 2);
+      fill(photographer.memory, 0, 16 << 20, 1);
+      photographer.take(true, true);
+      {
+        KeptPages pages(photographer.memory);
+        photographer.capture->prepare({2 << 20, false}, {});
+        Scribblers scribblers(photographer.memory, 3);
+        if (steps > 0) photographer.capture->precopy(pages);
+        if (steps > 1) photographer.capture->protect();
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));  // with a strategy that preserves, all wait by now
+        photographer.capture->give_back();
+        const std::uint64_t before = scribblers.writes();
+        while (scribblers.writes() == before) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      photographer.take(!photographer.engine.knows_what_was_written(), true);
+    }
+  }
+}
+
+TEST_CASE("the capture area bounds what is preserved, and the guest waits rather than tear") {
+  if (const std::string problem = no_write_protection(); !problem.empty()) SKIP_TEST(problem);
+  GuestMemory memory(kMemory);
+  fill(memory, 0, kMemory, 1);
+  CaptureEngine engine(memory);
+  const auto capture = make_capture(Strategy::kCow, engine);
+  capture->prepare({8 << 20, true}, {});
+  const std::vector<std::byte> instant = copy_of(memory);
+  capture->protect();
+  Scribblers scribblers(memory, 3);
+  KeptPages pages(memory);
+  pages.while_writing = [] { std::this_thread::sleep_for(std::chrono::milliseconds(1)); };
+  capture->copy_out(pages);
+  capture->keep();
+  CHECK(pages.contents == instant);
+  CHECK(capture->report().faults > 0);
+  CHECK(capture->report().capture_area_peak_bytes <= 8 << 20);
+}
+
+TEST_CASE("what was copied ahead and then written to is dropped, and put again") {
+  if (const std::string problem = no_write_protection(); !problem.empty()) SKIP_TEST(problem);
+  GuestMemory memory(kMemory);
+  fill(memory, 0, kMemory, 1);
+  CaptureEngine engine(memory);
+  const auto capture = make_capture(Strategy::kHybrid, engine);
+  capture->prepare({0, true}, {});
+  KeptPages pages(memory);
+  capture->precopy(pages);
+  CHECK(pages.contents == copy_of(memory));
+  REQUIRE(memory.store<std::uint64_t>(Gpa(5 << 20), 42));
+  const std::vector<std::byte> instant = copy_of(memory);
+  capture->protect();
+  REQUIRE(memory.store<std::uint64_t>(Gpa(5 << 20), 43));
+  capture->copy_out(pages);
+  CHECK(pages.contents == instant);
+  CHECK(pages.drops == 1);
+  CHECK(capture->report().rounds >= 1);
+}
+
+}  // namespace tintype
