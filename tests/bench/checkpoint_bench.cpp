@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a live checkpoint costs: the pause, and the work that the guest did not do, with QEMU beside us on the same
 // guest file. README.md says what each figure is.
+#include <algorithm>
 #include <cstdio>
+#include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -17,7 +20,13 @@ namespace {
 struct Options {
   bool quick = false;
   int rounds = 0;
+  int largest_mib = 12288;
   std::string to = ".", strategy = "cow", json, svg;
+  std::vector<std::string> only;  // parts; empty: all of them
+
+  bool wants(const std::string& part) const {
+    return only.empty() || std::find(only.begin(), only.end(), part) != only.end();
+  }
 };
 
 void describe(CLI::App& app, Options& options) {
@@ -26,6 +35,9 @@ void describe(CLI::App& app, Options& options) {
   app.add_option("--to", options.to, "Where captures go: a directory on the medium to measure")
       ->check(CLI::ExistingDirectory);
   app.add_option("--strategy", options.strategy, "The strategy that the goals are for");
+  app.add_option("--only", options.only, "Parts of it: contenders, sizes, incremental, resident, timelines")
+      ->check(CLI::IsMember({"contenders", "sizes", "incremental", "resident", "timelines"}));
+  app.add_option("--largest", options.largest_mib, "The largest guest for the pause by size, in MiB (12288)");
   app.add_option("--json", options.json, "Writes every value to this file");
   app.add_option("--svg", options.svg, "Draws plots into this directory, with gnuplot");
 }
@@ -33,11 +45,11 @@ void describe(CLI::App& app, Options& options) {
 void measure(Results& results, const Options& options) {
   Place place(options.to);
   const int rounds = options.rounds > 0 ? options.rounds : options.quick ? 1 : 5;
-  measure_contenders(results, place, rounds, options.quick ? 1 : workloads().size());
-  if (!options.quick) measure_sizes(results, place, 2);
-  measure_incremental(results, place, options.quick ? 2 : 10);
-  measure_resident(results, place);
-  if (!options.svg.empty()) measure_timelines(results, place);
+  if (options.wants("contenders")) measure_contenders(results, place, rounds, options.quick ? 1 : workloads().size());
+  if (options.wants("sizes") && !options.quick) measure_sizes(results, place, std::min(rounds, 2), options.largest_mib);
+  if (options.wants("incremental")) measure_incremental(results, place, options.quick ? 2 : 10);
+  if (options.wants("resident")) measure_resident(results, place);
+  if (options.wants("timelines") && !options.svg.empty()) measure_timelines(results, place);
 }
 
 int run(const Options& options) {

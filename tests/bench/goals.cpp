@@ -19,6 +19,7 @@ void judge_pauses(std::vector<Goal>& goals, const Results& results) {
     worst_median = std::max(worst_median, median(series.pauses_us()) / 1000);
     worst_p99 = std::max(worst_p99, p99(series.pauses_us()) / 1000);
   }
+  if (worst_p99 == 0) return;
   goals.push_back({"pause, median, the worst workload", worst_median, 0.5, "ms"});
   goals.push_back({"pause, p99, the worst workload", worst_p99, 1.5, "ms"});
 }

@@ -49,9 +49,10 @@ std::vector<std::string> compared_strategies(const Results& results) {
 
 }  // namespace
 
-void measure_sizes(Results& results, Place& place, int rounds) {
+void measure_sizes(Results& results, Place& place, int rounds, int largest_mib) {
   for (int round = 1; round <= rounds; ++round) {
     for (const int mib : kSizesMiB) {
+      if (mib > largest_mib) continue;
       if (available_mib() < mib + kSpareMiB) {
         fmt::print(stderr, "{} MiB: left out, the host has only {:.0f} MiB to spare\n", mib, available_mib());
         continue;

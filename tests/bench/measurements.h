@@ -11,7 +11,7 @@ namespace tintype::test {
 void measure_contenders(Results& results, Place& place, int rounds, std::size_t choose);
 
 /// Pauses by size of memory; sizes that this host has no room for are left out and said so.
-void measure_sizes(Results& results, Place& place, int rounds);
+void measure_sizes(Results& results, Place& place, int rounds, int largest_mib);
 
 /// Incremental checkpoints back to back for so long, with little written between them and with nothing.
 void measure_incremental(Results& results, Place& place, double seconds);

@@ -74,16 +74,22 @@ void print_incremental(const Results& results) {
   fmt::print("\n");
 }
 
-}  // namespace
-
-void print_table(const Results& results) {
-  print_contenders(results);
-  print_parts(results);
-  print_sizes(results);
-  print_incremental(results);
+void print_plain(const Results& results) {
   fmt::print("a plain write and fdatasync of as many bytes: {:.0f} ms; {} until durable: {:.0f} ms (medians)\n",
              median(results.plain.write_ms), results.strategy, median(results.plain.capture_ms));
   fmt::print("one memcpy of the swept memory: {:.0f} ms (median)\n\n", median(results.plain.memcpy_ms));
+}
+
+}  // namespace
+
+void print_table(const Results& results) {
+  if (!results.series.empty()) {
+    print_contenders(results);
+    print_parts(results);
+    print_plain(results);
+  }
+  print_sizes(results);
+  print_incremental(results);
 }
 
 }  // namespace tintype::test
