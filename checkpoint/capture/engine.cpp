@@ -14,8 +14,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Kept of the capture area between captures; more only while they follow each other closely.
-constexpr std::uint64_t kKeptReady = 4 * kHugePageSize;
+/// Room beside what was written when the capture began. Between captures nothing of the area is kept, unless they
+/// follow each other closely.
+constexpr std::uint64_t kSpareRoom = 4 * kHugePageSize;
 constexpr auto kClosely = 2s;
 
 /// Copying ahead ends when so little is left, or a round leaves more than half of what it found.
@@ -37,7 +38,7 @@ void CaptureEngine::prepare(const CaptureRequest& request, Needs needs, const Ca
   buffer_.prepare();
   make_area(request.area_bytes);
   tracker_.begin(everything_, *area_);
-  const std::uint64_t most = needs.preserves ? tracker_.written() * kHugePageSize + kKeptReady : 0;
+  const std::uint64_t most = needs.preserves ? tracker_.written() * kHugePageSize + kSpareRoom : 0;
   area_->prepare(std::min(area_->size(), most), [&] { cancellation.throw_if_requested(); });
   if (needs.protects) tracker_.arm();
 }
@@ -180,7 +181,7 @@ void CaptureEngine::finish() noexcept {
   area_->close();
   const auto now = std::chrono::steady_clock::now();
   const bool closely = now - std::exchange(last_end_, now) < kClosely;
-  area_->keep_ready(closely ? std::max(area_->peak_bytes(), kKeptReady) : kKeptReady);
+  area_->keep_ready(closely ? area_->peak_bytes() + kSpareRoom / 2 : 0);
 }
 
 void CaptureEngine::begin_as_restored() {

@@ -18,10 +18,15 @@
 
 #include "checkpoint/capture/engine.h"
 #include "tests/support/skip.h"
+#include "vmm/base/thread_sanitizer.h"
 
 namespace tintype {
 
+#ifdef TINTYPE_THREAD_SANITIZER  // which makes every copy many times as long
+inline constexpr std::uint64_t kMemory = 16 << 20;
+#else
 inline constexpr std::uint64_t kMemory = 64 << 20;
+#endif
 
 /// Keeps what a capture puts, as it was when it was put.
 class KeptPages final : public PageSink {

@@ -11,10 +11,13 @@ namespace tintype {
 
 namespace {
 
-/// The strategies that this host can do.
+/// The strategies that this host can do; under ThreadSanitizer, which takes its time, those that do not merely wait.
 std::vector<Strategy> possible_strategies() {
   std::vector<Strategy> possible;
   for (const StrategyRow& row : strategies()) {
+#ifdef TINTYPE_THREAD_SANITIZER
+    if (row.strategy == Strategy::kStop || row.strategy == Strategy::kPrecopy) continue;
+#endif
     if (!row.needs_write_protection || no_write_protection().empty()) possible.push_back(row.strategy);
   }
   return possible;
@@ -164,8 +167,8 @@ TEST_CASE("the capture area bounds what is preserved, and the guest waits rather
 
 TEST_CASE("what was copied ahead and then written to is dropped, and put again") {
   if (const std::string problem = no_write_protection(); !problem.empty()) SKIP_TEST(problem);
-  GuestMemory memory(kMemory);
-  fill(memory, 0, kMemory, 1);
+  GuestMemory memory(32 << 20);  // more than is left for the pause without a round
+  fill(memory, 0, memory.size(), 1);
   CaptureEngine engine(memory);
   const auto capture = make_capture(Strategy::kHybrid, engine);
   capture->prepare({0, true}, {});

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <mutex>
 #include <random>
 #include <set>
 #include <string>
@@ -22,7 +23,7 @@ namespace {
 
 constexpr std::uint64_t kMemory = 32 << 20;
 
-/// Keeps all that it is given.
+/// Keeps all that it is given, on the fault thread; what it has is asked for when that thread has nothing to do.
 class Keeper final : public OldContents {
  public:
   std::optional<Slot> take(std::uint64_t chunk, bool) noexcept override {
@@ -32,13 +33,21 @@ class Keeper final : public OldContents {
   std::span<std::byte> memory(const Slot& slot) const noexcept override {
     return const_cast<std::vector<std::byte>&>(slots_[slot.number]);
   }
-  void put(const Slot& slot) noexcept override { kept.insert(slot.chunk); }
+  void put(const Slot& slot) noexcept override {
+    const std::lock_guard lock(mutex_);
+    kept_.insert(slot.chunk);
+  }
   void give_back(const Slot&) noexcept override {}
   bool mostly_free() const noexcept override { return true; }
 
-  std::set<std::size_t> kept;
+  std::set<std::size_t> kept() const {
+    const std::lock_guard lock(mutex_);
+    return kept_;
+  }
 
  private:
+  mutable std::mutex mutex_;
+  std::set<std::size_t> kept_;
   std::vector<std::vector<std::byte>> slots_;
 };
 
@@ -121,10 +130,11 @@ TEST_CASE("what is written after the instant is of the next checkpoint, and its 
   rig.tracker.begin(true, rig.keeper);
   rig.tracker.freeze();
   rig.write(5 << 20);
-  CHECK(rig.keeper.kept.contains(2));
+  CHECK(rig.keeper.kept().contains(2));
   const auto rest = rig.claim_all();
   CHECK_FALSE(rest.contains(2));
-  CHECK(rest.size() + rig.keeper.kept.size() == 8);
+  CHECK(rig.tracker.faults().count() == 1);  // and the fault thread has looked ahead as far as it will
+  CHECK(rest.size() + rig.keeper.kept().size() == 8);
   rig.write(9 << 20);  // copied already
   rig.tracker.keep();
   CHECK(rig.capture() == std::set<std::size_t>{2, 4});
