@@ -56,7 +56,7 @@ class Walk {
 
   std::uint64_t next() {
     const std::uint64_t step = step_++;
-    if (random_) return share_.first + mix(step + share_.first + 1) % share_.count;
+    if (random_ && share_.count != 0) return share_.first + mix(step + share_.first + 1) % share_.count;
     if (step_ == share_.count) step_ = 0;
     return share_.first + step;
   }
@@ -88,13 +88,13 @@ class Pace {
 
 // Everything that the CPUs share.
 struct Shared {
+  Felt felt[kMostCpus];
   Clock clock;
   Pages pages;
-  std::uint64_t rate;
-  bool random;
   Share shares[kMostCpus];
-  Felt felt[kMostCpus];
+  std::uint64_t rate;
   volatile std::uint64_t broken = 0;  // a page that holds another's contents, and 1
+  bool random;
 };
 
 constinit Shared* shared = nullptr;
@@ -172,7 +172,7 @@ std::uint8_t kernel_main() {
   const std::uint64_t hot = random ? wanted : number_option("hot", 16) * kPagesPerMiB;
   const std::uint32_t cpus = number_option("cpus", 1) > 1 ? 2 : 1;
   const Clock clock = Clock::calibrated();
-  static Shared everything{clock, Pages(), number_option("rate", 0), random, {}, {Felt(clock), Felt(clock)}};
+  static Shared everything{{Felt(clock), Felt(clock)}, clock, Pages(), {}, number_option("rate", 0), 0, random};
   shared = &everything;
   if (wanted == 0 || wanted > shared->pages.count() || hot > wanted) {
     print("HOTSET NEEDS mb=", (wanted > hot ? wanted : hot) / kPagesPerMiB,
