@@ -49,6 +49,15 @@ int count_steps(const std::filesystem::path& memory, std::uint64_t pages) {
   return steps;
 }
 
+/// One checkpoint's memory, of which so many MiB are swept: the sweep is at one place, or about to begin.
+void shows_one_step(const TestDirectory& directory, const std::filesystem::path& repository, const std::string& id,
+                    unsigned mb) {
+  REQUIRE(tintype({"export", repository, "--id", id, "--memory", directory / "memory"}).exit_code == 0);
+  const int steps = count_steps(directory / "memory", mb * 256);
+  CHECK(steps >= 0);
+  CHECK(steps <= 1);
+}
+
 /// Takes checkpoints of a running staircase; each one's memory must show one step.
 void climb(const std::string& strategy, int checkpoints, const Arguments& more = {}, unsigned mb = 128) {
   const TestDirectory directory;
@@ -61,10 +70,7 @@ void climb(const std::string& strategy, int checkpoints, const Arguments& more =
     const auto report = take_checkpoint("stairs", directory / "repository", options);
     CHECK(report["strategy"] == strategy);
     const std::string id = std::to_string(report["id"].get<int>());
-    REQUIRE(tintype({"export", directory / "repository", "--id", id, "--memory", directory / "memory"}).exit_code == 0);
-    const int steps = count_steps(directory / "memory", mb * 256);
-    CHECK(steps >= 0);
-    CHECK(steps <= 1);
+    shows_one_step(directory, directory / "repository", id, mb);
     REQUIRE(tintype({"delete", directory / "repository", "--id", id}).exit_code == 0);
     REQUIRE(machine.wait_for("WORK"));
   }
@@ -113,11 +119,7 @@ TEST_CASE("a chain of checkpoints, each by another strategy, shows one step in e
   CHECK(tintype({"verify", repository}).exit_code == 0);
   for (const int id : {2, 3, 7, 8, 9, 10, 11, 12, 13, 14}) {
     CAPTURE(id);
-    REQUIRE(tintype({"export", repository, "--id", std::to_string(id), "--memory", directory / "memory"}).exit_code ==
-            0);
-    const int steps = count_steps(directory / "memory", 64 * 256);
-    CHECK(steps >= 0);
-    CHECK(steps <= 1);
+    shows_one_step(directory, repository, std::to_string(id), 64);
   }
 }
 
@@ -133,11 +135,7 @@ TEST_CASE("a film: checkpoints at regular beats, of which the newest are kept, a
   CHECK(film["latest"]["parent"] == 11);
   CHECK(tintype({"verify", repository}).exit_code == 0);
   for (const int id : {10, 11, 12}) {
-    REQUIRE(tintype({"export", repository, "--id", std::to_string(id), "--memory", directory / "memory"}).exit_code ==
-            0);
-    const int steps = count_steps(directory / "memory", 16 * 256);
-    CHECK(steps >= 0);
-    CHECK(steps <= 1);
+    shows_one_step(directory, repository, std::to_string(id), 16);
   }
   CHECK(tintype({"export", repository, "--id", "9", "--memory", directory / "memory"}).exit_code == 1);
 }

@@ -6,18 +6,8 @@
 #include "tests/unit/store/sample_checkpoint.h"
 
 namespace tintype {
-namespace {
 
 using namespace checkpoint_test;
-
-Bytes content_of(const BlockSource& part) {
-  Bytes bytes(part.blocks() * kBlockSize);
-  part.read_blocks(0, bytes);
-  bytes.resize(part.content_bytes());
-  return bytes;
-}
-
-}  // namespace
 
 TEST_CASE("a checkpoint comes back as it was taken") {
   for (const Compression codec : {Compression::kNone, Compression::kLz4, Compression::kZstd}) {

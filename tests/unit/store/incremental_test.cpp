@@ -28,13 +28,6 @@ Manifest seal(CheckpointWriter& writer) {
   return writer.seal(sample_manifest());
 }
 
-Bytes content_of(const BlockSource& part) {
-  Bytes bytes(part.blocks() * kBlockSize);
-  part.read_blocks(0, bytes);
-  bytes.resize(part.content_bytes());
-  return bytes;
-}
-
 }  // namespace
 
 TEST_CASE("a checkpoint of changes shows all of the machine") {

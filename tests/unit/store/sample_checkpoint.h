@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "checkpoint/format/block_source.h"
 #include "checkpoint/store/checkpoint_writer.h"
 #include "tests/unit/format/sample_manifest.h"
 #include "tests/unit/format/scratch.h"
@@ -48,6 +49,14 @@ inline Manifest write_sample(const std::filesystem::path& repository, unsigned s
   const auto writer = written_sample(repository, seed, compression);
   writer->sync();
   return writer->seal(sample_manifest());
+}
+
+/// All that a part shows.
+inline Bytes content_of(const BlockSource& part) {
+  Bytes bytes(part.blocks() * kBlockSize);
+  part.read_blocks(0, bytes);
+  bytes.resize(part.content_bytes());
+  return bytes;
 }
 
 }  // namespace tintype::checkpoint_test
