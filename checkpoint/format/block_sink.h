@@ -10,7 +10,7 @@
 namespace tintype {
 
 /// Takes the blocks (4 KiB each) of one part of a checkpoint, in any order, each at most once, unless what came before
-/// was dropped.
+/// was dropped. Several threads may append at the same time; nobody does while another method runs.
 class BlockSink {
  public:
   /// Names what one call has written. Valid until finish().

@@ -4,7 +4,6 @@
 #include <lz4.h>
 #include <zstd.h>
 
-#include <cstring>
 #include <new>
 
 namespace tintype {
@@ -22,25 +21,14 @@ Compressor::Compressor(Compression codec) : codec_(codec) {
 
 Compressor::~Compressor() { ZSTD_freeCCtx(zstd_); }
 
-std::span<const std::byte> Compressor::compress(std::span<const std::byte> data) {
-  if (data.size() > capacity_) {
-    copy_ = std::make_unique_for_overwrite<std::byte[]>(data.size());
-    compressed_ = std::make_unique_for_overwrite<std::byte[]>(data.size());
-    capacity_ = data.size();
-  }
-  // Neither library promises anything for data that changes under it.
-  std::memcpy(copy_.get(), data.data(), data.size());
-  const std::size_t room = data.size() - 1;
-  std::size_t size = 0;
+std::size_t Compressor::compress(std::span<const std::byte> data, std::span<std::byte> into) {
   if (codec_ == Compression::kLz4) {
-    size = static_cast<std::size_t>(LZ4_compress_default(reinterpret_cast<const char*>(copy_.get()),
-                                                         reinterpret_cast<char*>(compressed_.get()),
-                                                         static_cast<int>(data.size()), static_cast<int>(room)));
-  } else {
-    size = ZSTD_compressCCtx(zstd_, compressed_.get(), room, copy_.get(), data.size(), kZstdLevel);
-    if (ZSTD_isError(size) != 0) size = 0;
+    return static_cast<std::size_t>(LZ4_compress_default(reinterpret_cast<const char*>(data.data()),
+                                                         reinterpret_cast<char*>(into.data()),
+                                                         static_cast<int>(data.size()), static_cast<int>(into.size())));
   }
-  return {compressed_.get(), size};
+  const std::size_t size = ZSTD_compressCCtx(zstd_, into.data(), into.size(), data.data(), data.size(), kZstdLevel);
+  return ZSTD_isError(size) != 0 ? 0 : size;
 }
 
 bool decompress(Compression codec, std::span<const std::byte> from, std::span<std::byte> into) noexcept {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <span>
 
 #include "checkpoint/format/part_format.h"
@@ -11,7 +10,7 @@ struct ZSTD_CCtx_s;
 
 namespace tintype {
 
-/// Compresses for one thread, keeping its buffers.
+/// Compresses for one thread at a time.
 class Compressor {
  public:
   explicit Compressor(Compression codec);
@@ -19,15 +18,13 @@ class Compressor {
   Compressor(const Compressor&) = delete;
   Compressor& operator=(const Compressor&) = delete;
 
-  /// Valid until the next call; empty where the data does not become smaller. The data may change meanwhile
-  /// (it is copied first): the result is then that of some mixture.
-  std::span<const std::byte> compress(std::span<const std::byte> data);
+  /// How many bytes of `into` it fills; 0 where they are too few. The data holds still: neither library promises
+  /// anything for data that changes under it.
+  std::size_t compress(std::span<const std::byte> data, std::span<std::byte> into);
 
  private:
   Compression codec_;
   ZSTD_CCtx_s* zstd_ = nullptr;
-  std::size_t capacity_ = 0;
-  std::unique_ptr<std::byte[]> copy_, compressed_;
 };
 
 /// False where the bytes do not decompress to exactly as much as `into` holds.

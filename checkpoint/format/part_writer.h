@@ -5,18 +5,16 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <vector>
 
 #include "checkpoint/format/block_sink.h"
+#include "checkpoint/format/extent_cutter.h"
+#include "checkpoint/format/part_file.h"
 #include "checkpoint/format/part_format.h"
-#include "vmm/base/unique_fd.h"
-
-struct iovec;
 
 namespace tintype {
-
-class Compressor;
 
 struct PartOptions {
   PartKind kind = PartKind::kMemory;
@@ -25,10 +23,10 @@ struct PartOptions {
   bool incremental = false;  ///< blocks that never come are the parent's
 };
 
-/// Writes one part of a checkpoint. One thread at a time uses it; it is the thread that waits for the destination.
+/// Writes one part of a checkpoint.
 ///
 /// Data goes from the caller's memory straight into the file: the zero test, the checksum and the write are the only
-/// passes over it. So it must hold still.
+/// passes over it. So it must hold still. Appending threads meet only to take their places in the file.
 class PartWriter final : public BlockSink {
  public:
   /// Creates the file, which must not exist. Throws tintype::Error.
@@ -56,50 +54,34 @@ class PartWriter final : public BlockSink {
   const PartSummary& summary() const noexcept { return summary_; }
 
   /// Bytes of data in the file so far.
-  std::uint64_t stored_bytes() const noexcept { return stored_bytes_; }
+  std::uint64_t stored_bytes() const;
 
  private:
   struct Range {
     std::uint64_t offset = 0, bytes = 0;
   };
+  class CutterLease;
   void check_place(std::uint64_t first_block, std::uint64_t blocks) const;
-  void append_blocks(std::uint64_t first_block, std::span<const std::byte> data);
-  void append_data(std::uint64_t first_block, std::span<const std::byte> run);
-  void append_raw(std::uint64_t first_block, std::span<const std::byte> run);
-  void append_compressed(std::uint64_t first_block, std::span<const std::byte> run);
-  void add_extent(std::uint64_t first_block, std::span<const std::byte> run, Compression codec,
-                  std::span<const std::byte> stored);
-  void add_zeros(std::uint64_t first_block, std::uint64_t blocks);
-  void queue_extent(Extent extent, std::span<const std::byte> stored);
-  void queue_write(std::span<const std::byte> bytes);
-  void flush_queue();
-  void reserve_space(std::uint64_t end);
-  void start_writeback();
+  Ticket store(ExtentCutter& cut);
+  std::uint64_t take_places(ExtentCutter& cut, Ticket& ticket);
   void erase_given_up();
-  void erase(const Range& range);
   void sort_extents();
   void join_zeros();
   void write_index();
-  void write(std::span<const std::byte> bytes, std::uint64_t offset);
-  [[noreturn]] void throw_write_error(int error_number) const;
 
-  std::filesystem::path path_;
-  PartOptions options_;
-  std::uint64_t blocks_;
-  UniqueFd fd_;
-  std::vector<Extent> extents_;  ///< in the order of writing, until finish() sorts them; 0 blocks: dropped
+  const PartOptions options_;
+  const std::uint64_t blocks_;
+  PartFile file_;
+  mutable std::mutex mutex_;                            // guards the rest against threads that append
+  std::vector<std::unique_ptr<ExtentCutter>> cutters_;  ///< those nobody uses
+  std::vector<Extent> extents_;  ///< in the order of places, until finish() sorts them; 0 blocks: dropped
   std::vector<Range> given_up_;  ///< data of the file that belongs to no extent any more and is still to be erased
   std::uint64_t given_up_bytes_ = 0;
-  std::vector<iovec> queue_;  ///< pieces of memory whose place is the file's end up to position_
-  std::uint64_t queued_bytes_ = 0;
-  std::uint64_t position_;       ///< where the next extent goes
-  std::uint64_t reserved_ = 0;   ///< the file has room up to here
-  std::uint64_t writeback_ = 0;  ///< writing back was started up to here
+  std::uint64_t position_;  ///< where the next extent goes
   std::uint64_t stored_bytes_ = 0, stored_blocks_ = 0;
-  bool can_reserve_;
+  std::size_t unwritten_ = 0;  ///< appends that have their place, and whose bytes are not there (yet)
   bool finished_ = false;
   PartSummary summary_;
-  std::unique_ptr<Compressor> compressor_;  ///< null where nothing is compressed
 };
 
 }  // namespace tintype
