@@ -6,9 +6,13 @@
 #include <utility>
 #include <vector>
 
+#include "checkpoint/capture/area_size.h"
+#include "checkpoint/capture/auto_strategy.h"
 #include "checkpoint/capture/destination.h"
 #include "checkpoint/capture/disk_copy.h"
 #include "checkpoint/capture/memory_part.h"
+#include "checkpoint/format/checkpoint_files.h"
+#include "vmm/base/error.h"
 #include "vmm/base/thread.h"
 
 namespace tintype {
@@ -52,6 +56,11 @@ class LiveCheckpoint {
   enum class Disks : std::uint8_t { kUntouched, kPrepared, kSwitched };
 
   void prepare();
+  void choose();
+  Portion portion() const;
+  bool takes_memory() const noexcept { return report_.holds != Portion::kDisks; }
+  bool takes_disks() const noexcept { return report_.holds != Portion::kMemory; }
+  void prepare_memory();
   NewCheckpoint wanted_checkpoint() const;
   std::uint64_t expected_bytes() const;
   void open_destination();
@@ -59,6 +68,7 @@ class LiveCheckpoint {
   void prepare_disks();
   void precopy();
   void pause_and_capture();
+  void capture_memory(Stopwatch& watch);
   void switch_disks() noexcept;
   void save_states();
   void leave_pause() noexcept;
@@ -112,15 +122,37 @@ CheckpointReport LiveCheckpoint::take() {
 void LiveCheckpoint::prepare() {
   description_ = subject_.describe();
   report_.vm = subject_.name();
-  report_.strategy = options_.strategy == Strategy::kAuto ? best_strategy() : options_.strategy;
+  choose();
+  report_.holds = portion();
   open_destination();
-  prepare_disks();
+  if (takes_disks()) prepare_disks();
+  if (takes_memory()) prepare_memory();
+}
+
+void LiveCheckpoint::choose() {
+  report_.strategy = options_.strategy;
+  if (options_.strategy != Strategy::kAuto) return;
+  const UserfaultSupport support = machine_.means_.probe_userfault();
+  const std::uint64_t resident = support.write_protect ? 0 : machine_.engine_.resident_bytes();
+  StrategyChoice choice = choose_strategy({support, resident, available_host_memory()});
+  report_.strategy = choice.strategy;
+  report_.chosen_because = std::move(choice.because);
+}
+
+// A machine without disks is all there when its memory is.
+Portion LiveCheckpoint::portion() const {
+  if (!subject_.disks().empty()) return options_.only;
+  if (options_.only == Portion::kDisks)
+    throw Error("{} has no disks: take a checkpoint without --only disks", report_.vm);
+  return Portion::kAll;
+}
+
+void LiveCheckpoint::prepare_memory() {
   capture_ = &machine_.capture_for(report_.strategy);
-  const bool everything = report_.parent == 0;
+  const bool everything = report_.parent == 0 || !machine_.memory_saved_;
   capture_->prepare({options_.capture_area, everything}, machine_.cancellation_);
   memory_.emplace(*destination_, *capture_, subject_.memory().pages(), everything, progress_);
   states_.reserve(subject_.states().size());
-  frozen_.reserve(subject_.disks().size());
 }
 
 // It builds on the last one, where there is one and its repository still has it.
@@ -152,8 +184,10 @@ NewCheckpoint LiveCheckpoint::wanted_checkpoint() const {
   wanted.compression = options_.compression;
   wanted.memory_bytes = subject_.memory().size();
   wanted.disks = description_.disks;
-  if (!options_.full && machine_.engine_.knows_what_was_written()) wanted.parent = machine_.latest_;
-  if (!machine_.disks_saved_) {
+  const bool builds_on = machine_.engine_.knows_what_was_written() || !takes_memory();
+  if (!options_.full && builds_on) wanted.parent = machine_.latest_;
+  if (takes_memory() && !machine_.memory_saved_) wanted.full_parts.emplace_back(checkpoint_files::kMemoryName);
+  if (takes_disks() && !machine_.disks_saved_) {
     for (const DiskDescription& disk : wanted.disks) wanted.full_parts.push_back(disk.id);
   }
   if (!wanted.parent) wanted.expected_bytes = expected_bytes();
@@ -164,12 +198,13 @@ NewCheckpoint LiveCheckpoint::wanted_checkpoint() const {
 // how much of what was written to came out changed, nobody knows beforehand: then the destination is not asked.
 std::uint64_t LiveCheckpoint::expected_bytes() const {
   if (options_.compression != Compression::kNone) return 0;
-  std::uint64_t bytes = machine_.engine_.resident_bytes();
-  for (const FreezableDisk* disk : subject_.disks()) bytes += disk->allocated_bytes();
+  std::uint64_t bytes = takes_memory() ? machine_.engine_.resident_bytes() : 0;
+  for (const FreezableDisk* disk : subject_.disks()) bytes += takes_disks() ? disk->allocated_bytes() : 0;
   return bytes;
 }
 
 void LiveCheckpoint::prepare_disks() {
+  frozen_.reserve(subject_.disks().size());
   disks_ = Disks::kPrepared;
   for (FreezableDisk* disk : subject_.disks()) {
     disk->prepare_switch();
@@ -180,7 +215,7 @@ void LiveCheckpoint::prepare_disks() {
 // Step 2, guest running. Counted with what is copied afterwards.
 void LiveCheckpoint::precopy() {
   report_.prepare_ms = watch_.lap_us() / 1000;
-  capture_->precopy(*memory_);
+  if (takes_memory()) capture_->precopy(*memory_);
 }
 
 // Steps 3 to 8. The only stretch in which the guest stands still; each part of it is measured. No time is lost between
@@ -196,20 +231,24 @@ void LiveCheckpoint::pause_and_capture() {
   subject_.freeze_devices();
   devices_frozen_ = true;
   times.devices = watch.lap_us();
-  switch_disks();
+  if (takes_disks()) switch_disks();
   times.disks = watch.lap_us();
-  save_states();
-  times.state = watch.lap_us();
-  capture_->protect();
-  times.protect = watch.lap_us();
-  if (capture_->copies_while_paused()) {
-    copy_memory();
-    times.copy = watch.lap_us();
-  }
+  if (takes_memory()) capture_memory(watch);
   leave_pause();
   times.resume = watch.lap_us();
   times.total = watch.total_us();
   watch_.lap_us();
+}
+
+void LiveCheckpoint::capture_memory(Stopwatch& watch) {
+  PauseTimes& times = report_.pause_us;
+  save_states();
+  times.state = watch.lap_us();
+  capture_->protect();
+  times.protect = watch.lap_us();
+  if (!capture_->copies_while_paused()) return;
+  copy_memory();
+  times.copy = watch.lap_us();
 }
 
 void LiveCheckpoint::switch_disks() noexcept {
@@ -228,7 +267,7 @@ void LiveCheckpoint::leave_pause() noexcept {
 
 // Step 9, guest running.
 void LiveCheckpoint::copy_out() {
-  if (!capture_->copies_while_paused()) copy_memory();
+  if (takes_memory() && !capture_->copies_while_paused()) copy_memory();
   destination_->run([](CheckpointTarget& target) { target.memory_part().finish(); });
   write_states();
   copy_disks();
@@ -279,11 +318,14 @@ void LiveCheckpoint::seal() {
   if (progress_) progress_({"seal", 1, 1});
 }
 
-// The next one builds on this one.
+// The next one builds on this one. Of what this one did not take, it says what its parent says; without a parent,
+// nothing.
 void LiveCheckpoint::keep() noexcept {
-  std::exchange(capture_, nullptr)->keep();
-  for (FreezableDisk* disk : subject_.disks()) disk->changes_saved();
-  machine_.disks_saved_ = true;
+  if (takes_memory()) std::exchange(capture_, nullptr)->keep();
+  for (FreezableDisk* disk : subject_.disks())
+    if (takes_disks()) disk->changes_saved();
+  machine_.memory_saved_ = takes_memory() || (machine_.memory_saved_ && report_.parent != 0);
+  machine_.disks_saved_ = takes_disks() || (machine_.disks_saved_ && report_.parent != 0);
   machine_.latest_ = ParentRef{report_.id, report_.identity};
 }
 
@@ -296,6 +338,7 @@ CheckpointReport Checkpointer::take(const CheckpointOptions& options, const Prog
 
 void Checkpointer::begin_from(const ParentRef& checkpoint) {
   engine_.begin_as_restored();
+  memory_saved_ = true;
   latest_ = checkpoint;
 }
 

@@ -22,6 +22,7 @@ namespace tintype {
 /// What tests turn: other means than this host's.
 struct CaptureMeans {
   MakeUserfault make_userfault = std::make_unique<Userfault>;
+  std::function<UserfaultSupport()> probe_userfault = tintype::probe_userfault;
   std::function<std::unique_ptr<MemoryCapture>(Strategy, CaptureEngine&)> make_capture = tintype::make_capture;
   std::function<std::unique_ptr<CheckpointTarget>(const NewCheckpoint&)> open_target = [](const NewCheckpoint& wanted) {
     return std::make_unique<CheckpointWriter>(wanted);
@@ -57,8 +58,8 @@ class Checkpointer {
   const CaptureMeans means_;
   Cancellation cancellation_;
   CaptureEngine engine_;
-  std::optional<ParentRef> latest_;                              ///< what the next one may build on
-  bool disks_saved_ = false;                                     ///< in latest_, as they were at its instant
+  std::optional<ParentRef> latest_;                  ///< what the next one may build on
+  bool memory_saved_ = false, disks_saved_ = false;  ///< in latest_, as they were when what was written was last kept
   std::map<Strategy, std::unique_ptr<MemoryCapture>> captures_;  ///< made when they are first asked for
 };
 

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "checkpoint/capture/strategy.h"
-#include "checkpoint/tracking/userfault.h"
 #include "vmm/base/error.h"
 
 namespace tintype {
@@ -15,8 +14,6 @@ constexpr StrategyRow kStrategies[] = {
 };
 
 }  // namespace
-
-Strategy best_strategy() { return probe_userfault().write_protect ? Strategy::kCow : Strategy::kFork; }
 
 std::span<const StrategyRow> strategies() noexcept { return kStrategies; }
 

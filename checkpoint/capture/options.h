@@ -14,6 +14,7 @@ struct CheckpointOptions {
   std::string repository;  ///< directory; created where missing
   Strategy strategy = Strategy::kAuto;
   Compression compression = Compression::kNone;
+  Portion only = Portion::kAll;
   bool full = false;               ///< all of it, though there is a checkpoint to build on
   std::uint64_t capture_area = 0;  ///< bytes of the bounded area for old contents; 0: chosen from the size of memory
 };

@@ -53,9 +53,7 @@ struct StrategyRow {
 };
 std::span<const StrategyRow> strategies() noexcept;
 
-/// What kAuto means here.
-Strategy best_strategy();
-/// The capture for a strategy, which is not kAuto.
+/// The capture for a strategy, which is not kAuto (auto_strategy.h says what that comes to).
 std::unique_ptr<MemoryCapture> make_capture(Strategy strategy, CaptureEngine& engine);
 
 std::unique_ptr<MemoryCapture> make_stop(CaptureEngine& engine);

@@ -61,6 +61,8 @@ void fields(auto& archive, Same<CheckpointReport> auto& report) {
   archive("repository", report.repository);
   archive("vm", report.vm);
   archive("strategy", report.strategy);
+  archive.later("chosen_because", report.chosen_because);
+  archive.later("holds", report.holds);
   archive("parent", report.parent);
   archive("pause_us", report.pause_us);
   archive("memory", report.memory);

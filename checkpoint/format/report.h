@@ -20,6 +20,13 @@ inline constexpr auto kWords<Strategy> = std::to_array<Word<Strategy>>({{Strateg
                                                                         {Strategy::kFork, "fork"},
                                                                         {Strategy::kHybrid, "hybrid"}});
 
+/// What of a machine a checkpoint holds. Memory: with CPUs and devices. Only one that holds all of it can be restored.
+enum class Portion : std::uint8_t { kAll, kMemory, kDisks };
+
+template <>
+inline constexpr auto kWords<Portion> =
+    std::to_array<Word<Portion>>({{Portion::kAll, "all"}, {Portion::kMemory, "memory"}, {Portion::kDisks, "disks"}});
+
 /// The pause, split up. Microseconds. `total` runs from the first kick to the last vCPU running. `copy` is memory
 /// written out in the pause, by strategies that do.
 struct PauseTimes {
@@ -52,6 +59,8 @@ struct CheckpointReport {
   std::string repository;
   std::string vm;
   Strategy strategy = Strategy::kStop;
+  std::string chosen_because;  ///< why kAuto came to this strategy; empty where the user chose
+  Portion holds = Portion::kAll;
   std::uint64_t parent = 0;  ///< 0: none
   PauseTimes pause_us;
   MemoryReport memory;

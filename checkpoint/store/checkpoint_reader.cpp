@@ -24,6 +24,14 @@ void CheckpointReader::open(const Repository& repository, std::uint64_t id) {
   for (const DiskDescription& disk : manifest_.machine.disks) disks_.push_back(open_source(chain, disk.id));
 }
 
+void CheckpointReader::require(Portion portion) const {
+  const Portion holds = manifest_.report.holds;
+  if (holds == Portion::kAll || holds == portion) return;
+  throw Error("checkpoint {} holds {} only: {}", manifest_.id, holds == Portion::kMemory ? "memory" : "the disks",
+              portion == Portion::kAll ? "a machine is restored from one that was taken without --only"
+                                       : "choose another with --id");
+}
+
 const StateRecord* CheckpointReader::find_state(std::string_view name) const noexcept {
   const auto found = std::ranges::find(states_, name, &NamedState::name);
   return found == states_.end() ? nullptr : &found->record;

@@ -26,6 +26,8 @@ class CheckpointReader {
   CheckpointReader(const std::filesystem::path& repository, std::optional<std::uint64_t> id);
 
   const Manifest& manifest() const noexcept { return manifest_; }
+  /// Throws tintype::Error where the checkpoint does not hold that: what else is read here is not of its instant.
+  void require(Portion portion) const;
   std::span<const NamedState> states() const noexcept { return states_; }
   const StateRecord* find_state(std::string_view name) const noexcept;
   const BlockSource& memory() const noexcept { return *memory_; }

@@ -35,6 +35,7 @@ ExportedFile export_part(const BlockSource& part, std::span<const Placement> lay
 ExportedFile export_memory(const fs::path& repository, std::optional<std::uint64_t> id, const fs::path& file,
                            const ProgressSink& progress) {
   const CheckpointReader reader(repository, id);
+  reader.require(Portion::kMemory);
   const MachineDescription& machine = reader.manifest().machine;
   const std::uint64_t end = machine.regions.empty() ? 0 : machine.regions.back().start + machine.regions.back().size;
   return export_part(reader.memory(), memory_layout(machine), file, end, progress);
@@ -43,6 +44,7 @@ ExportedFile export_memory(const fs::path& repository, std::optional<std::uint64
 ExportedFile export_disk(const fs::path& repository, std::optional<std::uint64_t> id, const std::string& disk,
                          const fs::path& file, const ProgressSink& progress) {
   const CheckpointReader reader(repository, id);
+  reader.require(Portion::kDisks);
   const BlockSource* part = reader.disk(disk);
   if (part == nullptr) {
     throw Error("checkpoint {} has no disk {}; tintype show names those that it has", reader.manifest().id, disk);

@@ -17,12 +17,8 @@ struct LaterOption {
   const char* option;
 };
 
-constexpr auto kOptions = std::to_array<LaterOption>({{"run", "--gdb"},
-                                                      {"checkpoint", "--only"},
-                                                      {"restore", "--clones"},
-                                                      {"restore", "--gdb"},
-                                                      {"export", "--core"},
-                                                      {"export", "--format"}});
+constexpr auto kOptions = std::to_array<LaterOption>(
+    {{"run", "--gdb"}, {"restore", "--clones"}, {"restore", "--gdb"}, {"export", "--core"}, {"export", "--format"}});
 
 }  // namespace
 

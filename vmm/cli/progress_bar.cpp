@@ -6,9 +6,12 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "vmm/base/overflow.h"
 #include "vmm/cli/values.h"
 
 namespace tintype {
@@ -27,14 +30,26 @@ std::size_t terminal_width() {
   return known ? size.ws_col - 1 : 79;
 }
 
+constexpr auto kMoment = std::chrono::milliseconds(300);
+
+/// What is done is bytes in some phases, and a count in others, which are over at once.
+std::string rate_text(const Progress& progress, std::chrono::milliseconds elapsed) {
+  if (elapsed < kMoment || progress.done < (1 << 20)) return "";
+  const double rate = static_cast<double>(progress.done) * 1000 / static_cast<double>(elapsed.count());
+  const std::uint64_t left = progress.total - std::min(progress.done, progress.total);
+  return fmt::format(", {}/s, {:.0f} s left",
+                     format_size(align_down<std::uint64_t>(static_cast<std::uint64_t>(rate), 1 << 20)),
+                     std::ceil(static_cast<double>(left) / rate));
+}
+
 }  // namespace
 
-std::string progress_text(const Progress& progress, std::size_t width) {
+std::string progress_text(const Progress& progress, std::chrono::milliseconds elapsed, std::size_t width) {
   const std::uint64_t total = std::max<std::uint64_t>(progress.total, 1);
   const double part = static_cast<double>(std::min(progress.done, total)) / static_cast<double>(total);
   const std::string head = fmt::format("{:<8} ", progress.phase);
-  const std::string tail =
-      fmt::format(" {:3.0f}%  {} of {}", part * 100, format_size(progress.done), format_size(progress.total));
+  const std::string tail = fmt::format(" {:3.0f}%  {} of {}{}", part * 100, format_size(progress.done),
+                                       format_size(progress.total), rate_text(progress, elapsed));
   std::string bar;
   if (head.size() + tail.size() + 6 <= width) {
     const std::size_t cells = width - head.size() - tail.size() - 2;
@@ -49,10 +64,11 @@ std::string progress_text(const Progress& progress, std::size_t width) {
 void ProgressBar::show(const Progress& progress) noexcept {
   const auto now = std::chrono::steady_clock::now();
   if (progress.phase == phase_ && now < next_ && progress.done < progress.total) return;
-  phase_ = progress.phase;
+  if (std::exchange(phase_, progress.phase) != progress.phase) began_ = now;
   next_ = now + kInterval;
   shown_ = true;
-  write_to_terminal("\r" + progress_text(progress, terminal_width()));
+  const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(now - began_);
+  write_to_terminal("\r" + progress_text(progress, elapsed, terminal_width()));
 }
 
 ProgressBar::~ProgressBar() {

@@ -36,9 +36,13 @@ std::string fault_line(const MemoryReport& memory) {
 
 std::string report_text(const CheckpointReport& report) {
   const std::string parent = report.parent == 0 ? "" : fmt::format(", parent {}", report.parent);
-  std::string text = fmt::format("checkpoint  {} of {} in {} ({}{})\n", report.id, report.vm, report.repository,
-                                 name_of(report.strategy), parent);
-  text += pause_line(report.pause_us) + "\n" + memory_line(report.memory) + "\n";
+  const std::string only = report.holds == Portion::kAll ? "" : fmt::format(", {} only", name_of(report.holds));
+  std::string text = fmt::format("checkpoint  {} of {} in {} ({}{}{})\n", report.id, report.vm, report.repository,
+                                 name_of(report.strategy), parent, only);
+  if (!report.chosen_because.empty())
+    text += fmt::format("strategy    {}: {}\n", name_of(report.strategy), report.chosen_because);
+  text += pause_line(report.pause_us) + "\n";
+  if (report.holds != Portion::kDisks) text += memory_line(report.memory) + "\n";
   if (report.memory.faults != 0) text += fault_line(report.memory) + "\n";
   for (const DiskReport& disk : report.disks)
     text += fmt::format("{:<11} {} written\n", disk.id, format_size(disk.bytes_written));

@@ -24,6 +24,7 @@ json summary_json(const CheckpointSummary& checkpoint) {
           {"vm", manifest.vm},
           {"time", manifest.time},
           {"strategy", name_of(manifest.report.strategy)},
+          {"holds", name_of(manifest.report.holds)},
           {"identity", manifest.identity},
           {"parent", manifest.parent == 0 ? json(nullptr) : json(manifest.parent)},
           {"memory", manifest.machine.memory},
@@ -37,10 +38,10 @@ void print_summary(const CheckpointSummary& checkpoint, Output& output) {
     return;
   }
   const Manifest& manifest = *checkpoint.manifest;
-  output.line("{:>8} {:>8}  {:<20}  {:<16} {:<8} {:>10} {:>10} {:>9} us", checkpoint.id,
+  output.line("{:>8} {:>8}  {:<20}  {:<16} {:<8} {:<6} {:>10} {:>10} {:>9} us", checkpoint.id,
               manifest.parent == 0 ? "-" : std::to_string(manifest.parent), manifest.time, manifest.vm,
-              name_of(manifest.report.strategy), format_size(manifest.machine.memory), format_size(checkpoint.bytes),
-              manifest.report.pause_us.total);
+              name_of(manifest.report.strategy), name_of(manifest.report.holds), format_size(manifest.machine.memory),
+              format_size(checkpoint.bytes), manifest.report.pause_us.total);
 }
 
 int show_all(const std::filesystem::path& repository, Output& output) {
@@ -48,8 +49,8 @@ int show_all(const std::filesystem::path& repository, Output& output) {
   const auto checkpoints = list_checkpoints(repository);
   if (checkpoints.empty()) output.line("There is no checkpoint in {}.", repository.string());
   if (!checkpoints.empty()) {
-    output.line("{:>8} {:>8}  {:<20}  {:<16} {:<8} {:>10} {:>10} {:>12}", "ID", "PARENT", "TIME", "MACHINE", "STRATEGY",
-                "MEMORY", "ON DISK", "PAUSE");
+    output.line("{:>8} {:>8}  {:<20}  {:<16} {:<8} {:<6} {:>10} {:>10} {:>12}", "ID", "PARENT", "TIME", "MACHINE",
+                "STRATEGY", "HOLDS", "MEMORY", "ON DISK", "PAUSE");
   }
   for (const CheckpointSummary& checkpoint : checkpoints) {
     print_summary(checkpoint, output);

@@ -47,6 +47,7 @@ void parameters(auto& list, CheckpointRequest& request) {
   list.size("capture_area", options.capture_area,
             {"--capture-area", "SIZE", "Memory for pages that the guest changes meanwhile"});
   list.flag("full", options.full, {"--full", "", "Save all of it, though there is a checkpoint to build on"});
+  list.word("only", options.only, {"--only", "WORD", "What of the machine is saved"});
   list.time("every_ms", request.series.every_ms, {"--every", "TIME", "Take one after the other, at this distance"});
   list.number("count", request.series.count, {"--count", "N", "With --every: so many, instead of until cancelled"});
   list.number("keep", request.series.keep, {"--keep", "N", "With --every: delete all but the newest N of them"});

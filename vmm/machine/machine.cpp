@@ -18,6 +18,7 @@ std::unique_ptr<Machine> boot_machine(const MachineConfig& config) {
 std::unique_ptr<Machine> restore_machine(const RestoreOptions& options, const ProgressSink& progress) {
   const ProgressSink tell = progress ? progress : [](const Progress&) {};
   const CheckpointReader checkpoint(options.repository, options.id == 0 ? std::nullopt : std::optional(options.id));
+  checkpoint.require(Portion::kAll);
   MachineConfig config = config_from(checkpoint.manifest().machine);
   config.name = options.name.empty() ? checkpoint.manifest().vm : options.name;
   config.serial = options.serial;

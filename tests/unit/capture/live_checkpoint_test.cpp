@@ -171,7 +171,7 @@ TEST_CASE("a destination that will not have it: state, manifest and name are tak
 }
 
 TEST_CASE("a checkpoint whose destination hangs ends at once when it is cancelled, at whatever step") {
-  for (const Strategy strategy : {Strategy::kStop, best_strategy()}) {
+  for (const Strategy strategy : {Strategy::kStop, Strategy::kAuto}) {
     for (const std::string step : {"open", "memory", "memory finish", "state", "disk0", "sync", "seal"}) {
       CAPTURE(step);
       TemporaryRepository repository;
@@ -249,7 +249,7 @@ TEST_CASE("the destination is asked for room before the pause: for what is resid
 
 TEST_CASE("the times of a checkpoint add up") {
   const TemporaryRepository repository;
-  for (const Strategy strategy : {Strategy::kStop, best_strategy()}) {
+  for (const Strategy strategy : {Strategy::kStop, Strategy::kAuto}) {
     PaperMachine machine;
     Checkpointer checkpointer(machine);
     const CheckpointReport report = checkpointer.take(repository.options(strategy), {});

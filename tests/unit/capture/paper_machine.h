@@ -44,8 +44,8 @@ using SharedScript = std::shared_ptr<Script>;
 
 class PaperFrozenDisk final : public FrozenDisk {
  public:
-  PaperFrozenDisk(SharedScript script, std::string id, int& frozen, bool changed)
-      : script_(std::move(script)), id_(std::move(id)), frozen_(frozen), changed_(changed) {
+  PaperFrozenDisk(SharedScript script, std::string id, int& frozen, bool changed, std::byte filling)
+      : script_(std::move(script)), id_(std::move(id)), frozen_(frozen), changed_(changed), filling_(filling) {
     ++frozen_;
   }
   ~PaperFrozenDisk() override {
@@ -56,7 +56,7 @@ class PaperFrozenDisk final : public FrozenDisk {
   void wait_for_old_io(int, const WhileWaiting&) override { script_->step("old i/o of " + id_); }
   void read(std::uint64_t, std::span<std::byte> into) override {
     script_->step("read " + id_);
-    std::fill(into.begin(), into.end(), std::byte{7});
+    std::fill(into.begin(), into.end(), filling_);
   }
   std::optional<Range> next_data(std::uint64_t offset) override {
     return offset < size() ? std::optional(Range{offset, size() - offset}) : std::nullopt;
@@ -70,14 +70,19 @@ class PaperFrozenDisk final : public FrozenDisk {
   std::string id_;
   int& frozen_;
   const bool changed_;
+  const std::byte filling_;
 };
 
-/// Nobody writes to it: all of it has changed until it is saved, and then nothing has.
+/// All of it has changed until it is saved, and then nothing has until all of it is written again.
 class PaperDisk final : public FreezableDisk {
  public:
   PaperDisk(SharedScript script, std::string id) : script_(std::move(script)), id_(std::move(id)) {}
   const std::string& id() const noexcept override { return id_; }
   std::uint64_t allocated_bytes() const override { return 8192; }
+  void write(std::byte filling) {
+    filling_ = filling;
+    changed_ = true;
+  }
   void changes_saved() noexcept override {
     script_->note("saved " + id_);
     changed_ = false;
@@ -95,7 +100,7 @@ class PaperDisk final : public FreezableDisk {
     script_->note("switch " + id_);
     prepared_ = false;
     ++logs_;
-    return std::make_unique<PaperFrozenDisk>(script_, id_, frozen_, changed_);
+    return std::make_unique<PaperFrozenDisk>(script_, id_, frozen_, changed_, filling_);
   }
   void start_commit(CommitDone) noexcept override {
     script_->note("commit " + id_);
@@ -108,6 +113,7 @@ class PaperDisk final : public FreezableDisk {
   SharedScript script_;
   std::string id_;
   bool prepared_ = false, changed_ = true;
+  std::byte filling_{7};
   int logs_ = 0, frozen_ = 0;
 };
 
@@ -165,6 +171,12 @@ class PaperMachine final : public CaptureSubject {
     script_->note("resume");
     paused_ = false;
   }
+
+  void write_disks(std::byte filling) {
+    first_.write(filling);
+    second_.write(filling);
+  }
+  void take_disks_out() { disks_.clear(); }
 
   Script& script() noexcept { return *script_; }
   /// As if there had never been a checkpoint. (Memory that is still protected would make the last line wait for ever.)
