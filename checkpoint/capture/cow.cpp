@@ -10,7 +10,7 @@ namespace {
 /// on.
 class CowCapture final : public EngineCapture {
  public:
-  explicit CowCapture(CaptureEngine& engine) : EngineCapture(engine, {.protects = true, .preserves = true}) {}
+  explicit CowCapture(CaptureEngine& engine) : EngineCapture(engine, Need::kHold) {}
 };
 
 }  // namespace

@@ -25,11 +25,14 @@ constexpr std::uint64_t kMostRounds = 8;
 
 }  // namespace
 
-CaptureEngine::CaptureEngine(const GuestMemory& memory, MakeUserfault make_userfault)
-    : memory_(memory), tracker_(memory, std::move(make_userfault)), hashes_(tracker_.chunks()) {}
+CaptureEngine::CaptureEngine(const GuestMemory& memory, MakeUserfault make_userfault, Tracking tracking)
+    : memory_(memory),
+      tracking_(tracking),
+      tracker_(make_tracker(tracking, memory, std::move(make_userfault))),
+      hashes_(tracker_->chunks()) {}
 
-void CaptureEngine::prepare(const CaptureRequest& request, Needs needs, const Cancellation& cancellation) {
-  if (needs.protects) tracker_.start();
+void CaptureEngine::prepare(const CaptureRequest& request, Need need, const Cancellation& cancellation) {
+  start(need);
   everything_ = request.everything || !knows_what_was_written();
   report_ = {};
   to_put_ = 0;
@@ -37,10 +40,19 @@ void CaptureEngine::prepare(const CaptureRequest& request, Needs needs, const Ca
   hashes_.forget();
   buffer_.prepare();
   make_area(request.area_bytes);
-  tracker_.begin(everything_, *area_);
-  const std::uint64_t most = needs.preserves ? tracker_.written() * kHugePageSize + kSpareRoom : 0;
+  tracker_->begin(everything_, *area_);
+  const std::uint64_t most = need == Need::kHold ? tracker_->written() * kHugePageSize + kSpareRoom : 0;
   area_->prepare(std::min(area_->size(), most), [&] { cancellation.throw_if_requested(); });
-  if (needs.protects) tracker_.arm();
+  tracker_->arm();
+}
+
+void CaptureEngine::start(Need need) {
+  tracker_->start();
+  const auto instead = [](const std::string& problem) {
+    return Error("{}, or choose --strategy stop, or fork", problem);
+  };
+  if (need == Need::kHold && tracking_ != Tracking::kProtection) throw instead(probe_tracking().cannot_hold);
+  if (need == Need::kKnow && !tracker_->knows()) throw instead(probe_tracking().cannot_know);
 }
 
 // The area of the last capture, unless another size is asked for, or a destination that hangs still has a slot of it.
@@ -57,29 +69,28 @@ void CaptureEngine::make_area(std::uint64_t asked) {
 // ---- ahead of the pause ----
 
 void CaptureEngine::precopy(PageSink& sink) {
-  std::size_t found = tracker_.written();
+  std::size_t found = tracker_->written();
   sink.expect(found * (kHugePageSize / kPageSize));
   while (report_.rounds < kMostRounds && found > kFewChunks) {
     precopy_round(sink);
     ++report_.rounds;
-    const std::size_t left = tracker_.written();
+    const std::size_t left = tracker_->written();
     if (left > found / 2) break;
     found = left;
   }
 }
 
 void CaptureEngine::precopy_round(PageSink& sink) {
-  const Read read = from_memory();
-  while (const auto chunk = tracker_.claim_written()) {
+  while (const auto chunk = tracker_->claim_written()) {
     throw_if_failed();
-    read(tracker_.chunks()[*chunk], buffer_.bytes());
-    if (tracker_.still_clean(*chunk)) precopied_[*chunk] = put(*chunk, buffer_.bytes(), buffer_.owner(), sink);
+    copy_pages(tracker_->claimed(), tracker_->chunks()[*chunk], buffer_.bytes());
+    if (tracker_->still_clean(*chunk)) precopied_[*chunk] = put(*chunk, buffer_.bytes(), buffer_.owner(), sink);
   }
 }
 
 // ---- the instant, and after it ----
 
-void CaptureEngine::freeze(bool copied_elsewhere) { to_put_ = tracker_.freeze(copied_elsewhere); }
+void CaptureEngine::freeze(bool copied_elsewhere) { to_put_ = tracker_->freeze(copied_elsewhere); }
 
 void CaptureEngine::drain(PageSink& sink, const Read& read) {
   sink.expect(to_put_ * (kHugePageSize / kPageSize));
@@ -88,7 +99,7 @@ void CaptureEngine::drain(PageSink& sink, const Read& read) {
     if (!put_preserved(sink) && !put_held(sink, read)) area_->wait_for_filled(1ms);
   }
   throw_if_failed();
-  const FaultLog faults = tracker_.faults();
+  const FaultLog faults = tracker_->faults();
   report_.faults = faults.count();
   report_.fault_us = {faults.percentile(0.5), faults.percentile(0.99), faults.longest()};
   report_.capture_area_peak_bytes = area_->peak_bytes();
@@ -105,10 +116,10 @@ bool CaptureEngine::put_preserved(PageSink& sink) {
 }
 
 bool CaptureEngine::put_held(PageSink& sink, const Read& read) {
-  const auto chunk = tracker_.claim_held();
+  const auto chunk = tracker_->claim_held();
   if (!chunk) return false;
-  read(tracker_.chunks()[*chunk], buffer_.bytes());
-  if (!tracker_.copied(*chunk)) return true;  // overtaken: what it was is in the area
+  read(tracker_->claimed(), tracker_->chunks()[*chunk], buffer_.bytes());
+  if (!tracker_->copied(*chunk)) return true;  // overtaken: what it was is in the area
   put(*chunk, buffer_.bytes(), buffer_.owner(), sink);
   --to_put_;
   return true;
@@ -121,41 +132,42 @@ PageSink::Ticket CaptureEngine::put(std::size_t chunk, std::span<const std::byte
   std::vector<PageSink::Run> runs = runs_to_put(chunk, contents);
   PageSink::Ticket ticket;
   if (!runs.empty()) ticket = sink.put(std::move(runs), std::move(owner));
-  sink.done(tracker_.chunks()[chunk].pages);
+  sink.done(tracker_->chunks()[chunk].pages);
   return ticket;
 }
 
 /// The pages of a chunk that the last checkpoint does not have as they are.
 std::vector<PageSink::Run> CaptureEngine::runs_to_put(std::size_t chunk, std::span<const std::byte> contents) {
-  const Chunk& place = tracker_.chunks()[chunk];
+  const Chunk& place = tracker_->chunks()[chunk];
   std::vector<PageSink::Run> runs;
   const auto add = [&](std::uint64_t page, std::uint64_t count) {
     runs.push_back({page, contents.subspan((page - place.first_page) * kPageSize, count * kPageSize)});
   };
-  if (tracker_.started()) {
-    hashes_.compare(chunk, contents, tracker_.residency(), everything_, add);
+  if (tracker_->knows()) {
+    const PageSet& pages = tracker_->claimed();
+    tracker_->learn(chunk, hashes_.compare(chunk, contents, pages, tracker_->residency(), everything_, add));
   } else {
-    tracker_.residency().for_each_run(place.first_page, place.pages, add);
+    tracker_->claimed().for_each_run(place.first_page, place.pages, add);
   }
   return runs;
 }
 
-CaptureEngine::Read CaptureEngine::from_memory() const {
-  return [this](const Chunk& chunk, std::span<std::byte> into) { tracker_.residency().copy(chunk, into); };
-}
-
 void CaptureEngine::throw_if_failed() const {
-  if (tracker_.failed())
+  if (tracker_->failed())
     throw Error("the host refused to lift write protection from guest memory: the checkpoint was given up");
 }
 
-// What is protected is as it was: the kernel does not put pages together that are.
+// A call costs as much as copying some chunks, because the kernel first empties the page caches of all its CPUs: so one
+// for as many as follow each other.
 void CaptureEngine::mend_huge_pages() noexcept {
   constexpr int kCollapse = 25;  // MADV_COLLAPSE, Linux 6.1; Debian 12's headers are older
-  const ChunkTable& chunks = tracker_.chunks();
-  for (std::size_t chunk = 0; chunk < chunks.size(); ++chunk) {
-    const auto range = chunks[chunk].bytes();
-    if (range.size() == kHugePageSize && tracker_.is_open(chunk)) ::madvise(range.data(), range.size(), kCollapse);
+  const ChunkTable& chunks = tracker_->chunks();
+  for (std::size_t first = 0, end = 0; first < chunks.size(); first = end) {
+    end = first + 1;
+    if (!tracker_->may_be_mended(first)) continue;
+    while (end < chunks.size() && chunks.follow_each_other(end - 1) && tracker_->may_be_mended(end)) ++end;
+    const auto range = chunks.bytes(first, end - first);
+    ::madvise(range.data(), range.size(), kCollapse);
   }
 }
 
@@ -164,14 +176,14 @@ void CaptureEngine::mend_huge_pages() noexcept {
 void CaptureEngine::keep() noexcept {
   hashes_.keep();
   kept_ = true;
-  tracker_.keep();
+  tracker_->keep();
   finish();
 }
 
 void CaptureEngine::give_back() noexcept {
   hashes_.forget();
   if (area_) area_->close();  // a fault that waits for a slot goes on without
-  tracker_.give_back();
+  tracker_->give_back();
   finish();
 }
 
@@ -185,12 +197,12 @@ void CaptureEngine::finish() noexcept {
 }
 
 void CaptureEngine::begin_as_restored() {
-  if (!probe_userfault().write_protect) return;
-  tracker_.start();
-  tracker_.begin_clean();
+  if (tracking_ == Tracking::kNothing) return;
+  tracker_->start();
+  tracker_->begin_clean();
   kept_ = true;
 }
 
-std::uint64_t CaptureEngine::resident_bytes() { return tracker_.look() * kPageSize; }
+std::uint64_t CaptureEngine::resident_bytes() { return tracker_->look() * kPageSize; }
 
 }  // namespace tintype

@@ -22,23 +22,21 @@ namespace tintype {
 /// machine, for its whole life; a strategy says which of it is used, and when.
 class CaptureEngine {
  public:
-  explicit CaptureEngine(const GuestMemory& memory, MakeUserfault make_userfault = std::make_unique<Userfault>);
+  explicit CaptureEngine(const GuestMemory& memory, MakeUserfault make_userfault = std::make_unique<Userfault>,
+                         Tracking tracking = probe_tracking().tracking);
 
-  /// Where the copier gets a chunk's contents from: the pages that were there at the instant, each to its place.
-  using Read = std::function<void(const Chunk& chunk, std::span<std::byte> into)>;
+  /// Where the copier gets a chunk's contents from: these pages, as they were at the instant, each to its place.
+  using Read = std::function<void(const PageSet& pages, const Chunk& chunk, std::span<std::byte> into)>;
 
-  /// Guest running. With `protects`, memory is watched from now on (throws tintype::Error where the host cannot); with
-  /// `preserves`, the capture area is made ready for as much as this capture may need of it.
-  struct Needs {
-    bool protects = false, preserves = false;
-  };
-  void prepare(const CaptureRequest& request, Needs needs, const Cancellation& cancellation);
+  /// Guest running. Memory is watched from now on, where the host lets us. Throws tintype::Error where that is not what
+  /// the strategy needs; with kHold the capture area is made ready for as much as this capture may need of it.
+  void prepare(const CaptureRequest& request, Need need, const Cancellation& cancellation);
   /// Guest running: copies what was written, and again what was written meanwhile, while that becomes less.
   void precopy(PageSink& sink);
   /// The instant, machine paused.
   void freeze(bool copied_elsewhere = false);
   /// Puts all that freeze() found to be saved, as it was then. What is written to meanwhile comes by the capture area.
-  void drain(PageSink& sink) { drain(sink, from_memory()); }
+  void drain(PageSink& sink) { drain(sink, copy_pages); }
   void drain(PageSink& sink, const Read& read);
   bool guest_waits() const noexcept { return area_ && area_->full(); }
 
@@ -48,18 +46,17 @@ class CaptureEngine {
 
   /// Chunks that were written to may have lost their huge page; this asks the host for it. Guest running.
   void mend_huge_pages() noexcept;
-  const Residency& residency() const noexcept { return tracker_.residency(); }
 
   /// What was written since the last capture that was kept is known, so that the next one may save only that.
-  bool knows_what_was_written() const noexcept { return tracker_.started() && kept_; }
+  bool knows_what_was_written() const noexcept { return tracker_->knows() && kept_; }
   /// Memory is as a checkpoint has it, and the machine has not run yet: what it writes from here on is known. Nothing
-  /// happens where the host cannot write-protect.
+  /// happens where the host cannot tell.
   void begin_as_restored();
   /// Bytes of the pages there are.
   std::uint64_t resident_bytes();
 
  private:
-  Read from_memory() const;
+  void start(Need need);
   void make_area(std::uint64_t asked);
   using Owner = std::shared_ptr<const void>;
   PageSink::Ticket put(std::size_t chunk, std::span<const std::byte> contents, Owner owner, PageSink& sink);
@@ -71,7 +68,8 @@ class CaptureEngine {
   void finish() noexcept;
 
   const GuestMemory& memory_;
-  MemoryTracker tracker_;
+  const Tracking tracking_;
+  std::unique_ptr<MemoryTracker> tracker_;
   PageHashes hashes_;
   CopyBuffer buffer_;
   std::shared_ptr<CaptureArea> area_;  ///< shared with a destination that has been given a slot

@@ -9,10 +9,10 @@ namespace tintype {
 /// What the strategies have in common: the engine does the work, and they say when.
 class EngineCapture : public MemoryCapture {
  public:
-  EngineCapture(CaptureEngine& engine, CaptureEngine::Needs needs) : engine_(engine), needs_(needs) {}
+  EngineCapture(CaptureEngine& engine, Need need) : engine_(engine), need_(need) {}
 
   void prepare(const CaptureRequest& request, const Cancellation& cancellation) override {
-    engine_.prepare(request, needs_, cancellation);
+    engine_.prepare(request, need_, cancellation);
   }
   void precopy(PageSink&) override {}
   void protect() override { engine_.freeze(); }
@@ -27,7 +27,7 @@ class EngineCapture : public MemoryCapture {
   CaptureEngine& engine_;
 
  private:
-  const CaptureEngine::Needs needs_;
+  const Need need_;
 };
 
 }  // namespace tintype

@@ -3,7 +3,6 @@
 
 #include "checkpoint/capture/engine_capture.h"
 #include "checkpoint/capture/still_life.h"
-#include "checkpoint/tracking/userfault.h"
 
 namespace tintype {
 
@@ -11,19 +10,19 @@ namespace {
 
 /// The kernel's own copy on write: in the pause this process forks, and memory is read out of the child afterwards. No
 /// write fault waits for us; but the first write to each page costs the guest a fault in the kernel, which breaks huge
-/// pages up. Needs no userfaultfd; where there is one, memory is protected too, so that the next checkpoint knows what
-/// was written.
+/// pages up. Where the host lets us know what was written, the next checkpoint builds on this one.
 class ForkCapture final : public EngineCapture {
  public:
-  explicit ForkCapture(CaptureEngine& engine)
-      : EngineCapture(engine, {.protects = probe_userfault().write_protect, .preserves = false}) {}
+  explicit ForkCapture(CaptureEngine& engine) : EngineCapture(engine, Need::kNothing) {}
 
   void protect() override {
     engine_.freeze(true);
     still_life_.emplace();
   }
   void copy_out(PageSink& sink) override {
-    engine_.drain(sink, [this](const Chunk& chunk, std::span<std::byte> into) { read(chunk, into); });
+    engine_.drain(sink, [this](const PageSet& pages, const Chunk& chunk, std::span<std::byte> into) {
+      read(pages, chunk, into);
+    });
     still_life_.reset();
     engine_.mend_huge_pages();
   }
@@ -33,8 +32,8 @@ class ForkCapture final : public EngineCapture {
   }
 
  private:
-  void read(const Chunk& chunk, std::span<std::byte> into) const {
-    engine_.residency().for_each_run(chunk.first_page, chunk.pages, [&](std::uint64_t page, std::uint64_t count) {
+  void read(const PageSet& pages, const Chunk& chunk, std::span<std::byte> into) const {
+    pages.for_each_run(chunk.first_page, chunk.pages, [&](std::uint64_t page, std::uint64_t count) {
       const std::uint64_t offset = (page - chunk.first_page) * kPageSize;
       still_life_->read(chunk.bytes().subspan(offset, count * kPageSize), into.data() + offset);
     });

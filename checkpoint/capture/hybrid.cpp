@@ -9,7 +9,7 @@ namespace {
 /// little is held when the guest runs again, and a guest with a small working set hardly meets it.
 class HybridCapture final : public EngineCapture {
  public:
-  explicit HybridCapture(CaptureEngine& engine) : EngineCapture(engine, {.protects = true, .preserves = true}) {}
+  explicit HybridCapture(CaptureEngine& engine) : EngineCapture(engine, Need::kHold) {}
   void precopy(PageSink& sink) override { engine_.precopy(sink); }
 };
 

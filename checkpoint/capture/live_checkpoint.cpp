@@ -330,7 +330,7 @@ void LiveCheckpoint::keep() noexcept {
 }
 
 Checkpointer::Checkpointer(CaptureSubject& subject, CaptureMeans means)
-    : subject_(subject), means_(std::move(means)), engine_(subject.memory(), means_.make_userfault) {}
+    : subject_(subject), means_(std::move(means)), engine_(subject.memory(), means_.make_userfault, means_.tracking) {}
 
 CheckpointReport Checkpointer::take(const CheckpointOptions& options, const ProgressSink& progress) {
   return LiveCheckpoint(*this, options, progress).take();

@@ -23,6 +23,7 @@ namespace tintype {
 struct CaptureMeans {
   MakeUserfault make_userfault = std::make_unique<Userfault>;
   std::function<UserfaultSupport()> probe_userfault = tintype::probe_userfault;
+  Tracking tracking = probe_tracking().tracking;
   std::function<std::unique_ptr<MemoryCapture>(Strategy, CaptureEngine&)> make_capture = tintype::make_capture;
   std::function<std::unique_ptr<CheckpointTarget>(const NewCheckpoint&)> open_target = [](const NewCheckpoint& wanted) {
     return std::make_unique<CheckpointWriter>(wanted);

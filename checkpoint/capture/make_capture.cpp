@@ -9,11 +9,17 @@ namespace tintype {
 namespace {
 
 constexpr StrategyRow kStrategies[] = {
-    {Strategy::kStop, false, make_stop}, {Strategy::kPrecopy, true, make_precopy}, {Strategy::kCow, true, make_cow},
-    {Strategy::kFork, false, make_fork}, {Strategy::kHybrid, true, make_hybrid},
+    {Strategy::kStop, Need::kNothing, make_stop},  {Strategy::kPrecopy, Need::kKnow, make_precopy},
+    {Strategy::kCow, Need::kHold, make_cow},       {Strategy::kFork, Need::kNothing, make_fork},
+    {Strategy::kHybrid, Need::kHold, make_hybrid},
 };
 
 }  // namespace
+
+std::string obstacle(Need need, const TrackingSupport& support) {
+  if (need == Need::kHold) return support.cannot_hold;
+  return need == Need::kKnow ? support.cannot_know : std::string();
+}
 
 std::span<const StrategyRow> strategies() noexcept { return kStrategies; }
 

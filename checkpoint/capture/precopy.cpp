@@ -10,7 +10,7 @@ namespace {
 /// writes to all of it.
 class PrecopyCapture final : public EngineCapture {
  public:
-  explicit PrecopyCapture(CaptureEngine& engine) : EngineCapture(engine, {.protects = true, .preserves = false}) {}
+  explicit PrecopyCapture(CaptureEngine& engine) : EngineCapture(engine, Need::kKnow) {}
   void precopy(PageSink& sink) override { engine_.precopy(sink); }
   bool copies_while_paused() const noexcept override { return true; }
 };

@@ -9,6 +9,7 @@
 #include "checkpoint/capture/cancellation.h"
 #include "checkpoint/capture/page_sink.h"
 #include "checkpoint/format/report.h"
+#include "checkpoint/tracking/memory_tracker.h"
 
 namespace tintype {
 
@@ -45,14 +46,23 @@ class MemoryCapture {
   virtual MemoryReport report() const = 0;
 };
 
+/// What a strategy needs of the host.
+enum class Need : std::uint8_t {
+  kNothing,  ///< what was written is known where the host lets us
+  kKnow,     ///< that it is known what was written
+  kHold,     ///< and that memory can be held still: write faults that wait for us
+};
+
 /// A line for each strategy. Another one takes a file, and a line here.
 struct StrategyRow {
   Strategy strategy;
-  bool needs_write_protection;
+  Need need;
   std::unique_ptr<MemoryCapture> (*make)(CaptureEngine& engine);
 };
 std::span<const StrategyRow> strategies() noexcept;
 
+/// Why the host does not let a strategy work; empty where it does.
+std::string obstacle(Need need, const TrackingSupport& support);
 /// The capture for a strategy, which is not kAuto (auto_strategy.h says what that comes to).
 std::unique_ptr<MemoryCapture> make_capture(Strategy strategy, CaptureEngine& engine);
 

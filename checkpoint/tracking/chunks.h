@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -27,6 +28,14 @@ class ChunkTable {
 
   std::size_t size() const noexcept { return chunks_.size(); }
   const Chunk& operator[](std::size_t index) const noexcept { return chunks_[index]; }
+  /// Of all chunks.
+  std::uint64_t pages() const noexcept;
+  /// The chunk's memory ends where the next one's begins.
+  bool follow_each_other(std::size_t chunk) const noexcept;
+  /// The memory of chunks that follow each other.
+  std::span<std::byte> bytes(std::size_t first, std::size_t count) const noexcept;
+  /// Each region's chunks: the first one, and how many.
+  void for_each_region(const std::function<void(std::size_t first, std::size_t count)>& visit) const;
   /// The chunk that holds a host address; nothing where it is not guest memory.
   std::optional<std::size_t> find(std::uintptr_t host_address) const noexcept;
   /// The chunk that holds a page, by its number.

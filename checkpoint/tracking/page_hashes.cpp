@@ -11,6 +11,9 @@ namespace tintype {
 
 namespace {
 
+/// What no page is known by. (One whose hash this is will be saved each time, and that is all.)
+constexpr std::uint64_t kUnknown = 0;
+
 std::uint64_t hash_of_zeros() {
   static const std::uint64_t hash = checksum_of(std::array<std::byte, kPageSize>{});
   return hash;
@@ -18,27 +21,32 @@ std::uint64_t hash_of_zeros() {
 
 }  // namespace
 
-void PageHashes::compare(std::size_t chunk, std::span<const std::byte> contents, const Residency& residency, bool all,
-                         const Changed& changed) {
-  const auto& [first, pages, host] = chunks_[chunk];
-  const std::uint64_t total = chunks_[chunks_.size() - 1].first_page + chunks_[chunks_.size() - 1].pages;
-  last_.resize(total);
-  next_.resize(total);
-  const bool compares = !all && known_[chunk];
+std::uint64_t PageHashes::compare(std::size_t chunk, std::span<const std::byte> contents, const PageSet& pages,
+                                  const Residency& residency, bool all, const Changed& changed) {
+  const Chunk& place = chunks_[chunk];
+  last_.resize(chunks_.pages(), kUnknown);
+  next_.resize(chunks_.pages(), kUnknown);
   const std::uint64_t zero = hash_of_zeros();
-  std::uint64_t run = 0;
-  for (std::uint64_t page = first; page < first + pages; ++page) {
-    const bool resident = residency.resident(page);
-    next_[page] = resident ? checksum_of(contents.subspan((page - first) * kPageSize, kPageSize)) : zero;
-    if (compares ? next_[page] != last_[page] : resident) {
+  std::uint64_t run = 0, different = 0;
+  for (std::uint64_t page = place.first_page; page < place.first_page + place.pages; ++page) {
+    const bool looked_at = pages.contains(page);
+    if (looked_at) {
+      next_[page] = checksum_of(contents.subspan((page - place.first_page) * kPageSize, kPageSize));
+    } else {
+      next_[page] = residency.resident(page) ? last_[page] : zero;
+    }
+    const bool known = last_[page] != kUnknown;
+    if (known && next_[page] != last_[page]) ++different;
+    if (looked_at && (all || !known || next_[page] != last_[page])) {
       ++run;
     } else if (run > 0) {
       changed(page - run, run);
       run = 0;
     }
   }
-  if (run > 0) changed(first + pages - run, run);
+  if (run > 0) changed(place.first_page + place.pages - run, run);
   pending_.push_back(chunk);
+  return different;
 }
 
 void PageHashes::keep() noexcept {
@@ -46,7 +54,6 @@ void PageHashes::keep() noexcept {
     const Chunk& pages = chunks_[chunk];
     const auto from = static_cast<std::ptrdiff_t>(pages.first_page);
     std::copy_n(next_.begin() + from, pages.pages, last_.begin() + from);
-    known_[chunk] = true;
   }
   pending_.clear();
 }

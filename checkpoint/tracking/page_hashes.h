@@ -20,13 +20,14 @@ class PageHashes {
  public:
   using Changed = std::function<void(std::uint64_t first_page, std::uint64_t count)>;
 
-  explicit PageHashes(const ChunkTable& chunks) : chunks_(chunks), known_(chunks.size()) {}
+  explicit PageHashes(const ChunkTable& chunks) : chunks_(chunks) {}
 
-  /// Calls `changed` for each run of pages of the chunk that are not as they were in the last checkpoint. With `all`,
-  /// and where nothing is known of the chunk, that is each page that is resident. `contents` is the chunk's memory;
-  /// what it holds for a page that is not resident does not matter, that one is zero.
-  void compare(std::size_t chunk, std::span<const std::byte> contents, const Residency& residency, bool all,
-               const Changed& changed);
+  /// Of these pages of the chunk, calls `changed` for each run of those that are not as they were in the last
+  /// checkpoint; with `all`, and of pages that nothing is known of, for each. `contents` is the chunk's memory, of
+  /// which only these pages are looked at. Pages that are not resident are zero. Returns how many are known to be
+  /// another than they were.
+  std::uint64_t compare(std::size_t chunk, std::span<const std::byte> contents, const PageSet& pages,
+                        const Residency& residency, bool all, const Changed& changed);
 
   /// What compare() has seen since the last keep() or forget() is the last checkpoint's now.
   void keep() noexcept;
@@ -36,7 +37,6 @@ class PageHashes {
  private:
   const ChunkTable& chunks_;
   std::vector<std::uint64_t> last_, next_;  ///< by page; empty before the first checkpoint
-  std::vector<bool> known_;                 ///< by chunk: last_ is of the last checkpoint
   std::vector<std::size_t> pending_;        ///< chunks whose next_ counts once it is kept
 };
 

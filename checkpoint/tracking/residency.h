@@ -3,11 +3,11 @@
 
 #include <cstdint>
 #include <functional>
-#include <span>
 #include <vector>
 
 #include "checkpoint/tracking/chunks.h"
-#include "vmm/base/unique_fd.h"
+#include "checkpoint/tracking/page_map.h"
+#include "checkpoint/tracking/page_set.h"
 
 namespace tintype {
 
@@ -17,9 +17,6 @@ namespace tintype {
 ///
 /// Pages come, and never go. So the first picture is of all memory, and later ones look only at the chunks that had
 /// pages missing: a machine that has touched all of its memory costs nothing in the pause.
-///
-/// Asked of the kernel by the PAGEMAP_SCAN ioctl (Linux 6.7), which walks page tables a huge page at a step; before
-/// that by reading /proc/self/pagemap, 8 bytes a page.
 class Residency {
  public:
   explicit Residency(const ChunkTable& chunks);
@@ -32,18 +29,13 @@ class Residency {
   /// In the pause: what has come since. Allocates nothing.
   void update(const Came& came);
 
-  bool resident(std::uint64_t page) const noexcept { return (bits_[page / 64] >> (page % 64) & 1) != 0; }
-
-  /// Calls `visit(first_page, count)` for each run of resident pages inside [first_page, first_page + count).
-  void for_each_run(std::uint64_t first_page, std::uint64_t count,
-                    const std::function<void(std::uint64_t, std::uint64_t)>& visit) const;
-  /// Copies the resident pages of a chunk out of guest memory, each to its place.
-  void copy(const Chunk& chunk, std::span<std::byte> into) const noexcept;
+  const PageSet& pages() const noexcept { return pages_; }
+  bool resident(std::uint64_t page) const noexcept { return pages_.contains(page); }
   /// How many pages are resident.
-  std::uint64_t count() const noexcept;
+  std::uint64_t count() const noexcept { return pages_.count(); }
   /// True where at least one page of the chunk is resident.
-  bool any(std::size_t chunk) const noexcept;
-  bool all(std::size_t chunk) const noexcept;
+  bool any(std::size_t chunk) const noexcept { return pages_.any(chunks_[chunk].first_page, chunks_[chunk].pages); }
+  bool all(std::size_t chunk) const noexcept { return pages_.all(chunks_[chunk].first_page, chunks_[chunk].pages); }
 
  private:
   /// Chunks that follow each other in one region and have pages missing.
@@ -51,17 +43,12 @@ class Residency {
     std::size_t first_chunk = 0, chunks = 0;
   };
   void find_gaps();
-  void look_at(const Gap& gap, const Came& came);
-  bool look_by_ioctl(const Chunk& first, std::uint64_t pages, const Came& came);
-  void look_by_reading(const Chunk& first, std::uint64_t pages, const Came& came);
-  void set(std::uint64_t first_page, std::uint64_t count, const Came& came) noexcept;
+  void add(std::uint64_t first_page, std::uint64_t count, const Came& came) noexcept;
 
   const ChunkTable& chunks_;
-  UniqueFd pagemap_;
-  std::vector<std::uint64_t> bits_;
-  std::vector<std::uint64_t> buffer_;
+  PageMap map_;
+  PageSet pages_;
   std::vector<Gap> gaps_;
-  bool has_ioctl_ = true;
 };
 
 }  // namespace tintype

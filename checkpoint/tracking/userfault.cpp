@@ -17,6 +17,8 @@ namespace {
 
 // Names that Debian 12's headers lack.
 constexpr std::uint64_t kFeatureWpUnpopulated = 1 << 13;  // UFFD_FEATURE_WP_UNPOPULATED
+constexpr std::uint64_t kFeatureWpAsync = 1 << 15;        // UFFD_FEATURE_WP_ASYNC
+constexpr int kUserModeOnly = 1;                          // UFFD_USER_MODE_ONLY
 constexpr unsigned long kDeviceNew = _IO(0xAA, 0x00);     // USERFAULTFD_IOC_NEW on /dev/userfaultfd
 
 constexpr auto kRemedy =
@@ -41,6 +43,14 @@ bool agree_on(int fd, std::uint64_t features, uffdio_api& api) noexcept {
 
 uffdio_range range_of(std::span<std::byte> range) noexcept {
   return {.start = reinterpret_cast<std::uint64_t>(range.data()), .len = range.size()};
+}
+
+void watch_writes(int fd, std::span<std::byte> range) {
+  uffdio_register request{};
+  request.range = range_of(range);
+  request.mode = UFFDIO_REGISTER_MODE_WP;
+  if (::ioctl(fd, UFFDIO_REGISTER, &request) != 0)
+    throw_errno("UFFDIO_REGISTER of {} bytes of guest memory", range.size());
 }
 
 bool write_protect(int fd, std::span<std::byte> range, bool on) noexcept {
@@ -70,6 +80,22 @@ UserfaultSupport probe_userfault() {
   return support;
 }
 
+AsyncUserfault::AsyncUserfault()
+    : fd_(static_cast<int>(::syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | kUserModeOnly))) {
+  if (!fd_) throw_errno("userfaultfd");
+  uffdio_api api;
+  if (!agree_on(fd_.get(), kFeatureWpAsync, api)) throw_errno("userfaultfd that tells nobody (Linux 6.7)");
+}
+
+void AsyncUserfault::watch(std::span<std::byte> range) const { watch_writes(fd_.get(), range); }
+
+void AsyncUserfault::stop_watching(std::span<std::byte> range) const noexcept {
+  uffdio_range request = range_of(range);
+  ::ioctl(fd_.get(), UFFDIO_UNREGISTER, &request);
+}
+
+void AsyncUserfault::release(std::span<std::byte> range) const noexcept { write_protect(fd_.get(), range, false); }
+
 Userfault::Userfault() : fd_(open_userfault()) {
   if (!fd_) throw Error("userfaultfd is not permitted ({}): {}, or choose --strategy stop", errno_text(errno), kRemedy);
   uffdio_api api;
@@ -80,13 +106,7 @@ Userfault::Userfault() : fd_(open_userfault()) {
   }
 }
 
-void Userfault::watch(std::span<std::byte> range) {
-  uffdio_register request{};
-  request.range = range_of(range);
-  request.mode = UFFDIO_REGISTER_MODE_WP;
-  if (::ioctl(fd_.get(), UFFDIO_REGISTER, &request) != 0)
-    throw_errno("UFFDIO_REGISTER of {} bytes of guest memory", range.size());
-}
+void Userfault::watch(std::span<std::byte> range) { watch_writes(fd_.get(), range); }
 
 void Userfault::stop_watching(std::span<std::byte> range) noexcept {
   uffdio_range request = range_of(range);

@@ -19,6 +19,21 @@ struct UserfaultSupport {
 };
 UserfaultSupport probe_userfault();
 
+/// A userfaultfd whose faults the kernel resolves itself (UFFD_FEATURE_WP_ASYNC, Linux 6.7): nobody is told, and nobody
+/// waits. It never catches a fault inside the kernel, so anybody may have one (UFFD_USER_MODE_ONLY).
+class AsyncUserfault {
+ public:
+  /// Throws tintype::Error.
+  AsyncUserfault();
+  void watch(std::span<std::byte> range) const;
+  void stop_watching(std::span<std::byte> range) const noexcept;
+  /// Takes away what protection there is; where the kernel refuses, it stays.
+  void release(std::span<std::byte> range) const noexcept;
+
+ private:
+  UniqueFd fd_;
+};
+
 /// A userfaultfd in write-protect mode (Linux Documentation/admin-guide/mm/userfaultfd.rst). Catches faults that the
 /// kernel takes on the guest's behalf (KVM, io_uring), so it needs root, /dev/userfaultfd, or
 /// vm.unprivileged_userfaultfd = 1.

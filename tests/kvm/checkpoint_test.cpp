@@ -10,7 +10,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/skip.h"
 #include "tests/support/tintype_process.h"
+#include "tests/support/unprivileged.h"
 #include "vmm/base/io.h"
 #include "vmm/base/mapping.h"
 
@@ -120,6 +122,38 @@ TEST_CASE("a chain of checkpoints, each by another strategy, shows one step in e
   for (const int id : {2, 3, 7, 8, 9, 10, 11, 12, 13, 14}) {
     CAPTURE(id);
     shows_one_step(directory, repository, std::to_string(id), 64);
+  }
+}
+
+TEST_CASE("the same without privilege: the kernel notes what is written, and nothing is lost") {
+  const TestDirectory directory;
+  const std::string repository = directory / "repository";
+  UnprivilegedMachine machine(
+      {"run", "--name", "stairs", "--kernel", guest_image("staircase"), "--memory", "128M", "--append", "mb=64"});
+  REQUIRE(machine.wait_for("WORK"));
+  if (const auto why = why_not_unprivileged("stairs", repository); !why.empty()) SKIP_TEST(why);
+  const std::array strategies{"stop", "fork", "precopy"};
+  for (int i = 1; i < 15; ++i) {
+    const auto report = take_checkpoint("stairs", repository, {"--strategy", strategies[i % 3]});
+    CHECK(report["parent"] == i);
+  }
+  CHECK(tintype({"verify", repository}).exit_code == 0);
+  for (int id = 1; id <= 15; ++id) {
+    CAPTURE(id);
+    shows_one_step(directory, repository, std::to_string(id), 64);
+  }
+}
+
+TEST_CASE("without privilege, a checkpoint of a machine that writes to little is small") {
+  const TestDirectory directory;
+  const std::string repository = directory / "repository";
+  UnprivilegedMachine machine(
+      {"run", "--name", "hot", "--kernel", guest_image("hotset"), "--memory", "256M", "--append", "mb=128 hot=1"});
+  REQUIRE(machine.wait_for("WORK"));
+  if (const auto why = why_not_unprivileged("hot", repository); !why.empty()) SKIP_TEST(why);
+  for (const char* strategy : {"stop", "fork", "precopy"}) {
+    const auto report = take_checkpoint("hot", repository, {"--strategy", strategy});
+    CHECK(report["memory"]["pages_written"] < 2 * 256);
   }
 }
 

@@ -68,13 +68,26 @@ bool examine_kvm(Diagnosis& diagnosis) {
 }
 
 Finding examine_userfault(const UserfaultSupport& support) {
-  if (!support.problem.empty())
-    return {"userfaultfd", "no write protection of guest memory", support.problem, Health::kLimited};
+  if (!support.problem.empty()) {
+    return {"userfaultfd", "no write protection of guest memory: no cow, no hybrid", support.problem, Health::kLimited};
+  }
   if (!support.unpopulated) {
     return {"userfaultfd", "write protection, without WP_UNPOPULATED",
             "none needed: pages that were never touched are looked up instead (Linux 6.4 has it)", Health::kGood};
   }
   return good("userfaultfd", "write protection, with WP_UNPOPULATED");
+}
+
+Finding examine_tracking(const TrackingSupport& support) {
+  switch (support.tracking) {
+    case Tracking::kProtection:
+      return good("dirty pages", "by write protection");
+    case Tracking::kScan:
+      return good("dirty pages", "noted by the kernel, which needs no privilege");
+    case Tracking::kNothing:
+      break;
+  }
+  return {"dirty pages", "not known: every checkpoint is a full one", support.cannot_know, Health::kLimited};
 }
 
 Finding examine_memory() {
@@ -84,13 +97,11 @@ Finding examine_memory() {
                                     format_size(std::uint64_t{info.freeram} * info.mem_unit)));
 }
 
-std::vector<StrategyFinding> examine_strategies(bool machine_can_run, const UserfaultSupport& userfault) {
-  const std::string no_machine = machine_can_run ? "" : "no machine can run here";
+std::vector<StrategyFinding> examine_strategies(bool machine_can_run, const TrackingSupport& support) {
   std::vector<StrategyFinding> findings;
   for (const StrategyRow& row : strategies()) {
-    const bool possible = machine_can_run && (!row.needs_write_protection || userfault.write_protect);
-    const std::string& problem = machine_can_run ? userfault.problem : no_machine;
-    findings.push_back({std::string(name_of(row.strategy)), possible, possible ? "" : problem});
+    const std::string problem = machine_can_run ? obstacle(row.need, support) : "no machine can run here";
+    findings.push_back({std::string(name_of(row.strategy)), problem.empty(), problem});
   }
   return findings;
 }
@@ -163,18 +174,19 @@ Finding examine_runtime_directory(const std::string& directory) {
 Diagnosis examine_host() {
   Diagnosis diagnosis;
   diagnosis.machine_can_run = examine_kvm(diagnosis);
-  const UserfaultSupport userfault = probe_userfault();
-  for (const Finding& finding : {examine_virtualization("/proc/cpuinfo"), examine_userfault(userfault),
-                                 examine_page_scan(), examine_huge_pages("/sys/kernel/mm/transparent_hugepage/enabled"),
-                                 examine_io_uring("/proc/sys/kernel/io_uring_disabled"), examine_memory(),
-                                 examine_overcommit("/proc/sys/vm/overcommit_memory"),
-                                 examine_runtime_directory(runtime_directory().string())}) {
+  const TrackingSupport tracking = probe_tracking();
+  for (const Finding& finding :
+       {examine_virtualization("/proc/cpuinfo"), examine_userfault(probe_userfault()), examine_tracking(tracking),
+        examine_page_scan(), examine_huge_pages("/sys/kernel/mm/transparent_hugepage/enabled"),
+        examine_io_uring("/proc/sys/kernel/io_uring_disabled"), examine_memory(),
+        examine_overcommit("/proc/sys/vm/overcommit_memory"),
+        examine_runtime_directory(runtime_directory().string())}) {
     diagnosis.findings.push_back(finding);
     if (finding.health != Health::kMissing || !diagnosis.machine_can_run) continue;
     diagnosis.machine_can_run = false;
     diagnosis.main_problem = fmt::format("no machine can run here: {}: {}", finding.subject, finding.remedy);
   }
-  diagnosis.strategies = examine_strategies(diagnosis.machine_can_run, userfault);
+  diagnosis.strategies = examine_strategies(diagnosis.machine_can_run, tracking);
   return diagnosis;
 }
 

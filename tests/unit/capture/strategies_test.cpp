@@ -5,29 +5,59 @@
 #include <doctest/doctest.h>
 
 #include "checkpoint/capture/engine.h"
+#include "checkpoint/tracking/written_pages.h"
 #include "tests/unit/capture/capture_rig.h"
 
 namespace tintype {
 
 namespace {
 
-/// The strategies that this host can do; under ThreadSanitizer, which takes its time, those that do not merely wait.
-std::vector<Strategy> possible_strategies() {
+/// One way to take pictures.
+struct Way {
+  Strategy strategy = Strategy::kStop;
+  Tracking tracking = Tracking::kNothing;
+};
+
+/// Which strategies can work so; a host that can do more can also do it the lesser way.
+std::vector<Strategy> strategies_with(Tracking tracking) {
   std::vector<Strategy> possible;
   for (const StrategyRow& row : strategies()) {
-#ifdef TINTYPE_THREAD_SANITIZER
+#ifdef TINTYPE_THREAD_SANITIZER  // which takes its time: those that do not merely wait
     if (row.strategy == Strategy::kStop || row.strategy == Strategy::kPrecopy) continue;
 #endif
-    if (!row.needs_write_protection || no_write_protection().empty()) possible.push_back(row.strategy);
+    if (row.need == Need::kHold && tracking != Tracking::kProtection) continue;
+    if (row.need == Need::kKnow && tracking == Tracking::kNothing) continue;
+    possible.push_back(row.strategy);
   }
   return possible;
+}
+
+/// All that this host can do; without the knowledge of what was written only where that is asked for.
+std::vector<Way> possible_ways(bool also_blindly = false) {
+  std::vector<Tracking> trackings;
+  if (also_blindly) trackings.push_back(Tracking::kNothing);
+  if (WrittenPages::problem().empty()) trackings.push_back(Tracking::kScan);
+  if (no_write_protection().empty()) trackings.push_back(Tracking::kProtection);
+  std::vector<Way> ways;
+  for (const Tracking tracking : trackings) {
+    for (const Strategy strategy : strategies_with(tracking)) ways.push_back({strategy, tracking});
+  }
+  return ways;
+}
+
+std::string name_of(const Way& way) {
+  return std::string(name_of(way.strategy)) + ", tracking " + std::to_string(static_cast<int>(way.tracking));
 }
 
 /// Takes pictures of memory that threads write to, as a machine would: they stand still from pause to resume.
 class Photographer {
  public:
-  Photographer(Strategy strategy, std::uint64_t bytes, unsigned threads)
-      : memory(bytes), engine(memory), capture(make_capture(strategy, engine)), threads_(threads), picture(bytes) {}
+  Photographer(const Way& way, std::uint64_t bytes, unsigned threads)
+      : memory(bytes),
+        engine(memory, std::make_unique<Userfault>, way.tracking),
+        capture(make_capture(way.strategy, engine)),
+        threads_(threads),
+        picture(bytes) {}
 
   /// What is put goes on top of the last picture, as a chain of checkpoints does; what comes out must be memory as it
   /// was in the pause.
@@ -66,18 +96,18 @@ class Photographer {
 }  // namespace
 
 TEST_CASE("memory written to by several threads is captured as it was at the instant, by every strategy") {
-  for (const Strategy strategy : possible_strategies()) {
-    CAPTURE(name_of(strategy));
-    Photographer photographer(strategy, kMemory, 3);
+  for (const Way& way : possible_ways(true)) {
+    CAPTURE(name_of(way));
+    Photographer photographer(way, kMemory, 3);
     fill(photographer.memory, 0, kMemory / 2, 1);  // the upper half is absent
     photographer.take(true, true);
   }
 }
 
 TEST_CASE("a chain of captures, each of what was written since the last one that was kept, loses nothing") {
-  for (const Strategy strategy : possible_strategies()) {
-    CAPTURE(name_of(strategy));
-    Photographer photographer(strategy, 16 << 20, 2);
+  for (const Way& way : possible_ways()) {
+    CAPTURE(name_of(way));
+    Photographer photographer(way, 16 << 20, 2);
     fill(photographer.memory, 0, 8 << 20, 1);
     bool first = true;
     for (const bool keeps : {true, true, false, true, false, false, true}) {
@@ -88,10 +118,10 @@ TEST_CASE("a chain of captures, each of what was written since the last one that
 }
 
 TEST_CASE("what was not written, or came out equal, is not put again") {
-  if (const std::string problem = no_write_protection(); !problem.empty()) SKIP_TEST(problem);
-  for (const Strategy strategy : possible_strategies()) {
-    CAPTURE(name_of(strategy));
-    Photographer photographer(strategy, 16 << 20, 0);
+  if (const std::string problem = probe_tracking().cannot_know; !problem.empty()) SKIP_TEST(problem);
+  for (const Way& way : possible_ways()) {
+    CAPTURE(name_of(way));
+    Photographer photographer(way, 16 << 20, 0);
     fill(photographer.memory, 0, 16 << 20, 1);
     photographer.take(true, true);
     CHECK(photographer.put_bytes == 16 << 20);
@@ -108,10 +138,10 @@ TEST_CASE("what was not written, or came out equal, is not put again") {
 }
 
 TEST_CASE("a page that becomes zero, and one that comes into being, are put") {
-  if (const std::string problem = no_write_protection(); !problem.empty()) SKIP_TEST(problem);
-  for (const Strategy strategy : possible_strategies()) {
-    CAPTURE(name_of(strategy));
-    Photographer photographer(strategy, 16 << 20, 0);
+  if (const std::string problem = probe_tracking().cannot_know; !problem.empty()) SKIP_TEST(problem);
+  for (const Way& way : possible_ways()) {
+    CAPTURE(name_of(way));
+    Photographer photographer(way, 16 << 20, 0);
     fill(photographer.memory, 0, 4 << 20, 1);
     photographer.take(true, true);
     REQUIRE(photographer.memory.write(Gpa(kPageSize), std::vector<std::byte>(kPageSize)));
@@ -123,11 +153,11 @@ TEST_CASE("a page that becomes zero, and one that comes into being, are put") {
 }
 
 TEST_CASE("a capture that is given up, at whatever point, lets every writer go and loses nothing") {
-  for (const Strategy strategy : possible_strategies()) {
+  for (const Way& way : possible_ways()) {
     for (int steps = 0; steps < 3; ++steps) {
-      CAPTURE(name_of(strategy));
+      CAPTURE(name_of(way));
       CAPTURE(steps);
-      Photographer photographer(strategy, 16 << 20, 2);
+      Photographer photographer(way, 16 << 20, 2);
       fill(photographer.memory, 0, 16 << 20, 1);
       photographer.take(true, true);
       {

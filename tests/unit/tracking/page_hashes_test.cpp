@@ -19,9 +19,10 @@ class Rig {
     REQUIRE(memory_.write(Gpa(0), contents));
     residency_.scan();
   }
-  Runs compare(bool all = false) {
+  Runs compare(bool all = false) { return compare(residency_.pages(), all); }
+  Runs compare(const PageSet& pages, bool all = false) {
     Runs runs;
-    hashes.compare(0, contents, residency_, all,
+    hashes.compare(0, contents, pages, residency_, all,
                    [&](std::uint64_t page, std::uint64_t count) { runs.emplace_back(page, count); });
     return runs;
   }
@@ -56,6 +57,22 @@ TEST_CASE("what a checkpoint that was kept has seen is not changed, until it cha
   rig.change(511);
   CHECK(rig.compare() == Runs{{0, 1}, {5, 2}, {511, 1}});
   CHECK(rig.compare(true) == Runs{{0, 512}});
+}
+
+TEST_CASE("only the pages that are asked for are looked at, and the others stay what they were") {
+  Rig rig;
+  PageSet some(1024);
+  some.add(5, 2);
+  CHECK(rig.compare(some) == Runs{{5, 2}});  // nothing is known of any
+  rig.hashes.keep();
+  CHECK(rig.compare(some).empty());
+  CHECK(rig.compare() == Runs{{0, 5}, {7, 505}});
+  rig.hashes.keep();
+  rig.change(6);
+  rig.change(9);
+  CHECK(rig.compare(some) == Runs{{6, 1}});
+  rig.hashes.keep();
+  CHECK(rig.compare() == Runs{{9, 1}});
 }
 
 TEST_CASE("what a checkpoint has seen that was not kept counts for nothing") {

@@ -21,8 +21,8 @@ TEST_CASE("pages that were touched are known, and absent ones next to them too")
   Residency residency(chunks);
   residency.scan();
   std::vector<std::pair<std::uint64_t, std::uint64_t>> runs;
-  residency.for_each_run(0, memory.pages(),
-                         [&](std::uint64_t first, std::uint64_t count) { runs.emplace_back(first, count); });
+  residency.pages().for_each_run(0, memory.pages(),
+                                 [&](std::uint64_t first, std::uint64_t count) { runs.emplace_back(first, count); });
   CHECK(runs == std::vector<std::pair<std::uint64_t, std::uint64_t>>{{3, 1}, {700, 2}, {2047, 1}});
   CHECK(residency.any(1));
   CHECK_FALSE(residency.any(2));
@@ -60,7 +60,7 @@ TEST_CASE("a run that fills whole words of the bitmap has no seams") {
   residency.scan();
   CHECK(residency.all(0));
   int runs = 0;
-  residency.for_each_run(5, 1000, [&](std::uint64_t first, std::uint64_t count) {
+  residency.pages().for_each_run(5, 1000, [&](std::uint64_t first, std::uint64_t count) {
     ++runs;
     CHECK(first == 5);
     CHECK(count == 1000);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who has written to what: the promises of the tracker to a checkpoint that relies on it.
-#include "checkpoint/tracking/memory_tracker.h"
+#include "checkpoint/tracking/protection_tracker.h"
 
 #include <sys/mman.h>
 
@@ -65,7 +65,7 @@ class Rig {
   std::set<std::size_t> capture(bool everything = false) {
     tracker.begin(everything, keeper);
     tracker.arm();
-    tracker.freeze();
+    tracker.freeze(false);
     return claim_all();
   }
   std::set<std::size_t> claim_all() {
@@ -78,7 +78,7 @@ class Rig {
 
   GuestMemory memory;
   Keeper keeper;
-  MemoryTracker tracker;
+  ProtectionTracker tracker;
 
  private:
   std::uint64_t value_ = 0;
@@ -128,7 +128,7 @@ TEST_CASE("what is written after the instant is of the next checkpoint, and its 
   if (!unwilling_host().empty()) SKIP_TEST(unwilling_host());
   Rig rig;
   rig.tracker.begin(true, rig.keeper);
-  rig.tracker.freeze();
+  rig.tracker.freeze(false);
   rig.write(5 << 20);
   CHECK(rig.keeper.kept().contains(2));
   const auto rest = rig.claim_all();
@@ -169,7 +169,7 @@ TEST_CASE("a chunk that is copied ahead and written to meanwhile is not clean") 
   }
   CHECK(claimed == 8);
   CHECK(rig.tracker.written() == 1);
-  rig.tracker.freeze();
+  rig.tracker.freeze(false);
   CHECK(rig.claim_all() == std::set<std::size_t>{3});
   rig.tracker.give_back();
   CHECK(rig.capture() == first_chunks(8));  // what was copied ahead was lost with it
@@ -186,20 +186,6 @@ TEST_CASE("memory that was restored is clean until it is written to") {
   rig.tracker.keep();
 }
 
-TEST_CASE("without write protection everything that is there counts as written, always") {
-  GuestMemory memory(kMemory);
-  REQUIRE(memory.store<std::uint64_t>(Gpa(5 << 20), 1));
-  Keeper keeper;
-  MemoryTracker tracker(memory);
-  for (int round = 0; round < 3; ++round) {
-    tracker.begin(false, keeper);
-    CHECK(tracker.freeze() == 1);
-    CHECK(tracker.claim_held() == 2);
-    CHECK(tracker.copied(2));
-    round == 1 ? tracker.give_back() : tracker.keep();
-  }
-}
-
 TEST_CASE("nobody waits for a tracker that goes, and memory is free afterwards") {
   if (!unwilling_host().empty()) SKIP_TEST(unwilling_host());
   GuestMemory memory(kMemory);
@@ -211,11 +197,11 @@ TEST_CASE("nobody waits for a tracker that goes, and memory is free afterwards")
     while (!stop) static_cast<void>(memory.store<std::uint64_t>(Gpa(random() % (kMemory / 8) * 8), random()));
   });
   for (int round = 0; round < 20; ++round) {
-    MemoryTracker tracker(memory);
+    ProtectionTracker tracker(memory);
     tracker.start();
     tracker.begin(true, keeper);
     tracker.arm();
-    if (round % 2 == 0) CHECK(tracker.freeze() > 0);
+    if (round % 2 == 0) CHECK(tracker.freeze(false) > 0);
   }
   stop = true;
   writer.join();
