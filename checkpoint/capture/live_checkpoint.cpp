@@ -70,7 +70,7 @@ class LiveCheckpoint {
   void pause_and_capture();
   void capture_memory(Stopwatch& watch);
   void switch_disks() noexcept;
-  void save_states();
+  void read_states();
   void leave_pause() noexcept;
   void copy_out();
   void copy_memory();
@@ -90,7 +90,7 @@ class LiveCheckpoint {
   std::optional<Destination> destination_;
   MemoryCapture* capture_ = nullptr;
   std::optional<MemoryPart> memory_;
-  std::vector<NamedState> states_;
+  std::vector<std::pair<std::string, Stateful::Unsaved>> states_;
   std::vector<std::unique_ptr<FrozenDisk>> frozen_;
   std::uint64_t precopy_us_ = 0;
   Disks disks_ = Disks::kUntouched;
@@ -242,7 +242,7 @@ void LiveCheckpoint::pause_and_capture() {
 
 void LiveCheckpoint::capture_memory(Stopwatch& watch) {
   PauseTimes& times = report_.pause_us;
-  save_states();
+  read_states();
   times.state = watch.lap_us();
   capture_->protect();
   times.protect = watch.lap_us();
@@ -256,8 +256,8 @@ void LiveCheckpoint::switch_disks() noexcept {
   for (FreezableDisk* disk : subject_.disks()) frozen_.push_back(disk->switch_to_fresh_log());
 }
 
-void LiveCheckpoint::save_states() {
-  for (const Stateful* thing : subject_.states()) states_.push_back({thing->state_name(), thing->save_state()});
+void LiveCheckpoint::read_states() {
+  for (const Stateful* thing : subject_.states()) states_.emplace_back(thing->state_name(), thing->read_state());
 }
 
 void LiveCheckpoint::leave_pause() noexcept {
@@ -282,7 +282,9 @@ void LiveCheckpoint::copy_memory() {
 }
 
 void LiveCheckpoint::write_states() {
-  destination_->run([states = std::exchange(states_, {})](CheckpointTarget& target) { target.write_state(states); });
+  std::vector<NamedState> states;
+  for (const auto& [name, unsaved] : std::exchange(states_, {})) states.push_back({name, unsaved()});
+  destination_->run([states = std::move(states)](CheckpointTarget& target) { target.write_state(states); });
 }
 
 void LiveCheckpoint::copy_disks() {

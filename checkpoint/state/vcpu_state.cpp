@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "checkpoint/state/cpu_features.h"
@@ -208,8 +209,9 @@ ApicLook VcpuState::apic_with_ticks() const {
 
 // KVM's order for reading: MP_STATE first, because reading it makes KVM process an INIT or SIPI that is pending, which
 // changes the other registers; events after the registers, which may flush a pending exception into them.
-StateRecord VcpuState::save_state() const {
-  VcpuStateV1 saved;
+Stateful::Unsaved VcpuState::read_state() const {
+  const auto read = std::make_shared<VcpuStateV1>();
+  VcpuStateV1& saved = *read;
   saved.mp_state = vcpu_.mp_state().mp_state;
   saved.tsc_khz = vcpu_.tsc_khz();
   saved.cpuid = save_cpuid(vcpu_.cpuid());
@@ -222,7 +224,7 @@ StateRecord VcpuState::save_state() const {
   saved.lapic.assign(std::begin(apic.lapic.regs), std::end(apic.lapic.regs));
   for (const kvm_msr_entry& entry : vcpu_.msrs(msr_indices_)) saved.msrs.push_back({entry.index, entry.data});
   pair_events(saved.events, vcpu_.events(), kFromKvm);
-  return to_record(saved);
+  return [read] { return to_record(*read); };
 }
 
 void VcpuState::check(const StateRecord& record, const std::vector<kvm_cpuid_entry2>& offered) {

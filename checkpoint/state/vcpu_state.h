@@ -27,7 +27,9 @@ class VcpuState : public Stateful {
   void unparked() noexcept { parked_.reset(); }
 
   std::string state_name() const override;
-  StateRecord save_state() const override;
+  StateRecord save_state() const override { return read_state()(); }
+  /// The calls of KVM, and nothing more: a vCPU has the longest of all records.
+  Unsaved read_state() const override;
   void check_state(const StateRecord& record) const override { check(record, offered_); }
   /// check_state(), which needs no KVM.
   static void check(const StateRecord& record, const std::vector<kvm_cpuid_entry2>& offered);

@@ -25,6 +25,7 @@
 #include <concepts>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -70,6 +71,12 @@ class Stateful {
   virtual std::string state_name() const = 0;
   /// Called while the machine is paused and the thing frozen; touches no disk and waits for nothing.
   virtual StateRecord save_state() const = 0;
+  /// The same in two halves: what must be read while the machine is paused, and what is left for when it runs again.
+  /// The second is called once, from any thread, and does not touch the thing.
+  using Unsaved = std::function<StateRecord()>;
+  virtual Unsaved read_state() const {
+    return [record = save_state()] { return record; };
+  }
   /// Throws StateError where restore_state() would not take the record. Changes nothing.
   virtual void check_state(const StateRecord& record) const = 0;
   /// Takes on the saved state. The machine does not run, guest memory is already in place, and check_state() has
