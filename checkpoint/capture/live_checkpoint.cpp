@@ -340,7 +340,8 @@ CheckpointReport Checkpointer::take(const CheckpointOptions& options, const Prog
 
 void Checkpointer::begin_from(const ParentRef& checkpoint) {
   engine_.begin_as_restored();
-  memory_saved_ = true;
+  for (FreezableDisk* disk : subject_.disks()) disk->is_as_saved();
+  memory_saved_ = disks_saved_ = true;
   latest_ = checkpoint;
 }
 

@@ -237,6 +237,11 @@ void DiskCore::put_back_changes(const ChangedBlocks& changes) {
   }
 }
 
+void DiskCore::forget_changes() {
+  const std::lock_guard lock(mutex_);
+  changes_ = std::make_shared<ChangedBlocks>(stack_->base->size() / kSectorSize);
+}
+
 std::uint64_t DiskCore::changed_bytes() const noexcept {
   const std::lock_guard lock(mutex_);
   return changes_->byte_count();

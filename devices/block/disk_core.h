@@ -59,6 +59,8 @@ class DiskCore {
                           Leftovers& leftovers) noexcept;
   /// What was taken away at a switch counts as changed after it too.
   void put_back_changes(const ChangedBlocks& changes);
+  /// Nothing has changed so far, whatever was taken for changed.
+  void forget_changes();
   /// Bytes in the blocks that changed since the last switch.
   std::uint64_t changed_bytes() const noexcept;
   /// Swaps in a stack in which nothing differs that a reader could see.

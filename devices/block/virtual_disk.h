@@ -42,6 +42,7 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   const std::string& id() const noexcept override { return options_.id; }
   std::uint64_t allocated_bytes() const override;
   void changes_saved() noexcept override;
+  void is_as_saved() override { core_->forget_changes(); }
   std::uint64_t changed_bytes() const override;
   void prepare_switch() override;
   void cancel_switch() noexcept override;

@@ -2,6 +2,8 @@
 // Memory, CPU and both disks of the same instant, under full load. TINTYPE_LEDGER_ROUNDS sets how often (200).
 #include <array>
 #include <cstdlib>
+#include <filesystem>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -98,6 +100,30 @@ TEST_CASE("the same in a chain, without privilege: the kernel notes what is writ
   REQUIRE(machine.wait_for("LEDGER RUN"));
   if (const auto why = why_not_unprivileged("ledger", directory / "other"); !why.empty()) SKIP_TEST(why);
   photograph_in_turn(directory, machine, {"fork", "stop", "precopy"});
+}
+
+TEST_CASE("a machine that was restored goes on in the chain of the one it was, with memory and disks") {
+  const TestDirectory directory;
+  const auto repository = directory / "repository";
+  std::optional<MachineProcess> machine;
+  machine.emplace(ledger_machine(directory, "1"));
+  std::mt19937 random(13);
+  for (int generation = 1; generation <= 8; ++generation) {
+    CAPTURE(generation);
+    REQUIRE(machine->wait_for("LEDGER RUN"));
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 50'000));
+    const CommandResult taken = tintype({"checkpoint", "ledger", "--to", repository});
+    INFO(taken.err);
+    REQUIRE(taken.exit_code == 0);
+    machine.reset();  // killed
+    CHECK(ledger_verdict(directory, repository, generation).substr(0, 9) == "LEDGER OK");
+    const CommandResult shown = tintype({"show", repository, "--id", std::to_string(generation)});
+    for (const std::string part : {"memory", "disk0", "disk1"})
+      CHECK((shown.out.find(part + ".part, what changed") != std::string::npos) == (generation > 1));
+    const auto disks = directory / ("disks-" + std::to_string(generation));
+    std::filesystem::create_directory(disks);
+    machine.emplace(Arguments{"restore", repository, "--name", "ledger", "--disk-dir", disks});
+  }
 }
 
 TEST_CASE("a machine that was killed in the middle of it all leaves disks that it can be started on again") {

@@ -36,8 +36,8 @@ class FrozenDisk {
   /// The next range at or after `offset` that was written between two instants: that of the frozen disk that was last
   /// saved (FreezableDisk::changes_saved) and this one's; nothing where there is none. Whole blocks of 4096 bytes, cut
   /// off at the end of the disk; an `offset` inside a block means all of it. May say more than what changed, never
-  /// less. Everything where none was saved since the disk was opened: nobody knows what it was before, so such a disk
-  /// is copied with the help of next_data().
+  /// less. Everything where none was saved since the disk was opened, unless it is_as_saved(): nobody knows what it was
+  /// before, so such a disk is copied with the help of next_data().
   virtual std::optional<Range> next_change(std::uint64_t offset) = 0;
 };
 
@@ -56,6 +56,9 @@ class FreezableDisk {
   /// also when the FrozenDisk is gone. Without this call the next one shows its changes too, so that a checkpoint that
   /// fails loses none.
   virtual void changes_saved() noexcept = 0;
+  /// It was written from a checkpoint, and nobody has written to it since: nothing has changed yet, though nothing was
+  /// saved from here. To be called before the machine runs.
+  virtual void is_as_saved() = 0;
   /// About how many bytes next_change() would show if the disk were frozen now. Guest running; any thread.
   virtual std::uint64_t changed_bytes() const = 0;
 

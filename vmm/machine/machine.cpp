@@ -29,9 +29,9 @@ std::unique_ptr<Machine> restore_machine(const RestoreOptions& options, const Pr
   machine->guest().check(checkpoint);
   disks.write(tell);
   machine->guest().restore(checkpoint, tell);
-  machine->begin_from({checkpoint.manifest().id, checkpoint.manifest().identity});
   tell({"disks", 0, 1});
   machine->guest().virtio().open_disks(disks.publish());
+  machine->begin_from({checkpoint.manifest().id, checkpoint.manifest().identity});
   disks.keep();
   return machine;
 }

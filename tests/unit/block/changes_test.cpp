@@ -43,6 +43,16 @@ TEST_CASE("a write in flight at the switch is in the changes of the frozen disk 
   CHECK(changes_of(*first) == Changes{kib(4, 8)});
 }
 
+TEST_CASE("a disk that was written from a checkpoint has the changes that come after, and no others") {
+  const TempDir directory;
+  ScriptedDisk test(directory.image(8 << 20));
+  test.disk->is_as_saved();
+  CHECK(test.disk->changed_bytes() == 0);
+  const PendingRequest write(*test.disk, BlockOperation::kWrite, 64 << 10, 4096, 0x22);
+  CHECK(changes_of(*test.freeze()) == Changes{kib(64, 68)});
+  CHECK(changes_of(*test.freeze()) == Changes{kib(64, 68)});  // it was not saved
+}
+
 TEST_CASE("a write that waits for one in flight at the switch is in the changes after it") {
   const TempDir directory;
   SavedDisk test(directory);

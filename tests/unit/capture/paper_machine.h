@@ -87,6 +87,7 @@ class PaperDisk final : public FreezableDisk {
     script_->note("saved " + id_);
     changed_ = false;
   }
+  void is_as_saved() override { changed_ = false; }
   std::uint64_t changed_bytes() const override { return changed_ ? 8192 : 0; }
   void prepare_switch() override {
     script_->step("prepare " + id_);
