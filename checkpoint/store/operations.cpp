@@ -41,6 +41,7 @@ CheckpointSummary summarize(const Repository& repository, std::uint64_t id) {
 
 std::vector<CheckpointSummary> list_checkpoints(const fs::path& path) {
   const Repository repository = Repository::open(path);
+  repository.require_repository();
   std::vector<CheckpointSummary> summaries;
   for (const std::uint64_t id : repository.ids()) summaries.push_back(summarize(repository, id));
   return summaries;

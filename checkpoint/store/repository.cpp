@@ -31,6 +31,11 @@ fs::path directory_path(const fs::path& path) {
   return absolute.has_filename() ? absolute : absolute.parent_path();
 }
 
+/// "1 to 9", "only 1": of a list that is not empty.
+std::string range_of(const std::vector<std::uint64_t>& ids) {
+  return ids.size() == 1 ? fmt::format("only {}", ids.front()) : fmt::format("{} to {}", ids.front(), ids.back());
+}
+
 }  // namespace
 
 PendingCheckpoint::PendingCheckpoint(fs::path repository, fs::path directory, std::uint64_t id, UniqueFd lock)
@@ -94,9 +99,10 @@ Repository Repository::open(const fs::path& path) {
   return Repository(directory_path(path));
 }
 
-bool Repository::was_written_to() const {
+void Repository::require_repository() const {
   std::error_code error;
-  return fs::exists(path_ / kLockName, error);
+  if (fs::exists(path_ / kLockName, error) || !ids().empty()) return;
+  throw Error("{} is no repository: name the directory that was given to checkpoint --to", path_.string());
 }
 
 PendingCheckpoint Repository::begin(const std::optional<ParentRef>& parent) {
@@ -195,7 +201,7 @@ std::uint64_t Repository::resolve(std::optional<std::uint64_t> id) const {
   if (all.empty()) throw Error("{} holds no checkpoint", path_.string());
   if (!id) return all.back();
   if (!std::ranges::binary_search(all, *id))
-    throw Error("{} holds no checkpoint {}; it holds {} to {}", path_.string(), *id, all.front(), all.back());
+    throw Error("{} holds no checkpoint {}; it holds {}", path_.string(), *id, range_of(all));
   return *id;
 }
 

@@ -59,8 +59,8 @@ class Repository {
 
   const std::filesystem::path& path() const noexcept { return path_; }
 
-  /// Whether a checkpoint was ever begun in this directory; otherwise it may be any.
-  bool was_written_to() const;
+  /// Throws tintype::Error where no checkpoint was ever begun in this directory: it may be any.
+  void require_repository() const;
 
   /// Removes what dead writers left, takes the next id. Ids are never used twice, even where the checkpoint
   /// was deleted. The parent, where one is named, stays as long as the pending checkpoint or what becomes of it, though

@@ -224,8 +224,7 @@ class ChainVerifier {
 Verification verify_checkpoints(const fs::path& path, std::optional<std::uint64_t> id, const ProgressSink& progress) {
   constexpr int kAttempts = 5;
   const Repository repository = Repository::open(path);
-  if (!repository.was_written_to() && repository.ids().empty())
-    throw Error("{} is no repository: name the directory that was given to checkpoint --to", path.string());
+  repository.require_repository();
   for (int attempt = 1;; ++attempt) {
     const auto before = names_and_inodes(repository);
     Verification result = ChainVerifier(repository, progress).run(id);

@@ -53,16 +53,23 @@ std::string offered_words() {
   return list;
 }
 
+/// "choose one of auto, stop, cow", or "use persistent" where there is but one.
+template <HasWords T>
+std::string advice_on_words() {
+  const std::string words = offered_words<T>();
+  return (words.find(',') == std::string::npos ? "use " : "choose one of ") + words;
+}
+
 /// The value that was chosen by `text`. UsageError, naming `option` and the words there are, for any other word; Error
 /// for one that comes in a later version.
 template <HasWords T>
 T chosen_value(std::string_view text, std::string_view option) {
   for (const Word<T>& word : kWords<T>) {
     if (word.name != text) continue;
-    if (!word.offered) throw Error("{} {} is not in this version: choose one of {}", option, text, offered_words<T>());
+    if (!word.offered) throw Error("{} {} is not in this version: {}", option, text, advice_on_words<T>());
     return word.value;
   }
-  throw UsageError("{} cannot be \"{}\": choose one of {}", option, text, offered_words<T>());
+  throw UsageError("{} cannot be \"{}\": {}", option, text, advice_on_words<T>());
 }
 
 }  // namespace tintype

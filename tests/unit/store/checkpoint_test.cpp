@@ -30,10 +30,13 @@ TEST_CASE("a checkpoint comes back as it was taken") {
 
 TEST_CASE("the newest checkpoint is the one that is read where none is named") {
   const ScratchDirectory scratch;
-  for (unsigned seed = 1; seed <= 3; ++seed) write_sample(scratch / "r", seed);
+  write_sample(scratch / "r", 1);
+  CHECK_THROWS_WITH_AS(CheckpointReader(scratch / "r", 2), doctest::Contains("; it holds only 1"), Error);
+  for (unsigned seed = 2; seed <= 3; ++seed) write_sample(scratch / "r", seed);
   CHECK(CheckpointReader(scratch / "r", std::nullopt).manifest().id == 3);
   CHECK(CheckpointReader(scratch / "r", 2).manifest().id == 2);
-  CHECK_THROWS_WITH_AS(CheckpointReader(scratch / "r", 4), doctest::Contains("holds no checkpoint 4"), Error);
+  CHECK_THROWS_WITH_AS(CheckpointReader(scratch / "r", 4), doctest::Contains("holds no checkpoint 4; it holds 1 to 3"),
+                       Error);
   CHECK_THROWS_WITH_AS(CheckpointReader(scratch / "elsewhere", 4), doctest::Contains("there is no repository"), Error);
 }
 
