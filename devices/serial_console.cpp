@@ -40,6 +40,7 @@ SerialConsole::~SerialConsole() { stop(); }
 void SerialConsole::start(SerialPort& port) {
   check(port_ == nullptr, "a serial console is started once");
   port_ = &port;
+  if (endpoint_) endpoint_->start();
   if (endpoint_) thread_ = std::thread([this] { run(); });
 }
 

@@ -17,6 +17,9 @@ class SerialEndpoint {
  public:
   virtual ~SerialEndpoint() = default;
 
+  /// The machine runs now. An endpoint that goes without it leaves nothing behind that was not there before.
+  virtual void start() noexcept {}
+
   /// Readable: read() has something. -1 where there is no input, or no more.
   virtual int input_fd() const noexcept { return -1; }
   /// Writable: write() gets on. -1 where nobody is there; output is then kept.
@@ -44,7 +47,8 @@ enum class FileStart : std::uint8_t { kTruncate, kAppend };
 /// input.
 std::unique_ptr<SerialEndpoint> make_stdio_endpoint(std::function<void()> on_leave);
 
-/// Output only. Throws tintype::Error where the file cannot be opened.
+/// Output only. A file that was made for it goes again where the machine never ran. Throws tintype::Error where the
+/// file cannot be opened.
 std::unique_ptr<SerialEndpoint> make_file_endpoint(const std::filesystem::path& path, FileStart start);
 
 /// A listening Unix socket (mode 0600) with one client at a time; the next may come when it has gone. Throws

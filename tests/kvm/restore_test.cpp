@@ -55,7 +55,7 @@ struct Fixture {
     RestoreOptions options;
     options.repository = repository;
     options.disk_directory = disks;
-    options.serial.kind = SerialKind::kNull;
+    options.serial = {SerialKind::kFile, serial};
     return restore_machine(options, progress);
   }
 
@@ -67,7 +67,8 @@ struct Fixture {
   }
 
   TestDirectory directory;
-  fs::path repository = directory / "repository", checkpoint = repository / "00000001", disks = directory / "disks";
+  fs::path repository = directory / "repository", checkpoint = repository / "00000001", disks = directory / "disks",
+           serial = directory / "serial.log";
 };
 
 const std::vector<std::string> kPlainNames = {"ledger-disk0.img", "ledger-disk1.img"};
@@ -77,6 +78,7 @@ void check_leaves_nothing(const Fixture& fixture, const std::string& word, const
   const auto disks = contents(fixture.disks), repository = contents(fixture.repository);
   CHECK_THROWS_WITH_AS(fixture.restore(progress), doctest::Contains(word.c_str()), Error);
   CHECK(contents(fixture.disks) == disks);
+  CHECK_FALSE(fs::exists(fixture.serial));
   CHECK(contents(fixture.repository) == repository);
 }
 
@@ -157,6 +159,7 @@ TEST_CASE("a restore that ends at any one of its steps leaves nothing, and the n
     CAPTURE(fails.phases.back());
     failed_in.insert(fails.phases.back());
     CHECK(fixture.images().empty());
+    CHECK_FALSE(fs::exists(fixture.serial));
     CHECK(contents(fixture.repository) == repository);
   }
   CHECK(failed_in == std::set<std::string>{"check", "disk0", "disk1", "memory", "state", "disks"});

@@ -56,6 +56,18 @@ TEST_CASE("serial console: a file gets everything; a boot starts it anew, a rest
   CHECK((read_text_file(directory.file("log")) == text + "restored\n"));
 }
 
+TEST_CASE("serial console: a file that was made for a machine that never ran goes again; one that was there stays") {
+  const TemporaryDirectory directory;
+  for (const auto start : {FileStart::kTruncate, FileStart::kAppend}) {
+    make_file_endpoint(directory.file("new"), start).reset();
+    CHECK_FALSE(std::filesystem::exists(directory.file("new")));
+  }
+  make_file_endpoint(directory.file("kept"), FileStart::kTruncate)->start();
+  CHECK(std::filesystem::exists(directory.file("kept")));
+  make_file_endpoint(directory.file("kept"), FileStart::kAppend).reset();
+  CHECK(std::filesystem::exists(directory.file("kept")));
+}
+
 TEST_CASE("serial console: SIGKILL loses nothing that was printed a moment ago, with or without a newline") {
   const TemporaryDirectory directory;
   const std::string text = numbered_lines(3000) + "and no newline";
