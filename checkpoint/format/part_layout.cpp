@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/format/part_layout.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string_view>
 
@@ -17,6 +18,9 @@ constexpr std::size_t kFormatOffset = 8, kBlockSizeOffset = 12, kKindOffset = 16
                       kContentOffset = 24;
 // Offsets in the footer.
 constexpr std::size_t kIndexOffset = 16, kEntriesOffset = 24, kIndexChecksumOffset = 32;
+// What must be zero: the end of the header, and two places in the footer.
+constexpr std::size_t kHeaderRest = 32, kHeaderRestBytes = 24;
+constexpr std::size_t kFooterGap = 12, kFooterGapBytes = 4, kFooterRest = 40, kFooterRestBytes = 16;
 // Offsets in an entry of the index.
 constexpr std::size_t kFirstBlockOffset = 0, kBlocksOffset = 8, kCodecOffset = 12, kTypeOffset = 13,
                       kReservedOffset = 14, kDataOffsetOffset = 16, kStoredOffset = 24, kChecksumOffset = 32;
@@ -67,6 +71,11 @@ void check_sealed(std::span<const std::byte> bytes, std::string_view magic, cons
     throw ImageError("the {} of {} is damaged", name, what);
 }
 
+void check_reserved(std::span<const std::byte> reserved, const std::string& what, std::string_view name) {
+  if (std::ranges::all_of(reserved, [](std::byte byte) { return byte == std::byte{0}; })) return;
+  throw ImageError("the {} of {} has something where nothing may be: it is damaged, or a later version's", name, what);
+}
+
 std::uint32_t read_format(std::span<const std::byte> bytes, const std::string& what) {
   const auto format = load_number<std::uint32_t>(bytes, kFormatOffset);
   if (format < kOldestFormat || format > kFormat) {
@@ -102,6 +111,7 @@ Header decode_header(const HeaderBytes& bytes, const std::string& what) {
     throw ImageError("{} needs features that format version {} does not have", what, format);
   if (load_number<std::uint32_t>(bytes, kBlockSizeOffset) != kBlockSize)
     throw ImageError("{} has an unknown block size", what);
+  check_reserved(std::span(bytes).subspan(kHeaderRest, kHeaderRestBytes), what, "header");
   return {static_cast<PartKind>(kind), load_number<std::uint64_t>(bytes, kContentOffset), flags != 0, format};
 }
 
@@ -118,6 +128,8 @@ FooterBytes encode_footer(const Footer& footer) {
 
 Footer decode_footer(const FooterBytes& bytes, const std::string& what) {
   check_sealed(bytes, kFooterMagic, what, "footer");
+  check_reserved(std::span(bytes).subspan(kFooterGap, kFooterGapBytes), what, "footer");
+  check_reserved(std::span(bytes).subspan(kFooterRest, kFooterRestBytes), what, "footer");
   return {load_number<std::uint64_t>(bytes, kIndexOffset), load_number<std::uint64_t>(bytes, kEntriesOffset),
           load_number<std::uint64_t>(bytes, kIndexChecksumOffset), read_format(bytes, what)};
 }

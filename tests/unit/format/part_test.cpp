@@ -8,10 +8,13 @@
 
 #include "checkpoint/format/load_part.h"
 #include "checkpoint/format/part_chain.h"
+#include "checkpoint/format/part_layout.h"
 #include "checkpoint/format/part_reader.h"
 #include "checkpoint/format/part_writer.h"
 #include "checkpoint/format/zero_scan.h"
 #include "tests/unit/format/scratch.h"
+#include "vmm/base/checksum.h"
+#include "vmm/base/little_endian.h"
 
 namespace tintype {
 namespace {
@@ -53,6 +56,20 @@ void append_and_finish(const std::filesystem::path& path, const PartOptions& opt
   PartWriter writer(path, options);
   writer.append(0, content);
   writer.finish();
+}
+
+/// Whether a header or footer with another byte in this place, and the checksum that goes with it, is refused.
+template <typename Bytes64>
+bool refuses(Bytes64 bytes, std::size_t place, auto decode) {
+  bytes[place] ^= std::byte{1};
+  const auto body = std::span(bytes).first(bytes.size() - 8);
+  store_number(std::span(bytes), body.size(), checksum_of(body));
+  try {
+    decode(bytes, "a part");
+    return false;
+  } catch (const ImageError&) {
+    return true;
+  }
 }
 
 }  // namespace
@@ -168,6 +185,16 @@ TEST_CASE("a part of more blocks than there is memory is refused while loading")
     return block < 50 ? std::span(memory).subspan(block * kBlockSize) : std::span<std::byte>();
   };
   CHECK_THROWS_AS(load_part(source_of(scratch / "p"), locate, 3), ImageError);
+}
+
+TEST_CASE("what must be zero in header and footer is zero, though the checksum agrees") {
+  const auto header = part_layout::encode_header({PartKind::kDisk, 10 * kBlockSize, true});
+  const auto footer = part_layout::encode_footer({4096, 3, 77});
+  CHECK_FALSE(refuses(header, 24, part_layout::decode_header));  // the content's size: any will do here
+  for (std::size_t place = 32; place < 56; ++place) CHECK(refuses(header, place, part_layout::decode_header));
+  CHECK_FALSE(refuses(footer, 16, part_layout::decode_footer));  // where the index is
+  for (std::size_t place = 12; place < 16; ++place) CHECK(refuses(footer, place, part_layout::decode_footer));
+  for (std::size_t place = 40; place < 56; ++place) CHECK(refuses(footer, place, part_layout::decode_footer));
 }
 
 TEST_CASE("an empty part is a part") {
