@@ -8,16 +8,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <deque>
 #include <functional>
-#include <future>
 #include <mutex>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "devices/block/flight.h"
-#include "vmm/base/event_fd.h"
+#include "tests/support/bell_engine.h"
 
 namespace tintype {
 
@@ -26,7 +23,7 @@ namespace tintype {
 /// is merely slow, and real otherwise: SlowEngine.)
 ///
 /// `hold` and `fail` are set while nothing is being queued; everything else may be called from any thread.
-class ScriptedEngine final : public IoEngine {
+class ScriptedEngine final : public BellEngine {
  public:
   std::function<bool(const HostIo&)> hold;
   std::function<int(const HostIo&)> fail;
@@ -34,32 +31,12 @@ class ScriptedEngine final : public IoEngine {
   std::atomic<std::size_t> syncs = 0;
 
   const char* name() const noexcept override { return "scripted"; }
-  void queue(HostIo& io) noexcept override {
-    const std::lock_guard lock(mutex_);
-    queued_.push_back(&io);
-  }
   void kick() noexcept override {
     while (HostIo* const io = next_queued([](const HostIo&) { return true; })) start(*io);
   }
   void kick_writes() noexcept override {
     while (HostIo* const io = next_queued([](const HostIo& queued) { return queued.kind != HostIo::Kind::kRead; }))
       start(*io);
-  }
-  HostIo* reap() noexcept override {
-    const std::lock_guard lock(mutex_);
-    if (finished_.empty()) return nullptr;
-    HostIo* const io = finished_.front();
-    finished_.pop_front();
-    return io;
-  }
-  int completion_fd() const noexcept override { return bell_.fd(); }
-  void acknowledge() noexcept override { bell_.take(); }
-  void ring_bell() noexcept override { bell_.signal(); }
-  void ring_bell_after(std::chrono::milliseconds time) noexcept override {
-    late_ = std::async(std::launch::async, [this, time] {
-      std::this_thread::sleep_for(time);
-      bell_.signal();
-    });
   }
 
   std::size_t held() const {
@@ -129,8 +106,7 @@ class ScriptedEngine final : public IoEngine {
     const std::lock_guard lock(mutex_);
     done.push_back(io.kind);
     if (io.kind == HostIo::Kind::kSync) ++syncs;
-    finished_.push_back(&io);
-    bell_.signal();
+    tell_finished(io);
   }
 
   static std::int64_t transfer(HostIo& io) noexcept {
@@ -142,12 +118,7 @@ class ScriptedEngine final : public IoEngine {
     return result < 0 ? -errno : result;
   }
 
-  EventFd bell_;
-  std::future<void> late_;
-  mutable std::mutex mutex_;  ///< guards the lists
-  std::deque<HostIo*> queued_;
   std::vector<Held> held_;
-  std::deque<HostIo*> finished_;
 };
 
 /// The layer that a host I/O of a disk goes to. (/proc/self/fd does not know the names of logs: they are

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <deque>
-#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,14 +13,14 @@
 #include <thread>
 #include <utility>
 
-#include "devices/block/io_engine.h"
+#include "tests/support/bell_engine.h"
 #include "vmm/base/event_fd.h"
 
 namespace tintype {
 
 /// A slow host disk that reorders: each transfer is handed to a real engine after a random time, and when that has done
 /// it, it is kept back for another. So data lands at any moment, and lies there for a while before anyone is told.
-class SlowEngine final : public IoEngine {
+class SlowEngine final : public BellEngine {
  public:
   using Duration = std::chrono::microseconds;
 
@@ -37,32 +35,12 @@ class SlowEngine final : public IoEngine {
   SlowEngine& operator=(const SlowEngine&) = delete;
 
   const char* name() const noexcept override { return "slow"; }
-  void queue(HostIo& io) noexcept override {
-    const std::lock_guard lock(mutex_);
-    queued_.push_back(&io);
-  }
   void kick() noexcept override {
     const std::lock_guard lock(mutex_);
     for (HostIo* const io : std::exchange(queued_, {})) to_start_.emplace(random_time(), io);
     changed_.signal();
   }
   void kick_writes() noexcept override { kick(); }  // all is done by a thread that nobody waits for
-  HostIo* reap() noexcept override {
-    const std::lock_guard lock(mutex_);
-    if (finished_.empty()) return nullptr;
-    HostIo* const io = finished_.front();
-    finished_.pop_front();
-    return io;
-  }
-  int completion_fd() const noexcept override { return bell_.fd(); }
-  void acknowledge() noexcept override { bell_.take(); }
-  void ring_bell() noexcept override { bell_.signal(); }
-  void ring_bell_after(std::chrono::milliseconds time) noexcept override {
-    late_ = std::async(std::launch::async, [this, time] {
-      std::this_thread::sleep_for(time);
-      bell_.signal();
-    });
-  }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -115,21 +93,15 @@ class SlowEngine final : public IoEngine {
     }
     real_->kick();  // what was continued
     const std::lock_guard lock(mutex_);
-    while (HostIo* const io = take_due(to_tell_)) {
-      finished_.push_back(io);
-      bell_.signal();
-    }
+    while (HostIo* const io = take_due(to_tell_)) tell_finished(*io);
   }
 
   const std::unique_ptr<IoEngine> real_;
-  EventFd bell_, changed_, stop_;
-  std::future<void> late_;
-  std::mutex mutex_;  ///< guards everything below but the thread
+  EventFd changed_, stop_;
+  // mutex_ guards everything below but the thread.
   std::uniform_int_distribution<std::int64_t> pick_;
   std::mt19937_64 random_;
-  std::deque<HostIo*> queued_;
   Timed to_start_, to_tell_;
-  std::deque<HostIo*> finished_;
   std::thread thread_;  ///< last, since it uses all of the above
 };
 

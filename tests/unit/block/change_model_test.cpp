@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a disk says of its changes is enough for a chain of incremental checkpoints, and not much more.
-#include <cstdlib>
 #include <future>
 #include <memory>
 #include <random>
@@ -10,16 +9,18 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/support/rounds.h"
 #include "tests/support/skip.h"
 #include "tests/support/slow_engine.h"
 #include "tests/unit/block/change_chain.h"
 #include "tests/unit/block/disk_model.h"
+#include "tests/unit/block/seed.h"
 #include "tests/unit/block/test_disk.h"
 
 namespace tintype {
 namespace {
 
-constexpr std::uint64_t kSectors = 12'003;  ///< ends inside a block; nearly three groups of a log
+constexpr std::uint64_t kFilmSectors = 12'003;  ///< ends inside a block; nearly three groups of a log
 constexpr std::size_t kMostInFlight = 24;
 
 using Blocks = std::set<std::uint64_t>;
@@ -40,11 +41,11 @@ class WritingGuest {
 
   void submit_one() {
     const std::uint64_t longest = roll(20) == 0 ? 3000 : roll(4) == 0 ? 300 : 20;  // a log takes 1024 at a time
-    const std::uint64_t room = roll(3) == 0 ? 200 : kSectors;                      // some sectors are hot
+    const std::uint64_t room = roll(3) == 0 ? 200 : kFilmSectors;                  // some sectors are hot
     const std::uint64_t start = roll(room);
     auto job = std::make_unique<Job>();
     job->guest = this;
-    job->range = {start, std::min(kSectors, start + 1 + roll(longest))};
+    job->range = {start, std::min(kFilmSectors, start + 1 + roll(longest))};
     job->data.resize(job->range.count() * 512);
     if (roll(6) != 0) DiskModel::fill(job->data, ++last_tag_, start);  // the rest writes zeros
     job->request = {BlockOperation::kWrite, start * 512, {{job->data.data(), job->data.size()}}, finished, job.get()};
@@ -104,7 +105,8 @@ class WritingGuest {
 std::string judge(const ChangeChain::Link& link, const Blocks& written) {
   if (!link.holds()) return "the changes do not lead from the last picture to this one";
   for (const SectorRange& change : link.changes) {
-    if (change.start % 8 != 0 || (change.end % 8 != 0 && change.end != kSectors)) return "a change is not whole blocks";
+    if (change.start % 8 != 0 || (change.end % 8 != 0 && change.end != kFilmSectors))
+      return "a change is not whole blocks";
     for (std::uint64_t block = change.start / 8; block * 8 < change.end; ++block)
       if (written.count(block) == 0) return fmt::format("block {} is said to have changed", block);
   }
@@ -113,7 +115,7 @@ std::string judge(const ChangeChain::Link& link, const Blocks& written) {
 
 Blocks all_blocks() {
   Blocks blocks;
-  note(blocks, {0, kSectors});
+  note(blocks, {0, kFilmSectors});
   return blocks;
 }
 
@@ -138,9 +140,9 @@ void film(IoEngineKind kind, unsigned seed, std::size_t pictures) {
   tuning.make_engine = [&] {
     return std::make_unique<SlowEngine>(make_io_engine(kind), std::chrono::milliseconds(2), seed);
   };
-  VirtualDisk disk(options_for(directory.image(kSectors * 512)), tuning);
+  VirtualDisk disk(options_for(directory.image(kFilmSectors * 512)), tuning);
   WritingGuest guest(disk, seed);
-  ChangeChain chain(kSectors * 512);
+  ChangeChain chain(kFilmSectors * 512);
   Blocks written = all_blocks();  // since the last picture that was saved; nobody knows before the first
   for (std::size_t picture = 0; picture < pictures; ++picture) {
     guest.run(guest.roll(150));
@@ -166,12 +168,6 @@ void film(IoEngineKind kind, unsigned seed, std::size_t pictures) {
   CHECK(chain.length() > pictures / 3);
 }
 
-/// Another seed for a long run: TINTYPE_TEST_SEED=1000.
-unsigned first_seed() {
-  const char* const text = std::getenv("TINTYPE_TEST_SEED");
-  return text == nullptr ? 1 : static_cast<unsigned>(std::strtoul(text, nullptr, 10));
-}
-
 }  // namespace
 
 TEST_CASE("a chain of changes leads to every picture of a disk, whatever is in flight or fails (io_uring)") {
@@ -180,11 +176,12 @@ TEST_CASE("a chain of changes leads to every picture of a disk, whatever is in f
   } catch (const std::system_error& error) {
     SKIP_TEST(error.what());
   }
-  for (unsigned seed = first_seed(); seed < first_seed() + 2; ++seed) film(IoEngineKind::kRing, seed, 30);
+  for (unsigned seed = first_seed(); seed < first_seed() + 2; ++seed) film(IoEngineKind::kRing, seed, rounds(30));
 }
 
 TEST_CASE("a chain of changes leads to every picture of a disk, whatever is in flight or fails (threads)") {
-  for (unsigned seed = first_seed(); seed < first_seed() + 2; ++seed) film(IoEngineKind::kThreads, seed + 100, 30);
+  for (unsigned seed = first_seed(); seed < first_seed() + 2; ++seed)
+    film(IoEngineKind::kThreads, seed + 100, rounds(30));
 }
 
 }  // namespace tintype

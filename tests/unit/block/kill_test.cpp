@@ -17,6 +17,7 @@
 #include <fmt/format.h>
 
 #include "devices/block/virtual_disk.h"
+#include "tests/support/rounds.h"
 #include "tests/support/skip.h"
 #include "tests/unit/block/test_disk.h"
 #include "vmm/base/io.h"
@@ -24,7 +25,7 @@
 namespace tintype {
 namespace {
 
-constexpr std::uint32_t kSectors = 9'000;
+constexpr std::uint32_t kKillSectors = 9'000;
 using Clock = std::chrono::steady_clock;
 
 /// What the child tells its parent, before a write is submitted and after it was acknowledged. Short enough
@@ -41,7 +42,7 @@ constexpr std::uint64_t kAcknowledged = std::uint64_t{1} << 63;
 class Writer {
  public:
   Writer(VirtualDisk& disk, int pipe, std::uint64_t first_number, unsigned seed)
-      : disk_(disk), pipe_(pipe), number_(first_number), random_(seed), busy_(kSectors, false) {}
+      : disk_(disk), pipe_(pipe), number_(first_number), random_(seed), busy_(kKillSectors, false) {}
 
   [[noreturn]] void run_until_killed() {
     for (;;) {
@@ -82,7 +83,7 @@ class Writer {
   bool lay_out(Job& job) {
     Message& message = job.message;
     message.count = 1 + (roll(8) == 0 ? roll(200) : roll(16));
-    message.first = roll(roll(3) == 0 ? 300 : kSectors - 300);
+    message.first = roll(roll(3) == 0 ? 300 : kKillSectors - 300);
     for (std::uint32_t i = 0; i < message.count; ++i) {
       if (busy_[message.first + i]) return false;  // one write at a time to a sector, so that numbers in it only grow
     }
@@ -152,7 +153,7 @@ void switch_and_commit_forever(VirtualDisk& disk, unsigned seed) {
 class KillRounds {
  public:
   explicit KillRounds(std::filesystem::path image)
-      : image_(std::move(image)), acknowledged_(kSectors, 0), issued_(kSectors, 0) {}
+      : image_(std::move(image)), acknowledged_(kKillSectors, 0), issued_(kKillSectors, 0) {}
 
   std::size_t writes = 0, left_over = 0;
 
@@ -224,9 +225,9 @@ class KillRounds {
   void verify() {
     const auto disk = std::make_unique<VirtualDisk>(options_for(image_));
     CHECK(disk->log_count() == 0);
-    std::vector<std::uint64_t> data(std::size_t{kSectors} * 64);
+    std::vector<std::uint64_t> data(std::size_t{kKillSectors} * 64);
     REQUIRE(DiskDriver(*disk).read(0, std::as_writable_bytes(std::span(data))) == 0);
-    for (std::uint32_t sector = 0; sector < kSectors; ++sector)
+    for (std::uint32_t sector = 0; sector < kKillSectors; ++sector)
       verify_sector(sector, std::span(data).subspan(std::size_t{sector} * 64, 64));
     disk->close();
   }
@@ -247,28 +248,28 @@ class KillRounds {
   std::uint64_t next_number_ = 1;
 };
 
-void kill_again_and_again(const TempDir& directory, unsigned first_seed, unsigned rounds) {
-  KillRounds test(directory.image(std::uint64_t{kSectors} * 512));
-  for (unsigned seed = first_seed; seed < first_seed + rounds; ++seed) {
+void kill_again_and_again(const TempDir& directory, unsigned first, unsigned count) {
+  KillRounds test(directory.image(std::uint64_t{kKillSectors} * 512));
+  for (unsigned seed = first; seed < first + count; ++seed) {
     CAPTURE(seed);
     test.run_round(seed);
   }
-  CHECK(test.writes > rounds * 10);
-  CHECK(test.left_over > rounds / 4);
-  MESSAGE(rounds, " machines killed, ", test.writes, " acknowledged writes found, ", test.left_over, " logs left over");
+  CHECK(test.writes > count * 10);
+  CHECK(test.left_over > count / 4);
+  MESSAGE(count, " machines killed, ", test.writes, " acknowledged writes found, ", test.left_over, " logs left over");
 }
 
 }  // namespace
 
 TEST_CASE("killed at any instant, the disk holds every acknowledged write (a file system on a disk)") {
   const TempDir directory;
-  kill_again_and_again(directory, 1, 40);
+  kill_again_and_again(directory, 1, rounds(40));
 }
 
 TEST_CASE("killed at any instant, the disk holds every acknowledged write (a file system in memory)") {
   if (!std::filesystem::exists("/dev/shm")) SKIP_TEST("there is no /dev/shm");
   const TempDir directory("/dev/shm");
-  kill_again_and_again(directory, 1001, 60);
+  kill_again_and_again(directory, 1001, rounds(60));
 }
 
 }  // namespace tintype

@@ -3,7 +3,6 @@
 #include <poll.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <memory>
 #include <random>
 #include <thread>
@@ -11,7 +10,9 @@
 #include <doctest/doctest.h>
 
 #include "devices/block/virtual_disk.h"
+#include "tests/support/rounds.h"
 #include "tests/unit/block/disk_model.h"
+#include "tests/unit/block/seed.h"
 #include "tests/unit/block/temp_dir.h"
 #include "vmm/base/io.h"
 
@@ -170,13 +171,7 @@ std::vector<std::byte> contents_of(const std::filesystem::path& image) {
   return data;
 }
 
-/// Another seed for a long run: TINTYPE_TEST_SEED=1000.
-unsigned first_seed() {
-  const char* const text = std::getenv("TINTYPE_TEST_SEED");
-  return text == nullptr ? 1 : static_cast<unsigned>(std::strtoul(text, nullptr, 10));
-}
-
-void random_run(IoEngineKind kind, unsigned seed, int rounds, const std::filesystem::path& where) {
+void random_run(IoEngineKind kind, unsigned seed, unsigned count, const std::filesystem::path& where) {
   CAPTURE(seed);
   const TempDir directory(std::filesystem::exists(where) ? where : std::filesystem::temp_directory_path());
   const auto image = directory.image(kSectors * 512);
@@ -198,7 +193,7 @@ void random_run(IoEngineKind kind, unsigned seed, int rounds, const std::filesys
   RandomGuest guest(disk, model, seed);
   std::vector<std::unique_ptr<FrozenChecker>> checkers;
   std::size_t deepest = 0, emptied = 0;
-  for (int round = 0; round < rounds && guest.error.empty(); ++round) {
+  for (unsigned round = 0; round < count && guest.error.empty(); ++round) {
     guest.run(static_cast<int>(20 + guest.roll(200)), 24);
     disk.prepare_switch();
     guest.run(static_cast<int>(guest.roll(20)), 24);
@@ -233,16 +228,16 @@ void random_run(IoEngineKind kind, unsigned seed, int rounds, const std::filesys
 
 TEST_CASE("no read sees a lost, torn, doubled or resurrected write, whatever switches and commits go on (io_uring)") {
   const unsigned seed = first_seed();
-  random_run(IoEngineKind::kAuto, seed, 40, "/dev/shm");
-  random_run(IoEngineKind::kAuto, seed + 1, 40, "/dev/shm");
-  random_run(IoEngineKind::kAuto, seed + 2, 20, std::filesystem::temp_directory_path());
+  random_run(IoEngineKind::kAuto, seed, rounds(40), "/dev/shm");
+  random_run(IoEngineKind::kAuto, seed + 1, rounds(40), "/dev/shm");
+  random_run(IoEngineKind::kAuto, seed + 2, rounds(20), std::filesystem::temp_directory_path());
 }
 
 TEST_CASE("no read sees a lost, torn, doubled or resurrected write, whatever switches and commits go on (threads)") {
   const unsigned seed = first_seed() + 100;
-  random_run(IoEngineKind::kThreads, seed, 40, "/dev/shm");
-  random_run(IoEngineKind::kThreads, seed + 1, 40, "/dev/shm");
-  random_run(IoEngineKind::kThreads, seed + 2, 20, std::filesystem::temp_directory_path());
+  random_run(IoEngineKind::kThreads, seed, rounds(40), "/dev/shm");
+  random_run(IoEngineKind::kThreads, seed + 1, rounds(40), "/dev/shm");
+  random_run(IoEngineKind::kThreads, seed + 2, rounds(20), std::filesystem::temp_directory_path());
 }
 
 }  // namespace tintype

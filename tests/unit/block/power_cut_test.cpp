@@ -13,7 +13,7 @@ namespace tintype {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr std::uint64_t kSectors = 128;
+constexpr std::uint64_t kCutSectors = 128;
 
 fs::path fast_directory() { return fs::is_directory("/dev/shm") ? "/dev/shm" : fs::temp_directory_path(); }
 
@@ -48,8 +48,8 @@ class Trial {
 
  private:
   void write() {
-    const std::uint64_t first = random_() % kSectors;
-    const std::uint64_t count = 1 + random_() % std::min<std::uint64_t>(16, kSectors - first);
+    const std::uint64_t first = random_() % kCutSectors;
+    const std::uint64_t count = 1 + random_() % std::min<std::uint64_t>(16, kCutSectors - first);
     const std::uint64_t tag = ++last_tag_;
     std::vector<std::uint64_t> data(count * kSectorSize / 8, tag);
     for (std::uint64_t s = first; s < first + count; ++s) possible_[s].insert(tag);
@@ -59,7 +59,7 @@ class Trial {
 
   void flush() {
     REQUIRE(test_.driver->flush() == 0);
-    for (std::uint64_t s = 0; s < kSectors; ++s) possible_[s] = {newest_[s]};
+    for (std::uint64_t s = 0; s < kCutSectors; ++s) possible_[s] = {newest_[s]};
   }
 
   void freeze() {
@@ -82,8 +82,8 @@ class Trial {
 
   void look_at(const fs::path& image) {
     recover(RawFile::open(image, false), options_for(image));
-    const std::string bytes = read_text_file(image, kSectors * kSectorSize + 1);
-    for (std::uint64_t s = 0; s < kSectors; ++s) {
+    const std::string bytes = read_text_file(image, kCutSectors * kSectorSize + 1);
+    for (std::uint64_t s = 0; s < kCutSectors; ++s) {
       std::array<std::uint64_t, kSectorSize / 8> words{};
       std::memcpy(words.data(), bytes.data() + s * kSectorSize, kSectorSize);
       const bool whole = std::all_of(words.begin(), words.end(), [&](std::uint64_t word) { return word == words[0]; });
@@ -97,13 +97,13 @@ class Trial {
   std::mt19937_64 random_;
   TempDir directory_{fast_directory()};
   PowerCut cut_;
-  fs::path image_ = directory_.image(kSectors * kSectorSize);
+  fs::path image_ = directory_.image(kCutSectors * kSectorSize);
   ScriptedDisk test_{image_};
   std::vector<std::unique_ptr<FrozenDisk>> frozen_;
   std::uint64_t last_tag_ = 0;
-  std::array<std::uint64_t, kSectors> newest_{};
-  std::array<std::set<std::uint64_t>, kSectors> possible_ = [] {
-    std::array<std::set<std::uint64_t>, kSectors> zeros;
+  std::array<std::uint64_t, kCutSectors> newest_{};
+  std::array<std::set<std::uint64_t>, kCutSectors> possible_ = [] {
+    std::array<std::set<std::uint64_t>, kCutSectors> zeros;
     zeros.fill({0});
     return zeros;
   }();

@@ -6,13 +6,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <random>
+#include <set>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
+#include "checkpoint/format/block_source.h"
 #include "checkpoint/format/part_format.h"
+#include "tests/support/rounds.h"
 #include "vmm/base/io.h"
 
 namespace tintype::checkpoint_test {
@@ -46,25 +51,50 @@ inline std::filesystem::path quick_directory() {
   return !error && space.available > 256 << 20 ? memory : std::filesystem::temp_directory_path();
 }
 
+/// What lies in a directory.
+inline std::set<std::string> names_in(const std::filesystem::path& directory) {
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(directory))
+    names.insert(entry.path().filename().string());
+  return names;
+}
+
 using Bytes = std::vector<std::byte>;
 
 /// Blocks that do not compress, never zero.
 inline Bytes noise(std::size_t blocks, unsigned seed) {
   std::mt19937_64 random(seed);
   Bytes bytes(blocks * kBlockSize);
-  for (std::byte& byte : bytes) byte = static_cast<std::byte>(random() | 1);
+  for (std::size_t at = 0; at < bytes.size(); at += sizeof(std::uint64_t)) {
+    const std::uint64_t word = random() | 0x0101010101010101;
+    std::memcpy(bytes.data() + at, &word, sizeof word);
+  }
   return bytes;
 }
 
 /// Blocks that compress well; each one different, never zero.
 inline Bytes pattern(std::size_t blocks, unsigned seed) {
   Bytes bytes(blocks * kBlockSize);
-  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>((i / kBlockSize + seed) % 250 + 1);
+  for (std::size_t block = 0; block < blocks; ++block)
+    std::memset(bytes.data() + block * kBlockSize, static_cast<int>((block + seed) % 250 + 1), kBlockSize);
   return bytes;
+}
+
+/// Compares at once, where == looks at each byte, which takes a sanitizer long.
+inline bool same(std::span<const std::byte> one, std::span<const std::byte> other) {
+  return one.size() == other.size() && std::memcmp(one.data(), other.data(), one.size()) == 0;
 }
 
 inline std::span<std::byte> block_of(Bytes& bytes, std::size_t block) {
   return std::span(bytes).subspan(block * kBlockSize, kBlockSize);
+}
+
+/// All that a part, or a chain of them, shows.
+inline Bytes content_of(const BlockSource& source) {
+  Bytes bytes(source.blocks() * kBlockSize, std::byte{0xee});
+  source.read_blocks(0, bytes);
+  bytes.resize(source.content_bytes());
+  return bytes;
 }
 
 inline Bytes read_file(const std::filesystem::path& path) {

@@ -22,7 +22,7 @@ namespace film {
 inline constexpr std::uint64_t kBlocks = 96, kDiskBytes = 40 * kBlockSize + 512;
 
 struct Picture {
-  Bytes memory = Bytes(kBlocks * kBlockSize), disk = Bytes(41 * kBlockSize);
+  Bytes memory = Bytes(kBlocks * kBlockSize), disk = Bytes(kDiskBytes);
 };
 
 /// A few blocks, some of which become zero.
@@ -109,20 +109,15 @@ inline Manifest take(const std::filesystem::path& repository, const std::optiona
   return writer.seal(manifest);
 }
 
-inline Bytes content_of(const BlockSource& source) {
-  Bytes bytes(source.blocks() * kBlockSize, std::byte{0xee});
-  source.read_blocks(0, bytes);
-  return bytes;
-}
-
 /// What is wrong with a checkpoint; nothing: it shows what it must.
 inline std::string fault(const std::filesystem::path& repository, std::uint64_t id) {
   try {
     const CheckpointReader reader(repository, id);
     Picture picture;
     for (const std::uint64_t each : ids_in(reader.manifest().machine.append)) apply(each, picture);
-    if (content_of(reader.memory()) != picture.memory) return fmt::format("checkpoint {} has another memory", id);
-    if (content_of(*reader.disk("disk0")) != picture.disk) return fmt::format("checkpoint {} has another disk", id);
+    if (!same(content_of(reader.memory()), picture.memory)) return fmt::format("checkpoint {} has another memory", id);
+    if (!same(content_of(*reader.disk("disk0")), picture.disk))
+      return fmt::format("checkpoint {} has another disk", id);
     return {};
   } catch (const std::exception& error) {
     return error.what();

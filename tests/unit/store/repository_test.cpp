@@ -25,12 +25,6 @@ namespace {
 using namespace checkpoint_test;
 namespace fs = std::filesystem;
 
-std::set<std::string> names_in(const fs::path& directory) {
-  std::set<std::string> names;
-  for (const auto& entry : fs::directory_iterator(directory)) names.insert(entry.path().filename().string());
-  return names;
-}
-
 /// Runs `work` in a process of its own that is then killed by SIGKILL, at the point where `work` returns.
 template <typename Work>
 void killed_after(Work work) {
@@ -169,7 +163,7 @@ TEST_CASE("a writer killed at any instant leaves whole checkpoints only") {
   std::size_t most = 0;
   // On a busy machine few get as far as one checkpoint in that time: then more rounds, each allowed a little
   // longer.
-  for (unsigned round = 0; round < 25 || (most == 0 && round < 500); ++round) {
+  for (unsigned round = 0; round < rounds(25) || (most == 0 && round < 500); ++round) {
     const pid_t child = ::fork();
     REQUIRE(child >= 0);
     if (child == 0) {

@@ -51,12 +51,4 @@ inline Manifest write_sample(const std::filesystem::path& repository, unsigned s
   return writer->seal(sample_manifest());
 }
 
-/// All that a part shows.
-inline Bytes content_of(const BlockSource& part) {
-  Bytes bytes(part.blocks() * kBlockSize);
-  part.read_blocks(0, bytes);
-  bytes.resize(part.content_bytes());
-  return bytes;
-}
-
 }  // namespace tintype::checkpoint_test

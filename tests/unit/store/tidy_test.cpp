@@ -30,12 +30,6 @@ const TidyOptions kAlways{[](std::span<const std::uint64_t>) { return true; }};
 const TidyOptions kAlwaysByNames{[](std::span<const std::uint64_t>) { return true; }, false};
 const TidyOptions kNever{[](std::span<const std::uint64_t>) { return false; }};
 
-std::set<std::string> names_in(const fs::path& directory) {
-  std::set<std::string> names;
-  for (const auto& entry : fs::directory_iterator(directory)) names.insert(entry.path().filename().string());
-  return names;
-}
-
 std::vector<std::uint64_t> ids(const fs::path& repository) { return Repository::open(repository).ids(); }
 std::vector<std::uint64_t> bases(const fs::path& repository) { return Repository::open(repository).bases(); }
 
@@ -254,7 +248,7 @@ TEST_CASE("two hundred checkpoints, written, deleted and merged in any order, sh
   const ScratchDirectory scratch(quick_directory());
   const fs::path repository = scratch / "r";
   std::mt19937 random(7);
-  for (unsigned i = 0; i < 200; ++i) {
+  for (unsigned i = 0; i < rounds(200); ++i) {
     const auto all = i == 0 ? std::vector<std::uint64_t>() : ids(repository);
     std::optional<Manifest> parent;
     if (!all.empty() && random() % 20 != 0)
@@ -309,7 +303,7 @@ TEST_CASE("killed at any instant while it writes, deletes and merges, the same")
   const fs::path repository = scratch / "r";
   take_chain(repository, 2);
   std::mt19937 random(3);
-  for (unsigned round = 0; round < 25; ++round) {
+  for (unsigned round = 0; round < rounds(25); ++round) {
     const pid_t child = ::fork();
     REQUIRE(child >= 0);
     if (child == 0) {
@@ -337,7 +331,7 @@ TEST_CASE("who reads or verifies while others delete and merge gets what he aske
   take_chain(repository, 4);
   std::atomic<bool> done = false;
   std::thread writer([&] {
-    for (unsigned i = 0; i < 60; ++i) {
+    for (unsigned i = 0; i < rounds(60); ++i) {
       film::take(repository, show_checkpoint(repository, std::nullopt));
       Repository::open(repository).remove(ids(repository).front());
       tidy_chains(repository, {}, i % 2 == 0 ? kAlways : kNever);
@@ -370,8 +364,8 @@ TEST_CASE("a checkpoint that is open can be read to its end though it is merged 
   const CheckpointReader reader(repository, 3);
   for (const std::uint64_t id : {1, 2}) Repository::open(repository).remove(id);
   CHECK(tidy_chains(repository, {}, kAlways).merged == std::vector<std::uint64_t>{3});
-  CHECK(film::content_of(reader.memory()) == picture.memory);
-  CHECK(film::content_of(*reader.disk("disk0")) == picture.disk);
+  CHECK(content_of(reader.memory()) == picture.memory);
+  CHECK(content_of(*reader.disk("disk0")) == picture.disk);
 }
 
 TEST_CASE("a sink that throws ends a merge, and nothing is left of it") {
