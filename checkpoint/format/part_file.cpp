@@ -19,7 +19,7 @@ namespace tintype {
 namespace {
 
 constexpr std::uint64_t kWritebackStep = 16 << 20;
-constexpr std::uint64_t kEraseStep = 16 << 20;
+constexpr std::uint64_t kZerosAtOnce = 16 << 20;
 constexpr std::size_t kMaximumPieces = 1024;  // IOV_MAX
 constexpr std::uint64_t kNowhere = std::numeric_limits<std::uint64_t>::max();
 
@@ -150,7 +150,7 @@ void PartFile::erase(std::uint64_t offset, std::uint64_t bytes) {
   if (::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
                   static_cast<off_t>(bytes)) == 0)
     return;
-  const std::vector<std::byte> zeros(std::min(bytes, kEraseStep));
+  const std::vector<std::byte> zeros(std::min(bytes, kZerosAtOnce));
   for (std::uint64_t done = 0; done < bytes; done += zeros.size())
     write(std::span(zeros).first(std::min<std::uint64_t>(zeros.size(), bytes - done)), offset + done);
 }

@@ -4,18 +4,12 @@
 #include <algorithm>
 #include <iterator>
 
+#include "checkpoint/state/kvm_pairs.h"
 #include "checkpoint/state/platform_state_v1.h"
 
 namespace tintype {
 
 namespace {
-
-constexpr auto kFromKvm = [](auto& ours, const auto& kvm) {
-  ours = static_cast<std::remove_reference_t<decltype(ours)>>(kvm);
-};
-constexpr auto kToKvm = [](const auto& ours, auto& kvm) {
-  kvm = static_cast<std::remove_reference_t<decltype(kvm)>>(ours);
-};
 
 void pair_pic(auto&& ours, auto&& kvm, auto&& copy) {
   copy(ours.last_irr, kvm.last_irr), copy(ours.irr, kvm.irr), copy(ours.imr, kvm.imr), copy(ours.isr, kvm.isr);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "checkpoint/state/cpu_features.h"
+#include "checkpoint/state/kvm_pairs.h"
 #include "checkpoint/state/vcpu_state_v1.h"
 
 namespace tintype {
@@ -64,13 +65,6 @@ void pair_events(auto&& ours, auto&& kvm, auto&& copy) {
   copy(ours.smi_latched_init, kvm.smi.latched_init), copy(ours.triple_fault_pending, kvm.triple_fault.pending);
   copy(ours.flags, kvm.flags);
 }
-
-constexpr auto kFromKvm = [](auto& ours, const auto& kvm) {
-  ours = static_cast<std::remove_reference_t<decltype(ours)>>(kvm);
-};
-constexpr auto kToKvm = [](const auto& ours, auto& kvm) {
-  kvm = static_cast<std::remove_reference_t<decltype(kvm)>>(ours);
-};
 
 SystemRegistersV1 save_system(const kvm_sregs& sregs) {
   SystemRegistersV1 saved;

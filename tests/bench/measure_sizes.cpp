@@ -13,8 +13,8 @@ namespace {
 
 constexpr int kSizesMiB[] = {256, 1024, 4096, 12288};
 constexpr int kHotMiB = 16;
-constexpr int kCaptures = 5;     // a turn
-constexpr int kSpareMiB = 3072;  // for capture area, destination and everybody else
+constexpr int kCapturesInTurn = 5;   // a turn
+constexpr int kHostSpareMiB = 3072;  // for capture area, destination and everybody else
 
 double available_mib() {
   const std::string text = read_text_file("/proc/meminfo");
@@ -26,7 +26,7 @@ double available_mib() {
 std::vector<double> pauses(int mib, const std::string& strategy, Place& place) {
   TintypeGuest guest(hot_set("", mib, kHotMiB), {.strategy = strategy, .compression = "lz4"});
   std::vector<double> pauses_us;
-  for (int i = 0; i < kCaptures; ++i) {
+  for (int i = 0; i < kCapturesInTurn; ++i) {
     const std::filesystem::path destination = place.unused();
     pauses_us.push_back(guest.capture(destination).pause_us);
     std::filesystem::remove_all(destination);
@@ -53,7 +53,7 @@ void measure_sizes(Results& results, Place& place, int rounds, int largest_mib) 
   for (int round = 1; round <= rounds; ++round) {
     for (const int mib : kSizesMiB) {
       if (mib > largest_mib) continue;
-      if (available_mib() < mib + kSpareMiB) {
+      if (available_mib() < mib + kHostSpareMiB) {
         fmt::print(stderr, "{} MiB: left out, the host has only {:.0f} MiB to spare\n", mib, available_mib());
         continue;
       }

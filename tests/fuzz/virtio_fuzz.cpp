@@ -39,7 +39,7 @@ struct Work {
                  static_cast<unsigned long long>(steps), static_cast<unsigned long long>(runs),
                  static_cast<unsigned long long>(requests));
   }
-} work;
+} work_done;
 
 /// Guest memory, which is made once, for that costs more than many inputs; what an input wrote is cleared after it.
 class Memory {
@@ -94,14 +94,14 @@ class Session {
   }
 
   void run() {
-    for (; !source_.empty(); ++work.steps) {
+    for (; !source_.empty(); ++work_done.steps) {
       step(virtio_step(source_.take<std::uint8_t>()));
       check_promises();
     }
     finish_everything();
     check_promises();
     if (saves_at_end_) check_state();
-    work.requests += backend_.transfers() + backend_.flushes();
+    work_done.requests += backend_.transfers() + backend_.flushes();
   }
 
  private:
@@ -357,7 +357,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static Memory small(kVirtioSmallMemory), large(kVirtioLargeMemory);
   ByteSource source(std::span(data, size));
   Memory& memory = source.below(32) == 31 ? large : small;
-  ++work.runs;
+  ++work_done.runs;
   Session(source, memory.guest).run();
   memory.clear();
   return 0;

@@ -47,12 +47,16 @@ configure_build() {
     die "meson could not set up $directory"
 }
 
+# Sanitizers make much code of every template. So these two trees compile several sources of a target as one (a "unity
+# build"), and keep lines for a stack trace but no variables: a third of the time.
+readonly sanitizer_options=(-Doptimization=1 -Dunity=on -Dunity_size=6 -Dcpp_args=-gline-tables-only -Db_lundef=false)
+
 configure_clang() {
-  CXX=clang++ configure_build "$clang_dir" -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false
+  CXX=clang++ configure_build "$clang_dir" "${sanitizer_options[@]}" -Db_sanitize=address,undefined
 }
 
 configure_tsan() {
-  CXX=clang++ configure_build "$tsan_dir" -Doptimization=1 -Db_sanitize=thread -Db_lundef=false
+  CXX=clang++ configure_build "$tsan_dir" "${sanitizer_options[@]}" -Db_sanitize=thread
 }
 
 # stop_process PID: asks it to end, then makes it; returns when it is gone.

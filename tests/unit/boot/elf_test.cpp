@@ -20,11 +20,6 @@ TestElf pvh_kernel(std::size_t note_size = 4) {
 
 std::string refusal(const TestElf& elf) { return TestBoot().refusal(elf32(elf)); }
 
-void contains(const std::string& message, const std::string& part) {
-  CAPTURE(message);
-  CHECK(message.find(part) != std::string::npos);
-}
-
 pvh::StartInfo start_info(const TestBoot& boot) { return boot.at<pvh::StartInfo>(boot.plan.entry.rbx); }
 
 }  // namespace

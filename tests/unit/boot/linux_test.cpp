@@ -18,11 +18,6 @@ std::uint64_t ramdisk_start(const ZeroPage& page) {
   return std::uint64_t{page.ext_ramdisk_image} << 32 | page.header.ramdisk_image;
 }
 
-void contains(const std::string& message, const std::string& part) {
-  CAPTURE(message);
-  CHECK(message.find(part) != std::string::npos);
-}
-
 std::string refusal(const SetupHeader& header) { return TestBoot().refusal(bzimage(header)); }
 
 TestElf vmlinux() {

@@ -42,11 +42,6 @@ multiboot::Information information(const TestBoot& boot) {
   return boot.at<multiboot::Information>(boot.plan.entry.rbx);
 }
 
-void contains(const std::string& message, const std::string& part) {
-  CAPTURE(message);
-  CHECK(message.find(part) != std::string::npos);
-}
-
 std::string refusal(const multiboot::Header& header) { return TestBoot(4 << 20).refusal(image_with(header)); }
 
 }  // namespace

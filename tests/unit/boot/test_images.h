@@ -237,4 +237,9 @@ struct TestBoot {
   BootPlan plan;
 };
 
+inline void contains(const std::string& message, const std::string& part) {
+  CAPTURE(message);
+  CHECK(message.find(part) != std::string::npos);
+}
+
 }  // namespace tintype::test

@@ -22,9 +22,9 @@ using nlohmann::json;
 
 namespace {
 
-struct Fixture {
-  Fixture() : claim(scratch.path(), "fake"), methods(fake), server(claim.socket_path(), methods) {}
-  ~Fixture() { fake.checkpoint_held = false; }
+struct MethodsFixture {
+  MethodsFixture() : claim(scratch.path(), "fake"), methods(fake), server(claim.socket_path(), methods) {}
+  ~MethodsFixture() { fake.checkpoint_held = false; }
 
   ControlClient client() { return ControlClient(scratch.path(), "fake"); }
 
@@ -38,7 +38,7 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("status tells what the machine is and does") {
-  Fixture fixture;
+  MethodsFixture fixture;
   const json status = fixture.client().call("status", json::object(), 5s);
   CHECK(status["name"] == "fake");
   CHECK(status["pid"] == ::getpid());
@@ -53,14 +53,14 @@ TEST_CASE("status tells what the machine is and does") {
 }
 
 TEST_CASE("status tells of a disk whose writes wait for room") {
-  Fixture fixture;
+  MethodsFixture fixture;
   fixture.fake.without_room = true;
   const json status = fixture.client().call("status", json::object(), 5s);
   CHECK(status["disks"][0]["waits_for_room"] == true);
 }
 
 TEST_CASE("pause and continue reach the machine") {
-  Fixture fixture;
+  MethodsFixture fixture;
   auto client = fixture.client();
   CHECK(client.call("pause", json::object(), 5s)["state"] == "paused");
   CHECK(client.call("continue", json::object(), 5s)["state"] == "running");
@@ -69,7 +69,7 @@ TEST_CASE("pause and continue reach the machine") {
 }
 
 TEST_CASE("a parameter that is unknown or of the wrong kind is refused before the machine is touched") {
-  Fixture fixture;
+  MethodsFixture fixture;
   auto client = fixture.client();
   const auto refused = [&](const char* method, const json& params) {
     CHECK_THROWS_AS(client.call(method, params, 5s), UsageError);
@@ -88,7 +88,7 @@ TEST_CASE("a parameter that is unknown or of the wrong kind is refused before th
 }
 
 TEST_CASE("a checkpoint's options arrive, and its report has every promised key") {
-  Fixture fixture;
+  MethodsFixture fixture;
   const json params = {{"repository", "/r"}, {"strategy", "cow"}, {"compression", "zstd"}, {"capture_area", 1 << 20}};
   const json report = fixture.client().call("checkpoint", params, 5s);
   CHECK(fixture.fake.last_options.repository == "/r");
@@ -128,7 +128,7 @@ TEST_CASE("a checkpoint's options arrive, and its report has every promised key"
 }
 
 TEST_CASE("cancel reaches the machine, and stands alone") {
-  Fixture fixture;
+  MethodsFixture fixture;
   auto client = fixture.client();
   CHECK(client.call("checkpoint", {{"cancel", true}}, 5s)["cancelled"] == true);
   CHECK(fixture.fake.cancels == 1);
@@ -152,14 +152,14 @@ TEST_CASE("every method is described by its one line of the table") {
 }
 
 TEST_CASE("a repository of any bytes arrives as it was named") {
-  Fixture fixture;
+  MethodsFixture fixture;
   const std::string name = "/r/caf\xe9";
   const json report = fixture.client().call("checkpoint", {{"repository", path_to_json(name)}}, 5s);
   CHECK(path_from_json(report["repository"], "it") == name);
 }
 
 TEST_CASE("a second checkpoint while one runs is refused, and status is answered meanwhile") {
-  Fixture fixture;
+  MethodsFixture fixture;
   fixture.fake.checkpoint_held = true;
   std::thread first([&] { fixture.client().call("checkpoint", {{"repository", "/r"}}, 20s); });
   auto client = fixture.client();
@@ -172,7 +172,7 @@ TEST_CASE("a second checkpoint while one runs is refused, and status is answered
 }
 
 TEST_CASE("a client that is killed during its checkpoint does not end the checkpoint") {
-  Fixture fixture;
+  MethodsFixture fixture;
   fixture.fake.checkpoint_held = true;
   {
     RawClient client(fixture.claim.socket_path());
@@ -185,7 +185,7 @@ TEST_CASE("a client that is killed during its checkpoint does not end the checkp
 }
 
 TEST_CASE("progress of a checkpoint reaches the client that asked for it") {
-  Fixture fixture;
+  MethodsFixture fixture;
   fixture.fake.checkpoint_steps = 5;
   int seen = 0;
   fixture.client().call("checkpoint", {{"repository", "/r"}}, 5s, [&](const Progress& progress) {
@@ -197,14 +197,14 @@ TEST_CASE("progress of a checkpoint reaches the client that asked for it") {
 }
 
 TEST_CASE("a machine that does not answer is named, and not waited for without end") {
-  Fixture fixture;
+  MethodsFixture fixture;
   fixture.fake.checkpoint_held = true;
   CHECK_THROWS_WITH_AS(fixture.client().call("checkpoint", {{"repository", "/r"}}, 50ms), doctest::Contains("silent"),
                        Error);
 }
 
 TEST_CASE("the client sees when the machine has ended") {
-  Fixture fixture;
+  MethodsFixture fixture;
   auto client = fixture.client();
   CHECK_FALSE(client.wait_for_end(20ms));
   fixture.server.stop();
@@ -219,7 +219,7 @@ TEST_CASE("a name that no machine has is an error that says how to find one") {
 }
 
 TEST_CASE("a series of checkpoints says how often, how many, and which are kept") {
-  Fixture fixture;
+  MethodsFixture fixture;
   const json params = {{"repository", "/r"}, {"every_ms", 100}, {"count", 3}, {"keep", 2}};
   const json result = fixture.client().call("checkpoint", params, 5s);
   CHECK(result["taken"] == 3);

@@ -61,9 +61,9 @@ class TestService : public ControlService {
   }
 };
 
-struct Fixture {
-  explicit Fixture(const ControlLimits& limits = {}) : server(scratch.path() / "s.sock", service, limits) {}
-  ~Fixture() { service.release = true; }
+struct ServerFixture {
+  explicit ServerFixture(const ControlLimits& limits = {}) : server(scratch.path() / "s.sock", service, limits) {}
+  ~ServerFixture() { service.release = true; }
 
   RawClient client() { return RawClient(scratch.path() / "s.sock"); }
   bool still_serves() { return client().call("echo")["result"] == json::object(); }
@@ -80,14 +80,14 @@ int error_code(const json& reply) {
 }  // namespace
 
 TEST_CASE("a call is answered with its id and result") {
-  Fixture fixture;
+  ServerFixture fixture;
   auto client = fixture.client();
   const json reply = client.ask(R"({"jsonrpc":"2.0","id":"seven","method":"echo","params":{"a":[1,"x"]}})");
   CHECK(reply == json::parse(R"({"jsonrpc":"2.0","id":"seven","result":{"a":[1,"x"]}})"));
 }
 
 TEST_CASE("errors carry the codes of JSON-RPC and the id of their request") {
-  Fixture fixture;
+  ServerFixture fixture;
   auto client = fixture.client();
   CHECK(error_code(client.call("nonsense", 3)) == -32601);
   CHECK(error_code(client.call("misuse")) == -32602);
@@ -100,7 +100,7 @@ TEST_CASE("errors carry the codes of JSON-RPC and the id of their request") {
 }
 
 TEST_CASE("rubbish gets an error reply, and the same client goes on") {
-  Fixture fixture;
+  ServerFixture fixture;
   auto client = fixture.client();
   for (const char* rubbish :
        {"rubbish", "{", "\"", "\x01\xff\xfe", "{\"jsonrpc\":\"2.0\",\"method\":\"echo\"", "nul", "1e999999999"}) {
@@ -120,7 +120,7 @@ TEST_CASE("rubbish gets an error reply, and the same client goes on") {
 }
 
 TEST_CASE("a line of nothing but brackets does not exhaust the stack") {
-  Fixture fixture;
+  ServerFixture fixture;
   auto client = fixture.client();
   const std::string nest = std::string(30'000, '[') + std::string(30'000, ']');
   CHECK(error_code(client.ask(R"({"jsonrpc":"2.0","id":1,"method":"echo","params":{"x":)" + nest + "}}")) == -32700);
@@ -130,14 +130,14 @@ TEST_CASE("a line of nothing but brackets does not exhaust the stack") {
 }
 
 TEST_CASE("text that is not UTF-8 does not stop the server") {
-  Fixture fixture;
+  ServerFixture fixture;
   auto client = fixture.client();
   client.ask("{\"jsonrpc\":\"2.0\",\"id\":\"\xff\xfe\",\"method\":\"echo\",\"params\":{\"x\":\"\xc3\x28\"}}");
   CHECK(fixture.still_serves());
 }
 
 TEST_CASE("random bytes in any order do not stop the server") {
-  Fixture fixture;
+  ServerFixture fixture;
   unsigned state = 12345;
   for (int round = 0; round < 50; ++round) {
     auto client = fixture.client();
@@ -149,7 +149,7 @@ TEST_CASE("random bytes in any order do not stop the server") {
 }
 
 TEST_CASE("a megabyte line gets an error reply and is hung up on, and nobody else notices") {
-  Fixture fixture;
+  ServerFixture fixture;
   auto other = fixture.client();
   auto client = fixture.client();
   client.send(std::string(1 << 20, 'x') + "\n");
@@ -159,7 +159,7 @@ TEST_CASE("a megabyte line gets an error reply and is hung up on, and nobody els
 }
 
 TEST_CASE("a line just below the limit is served, one at the limit is not") {
-  Fixture fixture;
+  ServerFixture fixture;
   const std::string head = R"({"jsonrpc":"2.0","id":1,"method":"echo","params":{"x":")", tail = "\"}}";
   const auto line_of = [&](std::size_t bytes) {
     return head + std::string(bytes - head.size() - tail.size(), 'x') + tail;
@@ -169,7 +169,7 @@ TEST_CASE("a line just below the limit is served, one at the limit is not") {
 }
 
 TEST_CASE("a long call does not keep others waiting, on other connections or its own") {
-  Fixture fixture;
+  ServerFixture fixture;
   auto client = fixture.client();
   client.send("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"block\"}\n");
   CHECK(client.call("echo", 2)["id"] == 2);
@@ -179,7 +179,7 @@ TEST_CASE("a long call does not keep others waiting, on other connections or its
 }
 
 TEST_CASE("a client that hangs up in mid-call: the call finishes and the server goes on") {
-  Fixture fixture;
+  ServerFixture fixture;
   auto client = fixture.client();
   client.send("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"block\"}\n");
   REQUIRE(comes_true([&] { return fixture.service.calls == 1; }));
@@ -191,7 +191,7 @@ TEST_CASE("a client that hangs up in mid-call: the call finishes and the server 
 }
 
 TEST_CASE("a client that ends its sending is still answered") {
-  Fixture fixture;
+  ServerFixture fixture;
   auto client = fixture.client();
   client.send("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"echo\"}\n{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"echo\"}");
   client.end_sending();
@@ -201,7 +201,7 @@ TEST_CASE("a client that ends its sending is still answered") {
 }
 
 TEST_CASE("progress goes to the client that called, with the id of its call") {
-  Fixture fixture;
+  ServerFixture fixture;
   fixture.service.floods = 3;
   auto bystander = fixture.client();
   bystander.call("echo");
@@ -217,7 +217,7 @@ TEST_CASE("progress goes to the client that called, with the id of its call") {
 }
 
 TEST_CASE("a client that does not read loses progress, not its reply, and holds nobody up") {
-  Fixture fixture;
+  ServerFixture fixture;
   auto client = fixture.client();
   client.send("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"flood\"}\n");
   REQUIRE(comes_true([&] { return fixture.service.finished == 1; }));
@@ -231,7 +231,7 @@ TEST_CASE("a client that does not read loses progress, not its reply, and holds 
 }
 
 TEST_CASE("a client that asks without reading the answers is not listened to without bound") {
-  Fixture fixture;
+  ServerFixture fixture;
   auto client = fixture.client();
   const std::string line =
       R"({"jsonrpc":"2.0","id":1,"method":"echo","params":{"x":")" + std::string(10'000, 'x') + "\"}}\n";
@@ -248,7 +248,7 @@ TEST_CASE("a client that asks without reading the answers is not listened to wit
 }
 
 TEST_CASE("a request without id is carried out without a reply") {
-  Fixture fixture;
+  ServerFixture fixture;
   auto client = fixture.client();
   client.send("{\"jsonrpc\":\"2.0\",\"method\":\"fail\"}\n");
   CHECK(client.call("echo", 4)["id"] == 4);
@@ -256,7 +256,7 @@ TEST_CASE("a request without id is carried out without a reply") {
 }
 
 TEST_CASE("a hundred clients at once are all served") {
-  Fixture fixture;
+  ServerFixture fixture;
   std::vector<RawClient> clients;
   for (int i = 0; i < 100; ++i) clients.push_back(fixture.client());
   for (int i = 0; i < 100; ++i) {
@@ -269,7 +269,7 @@ TEST_CASE("a hundred clients at once are all served") {
 TEST_CASE("one client too many is told so and hung up on") {
   ControlLimits limits;
   limits.clients = 2;
-  Fixture fixture(limits);
+  ServerFixture fixture(limits);
   auto first = fixture.client(), second = fixture.client();
   first.call("echo");
   second.call("echo");
@@ -284,7 +284,7 @@ TEST_CASE("more calls than workers wait their turn, and more than may wait are r
   ControlLimits limits;
   limits.workers = 1;
   limits.waiting_calls = 2;
-  Fixture fixture(limits);
+  ServerFixture fixture(limits);
   auto client = fixture.client();
   for (int id = 1; id <= 4; ++id) {
     client.send(fmt::format("{{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"block\"}}\n", id));
@@ -298,7 +298,7 @@ TEST_CASE("more calls than workers wait their turn, and more than may wait are r
 }
 
 TEST_CASE("stopping waits for calls in flight, sends their replies and hangs up") {
-  Fixture fixture;
+  ServerFixture fixture;
   auto client = fixture.client();
   client.send("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"block\"}\n");
   REQUIRE(comes_true([&] { return fixture.service.calls == 1; }));
@@ -313,7 +313,7 @@ TEST_CASE("stopping waits for calls in flight, sends their replies and hangs up"
 }
 
 TEST_CASE("stopping does not wait for a client that does not read") {
-  Fixture fixture;
+  ServerFixture fixture;
   auto client = fixture.client();
   client.send("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"flood\"}\n");
   REQUIRE(comes_true([&] { return fixture.service.finished == 1; }));

@@ -14,7 +14,7 @@ namespace {
 constexpr std::uint64_t kStatus = 0, kEnable = 2, kControl = 4, kTimer = 8;
 constexpr std::uint16_t kButton = 0x0100;
 
-struct Fixture {
+struct PmFixture {
   FakeIrqLine sci;
   FakeClock clock;
   int power_offs = 0, resets = 0;
@@ -34,7 +34,7 @@ constexpr std::uint16_t kPowerOff = kAcpiSleepTypeS5 << 10 | 1 << 13;
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Fixture, "acpi-pm: power-off needs both the S5 type and the enable bit, in any width") {
+TEST_CASE_FIXTURE(PmFixture, "acpi-pm: power-off needs both the S5 type and the enable bit, in any width") {
   out<std::uint16_t>(kControl, kAcpiSleepTypeS5 << 10);
   out<std::uint16_t>(kControl, 4 << 10 | 1 << 13);
   CHECK(power_offs == 0);
@@ -47,7 +47,7 @@ TEST_CASE_FIXTURE(Fixture, "acpi-pm: power-off needs both the S5 type and the en
   CHECK(in<std::uint16_t>(kControl) == (kAcpiSleepTypeS5 << 10 | 1));  // the enable bit reads 0, ACPI mode is on
 }
 
-TEST_CASE_FIXTURE(Fixture, "acpi-pm: the button raises the SCI until the guest has cleared it by writing 1") {
+TEST_CASE_FIXTURE(PmFixture, "acpi-pm: the button raises the SCI until the guest has cleared it by writing 1") {
   out<std::uint16_t>(kEnable, kButton);
   CHECK_FALSE(sci.asserted());
   CHECK(pm.press_power_button());
@@ -60,7 +60,7 @@ TEST_CASE_FIXTURE(Fixture, "acpi-pm: the button raises the SCI until the guest h
   CHECK(in<std::uint16_t>(kStatus) == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture,
+TEST_CASE_FIXTURE(PmFixture,
                   "acpi-pm: a button that the guest does not listen to says so, so that nobody waits for a power-off") {
   CHECK_FALSE(pm.press_power_button());
   CHECK_FALSE(sci.asserted());
@@ -68,7 +68,8 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(sci.asserted());  // pressed before it was enabled
 }
 
-TEST_CASE_FIXTURE(Fixture, "acpi-pm: a press during a checkpoint's pause is neither lost nor seen in the saved state") {
+TEST_CASE_FIXTURE(PmFixture,
+                  "acpi-pm: a press during a checkpoint's pause is neither lost nor seen in the saved state") {
   out<std::uint16_t>(kEnable, kButton);
   pm.freeze();
   const StateRecord before = pm.save_state();
@@ -79,7 +80,7 @@ TEST_CASE_FIXTURE(Fixture, "acpi-pm: a press during a checkpoint's pause is neit
   CHECK(sci.asserted());
 }
 
-TEST_CASE_FIXTURE(Fixture, "acpi-pm: the timer runs at 3.579545 MHz and wraps at 24 bits") {
+TEST_CASE_FIXTURE(PmFixture, "acpi-pm: the timer runs at 3.579545 MHz and wraps at 24 bits") {
   const std::uint32_t start = in<std::uint32_t>(kTimer);
   CHECK(start == 0);
   clock.advance_us(1'000'000);
@@ -90,12 +91,12 @@ TEST_CASE_FIXTURE(Fixture, "acpi-pm: the timer runs at 3.579545 MHz and wraps at
   CHECK(in<std::uint32_t>(kTimer) < 1 << 24);
 }
 
-TEST_CASE_FIXTURE(Fixture,
+TEST_CASE_FIXTURE(PmFixture,
                   "acpi-pm: the restored timer goes on from the capture, whatever the new host's clock shows") {
   clock.advance_us(1'234'567);
   const StateRecord state = pm.save_state();
   const std::uint32_t shown = in<std::uint32_t>(kTimer);
-  Fixture other;
+  PmFixture other;
   other.clock.monotonic = 42;
   other.pm.restore_state(state);
   CHECK(other.in<std::uint32_t>(kTimer) == shown);
@@ -103,15 +104,15 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(other.in<std::uint32_t>(kTimer) == shown + 3'579'545);
 }
 
-TEST_CASE_FIXTURE(Fixture, "acpi-pm: a restored machine finds its SCI asserted as it was") {
+TEST_CASE_FIXTURE(PmFixture, "acpi-pm: a restored machine finds its SCI asserted as it was") {
   out<std::uint16_t>(kEnable, kButton);
   CHECK(pm.press_power_button());
-  Fixture other;
+  PmFixture other;
   other.pm.restore_state(pm.save_state());
   CHECK(other.sci.asserted());
 }
 
-TEST_CASE_FIXTURE(Fixture, "acpi-pm: the reset port resets on the FADT's value, not on a probe of its neighbours") {
+TEST_CASE_FIXTURE(PmFixture, "acpi-pm: the reset port resets on the FADT's value, not on a probe of its neighbours") {
   BusDevice& port = pm.reset_port();
   bus_out(port, 0, 0x02);
   CHECK(resets == 0);

@@ -26,10 +26,10 @@ class Probe final : public BusDevice {
   std::vector<std::byte> written;
 };
 
-struct Fixture {
+struct BusFixture {
   Bus bus;
   Probe low, high;
-  Fixture() {
+  BusFixture() {
     bus.attach(0x100, 0x10, low, "low");
     bus.attach(0x110, 0x10, high, "high");
   }
@@ -42,7 +42,7 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Fixture, "bus: an access reaches the window that holds it, with its offset") {
+TEST_CASE_FIXTURE(BusFixture, "bus: an access reaches the window that holds it, with its offset") {
   CHECK(read(0x10f, 1));
   CHECK(low.last_offset == 0xf);
   CHECK(read(0x110, 8));
@@ -54,7 +54,7 @@ TEST_CASE_FIXTURE(Fixture, "bus: an access reaches the window that holds it, wit
   CHECK(high.written == std::vector<std::byte>(value, value + 2));
 }
 
-TEST_CASE_FIXTURE(Fixture, "bus: where nobody is, reads are all ones and writes go nowhere") {
+TEST_CASE_FIXTURE(BusFixture, "bus: where nobody is, reads are all ones and writes go nowhere") {
   for (const std::uint64_t address : {0ULL, 0xffULL, 0x120ULL, ~0ULL}) {
     CHECK_FALSE(read(address, 4));
     CHECK(std::ranges::all_of(data, [](std::byte byte) { return byte == std::byte{0xff}; }));
@@ -64,7 +64,7 @@ TEST_CASE_FIXTURE(Fixture, "bus: where nobody is, reads are all ones and writes 
   CHECK(high.last_offset == ~0ULL);
 }
 
-TEST_CASE_FIXTURE(Fixture, "bus: an access that crosses a window's edge reaches neither neighbour") {
+TEST_CASE_FIXTURE(BusFixture, "bus: an access that crosses a window's edge reaches neither neighbour") {
   CHECK_FALSE(read(0x10f, 2));
   CHECK_FALSE(read(0xff, 4));
   CHECK_FALSE(read(0x11d, 4));
@@ -72,7 +72,7 @@ TEST_CASE_FIXTURE(Fixture, "bus: an access that crosses a window's edge reaches 
   CHECK(high.last_offset == ~0ULL);
 }
 
-TEST_CASE_FIXTURE(Fixture, "bus: two devices cannot claim one address") {
+TEST_CASE_FIXTURE(BusFixture, "bus: two devices cannot claim one address") {
   Probe other;
   CHECK_THROWS_AS(bus.attach(0x10f, 1, other, "other"), Error);
   CHECK_THROWS_AS(bus.attach(0xf0, 0x11, other, "other"), Error);

@@ -9,7 +9,7 @@
 namespace tintype {
 namespace {
 
-struct Fixture {
+struct KeyboardFixture {
   FakeIrqLine irq;
   int resets = 0;
   I8042 chip{irq, [this] { ++resets; }};
@@ -22,13 +22,13 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Fixture, "i8042: reboot=k waits for an empty input buffer and then resets with 0xfe") {
+TEST_CASE_FIXTURE(KeyboardFixture, "i8042: reboot=k waits for an empty input buffer and then resets with 0xfe") {
   CHECK((status() & 0x02) == 0);
   command(0xfe);
   CHECK(resets == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "i8042: only commands that pull the reset line reset") {
+TEST_CASE_FIXTURE(KeyboardFixture, "i8042: only commands that pull the reset line reset") {
   for (unsigned value = 0; value < 0xf0; ++value) command(static_cast<std::uint8_t>(value));
   command(0xff);
   command(0xf1);
@@ -41,7 +41,7 @@ TEST_CASE_FIXTURE(Fixture, "i8042: only commands that pull the reset line reset"
   CHECK(resets == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture,
+TEST_CASE_FIXTURE(KeyboardFixture,
                   "i8042: a probe finds the controller, no mouse and no keyboard, without waiting for anything") {
   CHECK((status() & 0x01) == 0);
   command(0xaa);
@@ -67,7 +67,7 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK((status() & 0x41) == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture, "i8042: the interrupt follows the output buffer, where the guest wants it") {
+TEST_CASE_FIXTURE(KeyboardFixture, "i8042: the interrupt follows the output buffer, where the guest wants it") {
   command(0xaa);
   CHECK(irq.asserted());
   answer();

@@ -12,7 +12,7 @@
 namespace tintype {
 namespace {
 
-struct Fixture {
+struct RtcFixture {
   FakeClock clock;
   Rtc rtc{clock};
 
@@ -33,7 +33,7 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Fixture, "rtc: shows the host's UTC in each form that register B can ask for") {
+TEST_CASE_FIXTURE(RtcFixture, "rtc: shows the host's UTC in each form that register B can ask for") {
   CHECK(shown() == "2023-11-14 22:13:20");
   CHECK(get(6) == 3);  // Tuesday; Sunday is 1
   set(0xb, 0x06);
@@ -45,7 +45,7 @@ TEST_CASE_FIXTURE(Fixture, "rtc: shows the host's UTC in each form that register
   CHECK(get(7) == 0x15);
 }
 
-TEST_CASE_FIXTURE(Fixture,
+TEST_CASE_FIXTURE(RtcFixture,
                   "rtc: update-in-progress rises before each second and falls with it, so that no driver hangs on it") {
   CHECK((get(0xa) & 0x80) == 0);
   clock.advance_us(1'000'000 - 100);
@@ -57,7 +57,7 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK((get(0xa) & 0x80) == 0);  // held by the guest
 }
 
-TEST_CASE_FIXTURE(Fixture, "rtc: the guest sets the clock in SET mode, and it runs on from there") {
+TEST_CASE_FIXTURE(RtcFixture, "rtc: the guest sets the clock in SET mode, and it runs on from there") {
   set(0xb, 0x82);
   set(0x32, 0x20), set(9, 0x38), set(8, 0x01), set(7, 0x19), set(4, 0x03), set(2, 0x14), set(0, 0x07);
   clock.advance_us(5'000'000);
@@ -67,7 +67,7 @@ TEST_CASE_FIXTURE(Fixture, "rtc: the guest sets the clock in SET mode, and it ru
   CHECK(shown() == "2038-01-19 03:14:09");
 }
 
-TEST_CASE_FIXTURE(Fixture, "rtc: a time that does not exist leaves the clock alone") {
+TEST_CASE_FIXTURE(RtcFixture, "rtc: a time that does not exist leaves the clock alone") {
   set(0xb, 0x82);
   set(8, 0x02), set(7, 0x30);
   set(0xb, 0x02);
@@ -78,7 +78,7 @@ TEST_CASE_FIXTURE(Fixture, "rtc: a time that does not exist leaves the clock alo
   CHECK(shown() == "2023-11-14 22:13:20");
 }
 
-TEST_CASE_FIXTURE(Fixture, "rtc: reading register C takes the flags of what came since") {
+TEST_CASE_FIXTURE(RtcFixture, "rtc: reading register C takes the flags of what came since") {
   get(0xc);
   set(1, 0x22), set(3, 0x13), set(5, 0xff);  // alarm at 13:22 of any hour
   CHECK(get(0xc) == 0);
@@ -92,7 +92,7 @@ TEST_CASE_FIXTURE(Fixture, "rtc: reading register C takes the flags of what came
   CHECK(get(0xc) == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture, "rtc: the alarm is found however long nobody looked, and in no more than a day's steps") {
+TEST_CASE_FIXTURE(RtcFixture, "rtc: the alarm is found however long nobody looked, and in no more than a day's steps") {
   get(0xc);
   set(1, 0x00), set(3, 0x00), set(5, 0x12);
   clock.advance_us(11 * 3600 * std::int64_t{1'000'000});  // 09:13:20
@@ -101,7 +101,7 @@ TEST_CASE_FIXTURE(Fixture, "rtc: the alarm is found however long nobody looked, 
   CHECK((get(0xc) & 0x20) != 0);
 }
 
-TEST_CASE_FIXTURE(Fixture, "rtc: memory bytes keep, status registers do not take rubbish") {
+TEST_CASE_FIXTURE(RtcFixture, "rtc: memory bytes keep, status registers do not take rubbish") {
   for (unsigned i = 0x0e; i < 0x80; ++i) {
     if (i != 0x32) set(static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(i ^ 0x5a));
   }
@@ -115,11 +115,11 @@ TEST_CASE_FIXTURE(Fixture, "rtc: memory bytes keep, status registers do not take
   CHECK(bus_in(rtc, 1) == (0x20 ^ 0x5a));
 }
 
-TEST_CASE_FIXTURE(Fixture, "rtc: a restored guest sees the time that really passed, plus what it had set") {
+TEST_CASE_FIXTURE(RtcFixture, "rtc: a restored guest sees the time that really passed, plus what it had set") {
   set(0xb, 0x82);
   set(4, 0x23);
   set(0xb, 0x02);
-  Fixture other;
+  RtcFixture other;
   other.clock.advance_us(60'000'000);
   other.rtc.restore_state(rtc.save_state());
   CHECK(other.shown() == "2023-11-14 23:14:20");

@@ -15,7 +15,7 @@ namespace {
 enum : std::uint64_t { kData, kIer, kIir, kLcr, kMcr, kLsr, kMsr, kScr };  // the datasheet's names
 constexpr std::uint64_t kFcr = kIir;
 
-struct Fixture {
+struct UartFixture {
   FakeIrqLine irq;
   FakeSerialSink sink;
   Uart16550 uart{"uart0", irq, sink};
@@ -34,7 +34,7 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Fixture, "uart16550: Linux's autoconfig takes it for a 16550A and for nothing fancier") {
+TEST_CASE_FIXTURE(UartFixture, "uart16550: Linux's autoconfig takes it for a 16550A and for nothing fancier") {
   out(kIer, 0x00);
   CHECK((in(kIer)&0x0f) == 0x00);
   out(kIer, 0x0f);
@@ -59,7 +59,7 @@ TEST_CASE_FIXTURE(Fixture, "uart16550: Linux's autoconfig takes it for a 16550A 
   CHECK((in(kIir) >> 6) == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture,
+TEST_CASE_FIXTURE(UartFixture,
                   "uart16550: in loopback the FIFO holds exactly 16 bytes, so that a driver measures it right") {
   out(kFcr, 0x07);
   out(kMcr, 0x10);
@@ -70,7 +70,7 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(sink.text.empty());
 }
 
-TEST_CASE_FIXTURE(Fixture,
+TEST_CASE_FIXTURE(UartFixture,
                   "uart16550: in loopback the modem lines are the port's own, and their changes are seen once") {
   out(kMcr, 0x10);
   in(kMsr);
@@ -81,7 +81,7 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(in(kMsr) == 0xb4);  // its end is
 }
 
-TEST_CASE_FIXTURE(Fixture,
+TEST_CASE_FIXTURE(UartFixture,
                   "uart16550: a driver that waits for the transmit interrupt gets it on enabling, and again "
                   "after it was enabled anew") {
   CHECK_FALSE(irq.asserted());
@@ -97,7 +97,7 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(irq.asserted());
 }
 
-TEST_CASE_FIXTURE(Fixture,
+TEST_CASE_FIXTURE(UartFixture,
                   "uart16550: each refill of the transmitter is answered by an interrupt edge, or the driver "
                   "sends no more") {
   out(kIer, 0x02);
@@ -109,7 +109,7 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(sink.text.size() == 48);
 }
 
-TEST_CASE_FIXTURE(Fixture, "uart16550: the transmit interrupt is not lost while a more urgent one hides it") {
+TEST_CASE_FIXTURE(UartFixture, "uart16550: the transmit interrupt is not lost while a more urgent one hides it") {
   out(kFcr, 0x01);
   out(kIer, 0x03);
   type("x");
@@ -119,7 +119,7 @@ TEST_CASE_FIXTURE(Fixture, "uart16550: the transmit interrupt is not lost while 
   CHECK((in(kIir)&0x0f) == 0x02);
 }
 
-TEST_CASE_FIXTURE(Fixture, "uart16550: without FIFOs one byte at a time is taken, each with its interrupt") {
+TEST_CASE_FIXTURE(UartFixture, "uart16550: without FIFOs one byte at a time is taken, each with its interrupt") {
   out(kIer, 0x01);
   CHECK(type("ab") == 1);
   CHECK(irq.edges() == 1);
@@ -130,7 +130,7 @@ TEST_CASE_FIXTURE(Fixture, "uart16550: without FIFOs one byte at a time is taken
   CHECK(irq.edges() == 2);
 }
 
-TEST_CASE_FIXTURE(Fixture, "uart16550: input below the trigger level interrupts as a timeout, at it as data") {
+TEST_CASE_FIXTURE(UartFixture, "uart16550: input below the trigger level interrupts as a timeout, at it as data") {
   out(kFcr, 0x81);  // level 8
   out(kIer, 0x01);
   type("abc");
@@ -143,7 +143,7 @@ TEST_CASE_FIXTURE(Fixture, "uart16550: input below the trigger level interrupts 
   CHECK(in(kIir) == 0xc1);
 }
 
-TEST_CASE_FIXTURE(Fixture,
+TEST_CASE_FIXTURE(UartFixture,
                   "uart16550: a guest that takes one byte an interrupt gets an edge for what it left, a while later") {
   out(kFcr, 0xc1);
   out(kIer, 0x01);
@@ -160,7 +160,8 @@ TEST_CASE_FIXTURE(Fixture,
 }
 
 TEST_CASE_FIXTURE(
-    Fixture, "uart16550: a full FIFO refuses input and calls for it once half is read, so that a paste is not lost") {
+    UartFixture,
+    "uart16550: a full FIFO refuses input and calls for it once half is read, so that a paste is not lost") {
   out(kFcr, 0x01);
   CHECK(type("0123456789abcdefgh") == 16);
   CHECK(sink.room_calls == 0);
@@ -173,7 +174,7 @@ TEST_CASE_FIXTURE(
   CHECK(sink.room_calls == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "uart16550: input during loopback waits outside and is called for afterwards") {
+TEST_CASE_FIXTURE(UartFixture, "uart16550: input during loopback waits outside and is called for afterwards") {
   out(kMcr, 0x10);
   CHECK(type("a") == 0);
   CHECK(sink.room_calls == 0);
@@ -182,7 +183,8 @@ TEST_CASE_FIXTURE(Fixture, "uart16550: input during loopback waits outside and i
 }
 
 TEST_CASE_FIXTURE(
-    Fixture, "uart16550: a sink without room makes the transmitter busy, and room brings the interrupt that was due") {
+    UartFixture,
+    "uart16550: a sink without room makes the transmitter busy, and room brings the interrupt that was due") {
   sink.capacity = 32;
   out(kIer, 0x02);
   in(kIir);
@@ -197,7 +199,7 @@ TEST_CASE_FIXTURE(
   CHECK(irq.asserted());
 }
 
-TEST_CASE_FIXTURE(Fixture, "uart16550: frozen, it takes nothing and leaves the pin alone; thawed, it catches up") {
+TEST_CASE_FIXTURE(UartFixture, "uart16550: frozen, it takes nothing and leaves the pin alone; thawed, it catches up") {
   sink.capacity = 16;
   out(kFcr, 0xc1);
   out(kIer, 0x03);
@@ -222,21 +224,22 @@ TEST_CASE_FIXTURE(Fixture, "uart16550: frozen, it takes nothing and leaves the p
   CHECK(in(kIir) == 0xc2);
 }
 
-TEST_CASE_FIXTURE(Fixture, "uart16550: restored, it drives the pin of the new machine and knows no busy transmitter") {
+TEST_CASE_FIXTURE(UartFixture,
+                  "uart16550: restored, it drives the pin of the new machine and knows no busy transmitter") {
   sink.capacity = 16;
   out(kIer, 0x02);
   in(kIir);
   out(kData, 'x');
   CHECK_FALSE(irq.asserted());
   const StateRecord state = uart.save_state();
-  Fixture other;
+  UartFixture other;
   other.uart.restore_state(state);
   CHECK(other.irq.asserted());
   CHECK((other.in(kLsr)&0x60) == 0x60);
   CHECK((other.in(kIir)&0x0f) == 0x02);
 }
 
-TEST_CASE_FIXTURE(Fixture, "uart16550: wide accesses are bytes at consecutive registers, as on an ISA bus") {
+TEST_CASE_FIXTURE(UartFixture, "uart16550: wide accesses are bytes at consecutive registers, as on an ISA bus") {
   bus_out<std::uint16_t>(uart, kMcr - 1, 0x0b80);  // line control, modem control
   CHECK(in(kLcr) == 0x80);
   CHECK(in(kMcr) == 0x0b);

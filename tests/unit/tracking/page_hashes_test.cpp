@@ -13,9 +13,9 @@ namespace {
 using Runs = std::vector<std::pair<std::uint64_t, std::uint64_t>>;
 
 /// One chunk of memory that is all there, and what compare() says of it.
-class Rig {
+class HashRig {
  public:
-  Rig() : contents(kHugePageSize, std::byte{7}), memory_(2 * kHugePageSize), chunks_(memory_), residency_(chunks_) {
+  HashRig() : contents(kHugePageSize, std::byte{7}), memory_(2 * kHugePageSize), chunks_(memory_), residency_(chunks_) {
     REQUIRE(memory_.write(Gpa(0), contents));
     residency_.scan();
   }
@@ -42,12 +42,12 @@ class Rig {
 }  // namespace
 
 TEST_CASE("of a chunk that nothing is known of, every page that is there has changed") {
-  Rig rig;
+  HashRig rig;
   CHECK(rig.compare() == Runs{{0, 512}});
 }
 
 TEST_CASE("what a checkpoint that was kept has seen is not changed, until it changes") {
-  Rig rig;
+  HashRig rig;
   rig.compare();
   rig.hashes.keep();
   CHECK(rig.compare().empty());
@@ -76,7 +76,7 @@ TEST_CASE("only the pages that are asked for are looked at, and the others stay 
 }
 
 TEST_CASE("what a checkpoint has seen that was not kept counts for nothing") {
-  Rig rig;
+  HashRig rig;
   rig.compare();
   rig.hashes.keep();
   rig.change(9);

@@ -51,9 +51,9 @@ class Keeper final : public OldContents {
   std::vector<std::vector<std::byte>> slots_;
 };
 
-class Rig {
+class TrackerRig {
  public:
-  Rig() : memory(kMemory), tracker(memory) {
+  TrackerRig() : memory(kMemory), tracker(memory) {
     write_all(0, kMemory / 2);
     tracker.start();
   }
@@ -96,7 +96,7 @@ std::string unwilling_host() { return probe_userfault().problem; }
 
 TEST_CASE("the first checkpoint saves what is there, the next one what was written since") {
   if (!unwilling_host().empty()) SKIP_TEST(unwilling_host());
-  Rig rig;
+  TrackerRig rig;
   CHECK(rig.capture() == first_chunks(8));
   rig.tracker.keep();
   CHECK(rig.capture().empty());
@@ -111,7 +111,7 @@ TEST_CASE("the first checkpoint saves what is there, the next one what was writt
 
 TEST_CASE("what a checkpoint was to save that is not kept, the next one saves") {
   if (!unwilling_host().empty()) SKIP_TEST(unwilling_host());
-  Rig rig;
+  TrackerRig rig;
   rig.capture();
   rig.tracker.keep();
   rig.write(3 << 20);
@@ -126,7 +126,7 @@ TEST_CASE("what a checkpoint was to save that is not kept, the next one saves") 
 
 TEST_CASE("what is written after the instant is of the next checkpoint, and its old contents are kept for this one") {
   if (!unwilling_host().empty()) SKIP_TEST(unwilling_host());
-  Rig rig;
+  TrackerRig rig;
   rig.tracker.begin(true, rig.keeper);
   rig.tracker.freeze(false);
   rig.write(5 << 20);
@@ -143,7 +143,7 @@ TEST_CASE("what is written after the instant is of the next checkpoint, and its 
 
 TEST_CASE("pages that come into being between two pictures are found, also beside pages that are protected") {
   if (!unwilling_host().empty()) SKIP_TEST(unwilling_host());
-  Rig rig;
+  TrackerRig rig;
   const auto region = rig.memory.regions()[0];
   ::madvise(region.host + (16 << 20), 4 << 20, MADV_NOHUGEPAGE);
   rig.write(16 << 20);
@@ -159,7 +159,7 @@ TEST_CASE("pages that come into being between two pictures are found, also besid
 
 TEST_CASE("a chunk that is copied ahead and written to meanwhile is not clean") {
   if (!unwilling_host().empty()) SKIP_TEST(unwilling_host());
-  Rig rig;
+  TrackerRig rig;
   rig.tracker.begin(true, rig.keeper);
   std::size_t claimed = 0;
   while (const auto chunk = rig.tracker.claim_written()) {
@@ -178,7 +178,7 @@ TEST_CASE("a chunk that is copied ahead and written to meanwhile is not clean") 
 
 TEST_CASE("memory that was restored is clean until it is written to") {
   if (!unwilling_host().empty()) SKIP_TEST(unwilling_host());
-  Rig rig;
+  TrackerRig rig;
   rig.tracker.begin_clean();
   rig.write(3 << 20);
   rig.write(30 << 20);

@@ -11,8 +11,8 @@ namespace {
 
 using namespace virtio;
 
-struct Fixture {
-  explicit Fixture(std::uint64_t memory_size = 1 << 20, std::uint64_t features = kFeatureIndirectDescriptors)
+struct ChainFixture {
+  explicit ChainFixture(std::uint64_t memory_size = 1 << 20, std::uint64_t features = kFeatureIndirectDescriptors)
       : memory(memory_size), driver(memory, heap, 8) {
     queue.registers() = {8, driver.descriptors().value(), driver.available().value(), driver.used().value()};
     REQUIRE(queue.start() == QueueError::kNone);
@@ -32,7 +32,7 @@ std::vector<std::byte> bytes(std::size_t count, int value) { return std::vector<
 }  // namespace
 
 TEST_CASE("a chain of several buffers is found whole, readable before writable") {
-  Fixture f;
+  ChainFixture f;
   auto builder = f.driver.chain();
   builder.readable(bytes(16, 1)).readable(bytes(100, 2)).writable(512).writable(1);
   SUBCASE("direct") {}
@@ -47,7 +47,7 @@ TEST_CASE("a chain of several buffers is found whole, readable before writable")
 }
 
 TEST_CASE("a loop of descriptors ends the walk") {
-  Fixture f;
+  ChainFixture f;
   f.driver.put_descriptor(0, {0x8000, 16, kDescriptorNext, 1});
   f.driver.put_descriptor(1, {0x8000, 16, kDescriptorNext, 0});
   CHECK(f.walk() == QueueError::kChainTooLong);
@@ -57,7 +57,7 @@ TEST_CASE("a loop of descriptors ends the walk") {
 }
 
 TEST_CASE("a chain as long as the queue is fine, and one longer is not") {
-  Fixture f;
+  ChainFixture f;
   for (std::uint16_t i = 0; i < 8; ++i) {
     f.driver.put_descriptor(
         i, {0x8000, 1, static_cast<std::uint16_t>(i < 7 ? kDescriptorNext : 0), static_cast<std::uint16_t>(i + 1)});
@@ -69,7 +69,7 @@ TEST_CASE("a chain as long as the queue is fine, and one longer is not") {
 }
 
 TEST_CASE("a loop inside an indirect table ends the walk") {
-  Fixture f;
+  ChainFixture f;
   const Descriptor table[2] = {{0x8000, 1, kDescriptorNext, 1}, {0x8000, 1, kDescriptorNext, 0}};
   const Gpa where = f.heap.put(std::as_bytes(std::span(table)));
   f.driver.put_descriptor(0, {where.value(), sizeof table, kDescriptorIndirect, 0});
@@ -77,7 +77,7 @@ TEST_CASE("a loop inside an indirect table ends the walk") {
 }
 
 TEST_CASE("a next that names no descriptor is refused") {
-  Fixture f;
+  ChainFixture f;
   f.driver.put_descriptor(0, {0x8000, 16, kDescriptorNext, 8});
   CHECK(f.walk() == QueueError::kNextOutOfRange);
   const Descriptor table[1] = {{0x8000, 1, kDescriptorNext, 1}};
@@ -87,7 +87,7 @@ TEST_CASE("a next that names no descriptor is refused") {
 }
 
 TEST_CASE("readable buffers after writable ones are refused, empty ones included") {
-  Fixture f;
+  ChainFixture f;
   f.driver.put_descriptor(0, {0x8000, 16, kDescriptorNext | kDescriptorWrite, 1});
   f.driver.put_descriptor(1, {0x8000, 16, 0, 0});
   CHECK(f.walk() == QueueError::kReadableAfterWritable);
@@ -96,7 +96,7 @@ TEST_CASE("readable buffers after writable ones are refused, empty ones included
 }
 
 TEST_CASE("buffers outside memory are refused, whatever their sums come to") {
-  Fixture f;
+  ChainFixture f;
   for (const auto& [address, length] : std::initializer_list<std::pair<std::uint64_t, std::uint32_t>>{
            {1 << 20, 1}, {(1 << 20) - 1, 2}, {~0ULL, 1}, {~0ULL - 15, 32}, {0x8000, 0xffffffff}, {1ULL << 63, 16}}) {
     f.driver.put_descriptor(0, {address, length, 0, 0});
@@ -105,7 +105,7 @@ TEST_CASE("buffers outside memory are refused, whatever their sums come to") {
 }
 
 TEST_CASE("a buffer across the hole below 4 GiB is refused, one on either side is not") {
-  Fixture f(kHoleStart + (16 << 20));
+  ChainFixture f(kHoleStart + (16 << 20));
   f.driver.put_descriptor(0, {kHoleStart - 16, 16, 0, 0});
   CHECK(f.walk() == QueueError::kNone);
   f.driver.put_descriptor(0, {kHoleStart - 16, 17, 0, 0});
@@ -117,7 +117,7 @@ TEST_CASE("a buffer across the hole below 4 GiB is refused, one on either side i
 }
 
 TEST_CASE("lengths that sum to 4 GiB or more are refused, not taken modulo 4 GiB") {
-  Fixture f(kHoleStart);
+  ChainFixture f(kHoleStart);
   f.driver.put_descriptor(0, {0, 0x80000000, kDescriptorNext, 1});
   f.driver.put_descriptor(1, {0, 0x80000000, 0, 0});
   CHECK(f.walk() == QueueError::kTooManyBytes);
@@ -126,7 +126,7 @@ TEST_CASE("lengths that sum to 4 GiB or more are refused, not taken modulo 4 GiB
 }
 
 TEST_CASE("empty buffers give nothing, and their addresses mean nothing") {
-  Fixture f;
+  ChainFixture f;
   f.driver.put_descriptor(0, {~0ULL, 0, kDescriptorNext, 1});
   f.driver.put_descriptor(1, {0x8000, 5, 0, 0});
   REQUIRE(f.walk() == QueueError::kNone);
@@ -135,7 +135,7 @@ TEST_CASE("empty buffers give nothing, and their addresses mean nothing") {
 }
 
 TEST_CASE("indirect tables that are not allowed are refused") {
-  Fixture f;
+  ChainFixture f;
   const Descriptor nested[1] = {{0x8000, 16, kDescriptorIndirect, 0}};
   const Gpa where = f.heap.put(std::as_bytes(std::span(nested)));
   SUBCASE("nested") { f.driver.put_descriptor(0, {where.value(), 16, kDescriptorIndirect, 0}); }
@@ -146,7 +146,7 @@ TEST_CASE("indirect tables that are not allowed are refused") {
 }
 
 TEST_CASE("an indirect table outside memory is refused") {
-  Fixture f;
+  ChainFixture f;
   for (const unsigned long long address : {1ULL << 20, ~0ULL - 15, ~0ULL}) {
     f.driver.put_descriptor(0, {address, 64, kDescriptorIndirect, 0});
     CHECK(f.walk() == QueueError::kRingOutsideMemory);
@@ -154,14 +154,14 @@ TEST_CASE("an indirect table outside memory is refused") {
 }
 
 TEST_CASE("indirect descriptors that were not negotiated are refused") {
-  Fixture f(1 << 20, 0);
+  ChainFixture f(1 << 20, 0);
   auto builder = f.driver.chain();
   builder.readable(bytes(16, 1)).indirect();
   CHECK(f.walk(builder.write()) == QueueError::kBadIndirectTable);
 }
 
 TEST_CASE("direct descriptors may lead to an indirect table, whose own direction flag means nothing") {
-  Fixture f;
+  ChainFixture f;
   const Descriptor table[1] = {{0x9000, 7, kDescriptorWrite, 0}};
   const Gpa where = f.heap.put(std::as_bytes(std::span(table)));
   f.driver.put_descriptor(0, {0x8000, 16, kDescriptorNext, 1});
@@ -172,7 +172,7 @@ TEST_CASE("direct descriptors may lead to an indirect table, whose own direction
 }
 
 TEST_CASE("bytes are found at any offset, across the cuts between buffers") {
-  Fixture f;
+  ChainFixture f;
   auto builder = f.driver.chain();
   builder.readable(bytes(3, 1)).readable(bytes(4, 2)).readable(bytes(5, 3));
   REQUIRE(f.walk(builder.write()) == QueueError::kNone);
@@ -195,7 +195,7 @@ TEST_CASE("bytes are found at any offset, across the cuts between buffers") {
 }
 
 TEST_CASE("copying into a chain marks exactly the pages it wrote") {
-  Fixture f;
+  ChainFixture f;
   auto builder = f.driver.chain();
   builder.descriptor(0x20000, 4096, kDescriptorWrite).descriptor(0x30000, 4096, kDescriptorWrite);
   REQUIRE(f.walk(builder.write()) == QueueError::kNone);

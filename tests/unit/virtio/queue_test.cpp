@@ -9,8 +9,8 @@
 namespace tintype {
 namespace {
 
-struct Fixture {
-  explicit Fixture(std::uint64_t features = 0, std::uint32_t size = 8) : driver(memory, heap, size) {
+struct QueueFixture {
+  explicit QueueFixture(std::uint64_t features = 0, std::uint32_t size = 8) : driver(memory, heap, size) {
     queue.registers() = {size, driver.descriptors().value(), driver.available().value(), driver.used().value()};
     REQUIRE(queue.start() == QueueError::kNone);
     queue.set_features(features);
@@ -46,7 +46,7 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("chains come in the order in which they were made available") {
-  Fixture f;
+  QueueFixture f;
   for (const std::uint16_t head : {3, 1, 7}) f.driver.put_available(head);
   CHECK(f.empty());
   f.driver.publish();
@@ -57,7 +57,7 @@ TEST_CASE("chains come in the order in which they were made available") {
 }
 
 TEST_CASE("what was given back is seen only when it is published, and then all of it") {
-  Fixture f;
+  QueueFixture f;
   for (const std::uint16_t head : {2, 5}) f.driver.put_available(head);
   f.driver.publish();
   f.pop(), f.pop();
@@ -71,7 +71,7 @@ TEST_CASE("what was given back is seen only when it is published, and then all o
 }
 
 TEST_CASE("indices that wrap at 65536 lose no chain and double none") {
-  Fixture f;
+  QueueFixture f;
   for (unsigned i = 0; i < 70000; ++i) {
     f.turn(static_cast<std::uint16_t>(i * 3 % 8));
     const auto used = f.driver.take_used();
@@ -81,7 +81,7 @@ TEST_CASE("indices that wrap at 65536 lose no chain and double none") {
 }
 
 TEST_CASE("an available index that jumps past the queue's size breaks the queue instead of reading old entries") {
-  Fixture f;
+  QueueFixture f;
   f.driver.set_available_index(9);
   CHECK(f.queue.pop().error() == QueueError::kIndexJumped);
   f.driver.set_available_index(8);
@@ -89,21 +89,21 @@ TEST_CASE("an available index that jumps past the queue's size breaks the queue 
 }
 
 TEST_CASE("an available index that goes backwards is a jump as well") {
-  Fixture f;
+  QueueFixture f;
   f.turn(0);
   f.driver.set_available_index(0);
   CHECK(f.queue.pop().error() == QueueError::kIndexJumped);
 }
 
 TEST_CASE("a head that names no descriptor is refused") {
-  Fixture f;
+  QueueFixture f;
   f.driver.put_available(8);
   f.driver.publish();
   CHECK(f.queue.pop().error() == QueueError::kHeadOutOfRange);
 }
 
 TEST_CASE("a chain that is made available twice is not worked on twice") {
-  Fixture f;
+  QueueFixture f;
   for (int i = 0; i < 2; ++i) f.driver.put_available(4);
   f.driver.publish();
   CHECK(f.pop() == 4);
@@ -111,7 +111,7 @@ TEST_CASE("a chain that is made available twice is not worked on twice") {
 }
 
 TEST_CASE("ring sizes and places that cannot be are refused at the start") {
-  Fixture f;
+  QueueFixture f;
   const QueueLayout good = f.queue.layout();
   const auto start = [&](auto change) {
     Queue queue(f.memory, 256);
@@ -132,7 +132,7 @@ TEST_CASE("ring sizes and places that cannot be are refused at the start") {
 }
 
 TEST_CASE("without event indices the driver's flag decides about interrupts and ours about kicks") {
-  Fixture f;
+  QueueFixture f;
   CHECK(f.turn(0));
   f.driver.suppress_interrupts(true);
   CHECK_FALSE(f.turn(1));
@@ -145,7 +145,7 @@ TEST_CASE("without event indices the driver's flag decides about interrupts and 
 }
 
 TEST_CASE("with event indices one interrupt comes when the awaited chain is given back, and none before or after") {
-  Fixture f(virtio::kFeatureEventIndex);
+  QueueFixture f(virtio::kFeatureEventIndex);
   f.driver.suppress_interrupts(true);  // has no meaning now
   f.driver.set_used_event(2);
   CHECK_FALSE(f.turn(0));
@@ -155,7 +155,7 @@ TEST_CASE("with event indices one interrupt comes when the awaited chain is give
 }
 
 TEST_CASE("a batch that passes the awaited index interrupts, even where it goes on further") {
-  Fixture f(virtio::kFeatureEventIndex);
+  QueueFixture f(virtio::kFeatureEventIndex);
   f.driver.set_used_event(1);
   for (std::uint16_t head = 0; head < 4; ++head) f.driver.put_available(head);
   f.driver.publish();
@@ -167,7 +167,7 @@ TEST_CASE("a batch that passes the awaited index interrupts, even where it goes 
 }
 
 TEST_CASE("event indices work across the wrap at 65536") {
-  Fixture f(virtio::kFeatureEventIndex);
+  QueueFixture f(virtio::kFeatureEventIndex);
   unsigned interrupts = 0;
   for (unsigned i = 0; i < 66000; ++i) {
     f.driver.set_used_event(static_cast<std::uint16_t>(i));
@@ -178,7 +178,7 @@ TEST_CASE("event indices work across the wrap at 65536") {
 
 TEST_CASE("a chain that arrives between the last look and the request for a bell is not forgotten") {
   for (const std::uint64_t features : {std::uint64_t{0}, virtio::kFeatureEventIndex}) {
-    Fixture f(features);
+    QueueFixture f(features);
     f.queue.pause_kicks();
     CHECK(f.empty());
     f.driver.put_available(0);
@@ -188,7 +188,7 @@ TEST_CASE("a chain that arrives between the last look and the request for a bell
 }
 
 TEST_CASE("with event indices the device asks to be woken at the next chain") {
-  Fixture f(virtio::kFeatureEventIndex);
+  QueueFixture f(virtio::kFeatureEventIndex);
   f.turn(0);
   f.turn(1);
   CHECK_FALSE(*f.queue.resume_kicks());
@@ -196,7 +196,7 @@ TEST_CASE("with event indices the device asks to be woken at the next chain") {
 }
 
 TEST_CASE("what the device writes into rings is marked dirty, or a checkpoint would miss it") {
-  Fixture f;
+  QueueFixture f;
   f.driver.put_available(0);
   f.driver.publish();
   f.pop();
@@ -212,7 +212,7 @@ TEST_CASE("what the device writes into rings is marked dirty, or a checkpoint wo
 }
 
 TEST_CASE("a queue that goes on from its saved state neither repeats a chain nor leaves one out") {
-  Fixture f(virtio::kFeatureEventIndex);
+  QueueFixture f(virtio::kFeatureEventIndex);
   f.turn(0);
   for (const std::uint16_t head : {1, 2, 3}) f.driver.put_available(head);
   f.driver.publish();

@@ -10,7 +10,7 @@
 namespace tintype {
 namespace {
 
-struct Fixture {
+struct RngFixture {
   GuestMemory memory{1 << 20};
   FakeIrqLine irq;
   VirtioRng rng;
@@ -33,7 +33,7 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("entropy fills what was asked for, and is not the same twice") {
-  Fixture f;
+  RngFixture f;
   REQUIRE(f.driver.start());
   std::uint32_t given = 0;
   const auto first = f.ask(64, given);
@@ -43,7 +43,7 @@ TEST_CASE("entropy fills what was asked for, and is not the same twice") {
 }
 
 TEST_CASE("a greedy request for entropy is given a bounded part") {
-  Fixture f;
+  RngFixture f;
   REQUIRE(f.driver.start());
   std::uint32_t given = 0;
   const auto bytes = f.ask(100000, given);
@@ -52,7 +52,7 @@ TEST_CASE("a greedy request for entropy is given a bounded part") {
 }
 
 TEST_CASE("a readable buffer has no business in the entropy queue") {
-  Fixture f;
+  RngFixture f;
   REQUIRE(f.driver.start());
   f.driver.queue().chain().readable_value(std::uint64_t{1}).writable(8).offer();
   f.driver.kick();
