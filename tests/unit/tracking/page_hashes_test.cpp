@@ -60,7 +60,7 @@ TEST_CASE("what a checkpoint that was kept has seen is not changed, until it cha
 }
 
 TEST_CASE("only the pages that are asked for are looked at, and the others stay what they were") {
-  Rig rig;
+  HashRig rig;
   PageSet some(1024);
   some.add(5, 2);
   CHECK(rig.compare(some) == Runs{{5, 2}});  // nothing is known of any
