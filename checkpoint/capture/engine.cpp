@@ -38,7 +38,6 @@ void CaptureEngine::prepare(const CaptureRequest& request, Need need, const Canc
   to_put_ = 0;
   precopied_.clear();
   hashes_.forget();
-  buffer_.prepare();
   make_area(request.area_bytes);
   tracker_->begin(everything_, *area_);
   const std::uint64_t most = need == Need::kHold ? tracker_->written() * kHugePageSize + kSpareRoom : 0;
@@ -83,8 +82,9 @@ void CaptureEngine::precopy(PageSink& sink) {
 void CaptureEngine::precopy_round(PageSink& sink) {
   while (const auto chunk = tracker_->claim_written()) {
     throw_if_failed();
-    copy_pages(tracker_->claimed(), tracker_->chunks()[*chunk], buffer_.bytes());
-    if (tracker_->still_clean(*chunk)) precopied_[*chunk] = put(*chunk, buffer_.bytes(), buffer_.owner(), sink);
+    const CopyBuffers::Buffer buffer = buffers_.take();
+    copy_pages(tracker_->claimed(), tracker_->chunks()[*chunk], *buffer);
+    if (tracker_->still_clean(*chunk)) precopied_[*chunk] = put(*chunk, *buffer, buffer, sink);
   }
 }
 
@@ -99,6 +99,7 @@ void CaptureEngine::drain(PageSink& sink, const Read& read) {
     if (!put_preserved(sink) && !put_held(sink, read)) area_->wait_for_filled(1ms);
   }
   throw_if_failed();
+  area_->close();  // who waits for a slot needs none any more
   const FaultLog faults = tracker_->faults();
   report_.faults = faults.count();
   report_.fault_us = {faults.percentile(0.5), faults.percentile(0.99), faults.longest()};
@@ -109,8 +110,8 @@ void CaptureEngine::drain(PageSink& sink, const Read& read) {
 bool CaptureEngine::put_preserved(PageSink& sink) {
   const auto slot = area_->next_filled();
   if (!slot) return false;
-  put(slot->chunk, area_->memory(*slot), area_, sink);
-  area_->give_back(*slot);
+  const auto memory = area_->memory(*slot);
+  put(slot->chunk, memory, {memory.data(), [area = area_, slot = *slot](const void*) { area->give_back(slot); }}, sink);
   --to_put_;
   return true;
 }
@@ -118,9 +119,10 @@ bool CaptureEngine::put_preserved(PageSink& sink) {
 bool CaptureEngine::put_held(PageSink& sink, const Read& read) {
   const auto chunk = tracker_->claim_held();
   if (!chunk) return false;
-  read(tracker_->claimed(), tracker_->chunks()[*chunk], buffer_.bytes());
+  const CopyBuffers::Buffer buffer = buffers_.take();
+  read(tracker_->claimed(), tracker_->chunks()[*chunk], *buffer);
   if (!tracker_->copied(*chunk)) return true;  // overtaken: what it was is in the area
-  put(*chunk, buffer_.bytes(), buffer_.owner(), sink);
+  put(*chunk, *buffer, buffer, sink);
   --to_put_;
   return true;
 }
@@ -194,6 +196,7 @@ void CaptureEngine::finish() noexcept {
   const auto now = std::chrono::steady_clock::now();
   const bool closely = now - std::exchange(last_end_, now) < kClosely;
   area_->keep_ready(closely ? area_->peak_bytes() + kSpareRoom / 2 : 0);
+  if (!closely) buffers_.keep(1);
 }
 
 void CaptureEngine::begin_as_restored() {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "checkpoint/capture/capture_area.h"
-#include "checkpoint/capture/copy_buffer.h"
+#include "checkpoint/capture/copy_buffers.h"
 #include "checkpoint/capture/strategy.h"
 #include "checkpoint/tracking/memory_tracker.h"
 #include "checkpoint/tracking/page_hashes.h"
@@ -36,6 +36,7 @@ class CaptureEngine {
   /// The instant, machine paused.
   void freeze(bool copied_elsewhere = false);
   /// Puts all that freeze() found to be saved, as it was then. What is written to meanwhile comes by the capture area.
+  /// When it returns all is safe in copies, and nothing waits for the sink any more.
   void drain(PageSink& sink) { drain(sink, copy_pages); }
   void drain(PageSink& sink, const Read& read);
   bool guest_waits() const noexcept { return area_ && area_->full(); }
@@ -71,7 +72,7 @@ class CaptureEngine {
   const Tracking tracking_;
   std::unique_ptr<MemoryTracker> tracker_;
   PageHashes hashes_;
-  CopyBuffer buffer_;
+  CopyBuffers buffers_;
   std::shared_ptr<CaptureArea> area_;  ///< shared with a destination that has been given a slot
   bool everything_ = true;
   bool kept_ = false;

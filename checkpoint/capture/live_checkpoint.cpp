@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/capture/live_checkpoint.h"
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -38,6 +41,13 @@ class Stopwatch {
   Clock::time_point last_ = start_;
 };
 
+/// Threads that write: two, which mostly wait for the device; and where vCPUs leave cores free, more, for checksums and
+/// compression.
+unsigned writers_beside(std::uint64_t cpus) {
+  const std::uint64_t cores = std::thread::hardware_concurrency();
+  return static_cast<unsigned>(std::clamp<std::uint64_t>(cores > cpus ? cores - cpus : 0, 2, 4));
+}
+
 }  // namespace
 
 /// One live checkpoint under way. Its destructor undoes, in reverse, whatever has been begun and not been finished.
@@ -52,6 +62,18 @@ class LiveCheckpoint {
   CheckpointReport take();
 
  private:
+  /// What a target says of itself when it is open.
+  struct Opened {
+    ParentRef self;
+    std::vector<bool> incremental;  ///< by disk
+  };
+  /// What is known when all has been written.
+  struct Outcome {
+    CheckpointReport report;
+    std::function<void(MemoryReport&)> complete_memory;
+    std::vector<std::shared_ptr<const std::atomic<std::uint64_t>>> stored;  ///< by disk
+    void complete();
+  };
   /// How far the machine's disks are.
   enum class Disks : std::uint8_t { kUntouched, kPrepared, kSwitched };
 
@@ -91,7 +113,9 @@ class LiveCheckpoint {
   MemoryCapture* capture_ = nullptr;
   std::optional<MemoryPart> memory_;
   std::vector<std::pair<std::string, Stateful::Unsaved>> states_;
+  std::vector<bool> incremental_disks_;
   std::vector<std::unique_ptr<FrozenDisk>> frozen_;
+  std::vector<std::shared_ptr<const std::atomic<std::uint64_t>>> stored_;  ///< bytes, by disk
   std::uint64_t precopy_us_ = 0;
   Disks disks_ = Disks::kUntouched;
   std::size_t prepared_disks_ = 0;
@@ -170,12 +194,17 @@ void LiveCheckpoint::open_destination() {
 
 void LiveCheckpoint::open_destination(const NewCheckpoint& wanted) {
   const auto open = machine_.means_.open_target;
-  destination_.emplace([open, wanted] { return open(wanted); }, machine_.cancellation_, machine_.means_.patience);
-  const auto self = std::make_shared<ParentRef>();
-  destination_->run([self](CheckpointTarget& target) { *self = {target.id(), target.identity()}; });
-  report_.id = self->id;
-  report_.identity = self->identity;
+  const auto opened = std::make_shared<Opened>();
+  const auto look = [opened, disks = wanted.disks](CheckpointTarget& target) {
+    opened->self = {target.id(), target.identity()};
+    for (const DiskDescription& disk : disks) opened->incremental.push_back(target.disk_part(disk.id).incremental());
+  };
+  destination_.emplace([open, wanted] { return open(wanted); }, look, machine_.cancellation_, machine_.means_.patience,
+                       writers_beside(description_.cpus));
+  report_.id = opened->self.id;
+  report_.identity = opened->self.identity;
   report_.repository = options_.repository;
+  incremental_disks_ = opened->incremental;
 }
 
 NewCheckpoint LiveCheckpoint::wanted_checkpoint() const {
@@ -268,7 +297,7 @@ void LiveCheckpoint::leave_pause() noexcept {
 // Step 9, guest running.
 void LiveCheckpoint::copy_out() {
   if (takes_memory() && !capture_->copies_while_paused()) copy_memory();
-  destination_->run([](CheckpointTarget& target) { target.memory_part().finish(); });
+  destination_->put_alone([](CheckpointTarget& target) { target.memory_part().finish(); });
   write_states();
   copy_disks();
   commit_disks();  // step 11, in the background: the logs are not needed for sealing
@@ -278,19 +307,18 @@ void LiveCheckpoint::copy_out() {
 void LiveCheckpoint::copy_memory() {
   capture_->copy_out(*memory_);
   report_.memory = capture_->report();
-  memory_->complete(report_.memory);
 }
 
 void LiveCheckpoint::write_states() {
   std::vector<NamedState> states;
   for (const auto& [name, unsaved] : std::exchange(states_, {})) states.push_back({name, unsaved()});
-  destination_->run([states = std::move(states)](CheckpointTarget& target) { target.write_state(states); });
+  destination_->put([states = std::move(states)](CheckpointTarget& target) { target.write_state(states); });
 }
 
 void LiveCheckpoint::copy_disks() {
   for (std::size_t i = 0; i < frozen_.size(); ++i) {
-    const std::string& id = subject_.disks()[i]->id();
-    report_.disks.push_back({id, copy_disk(id, *frozen_[i], *destination_, machine_.cancellation_, progress_)});
+    stored_.push_back(copy_disk(subject_.disks()[i]->id(), *frozen_[i], incremental_disks_[i], *destination_,
+                                machine_.cancellation_, progress_));
   }
 }
 
@@ -301,23 +329,36 @@ void LiveCheckpoint::commit_disks() noexcept {
   for (FreezableDisk* disk : subject_.disks()) disk->start_commit();
 }
 
-// Step 10. The times in the manifest end where the manifest is written; what is returned ends after the last fsync.
+// Step 10: what is still on its way is waited for, and made to last. The times in the manifest end where the manifest
+// is written; what is returned ends after the last fsync.
 void LiveCheckpoint::seal() {
   Stopwatch watch;
   if (progress_) progress_({"seal", 0, 1});
-  destination_->run([](CheckpointTarget& target) { target.sync(); });
-  report_.seal_ms = watch.total_us() / 1000;
-  report_.total_ms = watch_.total_us() / 1000;
+  const auto outcome = std::make_shared<Outcome>(Outcome{report_, {}, stored_});
+  if (memory_) outcome->complete_memory = memory_->completion();
+  for (std::size_t i = 0; i < stored_.size(); ++i) outcome->report.disks.push_back({subject_.disks()[i]->id(), 0});
   Manifest manifest;
   manifest.vm = report_.vm;
   manifest.parent = report_.parent;
   manifest.machine = description_;
-  manifest.report = report_;
-  destination_->finish([manifest = std::move(manifest)](CheckpointTarget& target) { target.seal(manifest); });
+  destination_->finish([](CheckpointTarget& target) { target.sync(); },
+                       [outcome, manifest, watch, all = watch_](CheckpointTarget& target) mutable {
+                         outcome->complete();
+                         outcome->report.seal_ms = watch.total_us() / 1000;
+                         outcome->report.total_ms = all.total_us() / 1000;
+                         manifest.report = outcome->report;
+                         target.seal(manifest);
+                       });
+  report_ = outcome->report;
   keep();
   report_.seal_ms = watch.total_us() / 1000;
   report_.total_ms = watch_.total_us() / 1000;
   if (progress_) progress_({"seal", 1, 1});
+}
+
+void LiveCheckpoint::Outcome::complete() {
+  if (complete_memory) complete_memory(report.memory);
+  for (std::size_t i = 0; i < stored.size(); ++i) report.disks[i].bytes_written = *stored[i];
 }
 
 // The next one builds on this one. Of what this one did not take, it says what its parent says; without a parent,

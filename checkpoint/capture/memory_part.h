@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <memory>
 
 #include "checkpoint/capture/destination.h"
 #include "checkpoint/capture/page_sink.h"
@@ -12,7 +14,7 @@
 
 namespace tintype {
 
-/// Guest memory on its way into the checkpoint: writes what a capture puts, and keeps count.
+/// Guest memory on its way into the checkpoint: has the destination write what a capture puts, and keeps count.
 class MemoryPart final : public PageSink {
  public:
   /// `everything`: pages that never come are zero; otherwise they are the parent's.
@@ -24,12 +26,12 @@ class MemoryPart final : public PageSink {
   void drop(const Ticket& ticket) override;
   void done(std::uint64_t pages) override;
 
-  /// Adds pages and bytes to what the capture says of itself.
-  void complete(MemoryReport& report) const;
+  /// Adds pages and bytes to what the capture says of itself, when all has been written. It may be called on the
+  /// destination's thread, and outlives this object.
+  std::function<void(MemoryReport&)> completion() const;
 
  private:
-  void run(Destination::Work work);
-  void count(const Ticket& ticket, bool added) noexcept;
+  struct Count;
 
   Destination& destination_;
   const MemoryCapture& capture_;
@@ -38,7 +40,7 @@ class MemoryPart final : public PageSink {
   const std::uint64_t pages_total_;
   const bool everything_;
   std::uint64_t pages_expected_ = 0, pages_done_ = 0;
-  std::uint64_t pages_written_ = 0, pages_zero_ = 0, bytes_written_ = 0;
+  const std::shared_ptr<Count> count_;  ///< of what has been written, which may be less than what was put
 };
 
 }  // namespace tintype

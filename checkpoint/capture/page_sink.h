@@ -20,16 +20,17 @@ class PageSink {
     std::uint64_t first_page = 0;
     std::span<const std::byte> bytes;
   };
-  /// What one put() has written, for drop(). Empty where that was nothing.
-  using Ticket = std::vector<BlockSink::Appended>;
+  /// What one put() writes, for drop(). Null where that was nothing. Whoever writes fills it in, when he does.
+  using Ticket = std::shared_ptr<std::vector<BlockSink::Appended>>;
 
   virtual ~PageSink() = default;
   /// So many pages will be dealt with, as far as is known now.
   virtual void expect(std::uint64_t pages) = 0;
-  /// May wait for the destination; throws where that fails, or the checkpoint is cancelled. The bytes must hold still:
-  /// they are read more than once (for their checksum, and to be written), so they are never guest memory itself, which
-  /// the host's reads in flight change even while the machine is paused. `owner` keeps them alive where the sink is
-  /// given up in the middle. A page that was put must be dropped before it is put again.
+  /// Begins to write, and may wait for room; throws where the destination fails (an earlier put too), or the checkpoint
+  /// is cancelled. The bytes must hold still until the last copy of `owner` goes, on whatever thread: they are read
+  /// more than once (for their checksum, and to be written), so they are never guest memory itself, which the host's
+  /// reads in flight change even while the machine is paused. A page that was put must be dropped before it is put
+  /// again.
   virtual Ticket put(std::vector<Run> runs, std::shared_ptr<const void> owner) = 0;
   /// What was put is not of the instant after all.
   virtual void drop(const Ticket& ticket) = 0;

@@ -13,7 +13,8 @@
 namespace tintype {
 
 /// One checkpoint as it is written. Order of calls: blocks and state, then sync(), then seal(). Destroyed before seal()
-/// has returned, nothing is left of it. Every method may wait for the destination.
+/// has returned, nothing is left of it. Every method may wait for the destination. Blocks and state may come from
+/// several threads at the same time (BlockSink says how); all else from one, when nobody else is at it.
 class CheckpointTarget {
  public:
   virtual ~CheckpointTarget() = default;

@@ -29,8 +29,7 @@ struct NewCheckpoint {
 };
 
 /// A checkpoint in a directory. All files are created by the constructor, while the guest still runs, so that nothing
-/// is left for the pause. Each part belongs to one thread at a time; different parts may be written by different
-/// threads.
+/// is left for the pause.
 class CheckpointWriter final : public CheckpointTarget {
  public:
   /// Throws tintype::Error: destination is a file, unwritable, too small. ParentGone: only a full one can be taken.

@@ -29,6 +29,7 @@ class ScriptedTarget final : public CheckpointTarget {
   BlockSink& memory_part() override { return memory_; }
   BlockSink& disk_part(std::string_view id) override {
     const std::string name(id);
+    const std::lock_guard lock(mutex_);
     return disks_.try_emplace(name, real_->disk_part(id), step_, name).first->second;
   }
   void write_state(std::span<const NamedState> states) override {
@@ -75,6 +76,7 @@ class ScriptedTarget final : public CheckpointTarget {
   Step step_;
   std::unique_ptr<CheckpointTarget> real_;
   Sink memory_;
+  std::mutex mutex_;  // guards the rest
   std::map<std::string, Sink> disks_;
 };
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <random>
@@ -28,36 +29,42 @@ inline constexpr std::uint64_t kMemory = 16 << 20;
 inline constexpr std::uint64_t kMemory = 64 << 20;
 #endif
 
-/// Keeps what a capture puts, as it was when it was put.
+/// Keeps what a capture puts, as it was when it was put. It takes its time to write, as a destination does: up to four
+/// puts are on their way, and must hold still until they have been written.
 class KeptPages final : public PageSink {
  public:
   explicit KeptPages(const GuestMemory& memory) : contents(memory.size()) {}
   void expect(std::uint64_t) override {}
   Ticket put(std::vector<Run> runs, std::shared_ptr<const void> owner) override {
     REQUIRE(owner);
-    Ticket ticket;
+    Ticket ticket = std::make_shared<Ticket::element_type>();
     for (const Run& run : runs) {
       for (std::uint64_t page = run.first_page; page < run.first_page + run.bytes.size() / kPageSize; ++page) {
         CHECK(put_.insert(page).second);  // else two versions of a page would be in one checkpoint
-        ticket.push_back({.written_blocks = 1, .ticket = {page, 1}});
+        ticket->push_back({.written_blocks = 1, .ticket = {page, 1}});
       }
       put_bytes += run.bytes.size();
-      const std::vector<std::byte> before(run.bytes.begin(), run.bytes.end());
-      if (while_writing) while_writing();
-      CHECK(std::equal(before.begin(), before.end(), run.bytes.begin()));  // else checksum and data would disagree
-      std::copy(before.begin(), before.end(),
+      std::copy(run.bytes.begin(), run.bytes.end(),
                 contents.begin() + static_cast<std::ptrdiff_t>(run.first_page * kPageSize));
+      under_way_.push_back({run, {run.bytes.begin(), run.bytes.end()}, owner});
+      if (while_writing) while_writing();
     }
+    while (under_way_.size() > 4) write_one();
     return ticket;
   }
   void drop(const Ticket& ticket) override {
+    REQUIRE(ticket);
     ++drops;
-    for (const BlockSink::Appended& page : ticket) {
+    for (const BlockSink::Appended& page : *ticket) {
       CHECK(put_.erase(page.ticket.first_extent) == 1);
       put_bytes -= kPageSize;
     }
   }
   void done(std::uint64_t pages) override { pages_done += pages; }
+  /// All that was put has been written when it returns. Before the capture ends.
+  void finish() {
+    while (!under_way_.empty()) write_one();
+  }
 
   std::function<void()> while_writing;  ///< what happens between checksum and write
   std::vector<std::byte> contents;
@@ -65,7 +72,19 @@ class KeptPages final : public PageSink {
   int drops = 0;
 
  private:
+  struct UnderWay {
+    Run run;
+    std::vector<std::byte> before;
+    std::shared_ptr<const void> owner;
+  };
+  void write_one() {
+    const UnderWay& one = under_way_.front();
+    CHECK(std::equal(one.before.begin(), one.before.end(), one.run.bytes.begin()));  // else checksum and data disagree
+    under_way_.pop_front();
+  }
+
   std::set<std::uint64_t> put_;
+  std::deque<UnderWay> under_way_;
 };
 
 /// What keeps this process from write-protecting memory; empty where it may.

@@ -32,9 +32,9 @@ TEST_CASE("whoever cancels does not wait for a host that has not finished what t
   PendingRequest write(*test.disk, BlockOperation::kWrite, 4096, 4096, 0x11);
   auto frozen = test.freeze();
   Cancellation cancellation;
-  Destination destination([&] { return open_target(repository.path()); }, cancellation);
+  Destination destination([&] { return open_target(repository.path()); }, [](CheckpointTarget&) {}, cancellation);
   std::thread user([&] { cancellation.request(); });
-  CHECK_THROWS_AS(copy_disk("disk0", *frozen, destination, cancellation, {}), Cancelled);
+  CHECK_THROWS_AS(copy_disk("disk0", *frozen, false, destination, cancellation, {}), Cancelled);
   user.join();
   frozen.reset();
   test.io->release_all();

@@ -128,6 +128,7 @@ void land_while_writing(Strategy strategy) {
     if (++written == 2) rig.land();  // chunks come in their order, and one of the reads goes to the second
   };
   capture->copy_out(pages);
+  pages.finish();
   capture->keep();
   CHECK(written == 4);
   CHECK(rig.same_but_for_reads(pages.contents, instant));
@@ -156,6 +157,7 @@ TEST_CASE("reads that land in the pause, whenever, tear nothing beside them") {
     overwrite(rig.memory);
     KeptPages pages(rig.memory);
     capture->copy_out(pages);
+    pages.finish();
     capture->keep();
     CHECK(rig.same_but_for_reads(pages.contents, instant));
   }

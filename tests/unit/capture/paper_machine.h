@@ -15,30 +15,36 @@
 
 namespace tintype {
 
-/// The steps of a checkpoint, in their order, of which one may be told to fail. Any thread.
+/// The steps of a checkpoint, of which one may be told to fail. Any thread: the machine's steps come in their order,
+/// and the destination's ("open", "write ...") in theirs.
 class Script {
  public:
   void step(const std::string& name) {
-    const std::lock_guard lock(mutex_);
-    steps_.push_back(name);
-    if (steps_.size() == failing_) throw Error("{} was told to fail", name);
+    if (note_and_compare(name)) throw Error("{} was told to fail", name);
   }
   /// For what cannot fail.
-  void note(const std::string& name) noexcept {
-    const std::lock_guard lock(mutex_);
-    steps_.push_back(name);
+  void note(const std::string& name) noexcept { note_and_compare(name); }
+  /// Which: the `turn`-th of this name, counted from 1; 0: none.
+  void fail(const std::string& name, std::size_t turn) {
+    failing_ = name;
+    turn_ = turn;
   }
-  /// Which, counted from 1, notes included; 0: none.
-  void fail(std::size_t number) { failing_ = number; }
   std::vector<std::string> steps() const {
     const std::lock_guard lock(mutex_);
     return steps_;
   }
 
  private:
+  bool note_and_compare(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    steps_.push_back(name);
+    return name == failing_ && turn_ != 0 && --turn_ == 0;
+  }
+
   mutable std::mutex mutex_;
   std::vector<std::string> steps_;
-  std::size_t failing_ = 0;
+  std::string failing_;
+  std::size_t turn_ = 0;
 };
 using SharedScript = std::shared_ptr<Script>;
 
@@ -136,8 +142,8 @@ class PaperState final : public Stateful {
 
 class PaperMachine final : public CaptureSubject {
  public:
-  explicit PaperMachine(SharedScript script = std::make_shared<Script>())
-      : script_(std::move(script)), memory_(8 << 20) {
+  explicit PaperMachine(SharedScript script = std::make_shared<Script>(), std::uint64_t bytes = 8 << 20)
+      : script_(std::move(script)), memory_(bytes) {
     for (std::uint64_t at = 0; at < memory_.size(); at += kPageSize)
       if (!memory_.store(Gpa(at), at + 1)) throw Error("paper memory is memory");
   }

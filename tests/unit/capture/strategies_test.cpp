@@ -73,6 +73,7 @@ class Photographer {
     if (capture->copies_while_paused()) capture->copy_out(pages);
     scribblers_.emplace(memory, threads_);
     if (!capture->copies_while_paused()) capture->copy_out(pages);
+    pages.finish();
     keeps ? capture->keep() : capture->give_back();
     scribblers_->stop();
     CHECK(pages.contents == instant);
@@ -189,6 +190,7 @@ TEST_CASE("the capture area bounds what is preserved, and the guest waits rather
   KeptPages pages(memory);
   pages.while_writing = [] { std::this_thread::sleep_for(std::chrono::milliseconds(1)); };
   capture->copy_out(pages);
+  pages.finish();
   capture->keep();
   CHECK(pages.contents == instant);
   CHECK(capture->report().faults > 0);
