@@ -80,7 +80,8 @@ std::size_t ProtectionTracker::written() {
   return count;
 }
 
-// A write that comes between the change of state and the protection is not seen; the chunk will be saved anyway.
+// A write that comes between the change of state and the protection is not seen; the chunk will be saved anyway. Where
+// the kernel refuses, nobody knows what is protected, and give_back() takes all of it for written.
 void ProtectionTracker::arm() {
   for (std::size_t chunk = 0; chunk < chunks_.size();) {
     const std::lock_guard lock(protection_mutex_);
@@ -89,8 +90,13 @@ void ProtectionTracker::arm() {
       came_[chunk] = false;
     if (chunk == first) {
       ++chunk;
-    } else {
+      continue;
+    }
+    try {
       protect(first, chunk - first);
+    } catch (...) {
+      failed_.store(true);
+      throw;
     }
   }
 }

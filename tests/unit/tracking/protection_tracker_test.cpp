@@ -17,6 +17,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/support/skip.h"
+#include "vmm/base/error.h"
 
 namespace tintype {
 namespace {
@@ -49,6 +50,22 @@ class Keeper final : public OldContents {
   mutable std::mutex mutex_;
   std::set<std::size_t> kept_;
   std::vector<std::vector<std::byte>> slots_;
+};
+
+/// Protects nothing so many times.
+class RefusingUserfault final : public Userfault {
+ public:
+  explicit RefusingUserfault(int& refusals) : refusals_(refusals) {}
+  void protect(std::span<std::byte> range) override {
+    if (refusals_ > 0) {
+      --refusals_;
+      throw Error("the kernel does not want to");
+    }
+    Userfault::protect(range);
+  }
+
+ private:
+  int& refusals_;
 };
 
 class TrackerRig {
@@ -184,6 +201,28 @@ TEST_CASE("memory that was restored is clean until it is written to") {
   rig.write(30 << 20);
   CHECK(rig.capture() == std::set<std::size_t>{1, 15});
   rig.tracker.keep();
+}
+
+TEST_CASE("where memory cannot be protected ahead of the pause, the next checkpoint misses nothing") {
+  if (!unwilling_host().empty()) SKIP_TEST(unwilling_host());
+  GuestMemory memory(kMemory);
+  const auto write = [&](std::uint64_t value) { REQUIRE(memory.store(Gpa(5 << 20), value)); };
+  write(1);
+  int refusals = 1;
+  Keeper keeper;
+  ProtectionTracker tracker(memory, [&] { return std::make_unique<RefusingUserfault>(refusals); });
+  tracker.start();
+  tracker.begin(false, keeper);
+  CHECK_THROWS_AS(tracker.arm(), Error);
+  tracker.give_back();
+  tracker.begin(false, keeper);
+  CHECK(tracker.freeze(false) == 1);
+  write(2);  // it is held
+  CHECK(keeper.kept() == std::set<std::size_t>{2});
+  tracker.keep();
+  tracker.begin(false, keeper);
+  CHECK(tracker.freeze(false) == 1);
+  tracker.give_back();
 }
 
 TEST_CASE("nobody waits for a tracker that goes, and memory is free afterwards") {
