@@ -75,7 +75,7 @@ std::uint64_t write_by_threads(PartWriter& writer, const AlignedBlocks& content)
   return blocks;
 }
 
-Bytes read_all(const std::filesystem::path& path) {
+Bytes read_back(const std::filesystem::path& path) {
   std::vector<std::unique_ptr<PartReader>> parts;
   parts.push_back(std::make_unique<PartReader>(path));
   const PartChain source("memory", std::move(parts));
@@ -99,7 +99,7 @@ TEST_CASE("several threads append at the same time, and nothing is torn, lost or
       writer.finish();
       writer.sync();
       CHECK(writer.summary().data_blocks == blocks);
-      CHECK(same(read_all(scratch / "p"), content.bytes()));
+      CHECK(same(read_back(scratch / "p"), content.bytes()));
       const PartReader part(scratch / "p");
       CHECK_NOTHROW(part.check_gaps());
       CHECK(part.summary() == writer.summary());
@@ -121,7 +121,7 @@ TEST_CASE("large aligned pieces, small ones and crooked ones lie side by side in
     block += blocks;
   }
   writer.finish();
-  CHECK(same(read_all(scratch / "p"), straight.bytes()));
+  CHECK(same(read_back(scratch / "p"), straight.bytes()));
 }
 
 TEST_CASE("after a write has failed a part is not whole, and says so") {
