@@ -184,8 +184,9 @@ Extent append_extent(Bytes& file, std::uint64_t first_block, std::mt19937_64& ra
   if (random() % 8 != 0) {
     extent.codec = random() % 2 == 0 ? Compression::kLz4 : Compression::kZstd;
     Compressor compressor(extent.codec);
-    const auto packed = compressor.compress(stored);
-    stored.assign(packed.begin(), packed.end());
+    Bytes packed(stored.size());
+    packed.resize(compressor.compress(stored, packed));
+    stored = std::move(packed);
   }
   extent.offset = file.size();
   extent.stored_bytes = stored.size();
