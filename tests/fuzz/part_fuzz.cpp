@@ -10,6 +10,7 @@
 #include <cstring>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "checkpoint/format/compressor.h"
 #include "checkpoint/format/part_chain.h"
