@@ -35,7 +35,9 @@ constexpr auto kMoment = std::chrono::milliseconds(300);
 /// What is done is bytes in some phases, and a count in others, which are over at once.
 std::string rate_text(const Progress& progress, std::chrono::milliseconds elapsed) {
   if (elapsed < kMoment || progress.done < (1 << 20)) return "";
-  const double rate = static_cast<double>(progress.done) * 1000 / static_cast<double>(elapsed.count());
+  constexpr double kFastest = 1e18;  // so that it can be a whole number, whatever it is told
+  const double rate =
+      std::min(kFastest, static_cast<double>(progress.done) * 1000 / static_cast<double>(elapsed.count()));
   const std::uint64_t left = progress.total - std::min(progress.done, progress.total);
   return fmt::format(", {}/s, {:.0f} s left",
                      format_size(align_down<std::uint64_t>(static_cast<std::uint64_t>(rate), 1 << 20)),

@@ -48,7 +48,8 @@ TEST_CASE("a disk that was written from a checkpoint has the changes that come a
   ScriptedDisk test(directory.image(8 << 20));
   test.disk->is_as_saved();
   CHECK(test.disk->changed_bytes() == 0);
-  const PendingRequest write(*test.disk, BlockOperation::kWrite, 64 << 10, 4096, 0x22);
+  PendingRequest write(*test.disk, BlockOperation::kWrite, 64 << 10, 4096, 0x22);
+  CHECK(write.done());
   CHECK(changes_of(*test.freeze()) == Changes{kib(64, 68)});
   CHECK(changes_of(*test.freeze()) == Changes{kib(64, 68)});  // it was not saved
 }
