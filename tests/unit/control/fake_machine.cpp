@@ -9,7 +9,7 @@ namespace tintype {
 
 namespace {
 
-void sleep_ms(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
+void nap(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
 
 }  // namespace
 
@@ -52,9 +52,9 @@ CheckpointReport FakeMachine::checkpoint(const CheckpointOptions& options, const
   last_options = options;
   for (int i = 0; i < checkpoint_steps; ++i) {
     if (progress) progress({"memory", static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(checkpoint_steps)});
-    sleep_ms(step_ms);
+    nap(step_ms);
   }
-  for (int waited = 0; checkpoint_held && waited < 10'000; ++waited) sleep_ms(1);
+  for (int waited = 0; checkpoint_held && waited < 10'000; ++waited) nap(1);
   CheckpointReport report;
   report.id = 7;
   report.repository = options.repository;

@@ -25,7 +25,7 @@
 namespace tintype {
 namespace {
 
-constexpr std::uint64_t kMemory = 32 << 20;
+constexpr std::uint64_t kGuestMemory = 32 << 20;
 
 /// Nobody holds anything here.
 class NoKeeper final : public OldContents {
@@ -41,8 +41,8 @@ using Pages = std::set<std::uint64_t>;
 
 class Rig {
  public:
-  explicit Rig(bool kernel_tells = true) : memory(kMemory), tracker(memory, kernel_tells) {
-    for (std::uint64_t at = 0; at < kMemory / 2; at += kPageSize) write(at);
+  explicit Rig(bool kernel_tells = true) : memory(kGuestMemory), tracker(memory, kernel_tells) {
+    for (std::uint64_t at = 0; at < kGuestMemory / 2; at += kPageSize) write(at);
     tracker.start();
   }
   void write(std::uint64_t address) { REQUIRE(memory.store<std::uint64_t>(Gpa(address), ++value_)); }
@@ -76,16 +76,16 @@ class Rig {
   std::uint64_t value_ = 0;
 };
 
-std::string unwilling_host() { return WrittenPages::problem(); }
+std::string unwilling_kernel() { return WrittenPages::problem(); }
 
 constexpr std::uint64_t page_of(std::uint64_t address) { return address / kPageSize; }
 
 }  // namespace
 
 TEST_CASE("the first checkpoint saves what is there, the next one the very pages that were written since") {
-  if (!unwilling_host().empty()) SKIP_TEST(unwilling_host());
+  if (!unwilling_kernel().empty()) SKIP_TEST(unwilling_kernel());
   Rig rig;
-  CHECK(rig.capture().size() == page_of(kMemory / 2));
+  CHECK(rig.capture().size() == page_of(kGuestMemory / 2));
   rig.tracker.keep();
   CHECK(rig.capture().empty());
   rig.tracker.keep();
@@ -93,12 +93,12 @@ TEST_CASE("the first checkpoint saves what is there, the next one the very pages
   rig.write((3 << 20) + 9 * kPageSize);
   CHECK(rig.capture() == Pages{page_of(3 << 20), page_of(3 << 20) + 9});
   rig.tracker.keep();
-  CHECK(rig.capture(true).size() == page_of(kMemory / 2));
+  CHECK(rig.capture(true).size() == page_of(kGuestMemory / 2));
   rig.tracker.keep();
 }
 
 TEST_CASE("pages that come into being are written, beside pages that are protected too, and absent ones are not") {
-  if (!unwilling_host().empty()) SKIP_TEST(unwilling_host());
+  if (!unwilling_kernel().empty()) SKIP_TEST(unwilling_kernel());
   Rig rig;
   ::madvise(rig.memory.regions()[0].host + (16 << 20), 4 << 20, MADV_NOHUGEPAGE);
   rig.write(16 << 20);
@@ -117,7 +117,7 @@ TEST_CASE("pages that come into being are written, beside pages that are protect
 }
 
 TEST_CASE("what a checkpoint was to save that is not kept, the next one saves, told by the kernel only once") {
-  if (!unwilling_host().empty()) SKIP_TEST(unwilling_host());
+  if (!unwilling_kernel().empty()) SKIP_TEST(unwilling_kernel());
   Rig rig;
   rig.capture();
   rig.tracker.keep();
@@ -135,7 +135,7 @@ TEST_CASE("what a checkpoint was to save that is not kept, the next one saves, t
 }
 
 TEST_CASE("a chunk that is copied ahead and written to meanwhile is saved again, with all that was claimed of it") {
-  if (!unwilling_host().empty()) SKIP_TEST(unwilling_host());
+  if (!unwilling_kernel().empty()) SKIP_TEST(unwilling_kernel());
   Rig rig;
   rig.capture();
   rig.tracker.keep();
@@ -157,7 +157,7 @@ TEST_CASE("a chunk that is copied ahead and written to meanwhile is saved again,
 }
 
 TEST_CASE("memory that was restored is clean until it is written to") {
-  if (!unwilling_host().empty()) SKIP_TEST(unwilling_host());
+  if (!unwilling_kernel().empty()) SKIP_TEST(unwilling_kernel());
   Rig rig;
   rig.tracker.begin_clean();
   rig.write(3 << 20);
@@ -166,7 +166,7 @@ TEST_CASE("memory that was restored is clean until it is written to") {
 }
 
 TEST_CASE("a chunk most of which changes counts as written without a question, until little of it does") {
-  if (!unwilling_host().empty()) SKIP_TEST(unwilling_host());
+  if (!unwilling_kernel().empty()) SKIP_TEST(unwilling_kernel());
   Rig rig;
   rig.capture();
   rig.tracker.learn(3, 512);
@@ -183,7 +183,7 @@ TEST_CASE("a chunk most of which changes counts as written without a question, u
 }
 
 TEST_CASE("what the kernel writes for this process is noted: by a system call, and by either engine of disk I/O") {
-  if (!unwilling_host().empty()) SKIP_TEST(unwilling_host());
+  if (!unwilling_kernel().empty()) SKIP_TEST(unwilling_kernel());
   Rig rig;
   rig.capture();
   rig.tracker.keep();
@@ -211,17 +211,17 @@ TEST_CASE("where the kernel tells nothing, everything that is there counts as wr
   Rig rig(false);
   CHECK_FALSE(rig.tracker.knows());
   for (int round = 0; round < 3; ++round) {
-    CHECK(rig.capture().size() == page_of(kMemory / 2));
+    CHECK(rig.capture().size() == page_of(kGuestMemory / 2));
     round == 1 ? rig.tracker.give_back() : rig.tracker.keep();
   }
 }
 
 TEST_CASE("no write of any thread is lost, however it falls between two questions") {
-  if (!unwilling_host().empty()) SKIP_TEST(unwilling_host());
+  if (!unwilling_kernel().empty()) SKIP_TEST(unwilling_kernel());
   Rig rig;
   rig.capture();
   rig.tracker.keep();
-  std::vector<std::byte> copy(kMemory / 2);
+  std::vector<std::byte> copy(kGuestMemory / 2);
   REQUIRE(rig.memory.read(Gpa(0), copy));
   std::atomic<bool> stop = false;
   std::vector<std::thread> writers;
@@ -229,7 +229,7 @@ TEST_CASE("no write of any thread is lost, however it falls between two question
     writers.emplace_back([&, number] {
       std::mt19937_64 random(number);
       while (!stop) {
-        const Gpa at(random() % (kMemory / 32) * 16 + number * 8);  // each has words of its own
+        const Gpa at(random() % (kGuestMemory / 32) * 16 + number * 8);  // each has words of its own
         static_cast<void>(rig.memory.store<std::uint64_t>(at, random()));
       }
     });
