@@ -41,7 +41,8 @@ struct Destination::Shared {
   std::mutex mutex;                  // guards all below but the target
   std::condition_variable handed_over, changed;
   std::deque<Item> queue;
-  std::exception_ptr failure;  ///< of the first work that failed
+  bool failed = false;         ///< a work has: none that comes after it is begun
+  std::exception_ptr failure;  ///< of the first that has; whoever hands work over has the last of it
   unsigned threads = 0;
   std::size_t busy = 0;                      ///< threads that are at a work
   bool alone = false;                        ///< one of them must stay the only one
@@ -141,7 +142,7 @@ void Destination::wait_until(Lock& lock, const Condition& condition, const Guest
   given_up_ = true;  // where this throws
   auto standing_since = Clock::now(), wanted_until = standing_since;
   std::uint64_t done = shared_->done;
-  const auto ready = [&] { return shared_->failure || condition(*shared_); };
+  const auto ready = [&] { return shared_->failed || condition(*shared_); };
   while (!shared_->changed.wait_for(lock, kGlance, ready)) {
     const auto now = Clock::now();
     if (!cancellation_.requested()) wanted_until = now;
@@ -166,6 +167,7 @@ void Destination::end() noexcept {
   Lock lock(shared_->mutex);
   if (shared_->threads == 0) return;
   shared_->ending = true;
+  shared_->failure = nullptr;
   shared_->drop_queue(lock);
   shared_->handed_over.notify_all();
   auto last = Clock::now() + patience_.cancelled;
@@ -201,17 +203,18 @@ void Destination::Shared::do_next(Lock& lock) noexcept {
   alone = item.alone;
   if (may_begin()) handed_over.notify_one();
   lock.unlock();
-  std::exception_ptr failed;
+  std::exception_ptr thrown;
   try {
     const ScopedNice nice(item.nice);
     item.work(*this);
   } catch (...) {
-    failed = std::current_exception();
+    thrown = std::current_exception();
   }
   item.work = nullptr;  // and what it owns
   lock.lock();
-  if (failed && !failure) failure = failed;
-  if (failure) drop_queue(lock);
+  if (thrown && !failed) failure = std::exchange(thrown, nullptr);
+  failed = failed || failure;
+  if (failed) drop_queue(lock);
   --busy;
   ++done;
   alone = false;
