@@ -23,13 +23,29 @@ int rounds() {
   return text != nullptr ? std::atoi(text) : 200;
 }
 
+Arguments ledger_machine(const TestDirectory& directory, const std::string& cpus = "1") {
+  return {"run",
+          "--name",
+          "ledger",
+          "--kernel",
+          guest_image("ledger"),
+          "--memory",
+          "32M",
+          "--append",
+          "mb=2",
+          "--cpus",
+          cpus,
+          "--disk",
+          directory.blank_image("a.img", 2 << 20),
+          "--disk",
+          directory.blank_image("b.img", 2 << 20)};
+}
+
 }  // namespace
 
 TEST_CASE("a checkpoint at any instant of a full load on two disks restores to records that all agree") {
   const TestDirectory directory;
-  MachineProcess machine({"run", "--name", "ledger", "--kernel", guest_image("ledger"), "--memory", "32M", "--append",
-                          "mb=2", "--disk", directory.blank_image("a.img", 2 << 20), "--disk",
-                          directory.blank_image("b.img", 2 << 20)});
+  MachineProcess machine(ledger_machine(directory));
   REQUIRE(machine.wait_for("LEDGER RUN"));
   std::mt19937 random(7);
   for (int round = 0; round < rounds(); ++round) {
@@ -46,24 +62,6 @@ TEST_CASE("a checkpoint at any instant of a full load on two disks restores to r
   }
   machine.type("q");
   CHECK(machine.wait_for("LEDGER OK", std::chrono::seconds(30)));
-}
-
-Arguments ledger_machine(const TestDirectory& directory, const std::string& cpus) {
-  return {"run",
-          "--name",
-          "ledger",
-          "--kernel",
-          guest_image("ledger"),
-          "--memory",
-          "32M",
-          "--append",
-          "mb=2",
-          "--cpus",
-          cpus,
-          "--disk",
-          directory.blank_image("a.img", 2 << 20),
-          "--disk",
-          directory.blank_image("b.img", 2 << 20)};
 }
 
 /// Full checkpoints and those that build on one, by each of these strategies in turn, in one repository.
@@ -106,7 +104,7 @@ TEST_CASE("a machine that was restored goes on in the chain of the one it was, w
   const TestDirectory directory;
   const auto repository = directory / "repository";
   std::optional<MachineProcess> machine;
-  machine.emplace(ledger_machine(directory, "1"));
+  machine.emplace(ledger_machine(directory));
   std::mt19937 random(13);
   for (int generation = 1; generation <= 8; ++generation) {
     CAPTURE(generation);
@@ -128,19 +126,7 @@ TEST_CASE("a machine that was restored goes on in the chain of the one it was, w
 
 TEST_CASE("a machine that was killed in the middle of it all leaves disks that it can be started on again") {
   const TestDirectory directory;
-  const Arguments run{"run",
-                      "--name",
-                      "ledger",
-                      "--kernel",
-                      guest_image("ledger"),
-                      "--memory",
-                      "32M",
-                      "--append",
-                      "mb=2",
-                      "--disk",
-                      directory.blank_image("a.img", 2 << 20),
-                      "--disk",
-                      directory.blank_image("b.img", 2 << 20)};
+  const Arguments run = ledger_machine(directory);
   for (int round = 0; round < 5; ++round) {
     MachineProcess machine(run);
     REQUIRE(machine.wait_for("LEDGER RUN"));

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checkpoints of memory only and of disks only, between whole ones, in one chain.
-#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <random>
@@ -16,25 +15,11 @@
 #include "tests/support/skip.h"
 #include "tests/unit/capture/capture_rig.h"
 #include "tests/unit/capture/paper_machine.h"
+#include "tests/unit/format/scratch.h"
 
 namespace tintype {
 
 namespace {
-
-std::vector<std::byte> bytes_of(const BlockSource& source) {
-  std::vector<std::byte> bytes(source.content_bytes()), extent;
-  std::vector<BlockSource::Run> runs;
-  for (std::size_t number = 0; number < source.extent_count(); ++number) {
-    source.runs_in(number, runs);
-    extent.resize(source.extent(number).data_bytes());
-    source.read_extent(number, extent);
-    for (const BlockSource::Run& run : runs)
-      std::memcpy(bytes.data() + run.first_block * kBlockSize,
-                  extent.data() + (run.first_block - source.extent(number).first_block) * kBlockSize,
-                  (run.end_block() - run.first_block) * kBlockSize);
-  }
-  return bytes;
-}
 
 /// A machine whose memory and disks change, and a repository in which it is photographed.
 class Studio {
@@ -53,9 +38,10 @@ class Studio {
   void check_newest() {
     const CheckpointReader reader(repository_.path(), {});
     const Portion holds = reader.manifest().report.holds;
-    if (holds != Portion::kDisks) CHECK(bytes_of(reader.memory()) == copy_of(machine_.memory()));
+    if (holds != Portion::kDisks) CHECK(checkpoint_test::content_of(reader.memory()) == copy_of(machine_.memory()));
     if (holds == Portion::kMemory) return;
-    for (const char* id : {"disk0", "disk1"}) CHECK(bytes_of(*reader.disk(id)) == std::vector(8192, filling_));
+    for (const char* id : {"disk0", "disk1"})
+      CHECK(checkpoint_test::content_of(*reader.disk(id)) == std::vector(8192, filling_));
   }
   const std::filesystem::path& path() const { return repository_.path(); }
   PaperMachine& machine() { return machine_; }
