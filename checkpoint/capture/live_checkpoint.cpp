@@ -213,6 +213,7 @@ NewCheckpoint LiveCheckpoint::wanted_checkpoint() const {
   wanted.compression = options_.compression;
   wanted.memory_bytes = subject_.memory().size();
   wanted.disks = description_.disks;
+  wanted.known = machine_.known_;
   const bool builds_on = machine_.engine_.knows_what_was_written() || !takes_memory();
   if (!options_.full && builds_on) wanted.parent = machine_.latest_;
   if (takes_memory() && !machine_.memory_saved_) wanted.full_parts.emplace_back(checkpoint_files::kMemoryName);

@@ -59,6 +59,7 @@ class Checkpointer {
   const CaptureMeans means_;
   Cancellation cancellation_;
   CaptureEngine engine_;
+  const std::shared_ptr<KnownManifests> known_ = std::make_shared<KnownManifests>();
   std::optional<ParentRef> latest_;                  ///< what the next one may build on
   bool memory_saved_ = false, disks_saved_ = false;  ///< in latest_, as they were when what was written was last kept
   std::map<Strategy, std::unique_ptr<MemoryCapture>> captures_;  ///< made when they are first asked for

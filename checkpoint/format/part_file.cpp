@@ -91,7 +91,7 @@ void PartFile::write(std::span<iovec> pieces, std::uint64_t offset) {
     offset += static_cast<std::uint64_t>(written);
     pieces = advance(pieces, static_cast<std::size_t>(written));
   }
-  start_writeback(start, offset - start);
+  note_cached(start, offset - start);
 }
 
 /// False where it is small, not aligned, or the file system will not have it; what is left goes by way of the cache.
@@ -130,7 +130,7 @@ void PartFile::reserve(std::uint64_t end, std::uint64_t step) {
 
 // The device starts on what lies in the cache, so that little is left for the fsync at the end. Not all file systems
 // can; none must.
-void PartFile::start_writeback(std::uint64_t offset, std::uint64_t bytes) {
+void PartFile::note_cached(std::uint64_t offset, std::uint64_t bytes) {
   std::uint64_t begin = 0, end = 0;
   {
     const std::lock_guard lock(writeback_mutex_);
@@ -157,6 +157,12 @@ void PartFile::erase(std::uint64_t offset, std::uint64_t bytes) {
 
 void PartFile::truncate(std::uint64_t end) {
   if (::ftruncate(fd_.get(), static_cast<off_t>(end)) != 0) throw_write_error(errno, end);
+}
+
+void PartFile::start_writeback() noexcept { tintype::start_writeback(fd_.get()); }
+
+void PartFile::finish_writeback() {
+  if (!wait_for_writeback(fd_.get())) sync();
 }
 
 void PartFile::sync() {

@@ -33,12 +33,16 @@ class PartFile {
   /// Makes it zeros, a hole at best.
   void erase(std::uint64_t offset, std::uint64_t bytes);
   void truncate(std::uint64_t end);
+  /// Lets the device begin on what is left in the cache.
+  void start_writeback() noexcept;
+  /// Waits until all data is on the device; the file itself lasts only after sync(). Throws as write() does.
+  void finish_writeback();
   /// fsync.
   void sync();
 
  private:
   bool write_past_cache(std::span<iovec>& pieces, std::uint64_t& offset);
-  void start_writeback(std::uint64_t offset, std::uint64_t bytes);
+  void note_cached(std::uint64_t offset, std::uint64_t bytes);
   [[noreturn]] void throw_write_error(int error_number, std::uint64_t offset) const;
 
   const std::filesystem::path path_;

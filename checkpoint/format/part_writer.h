@@ -47,7 +47,11 @@ class PartWriter final : public BlockSink {
   void finish() override;
   bool finished() const noexcept { return finished_; }
 
-  /// fsync; writing back has begun long before, so it is short. After finish().
+  /// Of the data, the long half of sync(), in two: of several parts all begin before the first is waited for. After
+  /// finish().
+  void start_writeback() noexcept { file_.start_writeback(); }
+  void finish_writeback() { file_.finish_writeback(); }
+  /// fsync. After finish().
   void sync();
 
   /// After finish().

@@ -33,12 +33,12 @@ void allow_many_files() noexcept {
 
 Chain read_chain(const Repository& repository, std::uint64_t id) {
   Chain chain;
-  for (std::uint64_t next = id; next != 0; next = chain.back().manifest.parent) {
+  for (std::uint64_t next = id; next != 0; next = chain.back().manifest->parent) {
     const fs::path directory = repository.directory_of(next);
     std::error_code error;
-    if (!chain.empty() && !fs::exists(directory, error)) throw_parent_missing(chain.back().manifest, repository);
-    ChainLink link{directory, read_manifest(directory, next)};
-    if (!chain.empty()) check_parent(chain.back().manifest, link.manifest);
+    if (!chain.empty() && !fs::exists(directory, error)) throw_parent_missing(*chain.back().manifest, repository);
+    ChainLink link{directory, repository.read_manifest(directory, next)};
+    if (!chain.empty()) check_parent(*chain.back().manifest, *link.manifest);
     chain.push_back(std::move(link));
   }
   return chain;
@@ -69,7 +69,7 @@ void throw_parent_missing(const Manifest& child, const Repository& repository) {
 }
 
 void check_files(const ChainLink& link) {
-  for (const PartDescription& part : link.manifest.parts) {
+  for (const PartDescription& part : link.manifest->parts) {
     std::error_code error;
     const fs::path path = link.directory / part.file;
     const auto bytes = fs::file_size(path, error);
@@ -83,8 +83,8 @@ std::vector<std::unique_ptr<PartReader>> open_parts(std::span<const ChainLink> c
   allow_many_files();
   std::vector<std::unique_ptr<PartReader>> parts;
   for (const ChainLink& link : chain) {
-    const PartDescription* description = link.manifest.find_part(part);
-    if (description == nullptr) throw ImageError("checkpoint {} has no {}", link.manifest.id, part);
+    const PartDescription* description = link.manifest->find_part(part);
+    if (description == nullptr) throw ImageError("checkpoint {} has no {}", link.manifest->id, part);
     parts.push_back(open_part(link.directory, *description, kind_of(part)));
     parts.back()->check_gaps();
     if (!description->summary.incremental) break;

@@ -21,7 +21,7 @@ namespace tintype {
 
 struct ChainLink {
   std::filesystem::path directory;
-  Manifest manifest;
+  std::shared_ptr<const Manifest> manifest;
 };
 
 /// Newest first; the last one has no parent.

@@ -105,12 +105,12 @@ bool ChainMerge::still_the_same() const {
 }
 
 bool ChainMerge::build() {
-  manifest_ = chain_.front().manifest;
-  manifest_.parent = chain_.back().manifest.parent;
-  manifest_.parent_identity = chain_.back().manifest.parent_identity;
+  manifest_ = *chain_.front().manifest;
+  manifest_.parent = chain_.back().manifest->parent;
+  manifest_.parent_identity = chain_.back().manifest->parent_identity;
   std::uint64_t bytes = 0;
   for (const ChainLink& link : chain_)
-    for (const PartDescription& part : link.manifest.parts) bytes += part.summary.file_bytes;
+    for (const PartDescription& part : link.manifest->parts) bytes += part.summary.file_bytes;
   require_space(repository_.path(), bytes, "merging checkpoints");
   for (PartDescription& part : manifest_.parts) {
     if (part.summary.incremental) {
@@ -121,7 +121,7 @@ bool ChainMerge::build() {
     step();
   }
   const std::string text = encode_manifest(manifest_);
-  write_small_file(merged_ / checkpoint_files::kManifest, std::as_bytes(std::span(text)));
+  SmallFile(merged_ / checkpoint_files::kManifest, std::as_bytes(std::span(text))).sync();
   step();
   return true;
 }

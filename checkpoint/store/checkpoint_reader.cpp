@@ -16,7 +16,7 @@ CheckpointReader::CheckpointReader(const std::filesystem::path& path, std::optio
 
 void CheckpointReader::open(const Repository& repository, std::uint64_t id) {
   const Chain chain = read_chain(repository, id);
-  manifest_ = chain.front().manifest;
+  manifest_ = *chain.front().manifest;
   check_machine(manifest_);
   states_ = read_states(chain.front().directory, manifest_);
   disks_.clear();

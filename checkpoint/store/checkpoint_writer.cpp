@@ -8,7 +8,6 @@
 #include <array>
 
 #include "checkpoint/format/checkpoint_files.h"
-#include "checkpoint/store/chain.h"
 #include "checkpoint/store/small_file.h"
 #include "checkpoint/store/space.h"
 #include "vmm/base/checksum.h"
@@ -19,7 +18,7 @@ namespace tintype {
 namespace {
 
 PendingCheckpoint begin(const NewCheckpoint& options) {
-  Repository repository = Repository::create(options.repository);
+  Repository repository = Repository::create(options.repository, options.known);
   if (options.expected_bytes != 0) require_space(repository.path(), options.expected_bytes, "the checkpoint");
   return repository.begin(options.parent);
 }
@@ -43,14 +42,12 @@ CheckpointWriter::CheckpointWriter(const NewCheckpoint& options) : pending_(begi
 }
 
 void CheckpointWriter::create_parts(const NewCheckpoint& options) {
-  Manifest parent;  // with no parts
-  if (parent_) {
-    const Repository repository = Repository::open(options.repository);
-    parent = read_in_motion(repository, [&] { return read_chain(repository, parent_->id).front().manifest; });
-    if (parent.machine.memory != options.memory_bytes)
-      throw ParentGone(
-          "checkpoint {} is of a machine with {} bytes of memory, and nothing of another size can build on it",
-          parent.id, parent.machine.memory);
+  const Manifest nothing;  // with no parts
+  const Manifest& parent = pending_.parent() ? *pending_.parent() : nothing;
+  if (parent_ && parent.machine.memory != options.memory_bytes) {
+    throw ParentGone(
+        "checkpoint {} is of a machine with {} bytes of memory, and nothing of another size can build on it", parent.id,
+        parent.machine.memory);
   }
   const auto create = [&](PartKind kind, const std::string& name, std::uint64_t bytes) {
     return std::make_unique<PartWriter>(
@@ -70,17 +67,15 @@ PartWriter& CheckpointWriter::disk_part(std::string_view id) {
 
 void CheckpointWriter::write_state(std::span<const NamedState> states) {
   const auto bytes = encode_states(states);
-  write_small_file(directory() / checkpoint_files::kState, bytes);
+  small_files_.emplace_back(directory() / checkpoint_files::kState, bytes);
   state_ = {0, bytes.size(), checksum_of(bytes), 0};
 }
 
 void CheckpointWriter::sync() {
-  if (!memory_->finished()) memory_->finish();
-  for (const DiskPart& disk : disks_) {
-    if (!disk.part->finished()) disk.part->finish();
-  }
-  memory_->sync();
-  for (const DiskPart& disk : disks_) disk.part->sync();
+  for (PartWriter* part : parts())
+    if (!part->finished()) part->finish();
+  for (PartWriter* part : parts()) part->start_writeback();
+  for (PartWriter* part : parts()) part->finish_writeback();
   synced_ = true;
 }
 
@@ -98,9 +93,22 @@ Manifest CheckpointWriter::seal(Manifest manifest) {
   if (manifest.time.empty()) manifest.time = utc_time_text();
   manifest.parts = describe_parts();
   const std::string text = encode_manifest(manifest);
-  write_small_file(directory() / checkpoint_files::kManifest, std::as_bytes(std::span(text)));
+  small_files_.emplace_back(directory() / checkpoint_files::kManifest, std::as_bytes(std::span(text)));
+  make_all_last();
   pending_.seal();
   return manifest;
+}
+
+/// One after the other at the end: the first turns the file system's journal, and the others find it turned.
+void CheckpointWriter::make_all_last() {
+  for (PartWriter* part : parts()) part->sync();
+  for (SmallFile& file : small_files_) file.sync();
+}
+
+std::vector<PartWriter*> CheckpointWriter::parts() {
+  std::vector<PartWriter*> parts{memory_.get()};
+  for (const DiskPart& disk : disks_) parts.push_back(disk.part.get());
+  return parts;
 }
 
 std::vector<PartDescription> CheckpointWriter::describe_parts() const {

@@ -13,6 +13,7 @@
 #include "checkpoint/format/part_writer.h"
 #include "checkpoint/store/checkpoint_target.h"
 #include "checkpoint/store/repository.h"
+#include "checkpoint/store/small_file.h"
 
 namespace tintype {
 
@@ -26,6 +27,8 @@ struct NewCheckpoint {
   /// or is a disk that the parent has not, or not of this size.
   std::optional<ParentRef> parent{};
   std::vector<std::string> full_parts{};
+  /// What whoever takes one checkpoint after another keeps between them; or nothing.
+  std::shared_ptr<KnownManifests> known{};
 };
 
 /// A checkpoint in a directory. All files are created by the constructor, while the guest still runs, so that nothing
@@ -53,7 +56,9 @@ class CheckpointWriter final : public CheckpointTarget {
     std::unique_ptr<PartWriter> part;
   };
   void create_parts(const NewCheckpoint& options);
+  std::vector<PartWriter*> parts();
   std::vector<PartDescription> describe_parts() const;
+  void make_all_last();
 
   PendingCheckpoint pending_;  // destroyed last: it removes the directory of the files below
   const std::string identity_ = new_identity();
@@ -61,6 +66,7 @@ class CheckpointWriter final : public CheckpointTarget {
   std::unique_ptr<PartWriter> memory_;
   std::vector<DiskPart> disks_;
   PartSummary state_;
+  std::vector<SmallFile> small_files_;  ///< to be synced
   bool synced_ = false;
 };
 

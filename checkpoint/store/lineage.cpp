@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "checkpoint/store/open_checkpoint.h"
 #include "checkpoint/store/repository.h"
 #include "checkpoint/store/repository_names.h"
 
@@ -24,7 +23,7 @@ void Lineage::add(const Repository& repository, std::uint64_t id, bool base) {
   member.directory = repository.directory_of(id);
   member.base = base;
   try {
-    member.manifest = read_manifest(member.directory, id);
+    member.manifest = repository.read_manifest(member.directory, id);
   } catch (const std::exception&) {
     member.manifest.reset();
     newest_unreadable_ = std::max(newest_unreadable_, id);

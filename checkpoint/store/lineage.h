@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
-#include <optional>
+#include <memory>
 #include <set>
 #include <vector>
 
@@ -20,8 +20,8 @@ class Lineage {
  public:
   struct Member {
     std::filesystem::path directory;
-    bool base = false;                 ///< deleted, and listed no more
-    std::optional<Manifest> manifest;  ///< nothing where it cannot be read
+    bool base = false;                         ///< deleted, and listed no more
+    std::shared_ptr<const Manifest> manifest;  ///< nothing where it cannot be read
     std::set<std::uint64_t> children;
     bool written_on = false;  ///< somebody is writing a child of it
   };

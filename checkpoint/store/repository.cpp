@@ -13,6 +13,7 @@
 
 #include "checkpoint/store/chain.h"
 #include "checkpoint/store/lineage.h"
+#include "checkpoint/store/open_checkpoint.h"
 #include "checkpoint/store/repository_names.h"
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
@@ -38,14 +39,20 @@ std::string range_of(const std::vector<std::uint64_t>& ids) {
 
 }  // namespace
 
-PendingCheckpoint::PendingCheckpoint(fs::path repository, fs::path directory, std::uint64_t id, UniqueFd lock)
-    : repository_(std::move(repository)), directory_(std::move(directory)), id_(id), lock_(std::move(lock)) {}
+PendingCheckpoint::PendingCheckpoint(fs::path repository, fs::path directory, std::uint64_t id, UniqueFd lock,
+                                     std::shared_ptr<const Manifest> parent)
+    : repository_(std::move(repository)),
+      directory_(std::move(directory)),
+      id_(id),
+      lock_(std::move(lock)),
+      parent_(std::move(parent)) {}
 
 PendingCheckpoint::PendingCheckpoint(PendingCheckpoint&& other) noexcept
     : repository_(std::move(other.repository_)),
       directory_(std::exchange(other.directory_, {})),
       id_(other.id_),
-      lock_(std::move(other.lock_)) {}
+      lock_(std::move(other.lock_)),
+      parent_(std::move(other.parent_)) {}
 
 PendingCheckpoint::~PendingCheckpoint() { abandon(); }
 
@@ -53,10 +60,10 @@ void PendingCheckpoint::seal() {
   check(!directory_.empty(), "a checkpoint is sealed once");
   const fs::path final_name = repository_ / id_name(id_);
   const NamesLock lock(repository_);
-  fs::remove(directory_ / kWriterLockName);
   sync_directory(directory_);
   rename_new(directory_, final_name);
   try {
+    fs::remove(final_name / kWriterLockName);  // after the rename: one turn of the file system's journal for both
     sync_directory(repository_);
   } catch (...) {
     ::rename(final_name.c_str(), directory_.c_str());
@@ -73,7 +80,7 @@ void PendingCheckpoint::abandon() noexcept {
   lock_.reset();
 }
 
-Repository Repository::create(const fs::path& path) {
+Repository Repository::create(const fs::path& path, std::shared_ptr<KnownManifests> known) {
   std::error_code error;
   if (fs::exists(path, error) && !fs::is_directory(path, error)) {
     throw Error("{} is not a directory; name a directory for the checkpoints, which is created where it is missing",
@@ -88,7 +95,7 @@ Repository Repository::create(const fs::path& path) {
     sync_directory(absolute.parent_path());
   }
   const NamesLock writable(absolute);
-  return Repository(absolute);
+  return {absolute, std::move(known)};
 }
 
 Repository Repository::open(const fs::path& path) {
@@ -96,7 +103,12 @@ Repository Repository::open(const fs::path& path) {
   if (!fs::is_directory(path, error)) {
     throw Error("there is no repository {}; name the directory that was given to checkpoint --to", path.string());
   }
-  return Repository(directory_path(path));
+  return {directory_path(path), {}};
+}
+
+std::shared_ptr<const Manifest> Repository::read_manifest(const fs::path& directory, std::uint64_t id) const {
+  if (known_) return known_->read(directory, id);
+  return std::make_shared<const Manifest>(tintype::read_manifest(directory, id));
 }
 
 void Repository::require_repository() const {
@@ -110,21 +122,22 @@ PendingCheckpoint Repository::begin(const std::optional<ParentRef>& parent) {
   tidy_names();
   discard_unneeded_bases({});
   remove_discarded();
-  if (parent) require_parent(*parent);
+  std::shared_ptr<const Manifest> below = parent ? require_parent(*parent) : nullptr;
   const std::uint64_t id = next_id();
   const fs::path directory = path_ / prefixed(kPending, id);
-  return {path_, directory, id, create_with_writer_lock(directory, parent ? parent->id : 0)};
+  return {path_, directory, id, create_with_writer_lock(directory, parent ? parent->id : 0), std::move(below)};
 }
 
-void Repository::require_parent(const ParentRef& parent) const {
+std::shared_ptr<const Manifest> Repository::require_parent(const ParentRef& parent) const {
   const auto all = ids();
   if (!std::ranges::binary_search(all, parent.id))
     throw ParentGone("checkpoint {} is not in {} any more, and nothing can build on it", parent.id, path_.string());
   try {
     const Chain chain = read_chain(*this, parent.id);
-    if (chain.front().manifest.identity != parent.identity)
+    if (chain.front().manifest->identity != parent.identity)
       throw ParentGone("checkpoint {} in {} is another one than was meant", parent.id, path_.string());
     for (const ChainLink& link : chain) check_files(link);
+    return chain.front().manifest;
   } catch (const ImageError& error) {
     throw ParentGone("nothing can build on checkpoint {}: {}", parent.id, error.what());
   }

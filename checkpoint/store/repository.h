@@ -3,10 +3,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "checkpoint/format/manifest.h"
+#include "checkpoint/store/known_manifests.h"
 #include "checkpoint/store/parent.h"
 #include "vmm/base/progress.h"
 #include "vmm/base/unique_fd.h"
@@ -23,6 +26,8 @@ class PendingCheckpoint {
 
   std::uint64_t id() const noexcept { return id_; }
   const std::filesystem::path& directory() const noexcept { return directory_; }
+  /// What it builds on; nothing where it builds on nothing.
+  const std::shared_ptr<const Manifest>& parent() const noexcept { return parent_; }
 
   /// Gives the directory its real name, for good: fsync of it, rename, fsync of the repository. The files in
   /// it must be synced already. Throws tintype::Error; it then was not sealed and can only be abandoned.
@@ -33,11 +38,13 @@ class PendingCheckpoint {
 
  private:
   friend class Repository;
-  PendingCheckpoint(std::filesystem::path repository, std::filesystem::path directory, std::uint64_t id, UniqueFd lock);
+  PendingCheckpoint(std::filesystem::path repository, std::filesystem::path directory, std::uint64_t id, UniqueFd lock,
+                    std::shared_ptr<const Manifest> parent);
 
   std::filesystem::path repository_, directory_;  ///< directory_ is empty when sealed or abandoned
   std::uint64_t id_;
   UniqueFd lock_;
+  std::shared_ptr<const Manifest> parent_;
 };
 
 class Lineage;
@@ -53,7 +60,8 @@ struct Removal {
 class Repository {
  public:
   /// Created where missing. Throws tintype::Error where the path is a file, or cannot be written.
-  static Repository create(const std::filesystem::path& path);
+  /// Manifests are read by way of `known`, where there is one.
+  static Repository create(const std::filesystem::path& path, std::shared_ptr<KnownManifests> known = {});
   /// One that is there; throws tintype::Error otherwise. Needs no right to write.
   static Repository open(const std::filesystem::path& path);
 
@@ -61,6 +69,9 @@ class Repository {
 
   /// Throws tintype::Error where no checkpoint was ever begun in this directory: it may be any.
   void require_repository() const;
+
+  /// The manifest in a directory of this repository. Throws ImageError.
+  std::shared_ptr<const Manifest> read_manifest(const std::filesystem::path& directory, std::uint64_t id) const;
 
   /// Removes what dead writers left, takes the next id. Ids are never used twice, even where the checkpoint
   /// was deleted. The parent, where one is named, stays as long as the pending checkpoint or what becomes of it, though
@@ -83,17 +94,19 @@ class Repository {
   std::vector<std::uint64_t> remove_leftovers(const ProgressSink& progress = {});
 
  private:
-  explicit Repository(std::filesystem::path path) : path_(std::move(path)) {}
+  Repository(std::filesystem::path path, std::shared_ptr<KnownManifests> known)
+      : path_(std::move(path)), known_(std::move(known)) {}
   friend class ChainMerge;
   void tidy_names();
   std::vector<std::uint64_t> discard_unneeded_bases(const ProgressSink& progress);
   void discard(std::uint64_t id);
   void remove_discarded() noexcept;
-  void require_parent(const ParentRef& parent) const;
+  std::shared_ptr<const Manifest> require_parent(const ParentRef& parent) const;
   std::uint64_t next_id() const;
   void remember_last_id(std::uint64_t id);
 
   std::filesystem::path path_;
+  std::shared_ptr<KnownManifests> known_;
 };
 
 }  // namespace tintype

@@ -47,6 +47,14 @@ void sync_file(int fd, const std::string& what) {
   if (::fsync(fd) != 0) throw_errno("fsync {}", what);
 }
 
+// Of a file system without it nobody is worse off.
+void start_writeback(int fd) noexcept { (void)::sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); }
+
+bool wait_for_writeback(int fd) noexcept {
+  constexpr unsigned kAll = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  return ::sync_file_range(fd, 0, 0, kAll) == 0;
+}
+
 void sync_directory(const std::filesystem::path& directory) {
   const UniqueFd fd = open_file(directory, O_RDONLY | O_DIRECTORY);
   sync_file(fd.get(), directory.string());

@@ -21,6 +21,12 @@ void write_exactly(int fd, std::span<const std::byte> from, std::uint64_t offset
 
 std::uint64_t file_size(int fd, const std::string& what);
 void sync_file(int fd, const std::string& what);
+/// Lets the device begin on what the cache holds of a file, and waits for nothing. Of several files that begin before
+/// any is synced, the first sync turns the file system's journal for all.
+void start_writeback(int fd) noexcept;
+/// Waits until the data of a file is on the device, not where it lies nor how long it is: that takes sync_file(). False
+/// where the file system cannot tell, or it went wrong, which sync_file() will say.
+bool wait_for_writeback(int fd) noexcept;
 /// fsync of the directory itself, so that a rename or a new name in it lasts.
 void sync_directory(const std::filesystem::path& directory);
 
