@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <future>
+#include <memory>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -118,7 +120,7 @@ class LiveCheckpoint {
   std::vector<std::shared_ptr<const std::atomic<std::uint64_t>>> stored_;  ///< bytes, by disk
   std::uint64_t precopy_us_ = 0;
   Disks disks_ = Disks::kUntouched;
-  std::size_t prepared_disks_ = 0;
+  std::unique_ptr<std::atomic<bool>[]> prepared_;  ///< by disk
   bool paused_ = false;
   bool devices_frozen_ = false;
 };
@@ -128,7 +130,8 @@ LiveCheckpoint::~LiveCheckpoint() {
   leave_pause();
   if (capture_ != nullptr) capture_->give_back();
   if (disks_ == Disks::kPrepared) {
-    for (std::size_t i = 0; i < prepared_disks_; ++i) subject_.disks()[i]->cancel_switch();
+    for (std::size_t i = 0; i < subject_.disks().size(); ++i)
+      if (prepared_[i]) subject_.disks()[i]->cancel_switch();
   }
   commit_disks();
 }
@@ -146,16 +149,18 @@ CheckpointReport LiveCheckpoint::take() {
 void LiveCheckpoint::prepare() {
   description_ = subject_.describe();
   report_.vm = subject_.name();
-  choose();
   report_.holds = portion();
+  choose();
+  auto disks = std::async(std::launch::async, [this] { prepare_disks(); });  // waits for other files than what follows
   open_destination();
-  if (takes_disks()) prepare_disks();
+  disks.get();
   if (takes_memory()) prepare_memory();
 }
 
+// Without memory there is nothing to choose, and the report says what was asked for.
 void LiveCheckpoint::choose() {
   report_.strategy = options_.strategy;
-  if (options_.strategy != Strategy::kAuto) return;
+  if (options_.strategy != Strategy::kAuto || !takes_memory()) return;
   const UserfaultSupport support = machine_.means_.probe_userfault();
   const std::uint64_t resident = support.write_protect ? 0 : machine_.engine_.resident_bytes();
   StrategyChoice choice = choose_strategy({support, resident, available_host_memory()});
@@ -233,13 +238,22 @@ std::uint64_t LiveCheckpoint::expected_bytes() const {
   return bytes;
 }
 
+// All at once: each waits for the host's file system, which writes what several wait for in one go.
 void LiveCheckpoint::prepare_disks() {
-  frozen_.reserve(subject_.disks().size());
+  if (!takes_disks()) return;
+  const auto disks = subject_.disks();
+  frozen_.reserve(disks.size());
+  prepared_ = std::make_unique<std::atomic<bool>[]>(disks.size());
   disks_ = Disks::kPrepared;
-  for (FreezableDisk* disk : subject_.disks()) {
-    disk->prepare_switch();
-    ++prepared_disks_;
+  std::vector<std::future<void>> under_way;
+  for (std::size_t i = 0; i < disks.size(); ++i) {
+    under_way.push_back(std::async(std::launch::async, [this, disk = disks[i], i] {
+      disk->prepare_switch();
+      prepared_[i] = true;
+    }));
   }
+  for (std::future<void>& each : under_way) each.wait();
+  for (std::future<void>& each : under_way) each.get();
 }
 
 // Step 2, guest running. Counted with what is copied afterwards.

@@ -32,6 +32,10 @@ void allow_many_files() noexcept {
 }  // namespace
 
 Chain read_chain(const Repository& repository, std::uint64_t id) {
+  return read_chain(repository, id, [](const ChainLink&) { return true; });
+}
+
+Chain read_chain(const Repository& repository, std::uint64_t id, const std::function<bool(const ChainLink&)>& needed) {
   Chain chain;
   for (std::uint64_t next = id; next != 0; next = chain.back().manifest->parent) {
     const fs::path directory = repository.directory_of(next);
@@ -40,6 +44,7 @@ Chain read_chain(const Repository& repository, std::uint64_t id) {
     ChainLink link{directory, repository.read_manifest(directory, next)};
     if (!chain.empty()) check_parent(*chain.back().manifest, *link.manifest);
     chain.push_back(std::move(link));
+    if (!needed(chain.back())) break;
   }
   return chain;
 }

@@ -29,6 +29,8 @@ using Chain = std::vector<ChainLink>;
 
 /// Reads all manifests and checks that each builds on the next. Throws ImageError.
 Chain read_chain(const Repository& repository, std::uint64_t id);
+/// As far down as `needed` says, which is asked for each link that was read.
+Chain read_chain(const Repository& repository, std::uint64_t id, const std::function<bool(const ChainLink&)>& needed);
 /// That the child can build on this one: identity, and the sizes of what it has changes of. Throws ImageError.
 void check_parent(const Manifest& child, const Manifest& parent);
 [[noreturn]] void throw_parent_missing(const Manifest& child, const Repository& repository);

@@ -27,8 +27,20 @@ std::shared_ptr<const Manifest> KnownManifests::read(const std::filesystem::path
   auto manifest = std::make_shared<const Manifest>(read_manifest(directory, id));
   const std::lock_guard lock(mutex_);
   if (known_.size() >= kMost) known_.clear();
-  known_[directory] = {stamp, manifest};
+  known_[directory] = {stamp, manifest, false};
   return manifest;
+}
+
+void KnownManifests::note_whole(const std::filesystem::path& directory) {
+  const std::lock_guard lock(mutex_);
+  const auto found = known_.find(directory);
+  if (found != known_.end()) found->second.whole = true;
+}
+
+bool KnownManifests::is_whole(const std::filesystem::path& directory) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = known_.find(directory);
+  return found != known_.end() && found->second.whole;
 }
 
 /// Of a file that is not there: like no other.

@@ -20,6 +20,11 @@ class KnownManifests {
   /// Throws ImageError, as read_manifest() does.
   std::shared_ptr<const Manifest> read(const std::filesystem::path& directory, std::uint64_t id);
 
+  /// Of one that was read: it was seen to be whole, with all that it builds on. What a checkpoint needs stays as long as
+  /// it does, so nobody need look below it again.
+  void note_whole(const std::filesystem::path& directory);
+  bool is_whole(const std::filesystem::path& directory) const;
+
  private:
   /// What tells a file from one that took its place, or was written to.
   struct Stamp {
@@ -32,10 +37,11 @@ class KnownManifests {
   struct Known {
     Stamp stamp;
     std::shared_ptr<const Manifest> manifest;
+    bool whole = false;
   };
   static Stamp stamp_of(const std::filesystem::path& file);
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<std::filesystem::path, Known> known_;  ///< by directory
 };
 

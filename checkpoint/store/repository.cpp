@@ -119,24 +119,28 @@ void Repository::require_repository() const {
 
 PendingCheckpoint Repository::begin(const std::optional<ParentRef>& parent) {
   const NamesLock lock(path_);
-  tidy_names();
-  discard_unneeded_bases({});
-  remove_discarded();
+  const Names names = look();
+  tidy_names(names);
+  const bool discards = names.bases && !discard_unneeded_bases({}).empty();
+  if (names.discarded || discards) remove_discarded();
   std::shared_ptr<const Manifest> below = parent ? require_parent(*parent) : nullptr;
-  const std::uint64_t id = next_id();
+  const std::uint64_t id = last_id(names) + 1;
   const fs::path directory = path_ / prefixed(kPending, id);
   return {path_, directory, id, create_with_writer_lock(directory, parent ? parent->id : 0), std::move(below)};
 }
 
 std::shared_ptr<const Manifest> Repository::require_parent(const ParentRef& parent) const {
-  const auto all = ids();
-  if (!std::ranges::binary_search(all, parent.id))
+  std::error_code error;
+  if (!fs::exists(path_ / id_name(parent.id), error))
     throw ParentGone("checkpoint {} is not in {} any more, and nothing can build on it", parent.id, path_.string());
   try {
-    const Chain chain = read_chain(*this, parent.id);
+    const Chain chain = read_chain(*this, parent.id,
+                                   [&](const ChainLink& link) { return !known_ || !known_->is_whole(link.directory); });
     if (chain.front().manifest->identity != parent.identity)
       throw ParentGone("checkpoint {} in {} is another one than was meant", parent.id, path_.string());
     for (const ChainLink& link : chain) check_files(link);
+    for (const ChainLink& link : chain)
+      if (known_) known_->note_whole(link.directory);
     return chain.front().manifest;
   } catch (const ImageError& error) {
     throw ParentGone("nothing can build on checkpoint {}: {}", parent.id, error.what());
@@ -144,17 +148,42 @@ std::shared_ptr<const Manifest> Repository::require_parent(const ParentRef& pare
 }
 
 // What dead processes left: checkpoints in the making, and replacements that were not put in place.
-void Repository::tidy_names() {
-  std::vector<fs::path> leftovers, replacements;
+void Repository::tidy_names(const Names& names) {
+  for (const std::string& name : names.replacements) {
+    const fs::path wanted = path_ / name.substr(kReplacement.size());
+    if (fs::exists(wanted))
+      remove_quietly(path_ / name);
+    else
+      rename_new(path_ / name, wanted);
+  }
+  for (const std::string& name : names.in_the_making)
+    if (writer_is_dead(path_ / name)) remove_quietly(path_ / name);
+}
+
+Repository::Names Repository::look() const {
+  Names names;
   for_each_name(path_, [&](const std::string& name) {
-    const bool pending = id_after(kPending, name) || id_after(kMerged, name);
-    if (pending && writer_is_dead(path_ / name)) leftovers.push_back(path_ / name);
-    if (const auto id = id_after(kReplacement, name))
-      (fs::exists(path_ / id_name(*id)) ? leftovers : replacements).push_back(path_ / name);
+    if (id_after(kPending, name) || id_after(kMerged, name)) {
+      names.in_the_making.push_back(name);
+      return;
+    }
+    if (id_after(kReplacement, name)) names.replacements.push_back(name);
+    names.bases = names.bases || id_after(kBase, name);
+    names.discarded = names.discarded || id_after(kDeleted, name);
+    for (const std::string_view prefix : {std::string_view(), kDeleted, kBase, kReplacement, kLastId})
+      names.last_id = std::max(names.last_id, id_after(prefix, name).value_or(0));
   });
-  for (const fs::path& path : replacements)
-    rename_new(path, path_ / path.filename().string().substr(kReplacement.size()));
-  for (const fs::path& leftover : leftovers) remove_quietly(leftover);
+  return names;
+}
+
+/// After tidying: whoever is still there is at work.
+std::uint64_t Repository::last_id(const Names& names) const {
+  std::uint64_t last = names.last_id;
+  for (const std::string& name : names.in_the_making) {
+    if (!fs::exists(path_ / name)) continue;
+    for (const std::string_view prefix : {kPending, kMerged}) last = std::max(last, id_after(prefix, name).value_or(0));
+  }
+  return last;
 }
 
 std::vector<std::uint64_t> Repository::discard_unneeded_bases(const ProgressSink& progress) {
@@ -179,16 +208,6 @@ void Repository::remove_discarded() noexcept {
        entry.increment(error)) {
     if (id_after(kDeleted, entry->path().filename().string())) remove_quietly(entry->path());
   }
-}
-
-std::uint64_t Repository::next_id() const {
-  std::uint64_t last = 0;
-  for_each_name(path_, [&](const std::string& name) {
-    for (const std::string_view prefix :
-         {std::string_view(), kPending, kDeleted, kBase, kMerged, kReplacement, kLastId})
-      last = std::max(last, id_after(prefix, name).value_or(0));
-  });
-  return last + 1;
 }
 
 std::vector<std::uint64_t> Repository::ids() const {
@@ -234,7 +253,7 @@ Removal Repository::remove(std::uint64_t id, const ProgressSink& progress) {
   Removal removal;
   {
     const NamesLock lock(path_);
-    tidy_names();
+    tidy_names(look());
     resolve(id);
     removal.kept_as_base = Lineage(*this).is_needed(id);
     step();
@@ -257,7 +276,7 @@ std::vector<std::uint64_t> Repository::remove_leftovers(const ProgressSink& prog
   std::vector<std::uint64_t> gone;
   {
     const NamesLock lock(path_);
-    tidy_names();
+    tidy_names(look());
     gone = discard_unneeded_bases(progress);
     if (!gone.empty()) sync_directory(path_);
   }

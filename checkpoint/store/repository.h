@@ -97,12 +97,19 @@ class Repository {
   Repository(std::filesystem::path path, std::shared_ptr<KnownManifests> known)
       : path_(std::move(path)), known_(std::move(known)) {}
   friend class ChainMerge;
-  void tidy_names();
+  /// What one look at all names finds.
+  struct Names {
+    std::vector<std::string> in_the_making, replacements;
+    bool bases = false, discarded = false;
+    std::uint64_t last_id = 0;  ///< the highest of all others
+  };
+  Names look() const;
+  void tidy_names(const Names& names);
+  std::uint64_t last_id(const Names& names) const;
   std::vector<std::uint64_t> discard_unneeded_bases(const ProgressSink& progress);
   void discard(std::uint64_t id);
   void remove_discarded() noexcept;
   std::shared_ptr<const Manifest> require_parent(const ParentRef& parent) const;
-  std::uint64_t next_id() const;
   void remember_last_id(std::uint64_t id);
 
   std::filesystem::path path_;

@@ -9,6 +9,7 @@
 #include "checkpoint/store/chain.h"
 #include "checkpoint/store/open_checkpoint.h"
 #include "checkpoint/store/repository.h"
+#include "checkpoint/store/repository_names.h"
 #include "vmm/base/io.h"
 
 namespace tintype {
@@ -69,7 +70,8 @@ class FileVerifier {
   }
 
   void verify_parts(const Manifest& manifest) {
-    std::set<std::string> expected{checkpoint_files::kManifest};
+    // A writer that is killed right after it has given the checkpoint its name leaves its lock there.
+    std::set<std::string> expected{checkpoint_files::kManifest, repository_names::kWriterLockName};
     for (const PartDescription& description : manifest.parts) {
       expected.insert(description.file);
       if (description.name == checkpoint_files::kStateName) {

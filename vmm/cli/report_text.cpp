@@ -32,13 +32,18 @@ std::string fault_line(const MemoryReport& memory) {
       format_size(memory.capture_area_peak_bytes), memory.capture_area_waits);
 }
 
+/// Disks are switched, whatever the strategy for memory would have been.
+std::string how_taken(const CheckpointReport& report) {
+  if (report.holds == Portion::kDisks) return "disks only";
+  return fmt::format("{}{}", name_of(report.strategy), report.holds == Portion::kMemory ? ", memory only" : "");
+}
+
 }  // namespace
 
 std::string report_text(const CheckpointReport& report) {
   const std::string parent = report.parent == 0 ? "" : fmt::format(", parent {}", report.parent);
-  const std::string only = report.holds == Portion::kAll ? "" : fmt::format(", {} only", name_of(report.holds));
-  std::string text = fmt::format("checkpoint  {} of {} in {} ({}{}{})\n", report.id, report.vm, report.repository,
-                                 name_of(report.strategy), parent, only);
+  std::string text = fmt::format("checkpoint  {} of {} in {} ({}{})\n", report.id, report.vm, report.repository,
+                                 how_taken(report), parent);
   if (!report.chosen_because.empty())
     text += fmt::format("strategy    {}: {}\n", name_of(report.strategy), report.chosen_because);
   text += pause_line(report.pause_us) + "\n";

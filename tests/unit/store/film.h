@@ -85,9 +85,10 @@ inline void write_all(BlockSink& sink, Bytes& content, std::uint64_t bytes) {
 
 /// The next picture, built on `parent`, or whole.
 inline Manifest take(const std::filesystem::path& repository, const std::optional<Manifest>& parent,
-                     Compression codec = Compression::kNone) {
+                     Compression codec = Compression::kNone, std::shared_ptr<KnownManifests> known = {}) {
   NewCheckpoint wanted{repository, codec, kBlocks * kBlockSize, machine().disks, 0};
   if (parent) wanted.parent = ParentRef{parent->id, parent->identity};
+  wanted.known = std::move(known);
   CheckpointWriter writer(wanted);
   auto ids = parent ? ids_in(parent->machine.append) : std::vector<std::uint64_t>();
   ids.push_back(writer.id());

@@ -247,13 +247,14 @@ TEST_CASE("what is kept of a film that goes on and on is bounded, and so is what
 TEST_CASE("two hundred checkpoints, written, deleted and merged in any order, show what they must") {
   const ScratchDirectory scratch(quick_directory());
   const fs::path repository = scratch / "r";
+  const auto known = std::make_shared<KnownManifests>();
   std::mt19937 random(7);
   for (unsigned i = 0; i < rounds(200); ++i) {
     const auto all = i == 0 ? std::vector<std::uint64_t>() : ids(repository);
     std::optional<Manifest> parent;
     if (!all.empty() && random() % 20 != 0)
       parent = show_checkpoint(repository, random() % 8 == 0 ? all[random() % all.size()] : all.back());
-    film::take(repository, parent, static_cast<Compression>(random() % 3));
+    film::take(repository, parent, static_cast<Compression>(random() % 3), i % 5 == 0 ? nullptr : known);
     if (random() % 3 != 0) {
       const auto now = ids(repository);
       Repository::open(repository).remove(now[random() % now.size()]);
@@ -307,8 +308,9 @@ TEST_CASE("killed at any instant while it writes, deletes and merges, the same")
     const pid_t child = ::fork();
     REQUIRE(child >= 0);
     if (child == 0) {
+      const auto known = std::make_shared<KnownManifests>();
       for (;;) {
-        film::take(repository, show_checkpoint(repository, std::nullopt));
+        film::take(repository, show_checkpoint(repository, std::nullopt), Compression::kNone, known);
         const auto all = ids(repository);
         if (all.size() > 5) Repository::open(repository).remove(all[all.size() % 3]);
         tidy_chains(repository, {}, all.size() % 2 == 0 ? kAlways : kAlwaysByNames);
