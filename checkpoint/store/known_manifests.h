@@ -20,8 +20,8 @@ class KnownManifests {
   /// Throws ImageError, as read_manifest() does.
   std::shared_ptr<const Manifest> read(const std::filesystem::path& directory, std::uint64_t id);
 
-  /// Of one that was read: it was seen to be whole, with all that it builds on. What a checkpoint needs stays as long as
-  /// it does, so nobody need look below it again.
+  /// Of one that was read: it was seen to be whole, with all that it builds on. What a checkpoint needs stays as long
+  /// as it does, so nobody need look below it again.
   void note_whole(const std::filesystem::path& directory);
   bool is_whole(const std::filesystem::path& directory) const;
 
