@@ -27,8 +27,8 @@ class CheckpointTarget {
   virtual void write_state(std::span<const NamedState> states) = 0;
   /// Finishes all parts and waits until their data is on the device: the long half of sealing.
   virtual void sync() = 0;
-  /// The manifest, made to last with all the rest, and given a name. Id, identity, parent, time, host, version and parts
-  /// are filled in here; the rest (vm, machine, report) is the caller's. Returns the manifest as written.
+  /// The manifest, made to last with all the rest, and given a name. Id, identity, parent, time, host, version and
+  /// parts are filled in here; the rest (vm, machine, report) is the caller's. Returns the manifest as written.
   virtual Manifest seal(Manifest manifest) = 0;
 };
 
