@@ -15,7 +15,9 @@ std::vector<VerbEntry> verbs() {
       {"restore", "Run a machine on from a checkpoint", make_restore_verb},
       {"show", "Show the checkpoints of a repository, or one of them", make_show_verb},
       {"verify", "Read checkpoints whole and check every byte", make_verify_verb},
+      {"diff", "Say which pages and disk blocks differ between two checkpoints", make_diff_verb},
       {"delete", "Delete a checkpoint", make_delete_verb},
+      {"prune", "Delete checkpoints by a rule of how many of which age stay", make_prune_verb},
       {"export", "Write a checkpoint's memory or disks as flat files", make_export_verb},
       {"doctor", "Check what this computer can do, and say how to mend what is missing", make_doctor_verb},
   };

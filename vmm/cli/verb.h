@@ -40,6 +40,8 @@ std::unique_ptr<Verb> make_restore_verb();
 std::unique_ptr<Verb> make_show_verb();
 std::unique_ptr<Verb> make_verify_verb();
 std::unique_ptr<Verb> make_delete_verb();
+std::unique_ptr<Verb> make_prune_verb();
+std::unique_ptr<Verb> make_diff_verb();
 std::unique_ptr<Verb> make_export_verb();
 std::unique_ptr<Verb> make_doctor_verb();
 

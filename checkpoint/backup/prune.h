@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "checkpoint/backup/retention.h"
+#include "vmm/base/progress.h"
+
+namespace tintype {
+
+struct PruneOptions {
+  Retention retention;
+  std::string vm;        ///< of this machine only; empty: of each, by itself
+  bool dry_run = false;  ///< says what would go, and changes nothing
+};
+
+/// A checkpoint that was looked at.
+struct Pruned {
+  std::uint64_t id = 0;
+  std::string vm, time;
+  std::vector<std::string_view> because;  ///< why it stays; empty: it goes, or would
+};
+
+struct Pruning {
+  std::vector<Pruned> checkpoints;        ///< ascending
+  std::vector<std::uint64_t> unreadable;  ///< nobody knows whose and how old they are: they stay
+  std::vector<std::uint64_t> merged;      ///< checkpoints that have taken in what they need of deleted ones
+  std::vector<std::string> problems;      ///< why something is there still that need not be
+};
+
+/// Deletes what the rule does not keep, of each machine by itself. What others build on stays as long as they do, though
+/// it is listed no more. Interrupted at any instant, what is listed is whole. Throws tintype::Error.
+Pruning prune(const std::filesystem::path& repository, const PruneOptions& options, const ProgressSink& progress = {});
+
+}  // namespace tintype
