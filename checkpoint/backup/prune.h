@@ -31,8 +31,8 @@ struct Pruning {
   std::vector<std::string> problems;      ///< why something is there still that need not be
 };
 
-/// Deletes what the rule does not keep, of each machine by itself. What others build on stays as long as they do, though
-/// it is listed no more. Interrupted at any instant, what is listed is whole. Throws tintype::Error.
+/// Deletes what the rule does not keep, of each machine by itself. What others build on stays as long as they do,
+/// though it is listed no more. Interrupted at any instant, what is listed is whole. Throws tintype::Error.
 Pruning prune(const std::filesystem::path& repository, const PruneOptions& options, const ProgressSink& progress = {});
 
 }  // namespace tintype

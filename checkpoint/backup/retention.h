@@ -23,8 +23,8 @@ struct Retention {
   bool operator==(const Retention&) const = default;
 };
 
-/// "last=5,hourly=24,daily=7,weekly=4,monthly=12,yearly=3", of which each may be left out, but not all: nothing would be
-/// kept. Throws UsageError.
+/// "last=5,hourly=24,daily=7,weekly=4,monthly=12,yearly=3", of which each may be left out, but not all: nothing would
+/// be kept. Throws UsageError.
 Retention parse_retention(std::string_view text, std::string_view option);
 std::string text_of(const Retention& retention);
 
