@@ -117,21 +117,21 @@ void Repository::require_repository() const {
   throw Error("{} is no repository: name the directory that was given to checkpoint --to", path_.string());
 }
 
-PendingCheckpoint Repository::begin(const std::optional<ParentRef>& parent) {
+PendingCheckpoint Repository::begin(const std::optional<ParentRef>& parent, Parents parents) {
   const NamesLock lock(path_);
   const Names names = look();
   tidy_names(names);
   const bool discards = names.bases && !discard_unneeded_bases({}).empty();
   if (names.discarded || discards) remove_discarded();
-  std::shared_ptr<const Manifest> below = parent ? require_parent(*parent) : nullptr;
+  std::shared_ptr<const Manifest> below = parent ? require_parent(*parent, parents) : nullptr;
   const std::uint64_t id = last_id(names) + 1;
   const fs::path directory = path_ / prefixed(kPending, id);
   return {path_, directory, id, create_with_writer_lock(directory, parent ? parent->id : 0), std::move(below)};
 }
 
-std::shared_ptr<const Manifest> Repository::require_parent(const ParentRef& parent) const {
+std::shared_ptr<const Manifest> Repository::require_parent(const ParentRef& parent, Parents parents) const {
   std::error_code error;
-  if (!fs::exists(path_ / id_name(parent.id), error))
+  if (!fs::exists(parents == Parents::kListed ? path_ / id_name(parent.id) : directory_of(parent.id), error))
     throw ParentGone("checkpoint {} is not in {} any more, and nothing can build on it", parent.id, path_.string());
   try {
     const Chain chain = read_chain(*this, parent.id,

@@ -55,6 +55,9 @@ struct Removal {
   std::vector<std::uint64_t> gone;  ///< with all their data, this one or bases that nobody needs any more
 };
 
+/// What a new checkpoint may build on: what is listed; or what was deleted, too, and is there for others.
+enum class Parents : std::uint8_t { kListed, kDeletedToo };
+
 /// A directory of checkpoints, `00000001/`, `00000002/`, ... Several machines may write to one at the same
 /// time.
 class Repository {
@@ -76,7 +79,7 @@ class Repository {
   /// Removes what dead writers left, takes the next id. Ids are never used twice, even where the checkpoint
   /// was deleted. The parent, where one is named, stays as long as the pending checkpoint or what becomes of it, though
   /// somebody deletes it meanwhile. Throws ParentGone where it is not there as named, and whole.
-  PendingCheckpoint begin(const std::optional<ParentRef>& parent = {});
+  PendingCheckpoint begin(const std::optional<ParentRef>& parent = {}, Parents parents = Parents::kListed);
 
   /// All ids, ascending; checkpoints that are damaged too.
   std::vector<std::uint64_t> ids() const;
@@ -109,7 +112,7 @@ class Repository {
   std::vector<std::uint64_t> discard_unneeded_bases(const ProgressSink& progress);
   void discard(std::uint64_t id);
   void remove_discarded() noexcept;
-  std::shared_ptr<const Manifest> require_parent(const ParentRef& parent) const;
+  std::shared_ptr<const Manifest> require_parent(const ParentRef& parent, Parents parents) const;
   void remember_last_id(std::uint64_t id);
 
   std::filesystem::path path_;

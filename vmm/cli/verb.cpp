@@ -18,6 +18,9 @@ std::vector<VerbEntry> verbs() {
       {"diff", "Say which pages and disk blocks differ between two checkpoints", make_diff_verb},
       {"delete", "Delete a checkpoint", make_delete_verb},
       {"prune", "Delete checkpoints by a rule of how many of which age stay", make_prune_verb},
+      {"copy", "Copy checkpoints to another repository", make_copy_verb},
+      {"send", "Write a checkpoint as a stream", make_send_verb},
+      {"receive", "Take in a stream of checkpoints", make_receive_verb},
       {"export", "Write a checkpoint's memory or disks as flat files", make_export_verb},
       {"doctor", "Check what this computer can do, and say how to mend what is missing", make_doctor_verb},
   };

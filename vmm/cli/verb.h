@@ -42,6 +42,9 @@ std::unique_ptr<Verb> make_verify_verb();
 std::unique_ptr<Verb> make_delete_verb();
 std::unique_ptr<Verb> make_prune_verb();
 std::unique_ptr<Verb> make_diff_verb();
+std::unique_ptr<Verb> make_copy_verb();
+std::unique_ptr<Verb> make_send_verb();
+std::unique_ptr<Verb> make_receive_verb();
 std::unique_ptr<Verb> make_export_verb();
 std::unique_ptr<Verb> make_doctor_verb();
 

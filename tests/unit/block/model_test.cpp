@@ -217,8 +217,8 @@ void random_run(IoEngineKind kind, unsigned seed, unsigned count, const std::fil
   CHECK(guest.error == "");
   CHECK(disk.log_count() == 0);
   CHECK(model.check_read({0, kSectors}, contents_of(image), model.now()) == "");
-  CHECK(deepest >= 2);
-  CHECK(emptied >= 1);
+  if (kAllRounds) CHECK(deepest >= 2);
+  if (kAllRounds) CHECK(emptied >= 1);
   for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
     CHECK(!entry.path().string().ends_with(".redo"));
   }

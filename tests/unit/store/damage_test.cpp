@@ -11,6 +11,7 @@
 #include "checkpoint/store/checkpoint_reader.h"
 #include "checkpoint/store/operations.h"
 #include "checkpoint/store/verify.h"
+#include "tests/unit/format/changed_byte.h"
 #include "tests/unit/store/sample_checkpoint.h"
 
 namespace tintype {
@@ -47,24 +48,6 @@ bool restore_refuses(const fs::path& repository, std::uint64_t id = 1) {
     return true;
   }
 }
-
-/// Changes one byte of a file in place, and puts it back.
-class ChangedByte {
- public:
-  ChangedByte(const UniqueFd& file, std::uint64_t offset, std::byte flip) : file_(file), offset_(offset) {
-    read_exactly(file_.get(), std::span(&old_, 1), offset_, "file");
-    const std::byte changed = old_ ^ flip;
-    write_exactly(file_.get(), std::span(&changed, 1), offset_, "file");
-  }
-  ~ChangedByte() { write_exactly(file_.get(), std::span(&old_, 1), offset_, "file"); }
-  ChangedByte(const ChangedByte&) = delete;
-  ChangedByte& operator=(const ChangedByte&) = delete;
-
- private:
-  const UniqueFd& file_;
-  std::uint64_t offset_;
-  std::byte old_{};
-};
 
 /// 1: every byte.
 constexpr std::uint64_t kStride = 8 / rounds(8);

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "checkpoint/format/manifest.h"
+#include "checkpoint/store/repository.h"
+#include "vmm/base/unique_fd.h"
+
+namespace tintype {
+
+/// Which checkpoints a repository has, by what tells them from all others: deleted ones that others build on, too.
+class Identities {
+ public:
+  /// Looks at all manifests; what cannot be read is left out.
+  explicit Identities(const Repository& repository);
+  std::optional<ParentRef> find(const std::string& identity) const;
+  void add(const ParentRef& checkpoint) { ids_[checkpoint.identity] = checkpoint.id; }
+
+ private:
+  std::map<std::string, std::uint64_t> ids_;
+};
+
+/// A checkpoint that comes from another repository, or from anywhere, file by file. It gets an id of this repository,
+/// and keeps its identity. Whatever comes is checked: nothing is listed before every byte of it is as it was written.
+/// Destroyed before finish() has returned, nothing is left of it.
+class CheckpointImport {
+ public:
+  /// `manifest` is as it was where it comes from; its parent must be in `known`. Throws tintype::Error: the parent is
+  /// not here, no room, not writable.
+  CheckpointImport(Repository& repository, const Identities& known, Manifest manifest);
+
+  /// In any order, each once. Throws ImageError where the manifest knows no such file, or the last one was too short.
+  void begin_file(const std::string& name);
+  /// Of that file, in order. Throws ImageError where it is longer than it should be, DestinationFull.
+  void write(std::span<const std::byte> bytes);
+  /// Checks all of it, and gives it its name. Throws ImageError, tintype::Error.
+  ParentRef finish();
+
+ private:
+  struct Written {
+    std::filesystem::path path;
+    UniqueFd fd;
+    std::uint64_t bytes = 0, expected = 0;
+  };
+  void end_file() const;
+  void check_all() const;
+
+  const Identities& known_;
+  Manifest manifest_;
+  PendingCheckpoint pending_;
+  std::vector<Written> files_;
+};
+
+}  // namespace tintype

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/backup/stream.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "checkpoint/format/part_format.h"
+#include "vmm/base/checksum.h"
+#include "vmm/base/error.h"
+#include "vmm/base/little_endian.h"
+
+namespace tintype {
+namespace {
+
+constexpr std::string_view kMagic = "TINTSTRM";
+constexpr std::uint32_t kVersion = 1;
+constexpr std::size_t kHeaderBytes = 16, kFrameHeaderBytes = 24, kChecksumBytes = 8;
+
+void write_all(int fd, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const auto written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno != EINTR) throw_errno("write to the stream");
+    if (written > 0) bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+}
+
+}  // namespace
+
+StreamWriter::StreamWriter(int fd) : fd_(fd) {
+  std::array<std::byte, kHeaderBytes> header{};
+  std::ranges::copy(std::as_bytes(std::span(kMagic)), header.begin());
+  store_number(std::span(header), 8, kVersion);
+  write_all(fd_, header);
+}
+
+void StreamWriter::put(FrameKind kind, std::span<const std::byte> payload) {
+  check(payload.size() <= kMaximumFrameBytes, "a frame of a stream is not longer than frames may be");
+  std::vector<std::byte> frame(kFrameHeaderBytes + payload.size() + kChecksumBytes);
+  store_number(std::span(frame), 0, static_cast<std::uint32_t>(kind));
+  store_number(std::span(frame), 8, number_++);
+  store_number(std::span(frame), 16, static_cast<std::uint64_t>(payload.size()));
+  std::ranges::copy(payload, frame.begin() + kFrameHeaderBytes);
+  const std::size_t summed = kFrameHeaderBytes + payload.size();
+  store_number(std::span(frame), summed, checksum_of(std::span(frame).first(summed)));
+  write_all(fd_, frame);
+}
+
+StreamReader::StreamReader(int fd) : fd_(fd) {
+  std::array<std::byte, kHeaderBytes> header{};
+  read_all(header);
+  if (!std::ranges::equal(std::span(header).first(kMagic.size()), std::as_bytes(std::span(kMagic))))
+    throw ImageError("this is no stream of checkpoints: give what tintype send wrote");
+  const auto version = load_number<std::uint32_t>(header, 8);
+  if (version != kVersion || load_number<std::uint32_t>(header, 12) != 0)
+    throw ImageError("this stream of checkpoints has version {}, and {} is what can be read here", version, kVersion);
+}
+
+Frame StreamReader::next() {
+  std::vector<std::byte> bytes(kFrameHeaderBytes);
+  read_all(bytes);
+  const auto kind = load_number<std::uint32_t>(bytes, 0);
+  const auto length = load_number<std::uint64_t>(bytes, 16);
+  if (length > kMaximumFrameBytes) throw ImageError("frame {} of the stream is damaged", number_);
+  bytes.resize(kFrameHeaderBytes + length + kChecksumBytes);
+  read_all(std::span(bytes).subspan(kFrameHeaderBytes));
+  const std::size_t summed = kFrameHeaderBytes + length;
+  const bool sound = load_number<std::uint64_t>(bytes, summed) == checksum_of(std::span(bytes).first(summed)) &&
+                     load_number<std::uint64_t>(bytes, 8) == number_ && load_number<std::uint32_t>(bytes, 4) == 0 &&
+                     kind >= static_cast<std::uint32_t>(FrameKind::kCheckpoint) &&
+                     kind <= static_cast<std::uint32_t>(FrameKind::kEnd);
+  if (!sound) throw ImageError("frame {} of the stream is damaged", number_);
+  ++number_;
+  bytes.resize(summed);
+  bytes.erase(bytes.begin(), bytes.begin() + kFrameHeaderBytes);
+  return {FrameKind{kind}, std::move(bytes)};
+}
+
+void StreamReader::read_all(std::span<std::byte> into) {
+  while (!into.empty()) {
+    const auto got = ::read(fd_, into.data(), into.size());
+    if (got < 0 && errno != EINTR) throw_errno("read the stream");
+    if (got == 0) throw ImageError("the stream ends too early: what came whole is here, send the rest again");
+    if (got > 0) into = into.subspan(static_cast<std::size_t>(got));
+  }
+}
+
+}  // namespace tintype

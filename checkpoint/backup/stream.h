@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A checkpoint on its way through a pipe: frames, each with a number and a checksum (checkpoint/FORMAT.md, "Stream").
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace tintype {
+
+enum class FrameKind : std::uint32_t {
+  kCheckpoint = 1,  ///< the manifest of one that is listed where it comes from
+  kBase = 2,        ///< the manifest of one that was deleted there, and that those behind it build on
+  kFile = 3,        ///< the name of one of its files
+  kData = 4,        ///< the next bytes of that file
+  kSealed = 5,      ///< the checkpoint is whole
+  kEnd = 6,         ///< nothing more comes
+};
+
+struct Frame {
+  FrameKind kind = FrameKind::kEnd;
+  std::vector<std::byte> payload;
+  std::string_view text() const noexcept { return {reinterpret_cast<const char*>(payload.data()), payload.size()}; }
+};
+
+/// No frame is longer.
+inline constexpr std::uint64_t kMaximumFrameBytes = 1 << 20;
+
+class StreamWriter {
+ public:
+  /// Writes the header. The descriptor stays the caller's; any kind will do. Everything throws std::system_error.
+  explicit StreamWriter(int fd);
+  void put(FrameKind kind, std::span<const std::byte> payload);
+  void put(FrameKind kind, std::string_view text) { put(kind, std::as_bytes(std::span(text))); }
+
+ private:
+  const int fd_;
+  std::uint64_t number_ = 0;
+};
+
+/// From anywhere: nothing is believed that its checksum does not confirm, and a length only up to the maximum.
+class StreamReader {
+ public:
+  /// Reads the header. Everything throws ImageError where the stream is none, is damaged, or ends too early, and
+  /// std::system_error where it cannot be read.
+  explicit StreamReader(int fd);
+  Frame next();
+
+ private:
+  void read_all(std::span<std::byte> into);
+
+  const int fd_;
+  std::uint64_t number_ = 0;
+};
+
+}  // namespace tintype

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/backup/transfer.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "checkpoint/backup/carried_files.h"
+#include "checkpoint/backup/import.h"
+#include "checkpoint/backup/stream.h"
+#include "checkpoint/store/repository.h"
+#include "vmm/base/error.h"
+#include "vmm/base/io.h"
+
+namespace tintype {
+namespace {
+
+namespace fs = std::filesystem;
+
+Carried carried_of(const Manifest& manifest, std::uint64_t bytes, bool base) {
+  return {manifest.id, manifest.id, manifest.vm, manifest.identity, bytes, false, base};
+}
+
+/// All of a file in pieces as long as a frame may be.
+void for_each_piece(const CarriedFile& file, const std::function<void(std::span<const std::byte>)>& take) {
+  std::vector<std::byte> buffer(std::min(file.bytes, kMaximumFrameBytes));
+  for (std::uint64_t done = 0; done < file.bytes; done += buffer.size()) {
+    buffer.resize(std::min(file.bytes - done, kMaximumFrameBytes));
+    read_exactly(file.fd.get(), buffer, done, file.name);
+    take(buffer);
+  }
+}
+
+/// How much of how much has been carried.
+class Meter {
+ public:
+  Meter(const char* phase, const ProgressSink& progress) : phase_(phase), progress_(progress) {}
+  void expect(std::uint64_t bytes) { total_ += bytes; }
+  void done(std::uint64_t bytes) {
+    done_ += bytes;
+    if (progress_) progress_({phase_, done_, std::max(done_, total_)});
+  }
+
+ private:
+  const char* phase_;
+  const ProgressSink& progress_;
+  std::uint64_t done_ = 0, total_ = 0;
+};
+
+/// What comes into a repository, whichever way.
+class Arrivals {
+ public:
+  explicit Arrivals(const fs::path& to) : repository_(Repository::create(to)), known_(repository_) {}
+
+  bool has(const Manifest& manifest) const { return known_.find(manifest.identity).has_value(); }
+  std::uint64_t id_of(const Manifest& manifest) const { return known_.find(manifest.identity)->id; }
+  CheckpointImport begin(const Manifest& manifest) { return {repository_, known_, manifest}; }
+  std::uint64_t finish(CheckpointImport& import, bool base) {
+    const ParentRef done = import.finish();
+    known_.add(done);
+    if (base) hidden_.push_back(done.id);
+    return done.id;
+  }
+  /// Those that were deleted where they come from are needed now, and listed no more.
+  void hide_bases() {
+    for (const std::uint64_t id : hidden_) repository_.remove(id);
+    hidden_.clear();
+  }
+
+ private:
+  Repository repository_;
+  Identities known_;
+  std::vector<std::uint64_t> hidden_;
+};
+
+Carried copy_one(const CarriedCheckpoint& from, Arrivals& to, Meter& meter) {
+  Carried carried = carried_of(from.manifest, from.bytes(), from.base);
+  carried.already = to.has(from.manifest);
+  if (carried.already) {
+    carried.id = to.id_of(from.manifest);
+    return carried;
+  }
+  meter.expect(from.bytes());
+  CheckpointImport import = to.begin(from.manifest);
+  for (const CarriedFile& file : from.files) {
+    import.begin_file(file.name);
+    for_each_piece(file, [&](std::span<const std::byte> piece) {
+      import.write(piece);
+      meter.done(piece.size());
+    });
+  }
+  carried.id = to.finish(import, from.base);
+  return carried;
+}
+
+/// One of the stream, whose manifest has just come; read to its end, whether it is wanted or not.
+Carried receive_one(const Frame& first, StreamReader& stream, Arrivals& to, Meter& meter) {
+  const Manifest manifest = decode_manifest(first.text(), "the manifest in the stream");
+  Carried carried = carried_of(manifest, 0, first.kind == FrameKind::kBase);
+  carried.already = to.has(manifest);
+  std::optional<CheckpointImport> import;
+  if (!carried.already) import.emplace(to.begin(manifest));
+  for (Frame frame = stream.next(); frame.kind != FrameKind::kSealed; frame = stream.next()) {
+    if (frame.kind != FrameKind::kFile && frame.kind != FrameKind::kData)
+      throw ImageError("the stream breaks off in checkpoint {}: send it again", manifest.id);
+    if (frame.kind == FrameKind::kData) carried.bytes += frame.payload.size();
+    if (import && frame.kind == FrameKind::kFile) import->begin_file(std::string(frame.text()));
+    if (import && frame.kind == FrameKind::kData) import->write(frame.payload);
+    meter.done(frame.kind == FrameKind::kData ? frame.payload.size() : 0);
+  }
+  carried.id = import ? to.finish(*import, carried.base) : to.id_of(manifest);
+  return carried;
+}
+
+}  // namespace
+
+std::vector<Carried> copy_checkpoints(const fs::path& from, const fs::path& to, std::optional<std::uint64_t> id,
+                                      const ProgressSink& progress) {
+  const Repository source = Repository::open(from);
+  source.require_repository();
+  std::error_code error;
+  if (fs::equivalent(from, to, error))
+    throw Error("{} cannot be copied to itself: name another repository", from.string());
+  const auto ids = id ? std::vector{source.resolve(id)} : source.ids();
+  Arrivals arrivals(to);
+  Meter meter("copy", progress);
+  std::vector<Carried> all;
+  for (const std::uint64_t each : ids) {
+    for (const CarriedCheckpoint& checkpoint : open_to_carry(source, each)) {
+      if (std::ranges::find(all, checkpoint.manifest.identity, &Carried::identity) != all.end()) continue;
+      all.push_back(copy_one(checkpoint, arrivals, meter));
+    }
+    arrivals.hide_bases();
+  }
+  return all;
+}
+
+std::vector<Carried> send_checkpoint(const fs::path& from, std::optional<std::uint64_t> id,
+                                     std::optional<std::uint64_t> after, int fd, const ProgressSink& progress) {
+  const Repository source = Repository::open(from);
+  const auto chain = open_to_carry(source, source.resolve(id), after);
+  Meter meter("send", progress);
+  for (const CarriedCheckpoint& checkpoint : chain) meter.expect(checkpoint.bytes());
+  StreamWriter stream(fd);
+  std::vector<Carried> all;
+  for (const CarriedCheckpoint& checkpoint : chain) {
+    stream.put(checkpoint.base ? FrameKind::kBase : FrameKind::kCheckpoint, encode_manifest(checkpoint.manifest));
+    for (const CarriedFile& file : checkpoint.files) {
+      stream.put(FrameKind::kFile, file.name);
+      for_each_piece(file, [&](std::span<const std::byte> piece) {
+        stream.put(FrameKind::kData, piece);
+        meter.done(piece.size());
+      });
+    }
+    stream.put(FrameKind::kSealed, "");
+    all.push_back(carried_of(checkpoint.manifest, checkpoint.bytes(), checkpoint.base));
+  }
+  stream.put(FrameKind::kEnd, "");
+  return all;
+}
+
+std::vector<Carried> receive_checkpoints(const fs::path& to, int fd, const ProgressSink& progress) {
+  StreamReader stream(fd);
+  Arrivals arrivals(to);
+  Meter meter("receive", progress);
+  std::vector<Carried> all;
+  for (Frame frame = stream.next(); frame.kind != FrameKind::kEnd; frame = stream.next()) {
+    if (frame.kind != FrameKind::kCheckpoint && frame.kind != FrameKind::kBase)
+      throw ImageError("the stream has something outside of any checkpoint: it is damaged, send it again");
+    all.push_back(receive_one(frame, stream, arrivals, meter));
+    if (!all.back().base) arrivals.hide_bases();
+  }
+  arrivals.hide_bases();
+  return all;
+}
+
+}  // namespace tintype

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/backup/transfer.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <sys/wait.h>
+
+#include <random>
+#include <thread>
+
+#include <doctest/doctest.h>
+
+#include "checkpoint/format/part_reader.h"
+#include "checkpoint/store/operations.h"
+#include "checkpoint/store/verify.h"
+#include "tests/support/rounds.h"
+#include "tests/unit/format/changed_byte.h"
+#include "tests/unit/store/film.h"
+#include "vmm/base/error.h"
+
+namespace tintype {
+namespace {
+
+using namespace checkpoint_test;
+namespace fs = std::filesystem;
+using Ids = std::vector<std::uint64_t>;
+
+Ids ids(const fs::path& repository) { return Repository::open(repository).ids(); }
+Ids bases(const fs::path& repository) { return Repository::open(repository).bases(); }
+
+/// Six in a chain, of which the second and the third were deleted.
+struct Studio {
+  ScratchDirectory scratch{quick_directory()};
+  fs::path here = scratch / "here", there = scratch / "there", file = scratch / "stream";
+  std::optional<Manifest> last{};
+
+  Studio() {
+    for (int i = 0; i < 6; ++i) next();
+    Repository::open(here).remove(2);
+    Repository::open(here).remove(3);
+  }
+  void next() { last = film::take(here, last, static_cast<Compression>(last ? last->id % 3 : 0)); }
+
+  std::vector<Carried> send(std::optional<std::uint64_t> id = {}, std::optional<std::uint64_t> after = {}) const {
+    const UniqueFd fd = open_file(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    return send_checkpoint(here, id, after, fd.get());
+  }
+  std::vector<Carried> receive() const {
+    const UniqueFd fd = open_file(file, O_RDONLY);
+    return receive_checkpoints(there, fd.get());
+  }
+  std::vector<Carried> copy() const { return copy_checkpoints(here, there, std::nullopt); }
+  void check_whole() const {
+    CHECK(film::first_fault(there) == "");
+    const Verification verification = verify_checkpoints(there, std::nullopt);
+    for (const Damage& damage : verification.damages) FAIL_CHECK(damage.reason);
+  }
+  void check_there(const Ids& listed) const {
+    CHECK(ids(there) == listed);
+    check_whole();
+  }
+  bool newest_is_there() const { return show_checkpoint(there, std::nullopt).identity == last->identity; }
+};
+
+}  // namespace
+
+TEST_CASE("a copy has what is listed, and shows what it must; what was deleted stays hidden") {
+  const Studio studio;
+  CHECK(studio.copy().size() == 6);
+  studio.check_there({1, 4, 5, 6});
+  CHECK(bases(studio.there) == Ids{2, 3});
+  CHECK(studio.newest_is_there());
+  CHECK(show_checkpoint(studio.there, 6).time == studio.last->time);
+}
+
+TEST_CASE("one that is there is not copied again, and a film goes on") {
+  Studio studio;
+  studio.copy();
+  studio.next();
+  studio.next();
+  CHECK(std::ranges::count(studio.copy(), false, &Carried::already) == 2);
+  studio.check_there({1, 4, 5, 6, 7, 8});
+}
+
+TEST_CASE("ids are the target's own: parents are found by who they are") {
+  Studio studio;
+  film::take(studio.there, std::nullopt);
+  film::take(studio.there, std::nullopt);
+  copy_checkpoints(studio.here, studio.there, 6);
+  CHECK(ids(studio.there) == Ids{1, 2, 3, 6, 7, 8});
+  CHECK(bases(studio.there) == Ids{4, 5});
+  CHECK(show_checkpoint(studio.there, 8).parent == 7);
+  studio.check_whole();
+}
+
+TEST_CASE("through a stream the same") {
+  Studio studio;
+  CHECK(studio.send().size() == 6);
+  CHECK(studio.receive().size() == 6);
+  studio.check_there({1, 4, 5, 6});
+  studio.next();
+  CHECK(studio.send({}, 6).size() == 1);
+  CHECK(studio.receive().size() == 1);
+  CHECK(studio.receive().front().already);  // once more
+  studio.check_there({1, 4, 5, 6, 7});
+}
+
+TEST_CASE("changes build on what the other side has deleted and keeps for others") {
+  Studio studio;
+  studio.send();
+  studio.receive();
+  Repository::open(studio.there).remove(5);
+  studio.last = show_checkpoint(studio.here, 5);
+  studio.next();
+  studio.send(7, 5);
+  studio.receive();
+  studio.check_there({1, 4, 6, 7});
+  CHECK(show_checkpoint(studio.there, 7).parent == 5);
+}
+
+TEST_CASE("changes to what the other side has not are refused, and nothing comes of it") {
+  const Studio studio;
+  studio.send(6, 5);
+  CHECK_THROWS_WITH_AS(studio.receive(), doctest::Contains("builds on checkpoint 5, which is not here"), ImageError);
+  CHECK(ids(studio.there).empty());
+  CHECK_THROWS_WITH_AS(studio.send(5, 6), doctest::Contains("does not build on"), Error);
+  CHECK_THROWS_WITH_AS(copy_checkpoints(studio.here, studio.here, std::nullopt), doctest::Contains("itself"), Error);
+}
+
+TEST_CASE("a stream that breaks off anywhere leaves whole checkpoints, and is taken up again") {
+  const Studio studio;
+  studio.send();
+  const auto size = fs::file_size(studio.file);
+  std::mt19937_64 random(5);
+  for (unsigned round = 0; round < rounds(12); ++round) {
+    studio.send();
+    fs::resize_file(studio.file, random() % size);
+    CHECK_THROWS_AS(studio.receive(), ImageError);
+    if (fs::exists(studio.there)) studio.check_whole();
+    studio.send();
+    studio.receive();
+    CHECK(studio.newest_is_there());
+    studio.check_whole();
+    fs::remove_all(studio.there);
+  }
+}
+
+TEST_CASE("a checkpoint that is damaged where it comes from is not taken in") {
+  const Studio studio;
+  const fs::path part = studio.here / "00000005" / "memory.part";
+  const UniqueFd fd = open_file(part, O_RDWR);
+  const PartReader reader(part);
+  REQUIRE(!reader.extents().empty());
+  const ChangedByte changed(fd, reader.extents().front().offset, std::byte{1});
+  SUBCASE("by a stream") {
+    studio.send();
+    CHECK_THROWS_AS(studio.receive(), ImageError);
+  }
+  SUBCASE("by a copy") { CHECK_THROWS_AS(studio.copy(), ImageError); }
+  studio.check_whole();
+  CHECK(ids(studio.there).back() == 4);
+}
+
+TEST_CASE("killed at any instant of copying, what is listed is whole, and the next copy goes on") {
+  const Studio studio;
+  std::mt19937 random(9);
+  for (unsigned round = 0; round < rounds(20); ++round) {
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      studio.copy();
+      ::_exit(0);
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 12000));
+    ::kill(child, SIGKILL);
+    REQUIRE(::waitpid(child, nullptr, 0) == child);
+    if (fs::exists(studio.there / ".lock")) studio.check_whole();
+    studio.copy();
+    studio.check_whole();
+    CHECK(studio.newest_is_there());
+    fs::remove_all(studio.there);
+  }
+}
+
+}  // namespace tintype
