@@ -231,6 +231,14 @@ void VcpuState::check(const StateRecord& record, const std::vector<kvm_cpuid_ent
                    fmt::join(missing, ", "));
 }
 
+VcpuRegisters VcpuState::registers_in(const StateRecord& record) {
+  const auto saved = from_record<VcpuStateV1>(record);
+  check_lengths(saved);
+  VcpuRegisters registers{{}, system_for_kvm(saved.system)};
+  pair_general(saved.general, registers.general, kToKvm);
+  return registers;
+}
+
 // KVM's order for writing, each with its reason:
 //   CPUID            decides which bits of CR4, XCR0 and which MSRs are legal.
 //   TSC frequency    before the TSC's value, which is scaled by it.

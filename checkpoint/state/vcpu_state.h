@@ -12,6 +12,12 @@
 
 namespace tintype {
 
+/// What a vCPU's registers hold.
+struct VcpuRegisters {
+  kvm_regs general{};
+  kvm_sregs system{};
+};
+
 /// A vCPU as a thing with state. The vCPU must be parked, with no exit half-done.
 class VcpuState : public Stateful {
  public:
@@ -34,6 +40,8 @@ class VcpuState : public Stateful {
   /// check_state(), which needs no KVM.
   static void check(const StateRecord& record, const std::vector<kvm_cpuid_entry2>& offered);
   void restore_state(const StateRecord& record) override;
+  /// Of a record, for whoever only looks at it. Throws StateError.
+  static VcpuRegisters registers_in(const StateRecord& record);
 
  private:
   ApicLook apic_with_ticks() const;

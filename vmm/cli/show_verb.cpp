@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/store/operations.h"
+#include "vmm/cli/inspect.h"
 #include "vmm/cli/output.h"
 #include "vmm/cli/report_text.h"
 #include "vmm/cli/values.h"
@@ -94,13 +95,19 @@ class ShowVerb final : public Verb {
   void declare(VerbOptions& options) override {
     options.repository(repository_);
     options.number("--id", id_, "Show one checkpoint whole");
+    inspect_.declare(options);
   }
 
-  int run(Output& output) override { return id_ ? show_one(repository_, *id_, output) : show_all(repository_, output); }
+  int run(Output& output) override {
+    if (!inspect_.any()) return id_ ? show_one(repository_, *id_, output) : show_all(repository_, output);
+    inspect_.show(repository_, id_, output);
+    return 0;
+  }
 
  private:
   std::filesystem::path repository_;
   std::optional<std::uint64_t> id_;
+  InspectOptions inspect_;
 };
 
 }  // namespace

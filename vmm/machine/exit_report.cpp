@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "vmm/machine/cpu_text.h"
 #include "vmm/machine/disassembler.h"
 #include "vmm/machine/page_walk.h"
 
@@ -13,90 +14,9 @@ namespace tintype {
 
 namespace {
 
-constexpr std::size_t kBytesBefore = 32;
-constexpr std::size_t kBytesAfter = 48;
-constexpr std::size_t kInstructionsAfter = 6;
-constexpr std::size_t kInstructionsBefore = 5;
-
-CodeSize code_size(const kvm_sregs& sregs) {
-  return sregs.cs.l != 0 ? CodeSize::k64 : sregs.cs.db != 0 ? CodeSize::k32 : CodeSize::k16;
-}
-
-std::uint64_t linear_rip(const kvm_regs& regs, const kvm_sregs& sregs) {
-  return sregs.cs.l != 0 ? regs.rip : static_cast<std::uint32_t>(sregs.cs.base + regs.rip);
-}
-
-std::string general_lines(const kvm_regs& r) {
-  return fmt::format(
-      "  rax {:016x}  rbx {:016x}  rcx {:016x}  rdx {:016x}\n"
-      "  rsi {:016x}  rdi {:016x}  rsp {:016x}  rbp {:016x}\n"
-      "  r8  {:016x}  r9  {:016x}  r10 {:016x}  r11 {:016x}\n"
-      "  r12 {:016x}  r13 {:016x}  r14 {:016x}  r15 {:016x}\n"
-      "  rip {:016x}  rflags {:08x}\n",
-      static_cast<std::uint64_t>(r.rax), static_cast<std::uint64_t>(r.rbx), static_cast<std::uint64_t>(r.rcx),
-      static_cast<std::uint64_t>(r.rdx), static_cast<std::uint64_t>(r.rsi), static_cast<std::uint64_t>(r.rdi),
-      static_cast<std::uint64_t>(r.rsp), static_cast<std::uint64_t>(r.rbp), static_cast<std::uint64_t>(r.r8),
-      static_cast<std::uint64_t>(r.r9), static_cast<std::uint64_t>(r.r10), static_cast<std::uint64_t>(r.r11),
-      static_cast<std::uint64_t>(r.r12), static_cast<std::uint64_t>(r.r13), static_cast<std::uint64_t>(r.r14),
-      static_cast<std::uint64_t>(r.r15), static_cast<std::uint64_t>(r.rip), static_cast<std::uint64_t>(r.rflags));
-}
-
-std::string segment_text(const char* name, const kvm_segment& s) {
-  return fmt::format("{} {:04x} base {:x} limit {:x}{}", name, static_cast<unsigned>(s.selector),
-                     static_cast<std::uint64_t>(s.base), static_cast<std::uint32_t>(s.limit),
-                     s.l != 0    ? " 64-bit"
-                     : s.db != 0 ? " 32-bit"
-                                 : " 16-bit");
-}
-
-std::string control_lines(const kvm_sregs& s) {
-  return fmt::format(
-      "  cr0 {:x}  cr2 {:x}  cr3 {:x}  cr4 {:x}  efer {:x}\n  {}  (ring {})\n  {}\n  gdt {:x}+{:x}  idt {:x}+{:x}\n",
-      static_cast<std::uint64_t>(s.cr0), static_cast<std::uint64_t>(s.cr2), static_cast<std::uint64_t>(s.cr3),
-      static_cast<std::uint64_t>(s.cr4), static_cast<std::uint64_t>(s.efer), segment_text("cs", s.cs),
-      static_cast<unsigned>(s.cs.dpl), segment_text("ss", s.ss), static_cast<std::uint64_t>(s.gdt.base),
-      static_cast<unsigned>(s.gdt.limit), static_cast<std::uint64_t>(s.idt.base), static_cast<unsigned>(s.idt.limit));
-}
-
-std::string instruction_line(const Instruction& instruction, bool here) {
-  std::string bytes;
-  for (const std::uint8_t byte : instruction.bytes) bytes += fmt::format("{:02x} ", byte);
-  return fmt::format("  {} {:x}: {:<30}{}\n", here ? "->" : "  ", instruction.address, bytes, instruction.text);
-}
-
-/// x86 code cannot be read backwards: start a little before and take the first start whose instructions end exactly at
-/// RIP.
-std::vector<Instruction> instructions_before(const GuestMemory& memory, const kvm_sregs& sregs, std::uint64_t rip) {
-  for (std::size_t distance = std::min<std::uint64_t>(kBytesBefore, rip); distance > 0; --distance) {
-    const auto code = read_linear(memory, sregs, rip - distance, distance);
-    if (code.size() != distance) continue;
-    auto instructions = disassemble(code, rip - distance, code_size(sregs), kBytesBefore);
-    const bool fits =
-        std::none_of(instructions.begin(), instructions.end(), [](const Instruction& i) { return i.text == "(bad)"; });
-    if (!fits || instructions.empty()) continue;
-    if (instructions.size() > kInstructionsBefore)
-      instructions.erase(instructions.begin(), instructions.end() - kInstructionsBefore);
-    return instructions;
-  }
-  return {};
-}
-
-std::string code_lines(const GuestMemory& memory, const kvm_sregs& sregs, std::uint64_t rip) {
-  const auto code = read_linear(memory, sregs, rip, kBytesAfter);
-  if (code.empty()) return fmt::format("  rip {:x} is not mapped to memory\n", rip);
-  std::string text;
-  for (const Instruction& instruction : instructions_before(memory, sregs, rip))
-    text += instruction_line(instruction, false);
-  bool here = true;
-  for (const Instruction& instruction : disassemble(code, rip, code_size(sregs), kInstructionsAfter)) {
-    text += instruction_line(instruction, std::exchange(here, false));
-  }
-  return text;
-}
-
 std::string place_line(const GuestMemory& memory, const kvm_sregs& sregs, std::uint64_t rip,
                        std::span<const LoadedPart> parts) {
-  const auto address = translate(memory, sregs, rip);
+  const auto address = translate(physical(memory), sregs, rip);
   if (!address) return {};
   const LoadedPart* part = find_part(parts, address->value());
   if (part == nullptr)
@@ -132,8 +52,8 @@ std::string crash_report(const std::string& why, KvmVcpu& vcpu, const GuestMemor
           "  what it was doing is lost: AMD processors forget it at a triple fault, and these are the registers of a "
           "reset\n";
     }
-    text += general_lines(regs) + control_lines(sregs) + code_lines(memory, sregs, rip) +
-            place_line(memory, sregs, rip, parts);
+    text +=
+        registers_text(regs, sregs) + code_text(physical(memory), sregs, rip) + place_line(memory, sregs, rip, parts);
   } catch (const std::exception& error) {
     text += fmt::format("  its registers cannot be read: {}\n", error.what());
   }
@@ -149,10 +69,10 @@ std::string exit_instruction(KvmVcpu& vcpu, const GuestMemory& memory) {
   const kvm_sregs sregs = vcpu.sregs();
   const std::uint64_t rip = linear_rip(vcpu.regs(), sregs);
   if (port_write || mmio_write) {
-    const auto before = instructions_before(memory, sregs, rip);
+    const auto before = instructions_before(physical(memory), sregs, rip);
     if (!before.empty() && (mmio_write || is_out(before.back()))) return one_line(before.back());
   }
-  const auto here = disassemble(read_linear(memory, sregs, rip, 15), rip, code_size(sregs), 1);
+  const auto here = disassemble(read_linear(physical(memory), sregs, rip, 15), rip, code_size(sregs), 1);
   return here.empty() ? fmt::format("{:x}: (not mapped)", rip) : one_line(here.front());
 }
 
