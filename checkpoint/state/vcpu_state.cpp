@@ -234,8 +234,9 @@ void VcpuState::check(const StateRecord& record, const std::vector<kvm_cpuid_ent
 VcpuRegisters VcpuState::registers_in(const StateRecord& record) {
   const auto saved = from_record<VcpuStateV1>(record);
   check_lengths(saved);
-  VcpuRegisters registers{{}, system_for_kvm(saved.system)};
+  VcpuRegisters registers{{}, system_for_kvm(saved.system), {}};
   pair_general(saved.general, registers.general, kToKvm);
+  std::copy_n(saved.xsave.begin(), registers.fxsave.size(), registers.fxsave.begin());
   return registers;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@ namespace tintype {
 struct VcpuRegisters {
   kvm_regs general{};
   kvm_sregs system{};
+  std::array<std::uint8_t, 512> fxsave{};  ///< x87 and SSE, as FXSAVE writes them
 };
 
 /// A vCPU as a thing with state. The vCPU must be parked, with no exit half-done.
