@@ -15,6 +15,12 @@ using nlohmann::json;
 
 namespace {
 
+std::string load_text(const std::string& name, const LoadReport& load) {
+  if (load.problem.empty()) return fmt::format("{} of it still to be read", format_size(load.bytes_left));
+  return fmt::format("{} of it cannot be read ({}): mend that and `tintype continue {}`, or `tintype stop {}`",
+                     format_size(load.bytes_left), load.problem, name, name);
+}
+
 std::string status_text(const StatusReport& status) {
   std::string text;
   const auto line = [&text](const char* name, const std::string& value) {
@@ -26,6 +32,7 @@ std::string status_text(const StatusReport& status) {
   line("process", std::to_string(status.pid));
   line("runs for", format_duration(status.uptime_ms));
   line("memory", format_size(status.memory));
+  if (status.load) line("", load_text(status.name, *status.load));
   line("CPUs", std::to_string(status.cpus));
   line("exits", std::to_string(status.exits));
   line("kernel", status.kernel);

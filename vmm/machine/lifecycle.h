@@ -22,8 +22,11 @@ class Lifecycle final : public Machine, private VcpuEvents {
 
   /// To be given a kernel or a checkpoint, before start().
   Guest& guest() noexcept { return guest_; }
-  /// It has been given this checkpoint: its own next one builds on it. Before start().
-  void begin_from(const ParentRef& checkpoint) { checkpointer_.begin_from(checkpoint); }
+  /// Gives it a checkpoint, which was checked, whose memory comes while it runs. Before start().
+  void restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<const BlockSource> memory,
+                      const ProgressSink& progress);
+  /// It has been given this checkpoint, and has its disks: its own next one builds on it. Before start().
+  void begin_from(const ParentRef& checkpoint);
 
   const MachineConfig& config() const noexcept override { return guest_.config(); }
   void start() override;
@@ -74,6 +77,13 @@ class Lifecycle final : public Machine, private VcpuEvents {
   void on_trace(VcpuThread& thread) noexcept override;
 
   const std::chrono::steady_clock::time_point created_ = std::chrono::steady_clock::now();
+  // A lazy restore.
+  void on_load_failure(const std::string& why) noexcept;
+  void stall() noexcept;
+  bool stalls() const;
+  void retry_load();
+  void finish_load(const ProgressSink& progress);
+
   const std::uint64_t restored_from_;
 
   std::mutex checkpoint_mutex_;
@@ -91,4 +101,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   Checkpointer checkpointer_{captured_};
 };
 
+  bool stalls_ = false;  ///< memory could not be read
+
+  bool memory_compared_ = true;  // guarded by checkpoint_mutex_: the checkpointer knows what memory is as saved
 }  // namespace tintype

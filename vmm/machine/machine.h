@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "checkpoint/capture/options.h"
 #include "checkpoint/capture/series.h"
+#include "checkpoint/format/block_source.h"
 #include "checkpoint/format/report.h"
 #include "vmm/base/progress.h"
 #include "vmm/machine/config.h"
@@ -25,6 +27,12 @@ inline constexpr auto kWords<RunState> = std::to_array<Word<RunState>>({{RunStat
                                                                         {RunState::kPaused, "paused"},
                                                                         {RunState::kStopped, "stopped"}});
 
+/// Memory of a restored machine that is still being brought in.
+struct LoadStatus {
+  std::uint64_t bytes_left = 0, bytes_total = 0;
+  std::string problem;  ///< why it cannot be: then the machine is paused. Empty where it can
+};
+
 struct MachineStatus {
   RunState state = RunState::kCreated;
   std::string end_reason;  ///< as in MachineEnd, where it has ended
@@ -32,6 +40,7 @@ struct MachineStatus {
   std::uint64_t uptime_ms = 0;
   std::uint64_t exits = 0;          ///< KVM exits to user space, all vCPUs
   std::uint64_t restored_from = 0;  ///< id of the checkpoint; 0: booted
+  std::optional<LoadStatus> load;   ///< nothing where all memory is there
   /// Numbers of the disks whose writes wait until there is room for their redo logs.
   std::vector<std::size_t> disks_without_room;
 };
@@ -49,9 +58,10 @@ inline constexpr std::string_view kResetReason = "reset";
 
 struct RestoreOptions {
   std::string repository;
-  std::uint64_t id = 0;                  ///< 0: the newest
-  std::string name;                      ///< empty: the name it had
-  std::filesystem::path disk_directory;  ///< where the restored disks go; empty: the current one
+  std::uint64_t id = 0;                   ///< 0: the newest
+  std::string name;                       ///< empty: the name it had
+  std::filesystem::path disk_directory;   ///< where the restored disks go; empty: the current one
+  std::optional<MemoryLoad> memory_load;  ///< nothing: lazy where the host can
   SerialConfig serial;
   TraceConfig trace;
 };
@@ -60,6 +70,13 @@ struct RestoreOptions {
 class Machine {
  public:
   virtual ~Machine() = default;
+/// When memory is read: while the machine runs, or before it does.
+enum class MemoryLoad : std::uint8_t { kLazy, kEager };
+
+template <>
+inline constexpr auto kWords<MemoryLoad> = std::to_array<Word<MemoryLoad>>({{MemoryLoad::kLazy, "lazy"},
+                                                                            {MemoryLoad::kEager, "eager"}});
+
 
   virtual const MachineConfig& config() const noexcept = 0;
 
@@ -67,6 +84,8 @@ class Machine {
   virtual void start() = 0;
   /// Waits until the machine has ended, then closes the disks.
   virtual MachineEnd wait() = 0;
+  /// What tests turn: memory of the checkpoint, read in another way.
+  std::function<std::shared_ptr<const BlockSource>(std::shared_ptr<const BlockSource>)> wrap_memory;
 
   /// Parks all vCPUs with no exit half-done; returns when they are parked. Idempotent. Waits while a checkpoint is in
   /// its pause.
@@ -84,6 +103,7 @@ class Machine {
   /// Takes a series of them, as one checkpoint that is under way; cancelled, it returns what it has done.
   virtual SeriesReport checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
                                          const ProgressSink& progress) = 0;
+  /// Where the machine stands because its memory could not be read, that is tried again first; throws what it throws.
   /// The checkpoint that is under way ends at once, whatever its destination does, and its caller is told so. Throws
   /// tintype::Error where there is none.
   virtual void cancel_checkpoint() = 0;

@@ -62,6 +62,13 @@ void Processors::pause() {
 
 void Processors::resume() { gate_.open(); }
 
+void Processors::stall(const std::function<bool(std::uint32_t thread)>& stands) noexcept {
+  gate_.stall(true);
+  for (const auto& thread : threads_) {
+    if (!stands(thread->thread_id())) thread->kick();
+  }
+}
+
 void Processors::announce_pause() {
   for (const auto& vcpu : vcpus_) vcpu->announce_pause();
 }
