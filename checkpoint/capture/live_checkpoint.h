@@ -49,6 +49,9 @@ class Checkpointer {
   void begin_from_absent(const ParentRef& checkpoint);
   void memory_is_there(const MemoryTracker::AsSaved& as_saved);
 
+  /// Disks are as they were at an earlier instant: the next one saves all of them.
+  void disks_went_back() noexcept { disks_saved_ = false; }
+
   /// The checkpoint that is under way ends at once, whatever its destination does; where there is none, the next one
   /// ends before it begins, unless that is forgotten. Any thread.
   void cancel() noexcept { cancellation_.request(); }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "vmm/kvm/vcpu.h"
 
 namespace tintype {
+
+struct VcpuStateV1;
 
 /// A vCPU as a thing with state. The vCPU must be parked, with no exit half-done.
 class VcpuState : public Stateful {
@@ -35,7 +38,15 @@ class VcpuState : public Stateful {
   static void check(const StateRecord& record, const std::vector<kvm_cpuid_entry2>& offered);
   void restore_state(const StateRecord& record) override;
 
+  /// For one that goes back to a state of its own, again and again: what it is now, and back to that. Only what has
+  /// changed since is given to KVM, where comparing costs less.
+  std::shared_ptr<const VcpuStateV1> remember() const { return read_all(); }
+  void go_back_to(const VcpuStateV1& remembered);
+
  private:
+  std::shared_ptr<VcpuStateV1> read_all() const;
+  void give_registers(const VcpuStateV1& saved);
+  void give_interrupts(const VcpuStateV1& saved, const std::vector<kvm_msr_entry>& msrs);
   ApicLook apic_with_ticks() const;
 
   KvmVcpu& vcpu_;

@@ -9,8 +9,8 @@ namespace tintype {
 namespace {
 
 constexpr auto kVerbs =
-    std::to_array<std::string_view>({"console", "reset", "mark", "suspend", "resume", "backup", "drill", "copy", "send",
-                                     "receive", "standby", "promote", "serve", "gdb", "disk", "report"});
+    std::to_array<std::string_view>({"console", "suspend", "resume", "backup", "drill", "copy", "send", "receive",
+                                     "standby", "promote", "serve", "gdb", "disk", "report"});
 
 struct LaterOption {
   std::string_view verb;

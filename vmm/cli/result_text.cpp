@@ -55,6 +55,12 @@ std::string end_text(const std::string& name, const std::string& reason) {
   return fmt::format("{} has ended: {}.", name, reason);
 }
 
+std::string reset_text(const json& result) {
+  return fmt::format("{} is back at its mark: {} pages{}, in {} us.", result.value("name", ""),
+                     result.value("pages", std::uint64_t{0}), result.value("disks", false) ? ", and its disks" : "",
+                     result.value("pause_us", std::uint64_t{0}));
+}
+
 std::string series_text(const json& series) {
   const auto number = [&](const char* name) { return series.value(name, std::uint64_t{0}); };
   const json pause = series.value("pause_us", json::object());
@@ -76,6 +82,10 @@ std::string result_text(std::string_view method, const json& result) {
     return fmt::format("The checkpoint of {} is cancelled.", result.value("name", ""));
   if (result.contains("taken")) return series_text(result);
   if (method == "checkpoint") return report_text(report_from_json(result.dump()));
+  if (method == "mark")
+    return fmt::format("{} is marked (it stood still for {} us).", result.value("name", ""),
+                       result.value("pause_us", std::uint64_t{0}));
+  if (method == "reset") return reset_text(result);
   if (method == "stop") return end_text(result.value("name", ""), result.value("reason", ""));
   return fmt::format("{} is {}.", result.value("name", ""), result.value("state", ""));
 }

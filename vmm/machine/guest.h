@@ -47,6 +47,7 @@ class Guest {
 
   const MachineConfig& config() const noexcept { return config_; }
   GuestMemory& memory() noexcept { return memory_; }
+  KvmVm& vm() noexcept { return vm_; }
   Backplane& backplane() noexcept { return backplane_; }
   Platform& platform() noexcept { return platform_; }
   VirtioDevices& virtio() noexcept { return virtio_; }
@@ -61,13 +62,13 @@ class Guest {
   MachineDescription describe() const;
 
  private:
-  MachineConfig config_;
   void restore_states(const CheckpointReader& checkpoint, const ProgressSink& progress);
   void give_up_load() noexcept;
 
+  MachineConfig config_;
   GuestMemory memory_;  // before the VM: KVM refers to it
-  KvmSystem system_;
   std::unique_ptr<LazyLoad> load_;
+  KvmSystem system_;
   KvmVm vm_;
   Backplane backplane_;
   Platform platform_;

@@ -68,6 +68,7 @@ MachineEnd Lifecycle::wait() {
 void Lifecycle::close() {
   if (guest_.load() != nullptr) guest_.load()->give_up();
   const std::lock_guard checkpoint_lock(checkpoint_mutex_);
+  mark_.reset();
   guest_.close();
 }
 
@@ -98,15 +99,14 @@ void Lifecycle::pause() {
 
 void Lifecycle::resume() {
   const std::lock_guard pause_lock(pause_mutex_);
-  {
   const bool stalled = stalls();
   if (stalled) retry_load();
+  {
     const std::lock_guard lock(state_mutex_);
     if (!std::exchange(paused_by_user_, false) && !stalled) return;
   }
   if (!stalled) guest_.processors().announce_pause();  // a CPU that waits for memory can be told nothing
   guest_.processors().resume();
-}
   if (stalls()) stall();  // it came again before the gate was open
 }
 
@@ -164,6 +164,7 @@ void Lifecycle::finish_load(const ProgressSink& progress) {
   checkpointer_.memory_is_there(
       [&load](std::size_t chunk, const PageSet& there) { return load.as_saved(chunk, there); });
   memory_compared_ = true;
+}
 
 void Lifecycle::stop(bool force, std::chrono::milliseconds patience) {
   std::unique_lock lock(state_mutex_);
@@ -174,8 +175,8 @@ void Lifecycle::stop(bool force, std::chrono::milliseconds patience) {
 }
 
 std::string Lifecycle::ask_to_power_off(std::unique_lock<std::mutex>& state_lock, std::chrono::milliseconds patience) {
-  if (paused_by_user_) return "cut off: it was paused";
   if (stalls_) return "cut off: its memory could not be read";
+  if (paused_by_user_) return "cut off: it was paused";
   if (!guest_.platform().press_power_button()) return "cut off: it does not listen to the power button";
   state_changed_.wait_for(state_lock, patience, [this] { return end_.has_value(); });
   return fmt::format("cut off: it did not power off within {} ms", patience.count());
@@ -194,9 +195,9 @@ MachineStatus Lifecycle::status() const {
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - created_).count());
   status.exits = guest_.processors().exits();
   status.restored_from = restored_from_;
-  const auto disks = guest_.virtio().disks();
   if (const LazyLoad* load = guest_.load(); load != nullptr && !load->finished())
     status.load = {load->bytes_left(), load->bytes_total(), load->problem()};
+  const auto disks = guest_.virtio().disks();
   for (std::size_t number = 0; number < disks.size(); ++number) {
     const VirtualDisk* disk = disks[number]->disk();
     if (disk != nullptr && disk->waits_for_room()) status.disks_without_room.push_back(number);
@@ -222,6 +223,81 @@ auto Lifecycle::as_the_only_checkpoint(Take take) {
     }
   } reset{*this};
   return take();
+}
+
+class Lifecycle::StandStill {
+ public:
+  explicit StandStill(Lifecycle& machine) : machine_(machine) {
+    try {
+      machine_.captured_.pause();
+    } catch (...) {
+      machine_.captured_.resume();
+      throw;
+    }
+    machine_.captured_.freeze_devices();
+  }
+  ~StandStill() {
+    machine_.captured_.thaw_devices();
+    machine_.captured_.resume();
+  }
+  StandStill(const StandStill&) = delete;
+  StandStill& operator=(const StandStill&) = delete;
+
+ private:
+  Lifecycle& machine_;
+};
+
+namespace {
+
+std::uint64_t microseconds_since(std::chrono::steady_clock::time_point start) {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start).count());
+}
+
+}  // namespace
+
+MarkReport Lifecycle::mark() {
+  return as_the_only_checkpoint([&] {
+    finish_load({});
+    mark_.reset();
+    auto mark = std::make_unique<Mark>(guest_);
+    const auto start = std::chrono::steady_clock::now();
+    {
+      const StandStill still(*this);
+      mark->take();
+    }
+    const MarkReport report{microseconds_since(start)};
+    mark->finish();
+    mark_ = std::move(mark);
+    resets_ = 0;
+    return report;
+  });
+}
+
+/// A machine that is neither here nor there must not run on.
+Mark::Return Lifecycle::go_back() {
+  bool half_way = false;
+  try {
+    return mark_->go_back(half_way);
+  } catch (const std::exception& error) {
+    if (half_way) end({1, fmt::format("cut off: it could not be reset: {}", error.what()), {}});
+    throw;
+  }
+}
+
+ResetReport Lifecycle::reset() {
+  return as_the_only_checkpoint([&] {
+    if (!mark_)
+      throw Error("{} has no mark to go back to: set one with `tintype mark {}`", config().name, config().name);
+    const auto start = std::chrono::steady_clock::now();
+    Mark::Return back;
+    {
+      const StandStill still(*this);
+      back = go_back();
+    }
+    if (back.disks) checkpointer_.disks_went_back();
+    return ResetReport{back.pages, back.disks, microseconds_since(start), ++resets_};
+  });
 }
 
 CheckpointReport Lifecycle::checkpoint(const CheckpointOptions& options, const ProgressSink& progress) {

@@ -8,6 +8,7 @@
 #include "checkpoint/capture/live_checkpoint.h"
 #include "vmm/machine/guest.h"
 #include "vmm/machine/machine.h"
+#include "vmm/machine/mark.h"
 
 namespace tintype {
 
@@ -35,6 +36,8 @@ class Lifecycle final : public Machine, private VcpuEvents {
   void resume() override;
   void stop(bool force, std::chrono::milliseconds patience) override;
   MachineStatus status() const override;
+  MarkReport mark() override;
+  ResetReport reset() override;
   CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) override;
   SeriesReport checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
                                  const ProgressSink& progress) override;
@@ -61,6 +64,9 @@ class Lifecycle final : public Machine, private VcpuEvents {
     std::unique_lock<std::mutex> pause_lock_;  // the machine's pause_mutex_, from pause() to resume()
   };
 
+  /// The machine paused, its devices frozen, from beginning to end.
+  class StandStill;
+  Mark::Return go_back();
   template <typename Take>
   auto as_the_only_checkpoint(Take take);
   GuestRequests guest_requests();
@@ -71,12 +77,6 @@ class Lifecycle final : public Machine, private VcpuEvents {
   std::string ask_to_power_off(std::unique_lock<std::mutex>& state_lock, std::chrono::milliseconds patience);
   void close();
 
-  // VcpuEvents: on vCPU threads.
-  void on_crash(VcpuThread& thread, const std::string& why) noexcept override;
-  void on_system_event(std::uint32_t type) noexcept override;
-  void on_trace(VcpuThread& thread) noexcept override;
-
-  const std::chrono::steady_clock::time_point created_ = std::chrono::steady_clock::now();
   // A lazy restore.
   void on_load_failure(const std::string& why) noexcept;
   void stall() noexcept;
@@ -84,6 +84,12 @@ class Lifecycle final : public Machine, private VcpuEvents {
   void retry_load();
   void finish_load(const ProgressSink& progress);
 
+  // VcpuEvents: on vCPU threads.
+  void on_crash(VcpuThread& thread, const std::string& why) noexcept override;
+  void on_system_event(std::uint32_t type) noexcept override;
+  void on_trace(VcpuThread& thread) noexcept override;
+
+  const std::chrono::steady_clock::time_point created_ = std::chrono::steady_clock::now();
   const std::uint64_t restored_from_;
 
   std::mutex checkpoint_mutex_;
@@ -95,13 +101,15 @@ class Lifecycle final : public Machine, private VcpuEvents {
   bool paused_by_user_ = false;
   bool checkpoint_running_ = false;
   std::optional<MachineEnd> end_;
+  bool stalls_ = false;  ///< memory could not be read
 
-  Guest guest_;  // after all that its threads call
+  bool memory_compared_ = true;  // guarded by checkpoint_mutex_: the checkpointer knows what memory is as saved
+
+  Guest guest_;                 // after all that its threads call
+  std::unique_ptr<Mark> mark_;  // guarded by checkpoint_mutex_, as is the next
+  std::uint64_t resets_ = 0;
   CapturedMachine captured_{*this};
   Checkpointer checkpointer_{captured_};
 };
 
-  bool stalls_ = false;  ///< memory could not be read
-
-  bool memory_compared_ = true;  // guarded by checkpoint_mutex_: the checkpointer knows what memory is as saved
 }  // namespace tintype

@@ -45,6 +45,19 @@ struct MachineStatus {
   std::vector<std::size_t> disks_without_room;
 };
 
+/// A mark was set, to which the machine can go back.
+struct MarkReport {
+  std::uint64_t pause_us = 0;
+};
+
+/// The machine went back to it.
+struct ResetReport {
+  std::uint64_t pages = 0;  ///< of memory, that had been written since
+  bool disks = false;       ///< a disk had been written to
+  std::uint64_t pause_us = 0;
+  std::uint64_t resets = 0;  ///< of this mark, this one included
+};
+
 /// How a machine ended. `exit_code` is what `tintype run` returns: the guest's debug-exit code, 0 on power-off or stop,
 /// 1 on a crash.
 struct MachineEnd {
@@ -56,6 +69,13 @@ struct MachineEnd {
 /// The reason where the guest resets the machine, which ends it.
 inline constexpr std::string_view kResetReason = "reset";
 
+/// When memory is read: while the machine runs, or before it does.
+enum class MemoryLoad : std::uint8_t { kLazy, kEager };
+
+template <>
+inline constexpr auto kWords<MemoryLoad> = std::to_array<Word<MemoryLoad>>({{MemoryLoad::kLazy, "lazy"},
+                                                                            {MemoryLoad::kEager, "eager"}});
+
 struct RestoreOptions {
   std::string repository;
   std::uint64_t id = 0;                   ///< 0: the newest
@@ -64,19 +84,14 @@ struct RestoreOptions {
   std::optional<MemoryLoad> memory_load;  ///< nothing: lazy where the host can
   SerialConfig serial;
   TraceConfig trace;
+  /// What tests turn: memory of the checkpoint, read in another way.
+  std::function<std::shared_ptr<const BlockSource>(std::shared_ptr<const BlockSource>)> wrap_memory;
 };
 
 /// A virtual machine, as the control socket and the command line see it. Every method may be called from any thread.
 class Machine {
  public:
   virtual ~Machine() = default;
-/// When memory is read: while the machine runs, or before it does.
-enum class MemoryLoad : std::uint8_t { kLazy, kEager };
-
-template <>
-inline constexpr auto kWords<MemoryLoad> = std::to_array<Word<MemoryLoad>>({{MemoryLoad::kLazy, "lazy"},
-                                                                            {MemoryLoad::kEager, "eager"}});
-
 
   virtual const MachineConfig& config() const noexcept = 0;
 
@@ -84,12 +99,11 @@ inline constexpr auto kWords<MemoryLoad> = std::to_array<Word<MemoryLoad>>({{Mem
   virtual void start() = 0;
   /// Waits until the machine has ended, then closes the disks.
   virtual MachineEnd wait() = 0;
-  /// What tests turn: memory of the checkpoint, read in another way.
-  std::function<std::shared_ptr<const BlockSource>(std::shared_ptr<const BlockSource>)> wrap_memory;
 
   /// Parks all vCPUs with no exit half-done; returns when they are parked. Idempotent. Waits while a checkpoint is in
   /// its pause.
   virtual void pause() = 0;
+  /// Where the machine stands because its memory could not be read, that is tried again first; throws what it throws.
   virtual void resume() = 0;
   /// Asks the guest to power off by the ACPI button where it listens (and waits up to `patience`), else or with `force`
   /// ends it, and a checkpoint that is under way with it.
@@ -97,13 +111,19 @@ inline constexpr auto kWords<MemoryLoad> = std::to_array<Word<MemoryLoad>>({{Mem
 
   virtual MachineStatus status() const = 0;
 
+  /// Notes this instant of the machine, in memory, in place of one that was noted before. Not while a checkpoint is
+  /// taken.
+  virtual MarkReport mark() = 0;
+  /// Back to it: memory, CPUs, interrupt controllers, timers, devices, and disks, whose writes since are dropped. A
+  /// paused machine stays paused. Throws tintype::Error where there is no mark.
+  virtual ResetReport reset() = 0;
+
   /// Takes a live checkpoint; returns when it is sealed. One at a time: a second call throws tintype::Error. Works on a
   /// paused machine as well, which stays paused.
   virtual CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) = 0;
   /// Takes a series of them, as one checkpoint that is under way; cancelled, it returns what it has done.
   virtual SeriesReport checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
                                          const ProgressSink& progress) = 0;
-  /// Where the machine stands because its memory could not be read, that is tried again first; throws what it throws.
   /// The checkpoint that is under way ends at once, whatever its destination does, and its caller is told so. Throws
   /// tintype::Error where there is none.
   virtual void cancel_checkpoint() = 0;

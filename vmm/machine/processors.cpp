@@ -73,6 +73,16 @@ void Processors::announce_pause() {
   for (const auto& vcpu : vcpus_) vcpu->announce_pause();
 }
 
+Processors::Remembered Processors::remember() const {
+  Remembered remembered;
+  for (const auto& state : states_) remembered.push_back(state->remember());
+  return remembered;
+}
+
+void Processors::go_back_to(const Remembered& remembered) {
+  for (std::size_t id = 0; id < states_.size(); ++id) states_[id]->go_back_to(*remembered[id]);
+}
+
 void Processors::request_end() noexcept {
   for (const auto& thread : threads_) thread->request_end();
   gate_.let_go();

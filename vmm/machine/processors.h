@@ -37,6 +37,10 @@ class Processors {
   void end_stall() noexcept { gate_.stall(false); }
   /// Tells the guests' watchdogs that time was taken from them. With all parked, or before they start.
   void announce_pause();
+  /// What all of them are, and back to it. With all parked.
+  using Remembered = std::vector<std::shared_ptr<const VcpuStateV1>>;
+  Remembered remember() const;
+  void go_back_to(const Remembered& remembered);
   /// Makes all threads end soon, parked or not. Any thread.
   void request_end() noexcept;
   void join();
