@@ -26,8 +26,8 @@
 
 namespace tintype {
 
-/// Lazy restore: the machine runs, and memory comes chunk by chunk, the one that somebody waits for first, all others in
-/// the background.
+/// Lazy restore: the machine runs, and memory comes chunk by chunk, the one that somebody waits for first, all others
+/// in the background.
 ///
 /// Who waits: a vCPU in the kernel, by a page fault; everything in this program by GuestMemory (bring()), so that no
 /// thread but a vCPU's can be stuck in the kernel. A read that fails stops the loading; nothing is lost, and it can be

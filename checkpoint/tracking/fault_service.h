@@ -14,8 +14,8 @@
 
 namespace tintype {
 
-/// Told of faults, on the service's thread. It may wait for nothing that could itself fault, and sees to it that whoever
-/// waits goes on in the end.
+/// Told of faults, on the service's thread. It may wait for nothing that could itself fault, and sees to it that
+/// whoever waits goes on in the end.
 class FaultSink {
  public:
   virtual ~FaultSink() = default;

@@ -63,8 +63,8 @@ MachineEnd Lifecycle::wait() {
   return how;
 }
 
-// A checkpoint that is under way is finished first: what it copies out is still there, though the vCPUs have gone. Where
-// it still waits for memory, it has waited in vain.
+// A checkpoint that is under way is finished first: what it copies out is still there, though the vCPUs have gone.
+// Where it still waits for memory, it has waited in vain.
 void Lifecycle::close() {
   if (guest_.load() != nullptr) guest_.load()->give_up();
   const std::lock_guard checkpoint_lock(checkpoint_mutex_);
