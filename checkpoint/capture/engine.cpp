@@ -206,6 +206,13 @@ void CaptureEngine::begin_as_restored() {
   kept_ = true;
 }
 
+void CaptureEngine::begin_as_compared(const MemoryTracker::AsSaved& as_saved) {
+  if (tracking_ == Tracking::kNothing) return;
+  tracker_->start();
+  tracker_->begin_compared(as_saved);
+  kept_ = true;
+}
+
 std::uint64_t CaptureEngine::resident_bytes() { return tracker_->look() * kPageSize; }
 
 }  // namespace tintype

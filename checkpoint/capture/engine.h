@@ -53,6 +53,8 @@ class CaptureEngine {
   /// Memory is as a checkpoint has it, and the machine has not run yet: what it writes from here on is known. Nothing
   /// happens where the host cannot tell.
   void begin_as_restored();
+  /// The machine has run since, unwatched, and some of memory is as that checkpoint has it still.
+  void begin_as_compared(const MemoryTracker::AsSaved& as_saved);
   /// Bytes of the pages there are.
   std::uint64_t resident_bytes();
 

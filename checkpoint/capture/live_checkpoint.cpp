@@ -395,10 +395,20 @@ CheckpointReport Checkpointer::take(const CheckpointOptions& options, const Prog
 }
 
 void Checkpointer::begin_from(const ParentRef& checkpoint) {
+  begin_from_absent(checkpoint);
   engine_.begin_as_restored();
+  memory_saved_ = true;
+}
+
+void Checkpointer::begin_from_absent(const ParentRef& checkpoint) {
   for (FreezableDisk* disk : subject_.disks()) disk->is_as_saved();
-  memory_saved_ = disks_saved_ = true;
+  disks_saved_ = true;
   latest_ = checkpoint;
+}
+
+void Checkpointer::memory_is_there(const MemoryTracker::AsSaved& as_saved) {
+  engine_.begin_as_compared(as_saved);
+  memory_saved_ = true;
 }
 
 MemoryCapture& Checkpointer::capture_for(Strategy strategy) {

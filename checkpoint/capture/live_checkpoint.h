@@ -44,6 +44,13 @@ class Checkpointer {
 
   /// The machine has just been restored from this checkpoint, and has not run yet: the next one builds on it.
   void begin_from(const ParentRef& checkpoint);
+  /// The same where memory is still being brought in while it runs. Before the next one is taken, all is there, and
+  /// memory_is_there() has been called.
+  void begin_from_absent(const ParentRef& checkpoint);
+  void memory_is_there(const MemoryTracker::AsSaved& as_saved);
+
+  /// Disks are as they were at an earlier instant: the next one saves all of them.
+  void disks_went_back() noexcept { disks_saved_ = false; }
 
   /// The checkpoint that is under way ends at once, whatever its destination does; where there is none, the next one
   /// ends before it begins, unless that is forgotten. Any thread.

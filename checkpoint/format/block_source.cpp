@@ -23,24 +23,38 @@ void BlockSource::read_blocks(std::uint64_t first_block, std::span<std::byte> in
   const std::uint64_t count = into.size() / kBlockSize, end_block = first_block + count;
   check(into.size() % kBlockSize == 0 && range_fits(first_block, count, blocks()), "wanted blocks lie inside the part");
   if (into.empty()) return;
-  std::memset(into.data(), 0, into.size());
   std::vector<Run> runs;
-  for (auto run = next_run(first_block); run && run->first_block < end_block; run = next_run(run->end_block()))
+  std::uint64_t zero_from = first_block;
+  const auto place = [&](std::uint64_t first, std::uint64_t end) {
+    return into.subspan((first - first_block) * kBlockSize, (end - first) * kBlockSize);
+  };
+  const auto zero_until = [&](std::uint64_t end) {
+    if (end > zero_from) std::ranges::fill(place(zero_from, end), std::byte{0});
+  };
+  for (auto run = next_run(first_block); run && run->first_block < end_block; run = next_run(run->end_block())) {
+    zero_until(run->first_block);
+    zero_from = std::min(run->end_block(), end_block);
     runs.push_back(*run);
-  std::ranges::sort(runs, {}, &Run::extent);
+  }
+  zero_until(end_block);
+  std::ranges::stable_sort(runs, {}, &Run::extent);
 
   std::unique_ptr<std::byte[]> buffer;
   const Extent* held = nullptr;
   for (const Run& run : runs) {
     const Extent& whole = extent(run.extent);
+    const std::uint64_t first = std::max(run.first_block, first_block), end = std::min(run.end_block(), end_block);
+    if (end - first == whole.blocks) {  // all of it, to where it belongs
+      read_extent(run.extent, place(first, end));
+      continue;
+    }
     if (held != &whole) {
       buffer = std::make_unique_for_overwrite<std::byte[]>(whole.data_bytes());
       read_extent(run.extent, {buffer.get(), whole.data_bytes()});
       held = &whole;
     }
-    const std::uint64_t first = std::max(run.first_block, first_block), end = std::min(run.end_block(), end_block);
-    std::memcpy(into.data() + (first - first_block) * kBlockSize,
-                buffer.get() + (first - whole.first_block) * kBlockSize, (end - first) * kBlockSize);
+    std::memcpy(place(first, end).data(), buffer.get() + (first - whole.first_block) * kBlockSize,
+                (end - first) * kBlockSize);
   }
 }
 

@@ -141,8 +141,7 @@ std::vector<kvm_msr_entry> msrs_in_order(const std::vector<MsrV1>& saved) {
 }
 
 /// Some MSRs can be read but not written; that is fine where they hold the value already.
-void restore_msrs(KvmVcpu& vcpu, const std::vector<MsrV1>& saved) {
-  std::vector<kvm_msr_entry> entries = msrs_in_order(saved);
+void restore_msrs(KvmVcpu& vcpu, const std::vector<kvm_msr_entry>& entries) {
   std::span<const kvm_msr_entry> rest = entries;
   while (const auto refused = vcpu.set_msrs(rest)) {
     const auto at =
@@ -203,8 +202,8 @@ ApicLook VcpuState::apic_with_ticks() const {
 
 // KVM's order for reading: MP_STATE first, because reading it makes KVM process an INIT or SIPI that is pending, which
 // changes the other registers; events after the registers, which may flush a pending exception into them.
-Stateful::Unsaved VcpuState::read_state() const {
-  const auto read = std::make_shared<VcpuStateV1>();
+std::shared_ptr<VcpuStateV1> VcpuState::read_all() const {
+  auto read = std::make_shared<VcpuStateV1>();
   VcpuStateV1& saved = *read;
   saved.mp_state = vcpu_.mp_state().mp_state;
   saved.tsc_khz = vcpu_.tsc_khz();
@@ -218,7 +217,11 @@ Stateful::Unsaved VcpuState::read_state() const {
   saved.lapic.assign(std::begin(apic.lapic.regs), std::end(apic.lapic.regs));
   for (const kvm_msr_entry& entry : vcpu_.msrs(msr_indices_)) saved.msrs.push_back({entry.index, entry.data});
   pair_events(saved.events, vcpu_.events(), kFromKvm);
-  return [read] { return to_record(*read); };
+  return read;
+}
+
+Stateful::Unsaved VcpuState::read_state() const {
+  return [read = read_all()] { return to_record(*read); };
 }
 
 void VcpuState::check(const StateRecord& record, const std::vector<kvm_cpuid_entry2>& offered) {
@@ -254,16 +257,44 @@ void VcpuState::restore_state(const StateRecord& record) {
   vcpu_.set_cpuid(cpuid_for_kvm(saved.cpuid));
   if (saved.tsc_khz != 0 && saved.tsc_khz != vcpu_.tsc_khz()) vcpu_.set_tsc_khz(saved.tsc_khz);
   vcpu_.set_sregs(system_for_kvm(saved.system));
+  if (!saved.extended_control.empty()) vcpu_.set_xcrs(xcrs_for_kvm(saved.extended_control));
+  vcpu_.set_debug_registers(debug_for_kvm(saved.debug));
+  give_registers(saved);
+  give_interrupts(saved, msrs_in_order(saved.msrs));
+}
+
+// CPUID and the TSC's frequency cannot have changed. To be given system registers makes KVM forget the guest's page
+// tables. The TSC and its deadline are given always, for they are time.
+void VcpuState::go_back_to(const VcpuStateV1& remembered) {
+  const SystemRegistersV1 system = save_system(vcpu_.sregs());
+  if (!(system == remembered.system)) vcpu_.set_sregs(system_for_kvm(remembered.system));
+  if (save_xcrs(vcpu_.xcrs()) != remembered.extended_control && !remembered.extended_control.empty())
+    vcpu_.set_xcrs(xcrs_for_kvm(remembered.extended_control));
+  if (save_debug(vcpu_.debug_registers()) != remembered.debug)
+    vcpu_.set_debug_registers(debug_for_kvm(remembered.debug));
+  give_registers(remembered);
+  std::vector<kvm_msr_entry> msrs = msrs_in_order(remembered.msrs);
+  const std::vector<kvm_msr_entry> now = vcpu_.msrs(msr_indices_);
+  std::erase_if(msrs, [&](const kvm_msr_entry& wanted) {
+    if (msr_rank(wanted.index) != 1) return false;
+    const auto is = std::ranges::find(now, wanted.index, &kvm_msr_entry::index);
+    return is != now.end() && is->data == wanted.data;
+  });
+  give_interrupts(remembered, msrs);
+}
+
+void VcpuState::give_registers(const VcpuStateV1& saved) {
   kvm_regs general{};
   pair_general(saved.general, general, kToKvm);
   vcpu_.set_regs(general);
-  if (!saved.extended_control.empty()) vcpu_.set_xcrs(xcrs_for_kvm(saved.extended_control));
   vcpu_.set_xsave(saved.xsave);
-  vcpu_.set_debug_registers(debug_for_kvm(saved.debug));
+}
+
+void VcpuState::give_interrupts(const VcpuStateV1& saved, const std::vector<kvm_msr_entry>& msrs) {
   kvm_lapic_state lapic{};
   std::memcpy(lapic.regs, saved.lapic.data(), kLapicSize);
   vcpu_.set_lapic(lapic);
-  restore_msrs(vcpu_, saved.msrs);
+  restore_msrs(vcpu_, msrs);
   vcpu_.set_mp_state({.mp_state = saved.mp_state});
   kvm_vcpu_events events{};
   pair_events(saved.events, events, kToKvm);

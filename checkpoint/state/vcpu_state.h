@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +13,8 @@
 #include "vmm/kvm/vcpu.h"
 
 namespace tintype {
+
+struct VcpuStateV1;
 
 /// What a vCPU's registers hold.
 struct VcpuRegisters {
@@ -45,7 +48,15 @@ class VcpuState : public Stateful {
   /// Of a record, for whoever only looks at it. Throws StateError.
   static VcpuRegisters registers_in(const StateRecord& record);
 
+  /// For one that goes back to a state of its own, again and again: what it is now, and back to that. Only what has
+  /// changed since is given to KVM, where comparing costs less.
+  std::shared_ptr<const VcpuStateV1> remember() const { return read_all(); }
+  void go_back_to(const VcpuStateV1& remembered);
+
  private:
+  std::shared_ptr<VcpuStateV1> read_all() const;
+  void give_registers(const VcpuStateV1& saved);
+  void give_interrupts(const VcpuStateV1& saved, const std::vector<kvm_msr_entry>& msrs);
   ApicLook apic_with_ticks() const;
 
   KvmVcpu& vcpu_;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <thread>
+#include <vector>
 
 #include "checkpoint/tracking/userfault.h"
 #include "vmm/base/event_fd.h"
@@ -13,39 +14,48 @@
 
 namespace tintype {
 
-/// Told of write faults, on the service's thread. It may wait for nothing that could itself fault, and lets the address
-/// go in the end.
-class WriteFaultSink {
+/// Told of faults, on the service's thread. It may wait for nothing that could itself fault, and sees to it that
+/// whoever waits goes on in the end.
+class FaultSink {
  public:
-  virtual ~WriteFaultSink() = default;
-  virtual void on_write_fault(std::uintptr_t address) noexcept = 0;
+  virtual ~FaultSink() = default;
+  virtual void on_fault(const Fault& fault) noexcept = 0;
 };
 
 using MakeUserfault = std::function<std::unique_ptr<Userfault>()>;
 
-/// One userfaultfd and one thread that waits for its faults, from the first checkpoint of a machine to its end.
+/// A userfaultfd and a thread that waits for its faults: missing pages while memory is brought in after a lazy restore,
+/// then writes, from the first checkpoint of a machine to its end. A machine has one at a time: what is watched for
+/// missing pages is all there before anything is protected, because to end the one kind of watching lifts the other.
 class FaultService {
  public:
-  /// Watches all of guest memory; nothing is protected yet. Throws tintype::Error where the host cannot.
-  FaultService(const GuestMemory& memory, WriteFaultSink& sink, const MakeUserfault& make_userfault);
-  /// Lets everything go first, so that whoever still writes does not wait for a thread that has ended.
+  /// Watches these ranges, in the way of the userfaultfd that is made. Throws tintype::Error where the host cannot.
+  FaultService(std::vector<std::span<std::byte>> ranges, FaultSink& sink, const MakeUserfault& make_userfault);
+  /// Lets everything go first, so that whoever still waits does not wait for a thread that has ended.
   ~FaultService();
   FaultService(const FaultService&) = delete;
   FaultService& operator=(const FaultService&) = delete;
 
   void protect(std::span<std::byte> range) { userfault_->protect(range); }
   [[nodiscard]] bool release(std::span<std::byte> range) noexcept { return userfault_->release(range); }
+  [[nodiscard]] bool fill(std::span<std::byte> range, std::span<std::byte> from) noexcept {
+    return userfault_->fill(range, from);
+  }
+  bool moves_pages() const noexcept { return userfault_->moves_pages(); }
   /// Another fault waits for the sink to return.
   bool another_waits() const noexcept;
 
  private:
   void serve() noexcept;
 
-  const GuestMemory& memory_;
-  WriteFaultSink& sink_;
+  const std::vector<std::span<std::byte>> ranges_;
+  FaultSink& sink_;
   std::unique_ptr<Userfault> userfault_;
   EventFd stop_;
   std::thread thread_;
 };
+
+/// All of it, for a service.
+std::vector<std::span<std::byte>> ranges_of(const GuestMemory& memory);
 
 }  // namespace tintype

@@ -47,6 +47,9 @@ class MemoryTracker {
   /// Which pages there were at the last look: of a chunk that is to be copied, those of the instant.
   const Residency& residency() const noexcept { return residency_; }
 
+  /// Whether the pages of a chunk that are there are as a checkpoint has them. They may be written to meanwhile.
+  using AsSaved = std::function<bool(std::size_t chunk, const PageSet& there)>;
+
   // ---- guest running ----
 
   /// Watches memory from now on, where it can. Throws tintype::Error where the host does not let it.
@@ -58,6 +61,9 @@ class MemoryTracker {
   virtual std::uint64_t look() = 0;
   /// Before the guest runs: memory is as a checkpoint has it. All that is there counts as clean.
   virtual void begin_clean() = 0;
+
+  /// The guest has run, unwatched, since memory was as a checkpoint has it: what still is counts as clean, by chunks.
+  virtual void begin_compared(const AsSaved& as_saved) = 0;
 
   /// A checkpoint begins: of everything there is, or of what was written since the last one. `keeper` takes old
   /// contents until the checkpoint ends.

@@ -39,7 +39,7 @@ ProtectionTracker::~ProtectionTracker() = default;
 
 void ProtectionTracker::start() {
   if (!service_)
-    service_ = std::make_unique<FaultService>(memory_, static_cast<WriteFaultSink&>(*this), make_userfault_);
+    service_ = std::make_unique<FaultService>(ranges_of(memory_), static_cast<FaultSink&>(*this), make_userfault_);
 }
 
 std::uint64_t ProtectionTracker::look() {
@@ -55,6 +55,22 @@ void ProtectionTracker::begin_clean() {
     came_[chunk] = false;
     states_[chunk].store(State::kClean);
     protect(chunk, 1);
+  }
+}
+
+// First protected, then compared: a write that comes between the two is seen by its fault, and one that came before it
+// by what it wrote.
+void ProtectionTracker::begin_compared(const AsSaved& as_saved) {
+  look();
+  for (std::size_t chunk = 0; chunk < chunks_.size(); ++chunk) {
+    if (!residency_.any(chunk)) continue;
+    {
+      const std::lock_guard lock(protection_mutex_);
+      came_[chunk] = false;
+      states_[chunk].store(State::kClean);
+      protect(chunk, 1);
+    }
+    if (!as_saved(chunk, residency_.pages())) let_go(chunk, State::kClean);
   }
 }
 
@@ -167,10 +183,10 @@ bool ProtectionTracker::copied(std::size_t chunk) noexcept {
 
 // ---- write faults, on the service's thread ----
 
-void ProtectionTracker::on_write_fault(std::uintptr_t address) noexcept {
+void ProtectionTracker::on_fault(const Fault& fault) noexcept {
   const auto start = Clock::now();
   const std::lock_guard lock(handling_mutex_);
-  const auto chunk = chunks_.find(address);
+  const auto chunk = chunks_.find(fault.address);
   if (!chunk) return;
   handle(*chunk, true);
   faults_.add(microseconds_since(start));

@@ -23,7 +23,7 @@ enum class ChunkState : std::uint8_t {
 /// at the first write it is let go, and counts as written. So a pause protects only what was written since the last
 /// one. And holds chunks still: what a write is about to destroy goes to the keeper first. Faults come on a thread of
 /// their own.
-class ProtectionTracker final : public MemoryTracker, private WriteFaultSink {
+class ProtectionTracker final : public MemoryTracker, private FaultSink {
  public:
   explicit ProtectionTracker(const GuestMemory& memory, MakeUserfault make_userfault = std::make_unique<Userfault>);
   ~ProtectionTracker() override;
@@ -32,6 +32,7 @@ class ProtectionTracker final : public MemoryTracker, private WriteFaultSink {
   bool knows() const noexcept override { return service_ != nullptr; }
   std::uint64_t look() override;
   void begin_clean() override;
+  void begin_compared(const AsSaved& as_saved) override;
   void begin(bool everything, OldContents& keeper) override;
   void arm() override;
   std::size_t written() override;
@@ -50,7 +51,7 @@ class ProtectionTracker final : public MemoryTracker, private WriteFaultSink {
   bool may_be_mended(std::size_t chunk) const noexcept override { return states_[chunk].load() == ChunkState::kOpen; }
 
  private:
-  void on_write_fault(std::uintptr_t address) noexcept override;
+  void on_fault(const Fault& fault) noexcept override;
   bool handle(std::size_t chunk, bool may_wait) noexcept;
   bool preserve(std::size_t chunk, bool may_wait) noexcept;
   bool overtake(std::size_t chunk) noexcept;

@@ -37,6 +37,16 @@ void ScanTracker::begin_clean() {
   due_.clear();
 }
 
+// What was there before is written to the kernel. First it is protected, then compared.
+void ScanTracker::begin_compared(const AsSaved& as_saved) {
+  look();
+  ask();
+  for (std::size_t chunk = 0; chunk < chunks_.size(); ++chunk) {
+    if (is_due(chunk) && as_saved(chunk, residency_.pages()))
+      due_.remove(chunks_[chunk].first_page, chunks_[chunk].pages);
+  }
+}
+
 // What the last one was to save, and was not kept, is due still.
 void ScanTracker::begin(bool everything, OldContents&) {
   look();

@@ -24,6 +24,7 @@ class ScanTracker final : public MemoryTracker {
   bool knows() const noexcept override { return written_ != nullptr; }
   std::uint64_t look() override;
   void begin_clean() override;
+  void begin_compared(const AsSaved& as_saved) override;
   void begin(bool everything, OldContents& keeper) override;
   void arm() override;
   std::size_t written() override;

@@ -11,8 +11,9 @@
 
 namespace tintype {
 
-/// What this host's userfaultfd can do; `problem` is empty where write protection of a guest's memory works.
+/// What this host's userfaultfd can do; `problem` is empty where all of it works on a guest's memory.
 struct UserfaultSupport {
+  bool missing_pages = false;  ///< they can be brought in when somebody touches them
   bool write_protect = false;
   bool unpopulated = false;  ///< UFFD_FEATURE_WP_UNPOPULATED (Linux 6.4); not needed, because absent pages are known
   std::string problem;       ///< one sentence with the remedy
@@ -34,15 +35,25 @@ class AsyncUserfault {
   UniqueFd fd_;
 };
 
-/// A userfaultfd in write-protect mode (Linux Documentation/admin-guide/mm/userfaultfd.rst). Catches faults that the
-/// kernel takes on the guest's behalf (KVM, io_uring), so it needs root, /dev/userfaultfd, or
-/// vm.unprivileged_userfaultfd = 1.
+/// What a userfaultfd tells of.
+enum class FaultKind : std::uint8_t {
+  kWrites,   ///< to pages that are protected
+  kMissing,  ///< any access to pages that have nothing yet
+};
+
+struct Fault {
+  std::uintptr_t address = 0;
+  std::uint32_t thread = 0;  ///< who waits, as gettid(2) has it; where missing pages are told of
+};
+
+/// A userfaultfd (Linux Documentation/admin-guide/mm/userfaultfd.rst). Catches faults that the kernel takes on the
+/// guest's behalf (KVM, io_uring), so it needs root, /dev/userfaultfd, or vm.unprivileged_userfaultfd = 1.
 ///
 /// Virtual for tests, which fail a step, or let something happen just before or after it.
 class Userfault {
  public:
   /// Throws tintype::Error with the remedy where the host cannot.
-  Userfault();
+  explicit Userfault(FaultKind kind = FaultKind::kWrites);
   virtual ~Userfault() = default;
 
   int fd() const noexcept { return fd_.get(); }
@@ -55,11 +66,23 @@ class Userfault {
   /// Lets writes through and wakes whoever waits. False where the kernel refuses.
   [[nodiscard]] virtual bool release(std::span<std::byte> range) noexcept;
 
-  /// The address of the next write fault, without waiting; nothing where there is none.
-  std::optional<std::uintptr_t> next_fault() noexcept;
+  /// Gives a range of missing pages its contents, page by page whole or not at all, and wakes whoever waits. Pages that
+  /// are there already stay. `from` is as long, anonymous memory of this process with all of its pages there; those may
+  /// be gone afterwards, moved (Linux 6.8: huge ones whole). False where the kernel refuses.
+  [[nodiscard]] virtual bool fill(std::span<std::byte> range, std::span<std::byte> from) noexcept;
+
+  /// False: fill() copies, into small pages.
+  bool moves_pages() const noexcept { return moves_; }
+
+  /// The next fault, without waiting; nothing where there is none.
+  std::optional<Fault> next_fault() noexcept;
 
  private:
+  std::size_t move(std::span<std::byte> range, std::span<std::byte> from) noexcept;
+
+  const FaultKind kind_;
   UniqueFd fd_;
+  bool moves_ = false;  ///< pages into a range, instead of copying
 };
 
 }  // namespace tintype

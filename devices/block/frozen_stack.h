@@ -30,6 +30,7 @@ class FrozenStack final : public FrozenDisk {
   void set_epoch(std::uint64_t epoch) noexcept { epoch_ = epoch; }
   void set_changes(std::shared_ptr<const ChangedBlocks> changes) noexcept { changes_ = std::move(changes); }
   DiskCore::Leftovers& leftovers() noexcept { return leftovers_; }
+  const std::shared_ptr<const LayerStack>& stack() const noexcept { return stack_; }
   RedoLog* fresh() const noexcept { return fresh_.get(); }
 
  private:

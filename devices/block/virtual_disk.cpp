@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <future>
+#include <ranges>
 #include <thread>
 
 #include "devices/block/recovery.h"
@@ -30,7 +31,7 @@ void check_options(const DiskOptions& options) {
   }
 }
 
-void wait_until_idle(DiskCore& core, const RawFile& base) {
+void wait_for_host(DiskCore& core, const RawFile& base) {
   const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(kCloseLimitMs);
   while (!core.idle()) {
     if (std::chrono::steady_clock::now() > limit)
@@ -73,7 +74,7 @@ VirtualDisk::~VirtualDisk() {
   committer_.reset();
   core_->give_up_waiting();
   try {
-    wait_until_idle(*core_, *base_);  // the host may still be writing into memory that is about to go
+    wait_for_host(*core_, *base_);  // the host may still be writing into memory that is about to go
   } catch (const std::exception&) {
     check(false, "a disk's I/O ends before the disk does");
   }
@@ -159,6 +160,27 @@ void VirtualDisk::start_commit(CommitDone on_done) noexcept {
   }
 }
 
+void VirtualDisk::wait_until_idle() { wait_for_host(*core_, *base_); }
+
+// The logs go from the top down, when the fresh one is there: whenever we are killed, what is left is the disk of some
+// instant. The fresh log has the number of the lowest that goes, which recovery allows to a log that holds nothing.
+bool VirtualDisk::go_back_to(const FrozenDisk& frozen) {
+  const auto& to = dynamic_cast<const FrozenStack&>(frozen);
+  const auto now = core_->stack();
+  const std::size_t kept = to.stack()->logs.size();
+  const std::vector<std::shared_ptr<RedoLog>> dropped(now->logs.begin() + static_cast<std::ptrdiff_t>(kept),
+                                                      now->logs.end());
+  if (std::ranges::all_of(dropped, [](const auto& log) { return log->index().empty(); })) return false;
+  auto fresh = RedoLog::create(*base_, options_.log_directory, dropped.front()->sequence());
+  fresh->set_state(log_format::StateKind::kStable, base_->modified_ns());
+  core_->replace_stack(with_log(*to.stack(), std::move(fresh)));
+  for (const auto& log : std::ranges::reverse_view(dropped)) {
+    log->set_state(log_format::StateKind::kRetired);
+    log->remove();
+  }
+  return true;
+}
+
 void VirtualDisk::commit_and_wait() {
   const auto outcome = std::make_shared<std::promise<std::string>>();
   auto future = outcome->get_future();
@@ -180,7 +202,7 @@ void VirtualDisk::commit_and_wait() {
 void VirtualDisk::close() {
   cancel_switch();
   core_->give_up_waiting();
-  wait_until_idle(*core_, *base_);
+  wait_for_host(*core_, *base_);
   complete();
   if (read_only()) return base_->unlock();
   if (log_count() > 0) commit_and_wait();

@@ -49,6 +49,14 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   std::unique_ptr<FrozenDisk> switch_to_fresh_log() noexcept override;
   void start_commit(CommitDone on_done = {}) noexcept override;
 
+  // Going back. The machine is paused and the device frozen.
+  /// Until the host has finished all that is in flight; the device is told of none of it. Throws tintype::Error where
+  /// that takes too long.
+  void wait_until_idle();
+  /// The disk is again as this frozen one shows it, which is kept: what was written since is dropped, logs and all.
+  /// Idle. False where nothing was. Throws where no fresh log can be made; nothing has changed then.
+  bool go_back_to(const FrozenDisk& frozen);
+
   const DiskOptions& options() const noexcept { return options_; }
   /// Number of redo logs above the base at this moment.
   std::size_t log_count() const noexcept { return core_->stack()->logs.size(); }

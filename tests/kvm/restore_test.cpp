@@ -15,6 +15,7 @@
 #include "checkpoint/state/vcpu_state_v1.h"
 #include "checkpoint/store/checkpoint_reader.h"
 #include "checkpoint/store/open_checkpoint.h"
+#include "checkpoint/tracking/userfault.h"
 #include "tests/support/skip.h"
 #include "tests/support/small_file_system.h"
 #include "tests/support/tintype_process.h"
@@ -55,6 +56,7 @@ struct Fixture {
     RestoreOptions options;
     options.repository = repository;
     options.disk_directory = disks;
+    options.memory_load = memory_load;
     options.serial = {SerialKind::kFile, serial};
     return restore_machine(options, progress);
   }
@@ -66,6 +68,7 @@ struct Fixture {
     return names;
   }
 
+  MemoryLoad memory_load = MemoryLoad::kEager;
   TestDirectory directory;
   fs::path repository = directory / "repository", checkpoint = repository / "00000001", disks = directory / "disks",
            serial = directory / "serial.log";
@@ -144,7 +147,11 @@ void damage_data(const fs::path& path) {
 }  // namespace
 
 TEST_CASE("a restore that ends at any one of its steps leaves nothing, and the next one has the plain names") {
-  const Fixture fixture;
+  Fixture fixture;
+  SUBCASE("eager") {}
+  SUBCASE("lazy, where the host can") {
+    if (probe_userfault().missing_pages) fixture.memory_load = MemoryLoad::kLazy;
+  }
   const auto repository = contents(fixture.repository);
   std::set<std::string> failed_in;
   for (unsigned number = 1; number < 1000; ++number) {

@@ -69,7 +69,10 @@ bool examine_kvm(Diagnosis& diagnosis) {
 
 Finding examine_userfault(const UserfaultSupport& support) {
   if (!support.problem.empty()) {
-    return {"userfaultfd", "no write protection of guest memory: no cow, no hybrid", support.problem, Health::kLimited};
+    const char* const lacks = support.missing_pages
+                                  ? "no write protection of guest memory: no cow, no hybrid"
+                                  : "no write protection of guest memory: no cow, no hybrid, no lazy restore";
+    return {"userfaultfd", lacks, support.problem, Health::kLimited};
   }
   if (!support.unpopulated) {
     return {"userfaultfd", "write protection, without WP_UNPOPULATED",

@@ -15,11 +15,6 @@ namespace tintype {
 
 namespace {
 
-void check_memory_load(const std::string& word) {
-  if (word == "lazy") throw Error("lazy restore is not in this version: use --memory-load eager");
-  if (word != "eager") throw UsageError("--memory-load cannot be \"{}\": choose one of eager and lazy", word);
-}
-
 /// Ends the restore where it is told of progress after a signal.
 ProgressSink cancellable(ProgressSink sink, const Cancellation& cancelled) {
   return [sink = std::move(sink), &cancelled](const Progress& progress) {
@@ -34,7 +29,8 @@ class RestoreVerb final : public Verb {
     options.repository(repository_);
     options.number("--id", id_, "Which checkpoint, by default the newest");
     options.text("--name", "NAME", name_, "Name of the restored machine, by default the one it had");
-    options.text("--memory-load", "WORD", memory_load_, "eager: memory is read before the machine runs");
+    options.text("--memory-load", "WORD", memory_load_,
+                 "When memory is read: lazy (while the machine runs; the default where the host can), or eager");
     options.path("--disk-dir", "DIR", disk_directory_, "Where the restored disks go, by default the current directory");
     options.text("--serial", "WHERE", serial_, "COM1: stdio, null, file:PATH or unix:PATH");
     options.flag("--detach", detach_, "Return when the machine runs, and leave it running");
@@ -55,8 +51,8 @@ class RestoreVerb final : public Verb {
 
  private:
   RestoreOptions restore_options(bool json) const {
-    check_memory_load(memory_load_.value_or("eager"));
     RestoreOptions options;
+    if (memory_load_) options.memory_load = chosen_value<MemoryLoad>(*memory_load_, "--memory-load");
     options.serial = serial_config(serial_, detach_, json);
     options.trace = parse_trace(trace_);
     options.repository = repository_;

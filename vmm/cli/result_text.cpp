@@ -15,6 +15,12 @@ using nlohmann::json;
 
 namespace {
 
+std::string load_text(const std::string& name, const LoadReport& load) {
+  if (load.problem.empty()) return fmt::format("{} of it still to be read", format_size(load.bytes_left));
+  return fmt::format("{} of it cannot be read ({}): mend that and `tintype continue {}`, or `tintype stop {}`",
+                     format_size(load.bytes_left), load.problem, name, name);
+}
+
 std::string status_text(const StatusReport& status) {
   std::string text;
   const auto line = [&text](const char* name, const std::string& value) {
@@ -26,6 +32,7 @@ std::string status_text(const StatusReport& status) {
   line("process", std::to_string(status.pid));
   line("runs for", format_duration(status.uptime_ms));
   line("memory", format_size(status.memory));
+  if (status.load) line("", load_text(status.name, *status.load));
   line("CPUs", std::to_string(status.cpus));
   line("exits", std::to_string(status.exits));
   line("kernel", status.kernel);
@@ -46,6 +53,12 @@ std::string end_text(const std::string& name, const std::string& reason) {
   if (reason == "power-off") return fmt::format("{} has powered off.", name);
   if (reason.starts_with("cut off")) return fmt::format("{} was {}.", name, reason);
   return fmt::format("{} has ended: {}.", name, reason);
+}
+
+std::string reset_text(const json& result) {
+  return fmt::format("{} is back at its mark: {} pages{}, in {} us.", result.value("name", ""),
+                     result.value("pages", std::uint64_t{0}), result.value("disks", false) ? ", and its disks" : "",
+                     result.value("pause_us", std::uint64_t{0}));
 }
 
 std::string series_text(const json& series) {
@@ -69,6 +82,10 @@ std::string result_text(std::string_view method, const json& result) {
     return fmt::format("The checkpoint of {} is cancelled.", result.value("name", ""));
   if (result.contains("taken")) return series_text(result);
   if (method == "checkpoint") return report_text(report_from_json(result.dump()));
+  if (method == "mark")
+    return fmt::format("{} is marked (it stood still for {} us).", result.value("name", ""),
+                       result.value("pause_us", std::uint64_t{0}));
+  if (method == "reset") return reset_text(result);
   if (method == "stop") return end_text(result.value("name", ""), result.value("reason", ""));
   return fmt::format("{} is {}.", result.value("name", ""), result.value("state", ""));
 }

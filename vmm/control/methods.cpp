@@ -100,6 +100,24 @@ json resume(Machine& machine, const Nothing&, const ProgressSink&) {
   return state_of(machine, machine.status().state);
 }
 
+json mark(Machine& machine, const Nothing&, const ProgressSink&) {
+  const MarkReport report = machine.mark();
+  json result = state_of(machine, machine.status().state);
+  result["marked"] = true;
+  result["pause_us"] = report.pause_us;
+  return result;
+}
+
+json reset(Machine& machine, const Nothing&, const ProgressSink&) {
+  const ResetReport report = machine.reset();
+  json result = state_of(machine, machine.status().state);
+  result["pages"] = report.pages;
+  result["disks"] = report.disks;
+  result["pause_us"] = report.pause_us;
+  result["resets"] = report.resets;
+  return result;
+}
+
 constexpr std::uint64_t kMostPatienceMs = 600'000;
 
 json stop(Machine& machine, const StopRequest& request, const ProgressSink&) {
@@ -143,6 +161,11 @@ constexpr std::array kMethods = {
     method<Nothing, pause>("pause", "Stop a machine's CPUs for a while"),
     method<Nothing, resume>("continue", "Let a paused machine run on"),
     method<StopRequest, stop>("stop", "End a machine", MethodPace::kEndsMachine),
+    method<Nothing, mark>("mark", "Note this instant of a machine, in memory, for `tintype reset`", MethodPace::kQuick,
+                          "It takes as much memory as the guest has touched. Until the machine ends, or is marked "
+                          "again, its disks' images are not written to; redo logs beside them are."),
+    method<Nothing, reset>("reset", "Put a machine back to its mark, in place", MethodPace::kQuick,
+                           "Memory, CPUs, devices and disks: what was written since is dropped."),
     method<CheckpointRequest, checkpoint>("checkpoint", "Photograph a machine while it runs", MethodPace::kLong,
                                           "The machine does the work. Ctrl-C cancels it, and the machine runs on."),
 };

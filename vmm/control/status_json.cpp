@@ -19,6 +19,12 @@ void fields(auto& archive, Same<DiskStatus> auto& disk) {
   archive("waits_for_room", disk.waits_for_room);
 }
 
+void fields(auto& archive, Same<LoadReport> auto& load) {
+  archive("bytes_left", load.bytes_left);
+  archive("bytes_total", load.bytes_total);
+  archive("problem", load.problem);
+}
+
 void fields(auto& archive, Same<StatusReport> auto& status) {
   archive("name", status.name);
   archive("pid", status.pid);
@@ -28,6 +34,7 @@ void fields(auto& archive, Same<StatusReport> auto& status) {
   archive("exits", status.exits);
   archive("restored_from", status.restored_from);
   archive("memory", status.memory);
+  archive("load", status.load);
   archive("cpus", status.cpus);
   archive("kernel", status.kernel);
   archive("serial", status.serial);
@@ -70,6 +77,7 @@ StatusReport status_report(const MachineConfig& config, const MachineStatus& sta
   report.exits = status.exits;
   if (status.restored_from != 0) report.restored_from = status.restored_from;
   report.memory = config.memory;
+  if (status.load) report.load = LoadReport{status.load->bytes_left, status.load->bytes_total, status.load->problem};
   report.cpus = config.cpus;
   report.kernel = config.kernel.string();
   report.serial =

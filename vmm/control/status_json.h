@@ -23,6 +23,12 @@ struct DiskStatus {
   bool waits_for_room = false;  ///< for its redo log; the guest's writes are held until there is some
 };
 
+/// Memory that is still being brought in after a lazy restore.
+struct LoadReport {
+  std::uint64_t bytes_left = 0, bytes_total = 0;
+  std::string problem;  ///< why it cannot be: the machine is paused until it is continued, or stopped
+};
+
 /// What `tintype status` tells.
 struct StatusReport {
   std::string name;
@@ -32,6 +38,7 @@ struct StatusReport {
   std::uint64_t uptime_ms = 0, exits = 0;
   std::optional<std::uint64_t> restored_from;  ///< id of the checkpoint
   std::uint64_t memory = 0;                    ///< bytes
+  std::optional<LoadReport> load;
   std::uint32_t cpus = 0;
   std::string kernel, serial;
   std::vector<DiskStatus> disks;

@@ -19,6 +19,13 @@ void KvmVm::set_memory(std::uint32_t slot, std::uint64_t guest_address, std::uin
   kvm_ioctl(fd(), KVM_SET_USER_MEMORY_REGION, &region, "KVM_SET_USER_MEMORY_REGION");
 }
 
+void KvmVm::take_dirty_log(std::uint32_t slot, std::span<std::uint64_t> bits) {
+  kvm_dirty_log log{};
+  log.slot = slot;
+  log.dirty_bitmap = bits.data();
+  kvm_ioctl(fd(), KVM_GET_DIRTY_LOG, &log, "KVM_GET_DIRTY_LOG");
+}
+
 void KvmVm::set_tss_address(std::uint32_t address) {
   kvm_ioctl(fd(), KVM_SET_TSS_ADDR, static_cast<unsigned long>(address), "KVM_SET_TSS_ADDR");
 }

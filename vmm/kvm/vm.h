@@ -22,6 +22,10 @@ class KvmVm {
   void set_memory(std::uint32_t slot, std::uint64_t guest_address, std::uint64_t size, const void* host,
                   std::uint32_t flags = 0);
 
+  /// KVM_GET_DIRTY_LOG of a slot with KVM_MEM_LOG_DIRTY_PAGES: a bit for each page that the guest, or KVM for it, wrote
+  /// to since the last call. `bits` has one for each page of the slot, in whole words.
+  void take_dirty_log(std::uint32_t slot, std::span<std::uint64_t> bits);
+
   void set_tss_address(std::uint32_t address);           ///< KVM_SET_TSS_ADDR: three pages that Intel's real mode needs
   void set_identity_map_address(std::uint64_t address);  ///< KVM_SET_IDENTITY_MAP_ADDR: one page, likewise
   void create_irqchip();                                 ///< PIC, IOAPIC, and a LAPIC for each vCPU

@@ -65,6 +65,7 @@ Guest::Guest(const MachineConfig& config, FileStart serial_start, const GuestReq
 
 Guest::~Guest() {
   processors_.request_end();
+  give_up_load();
   processors_.join();
   virtio_.stop();
   platform_.stop();
@@ -82,8 +83,26 @@ void Guest::check(const CheckpointReader& checkpoint) const { check_restorable(c
 
 void Guest::restore(const CheckpointReader& checkpoint, const ProgressSink& progress) {
   load_memory(checkpoint, memory_, progress);
+  restore_states(checkpoint, progress);
+}
+
+// Whoever reads or writes memory from here on waits for it: KVM too, to which some states are given.
+void Guest::restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<const BlockSource> memory,
+                           LazyLoad::Events events, const ProgressSink& progress) {
+  load_ = std::make_unique<LazyLoad>(std::move(memory), memory_, std::move(events));
+  progress({"memory", 0, load_->bytes_total()});
+  try {
+    restore_states(checkpoint, progress);
+  } catch (...) {
+    load_->machine_runs();  // where memory cannot be read, that is why
+    throw;
+  }
+  load_->machine_runs();
+}
+
+void Guest::restore_states(const CheckpointReader& checkpoint, const ProgressSink& progress) {
   progress({"state", 0, 1});
-  restore_states(checkpoint, states_);
+  tintype::restore_states(checkpoint, states_);
   processors_.announce_pause();
 }
 
@@ -94,7 +113,17 @@ void Guest::start() {
   processors_.start();
 }
 
+// Devices are told that memory is no more, and stopped, before the CPUs that wait for it go on and find zeros there: so
+// nothing that the guest did not write reaches a disk.
+void Guest::give_up_load() noexcept {
+  if (!load_ || load_->finished()) return;
+  load_->give_up();
+  virtio_.stop();
+  load_->let_go();
+}
+
 void Guest::close() {
+  give_up_load();
   processors_.join();
   platform_.stop();
   virtio_.stop();

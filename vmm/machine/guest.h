@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
+#include "checkpoint/restore/lazy_load.h"
 #include "checkpoint/state/platform_state.h"
 #include "checkpoint/store/checkpoint_reader.h"
 #include "vmm/base/progress.h"
@@ -30,6 +32,12 @@ class Guest {
   void check(const CheckpointReader& checkpoint) const;
   /// Takes on memory and states of a checkpoint that was checked.
   void restore(const CheckpointReader& checkpoint, const ProgressSink& progress);
+  /// The same, but memory comes while the guest runs, or before it if it is asked for.
+  void restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<const BlockSource> memory,
+                      LazyLoad::Events events, const ProgressSink& progress);
+  /// Memory that comes while the guest runs; null where it was all there from the beginning.
+  LazyLoad* load() noexcept { return load_.get(); }
+  const LazyLoad* load() const noexcept { return load_.get(); }
 
   /// Starts the devices, then the vCPUs.
   void start();
@@ -39,6 +47,7 @@ class Guest {
 
   const MachineConfig& config() const noexcept { return config_; }
   GuestMemory& memory() noexcept { return memory_; }
+  KvmVm& vm() noexcept { return vm_; }
   Backplane& backplane() noexcept { return backplane_; }
   Platform& platform() noexcept { return platform_; }
   VirtioDevices& virtio() noexcept { return virtio_; }
@@ -53,8 +62,12 @@ class Guest {
   MachineDescription describe() const;
 
  private:
+  void restore_states(const CheckpointReader& checkpoint, const ProgressSink& progress);
+  void give_up_load() noexcept;
+
   MachineConfig config_;
   GuestMemory memory_;  // before the VM: KVM refers to it
+  std::unique_ptr<LazyLoad> load_;
   KvmSystem system_;
   KvmVm vm_;
   Backplane backplane_;

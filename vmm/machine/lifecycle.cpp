@@ -28,6 +28,21 @@ GuestRequests Lifecycle::guest_requests() {
           }};
 }
 
+void Lifecycle::restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<const BlockSource> memory,
+                               const ProgressSink& progress) {
+  guest_.restore_lazily(checkpoint, std::move(memory), {[this](const std::string& why) { on_load_failure(why); }},
+                        progress);
+}
+
+void Lifecycle::begin_from(const ParentRef& checkpoint) {
+  memory_compared_ = guest_.load() == nullptr;
+  if (memory_compared_) {
+    checkpointer_.begin_from(checkpoint);
+  } else {
+    checkpointer_.begin_from_absent(checkpoint);
+  }
+}
+
 void Lifecycle::start() {
   const std::lock_guard pause_lock(pause_mutex_);
   {
@@ -49,8 +64,11 @@ MachineEnd Lifecycle::wait() {
 }
 
 // A checkpoint that is under way is finished first: what it copies out is still there, though the vCPUs have gone.
+// Where it still waits for memory, it has waited in vain.
 void Lifecycle::close() {
+  if (guest_.load() != nullptr) guest_.load()->give_up();
   const std::lock_guard checkpoint_lock(checkpoint_mutex_);
+  mark_.reset();
   guest_.close();
 }
 
@@ -74,19 +92,78 @@ void Lifecycle::pause() {
   {
     const std::lock_guard lock(state_mutex_);
     if (!started_ || end_) throw Error("the machine {} is not running", config().name);
-    if (std::exchange(paused_by_user_, true)) return;
+    if (std::exchange(paused_by_user_, true) || stalls_) return;
   }
   guest_.processors().pause();
 }
 
 void Lifecycle::resume() {
   const std::lock_guard pause_lock(pause_mutex_);
+  const bool stalled = stalls();
+  if (stalled) retry_load();
   {
     const std::lock_guard lock(state_mutex_);
-    if (!std::exchange(paused_by_user_, false)) return;
+    if (!std::exchange(paused_by_user_, false) && !stalled) return;
   }
-  guest_.processors().announce_pause();
+  if (!stalled) guest_.processors().announce_pause();  // a CPU that waits for memory can be told nothing
   guest_.processors().resume();
+  if (stalls()) stall();  // it came again before the gate was open
+}
+
+// ---- memory that cannot be read ----
+
+// On a thread of the load. A pause by the user, or of a checkpoint, is not what this is: nobody may wait for a CPU that
+// waits for memory.
+void Lifecycle::on_load_failure(const std::string& why) noexcept {
+  {
+    const std::lock_guard lock(state_mutex_);
+    stalls_ = true;
+  }
+  stall();
+  log_note(
+      "the machine {} is paused, because its memory cannot be read: {}; mend that and `tintype continue {}`, or "
+      "`tintype stop {}`",
+      config().name, why, config().name, config().name);
+}
+
+void Lifecycle::stall() noexcept {
+  guest_.processors().stall([this](std::uint32_t thread) { return guest_.load()->is_waited_for_by(thread); });
+}
+
+bool Lifecycle::stalls() const {
+  const std::lock_guard lock(state_mutex_);
+  return stalls_;
+}
+
+// The flag first: the next failure may come at once.
+void Lifecycle::retry_load() {
+  const auto set = [this](bool stalls) {
+    const std::lock_guard lock(state_mutex_);
+    stalls_ = stalls;
+  };
+  set(false);
+  guest_.processors().end_stall();
+  try {
+    guest_.load()->retry();
+  } catch (const std::exception& error) {
+    set(true);
+    stall();
+    throw Error("the machine's memory still cannot be read: {}", error.what());
+  }
+}
+
+/// With the checkpoint's mutex: all of memory is there, and it is known what of it is as the checkpoint has it that it
+/// came from.
+void Lifecycle::finish_load(const ProgressSink& progress) {
+  if (memory_compared_) return;
+  LazyLoad& load = *guest_.load();
+  load.wait([&](const Progress& so_far) {
+    if (checkpointer_.cancelled()) throw Cancelled("the checkpoint was cancelled");
+    if (progress) progress(so_far);
+  });
+  checkpointer_.memory_is_there(
+      [&load](std::size_t chunk, const PageSet& there) { return load.as_saved(chunk, there); });
+  memory_compared_ = true;
 }
 
 void Lifecycle::stop(bool force, std::chrono::milliseconds patience) {
@@ -98,6 +175,7 @@ void Lifecycle::stop(bool force, std::chrono::milliseconds patience) {
 }
 
 std::string Lifecycle::ask_to_power_off(std::unique_lock<std::mutex>& state_lock, std::chrono::milliseconds patience) {
+  if (stalls_) return "cut off: its memory could not be read";
   if (paused_by_user_) return "cut off: it was paused";
   if (!guest_.platform().press_power_button()) return "cut off: it does not listen to the power button";
   state_changed_.wait_for(state_lock, patience, [this] { return end_.has_value(); });
@@ -107,16 +185,18 @@ std::string Lifecycle::ask_to_power_off(std::unique_lock<std::mutex>& state_lock
 MachineStatus Lifecycle::status() const {
   const std::lock_guard lock(state_mutex_);
   MachineStatus status;
-  status.state = end_              ? RunState::kStopped
-                 : !started_       ? RunState::kCreated
-                 : paused_by_user_ ? RunState::kPaused
-                                   : RunState::kRunning;
+  status.state = end_                         ? RunState::kStopped
+                 : !started_                  ? RunState::kCreated
+                 : paused_by_user_ || stalls_ ? RunState::kPaused
+                                              : RunState::kRunning;
   if (end_) status.end_reason = end_->reason;
   status.checkpoint_running = checkpoint_running_;
   status.uptime_ms = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - created_).count());
   status.exits = guest_.processors().exits();
   status.restored_from = restored_from_;
+  if (const LazyLoad* load = guest_.load(); load != nullptr && !load->finished())
+    status.load = {load->bytes_left(), load->bytes_total(), load->problem()};
   const auto disks = guest_.virtio().disks();
   for (std::size_t number = 0; number < disks.size(); ++number) {
     const VirtualDisk* disk = disks[number]->disk();
@@ -145,13 +225,94 @@ auto Lifecycle::as_the_only_checkpoint(Take take) {
   return take();
 }
 
+class Lifecycle::StandStill {
+ public:
+  explicit StandStill(Lifecycle& machine) : machine_(machine) {
+    try {
+      machine_.captured_.pause();
+    } catch (...) {
+      machine_.captured_.resume();
+      throw;
+    }
+    machine_.captured_.freeze_devices();
+  }
+  ~StandStill() {
+    machine_.captured_.thaw_devices();
+    machine_.captured_.resume();
+  }
+  StandStill(const StandStill&) = delete;
+  StandStill& operator=(const StandStill&) = delete;
+
+ private:
+  Lifecycle& machine_;
+};
+
+namespace {
+
+std::uint64_t microseconds_since(std::chrono::steady_clock::time_point start) {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start).count());
+}
+
+}  // namespace
+
+MarkReport Lifecycle::mark() {
+  return as_the_only_checkpoint([&] {
+    finish_load({});
+    mark_.reset();
+    auto mark = std::make_unique<Mark>(guest_);
+    const auto start = std::chrono::steady_clock::now();
+    {
+      const StandStill still(*this);
+      mark->take();
+    }
+    const MarkReport report{microseconds_since(start)};
+    mark->finish();
+    mark_ = std::move(mark);
+    resets_ = 0;
+    return report;
+  });
+}
+
+/// A machine that is neither here nor there must not run on.
+Mark::Return Lifecycle::go_back() {
+  bool half_way = false;
+  try {
+    return mark_->go_back(half_way);
+  } catch (const std::exception& error) {
+    if (half_way) end({1, fmt::format("cut off: it could not be reset: {}", error.what()), {}});
+    throw;
+  }
+}
+
+ResetReport Lifecycle::reset() {
+  return as_the_only_checkpoint([&] {
+    if (!mark_)
+      throw Error("{} has no mark to go back to: set one with `tintype mark {}`", config().name, config().name);
+    const auto start = std::chrono::steady_clock::now();
+    Mark::Return back;
+    {
+      const StandStill still(*this);
+      back = go_back();
+    }
+    if (back.disks) checkpointer_.disks_went_back();
+    return ResetReport{back.pages, back.disks, microseconds_since(start), ++resets_};
+  });
+}
+
 CheckpointReport Lifecycle::checkpoint(const CheckpointOptions& options, const ProgressSink& progress) {
-  return as_the_only_checkpoint([&] { return checkpointer_.take(options, progress); });
+  return as_the_only_checkpoint([&] {
+    finish_load(progress);
+    return checkpointer_.take(options, progress);
+  });
 }
 
 SeriesReport Lifecycle::checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
                                           const ProgressSink& progress) {
-  return as_the_only_checkpoint([&] { return take_series(checkpointer_, options, series, progress); });
+  return as_the_only_checkpoint([&] {
+    finish_load(progress);
+    return take_series(checkpointer_, options, series, progress);
+  });
 }
 
 void Lifecycle::cancel_checkpoint() {

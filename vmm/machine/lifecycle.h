@@ -8,6 +8,7 @@
 #include "checkpoint/capture/live_checkpoint.h"
 #include "vmm/machine/guest.h"
 #include "vmm/machine/machine.h"
+#include "vmm/machine/mark.h"
 
 namespace tintype {
 
@@ -22,8 +23,11 @@ class Lifecycle final : public Machine, private VcpuEvents {
 
   /// To be given a kernel or a checkpoint, before start().
   Guest& guest() noexcept { return guest_; }
-  /// It has been given this checkpoint: its own next one builds on it. Before start().
-  void begin_from(const ParentRef& checkpoint) { checkpointer_.begin_from(checkpoint); }
+  /// Gives it a checkpoint, which was checked, whose memory comes while it runs. Before start().
+  void restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<const BlockSource> memory,
+                      const ProgressSink& progress);
+  /// It has been given this checkpoint, and has its disks: its own next one builds on it. Before start().
+  void begin_from(const ParentRef& checkpoint);
 
   const MachineConfig& config() const noexcept override { return guest_.config(); }
   void start() override;
@@ -32,6 +36,8 @@ class Lifecycle final : public Machine, private VcpuEvents {
   void resume() override;
   void stop(bool force, std::chrono::milliseconds patience) override;
   MachineStatus status() const override;
+  MarkReport mark() override;
+  ResetReport reset() override;
   CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) override;
   SeriesReport checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
                                  const ProgressSink& progress) override;
@@ -58,6 +64,9 @@ class Lifecycle final : public Machine, private VcpuEvents {
     std::unique_lock<std::mutex> pause_lock_;  // the machine's pause_mutex_, from pause() to resume()
   };
 
+  /// The machine paused, its devices frozen, from beginning to end.
+  class StandStill;
+  Mark::Return go_back();
   template <typename Take>
   auto as_the_only_checkpoint(Take take);
   GuestRequests guest_requests();
@@ -67,6 +76,13 @@ class Lifecycle final : public Machine, private VcpuEvents {
   /// Waits for it. Returns how the machine ends where the guest does not do it.
   std::string ask_to_power_off(std::unique_lock<std::mutex>& state_lock, std::chrono::milliseconds patience);
   void close();
+
+  // A lazy restore.
+  void on_load_failure(const std::string& why) noexcept;
+  void stall() noexcept;
+  bool stalls() const;
+  void retry_load();
+  void finish_load(const ProgressSink& progress);
 
   // VcpuEvents: on vCPU threads.
   void on_crash(VcpuThread& thread, const std::string& why) noexcept override;
@@ -85,8 +101,13 @@ class Lifecycle final : public Machine, private VcpuEvents {
   bool paused_by_user_ = false;
   bool checkpoint_running_ = false;
   std::optional<MachineEnd> end_;
+  bool stalls_ = false;  ///< memory could not be read
 
-  Guest guest_;  // after all that its threads call
+  bool memory_compared_ = true;  // guarded by checkpoint_mutex_: the checkpointer knows what memory is as saved
+
+  Guest guest_;                 // after all that its threads call
+  std::unique_ptr<Mark> mark_;  // guarded by checkpoint_mutex_, as is the next
+  std::uint64_t resets_ = 0;
   CapturedMachine captured_{*this};
   Checkpointer checkpointer_{captured_};
 };

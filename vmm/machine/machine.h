@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "checkpoint/capture/options.h"
 #include "checkpoint/capture/series.h"
+#include "checkpoint/format/block_source.h"
 #include "checkpoint/format/report.h"
 #include "vmm/base/progress.h"
 #include "vmm/machine/config.h"
@@ -25,6 +27,12 @@ inline constexpr auto kWords<RunState> = std::to_array<Word<RunState>>({{RunStat
                                                                         {RunState::kPaused, "paused"},
                                                                         {RunState::kStopped, "stopped"}});
 
+/// Memory of a restored machine that is still being brought in.
+struct LoadStatus {
+  std::uint64_t bytes_left = 0, bytes_total = 0;
+  std::string problem;  ///< why it cannot be: then the machine is paused. Empty where it can
+};
+
 struct MachineStatus {
   RunState state = RunState::kCreated;
   std::string end_reason;  ///< as in MachineEnd, where it has ended
@@ -32,8 +40,22 @@ struct MachineStatus {
   std::uint64_t uptime_ms = 0;
   std::uint64_t exits = 0;          ///< KVM exits to user space, all vCPUs
   std::uint64_t restored_from = 0;  ///< id of the checkpoint; 0: booted
+  std::optional<LoadStatus> load;   ///< nothing where all memory is there
   /// Numbers of the disks whose writes wait until there is room for their redo logs.
   std::vector<std::size_t> disks_without_room;
+};
+
+/// A mark was set, to which the machine can go back.
+struct MarkReport {
+  std::uint64_t pause_us = 0;
+};
+
+/// The machine went back to it.
+struct ResetReport {
+  std::uint64_t pages = 0;  ///< of memory, that had been written since
+  bool disks = false;       ///< a disk had been written to
+  std::uint64_t pause_us = 0;
+  std::uint64_t resets = 0;  ///< of this mark, this one included
 };
 
 /// How a machine ended. `exit_code` is what `tintype run` returns: the guest's debug-exit code, 0 on power-off or stop,
@@ -47,13 +69,23 @@ struct MachineEnd {
 /// The reason where the guest resets the machine, which ends it.
 inline constexpr std::string_view kResetReason = "reset";
 
+/// When memory is read: while the machine runs, or before it does.
+enum class MemoryLoad : std::uint8_t { kLazy, kEager };
+
+template <>
+inline constexpr auto kWords<MemoryLoad> = std::to_array<Word<MemoryLoad>>({{MemoryLoad::kLazy, "lazy"},
+                                                                            {MemoryLoad::kEager, "eager"}});
+
 struct RestoreOptions {
   std::string repository;
-  std::uint64_t id = 0;                  ///< 0: the newest
-  std::string name;                      ///< empty: the name it had
-  std::filesystem::path disk_directory;  ///< where the restored disks go; empty: the current one
+  std::uint64_t id = 0;                   ///< 0: the newest
+  std::string name;                       ///< empty: the name it had
+  std::filesystem::path disk_directory;   ///< where the restored disks go; empty: the current one
+  std::optional<MemoryLoad> memory_load;  ///< nothing: lazy where the host can
   SerialConfig serial;
   TraceConfig trace;
+  /// What tests turn: memory of the checkpoint, read in another way.
+  std::function<std::shared_ptr<const BlockSource>(std::shared_ptr<const BlockSource>)> wrap_memory;
 };
 
 /// A virtual machine, as the control socket and the command line see it. Every method may be called from any thread.
@@ -71,12 +103,20 @@ class Machine {
   /// Parks all vCPUs with no exit half-done; returns when they are parked. Idempotent. Waits while a checkpoint is in
   /// its pause.
   virtual void pause() = 0;
+  /// Where the machine stands because its memory could not be read, that is tried again first; throws what it throws.
   virtual void resume() = 0;
   /// Asks the guest to power off by the ACPI button where it listens (and waits up to `patience`), else or with `force`
   /// ends it, and a checkpoint that is under way with it.
   virtual void stop(bool force, std::chrono::milliseconds patience = std::chrono::seconds(10)) = 0;
 
   virtual MachineStatus status() const = 0;
+
+  /// Notes this instant of the machine, in memory, in place of one that was noted before. Not while a checkpoint is
+  /// taken.
+  virtual MarkReport mark() = 0;
+  /// Back to it: memory, CPUs, interrupt controllers, timers, devices, and disks, whose writes since are dropped. A
+  /// paused machine stays paused. Throws tintype::Error where there is no mark.
+  virtual ResetReport reset() = 0;
 
   /// Takes a live checkpoint; returns when it is sealed. One at a time: a second call throws tintype::Error. Works on a
   /// paused machine as well, which stays paused.

@@ -12,14 +12,21 @@ void PauseGate::close() noexcept {
 
 void PauseGate::wait_until_parked() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return all_in(); });
+  changed_.wait(lock, [this] { return all_in() || stalls_; });
+}
+
+void PauseGate::stall(bool stalls) noexcept {
+  const std::lock_guard lock(mutex_);
+  stalls_ = stalls;
+  if (stalls && !let_go_) closed_.store(true, std::memory_order_seq_cst);
+  changed_.notify_all();
 }
 
 void PauseGate::open() {
   std::unique_lock lock(mutex_);
   closed_.store(false, std::memory_order_seq_cst);
   changed_.notify_all();
-  changed_.wait(lock, [this] { return parked_ == 0; });
+  changed_.wait(lock, [this] { return parked_ == 0 || closed(); });  // a stall may close it again
 }
 
 void PauseGate::let_go() noexcept {

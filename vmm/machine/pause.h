@@ -20,9 +20,12 @@ class PauseGate {
   void close() noexcept;
   bool closed() const noexcept { return closed_.load(std::memory_order_seq_cst); }
 
-  /// Returns when every thread is parked (or has left for good).
+  /// Returns when every thread is parked (or has left for good), or while the machine stalls.
   void wait_until_parked();
-  /// Lets them go on, and returns when each has left the gate.
+  /// The machine stalls: some threads wait for memory and cannot park, the others shall. Nobody waits for all of them
+  /// until that is over. Any thread.
+  void stall(bool stalls) noexcept;
+  /// Lets them go on, and returns when each has left the gate, or a stall has closed it again.
   void open();
 
   /// The same without waiting, and for good: for a machine that ends. Any thread.
@@ -42,6 +45,7 @@ class PauseGate {
   std::size_t parked_ = 0;  // guarded by mutex_, as is the rest
   std::size_t gone_ = 0;
   bool let_go_ = false;
+  bool stalls_ = false;
 };
 
 }  // namespace tintype

@@ -62,8 +62,25 @@ void Processors::pause() {
 
 void Processors::resume() { gate_.open(); }
 
+void Processors::stall(const std::function<bool(std::uint32_t thread)>& stands) noexcept {
+  gate_.stall(true);
+  for (const auto& thread : threads_) {
+    if (!stands(thread->thread_id())) thread->kick();
+  }
+}
+
 void Processors::announce_pause() {
   for (const auto& vcpu : vcpus_) vcpu->announce_pause();
+}
+
+Processors::Remembered Processors::remember() const {
+  Remembered remembered;
+  for (const auto& state : states_) remembered.push_back(state->remember());
+  return remembered;
+}
+
+void Processors::go_back_to(const Remembered& remembered) {
+  for (std::size_t id = 0; id < states_.size(); ++id) states_[id]->go_back_to(*remembered[id]);
 }
 
 void Processors::request_end() noexcept {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -30,8 +31,16 @@ class Processors {
   /// Returns when all are parked, with no exit half-done. Not on a vCPU's thread.
   void pause();
   void resume();
+  /// Some wait for memory that cannot be had: the others are made to park soon, and pause() waits for none. Those that
+  /// `stands`, by their thread's id, are left alone: called back, they would only try again, without end. Any thread.
+  void stall(const std::function<bool(std::uint32_t thread)>& stands) noexcept;
+  void end_stall() noexcept { gate_.stall(false); }
   /// Tells the guests' watchdogs that time was taken from them. With all parked, or before they start.
   void announce_pause();
+  /// What all of them are, and back to it. With all parked.
+  using Remembered = std::vector<std::shared_ptr<const VcpuStateV1>>;
+  Remembered remember() const;
+  void go_back_to(const Remembered& remembered);
   /// Makes all threads end soon, parked or not. Any thread.
   void request_end() noexcept;
   void join();

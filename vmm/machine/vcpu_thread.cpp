@@ -2,6 +2,7 @@
 #include "vmm/machine/vcpu_thread.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <cstring>
 
@@ -123,6 +124,7 @@ void VcpuThread::expect_signals(bool yes) noexcept {
 void VcpuThread::main() noexcept {
   name_this_thread(fmt::format("vcpu{}", vcpu_.id()));
   block_signals_in_this_thread();
+  thread_id_ = static_cast<std::uint32_t>(::gettid());
   running_vcpu = &vcpu_;
   unblock_kick_signal();
   expect_signals(true);

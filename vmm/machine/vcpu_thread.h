@@ -49,6 +49,8 @@ class VcpuThread {
   void join();
 
   KvmVcpu& vcpu() noexcept { return vcpu_; }
+  /// As gettid(2) has it; 0 before it runs.
+  std::uint32_t thread_id() const noexcept { return thread_id_.load(); }
   std::uint64_t exits() const noexcept { return exits_.load(std::memory_order_relaxed); }
 
   /// Installs the handler of the signal that kicks. Once a process, before the first start().
@@ -78,6 +80,7 @@ class VcpuThread {
   VcpuEvents& events_;
   const bool traced_;
   std::atomic<bool> end_ = false;
+  std::atomic<std::uint32_t> thread_id_ = 0;
   std::atomic<std::uint64_t> exits_ = 0;
   std::mutex signal_mutex_;
   std::optional<pthread_t> signalled_;  // guarded by signal_mutex_: whom kick() signals, while it lives

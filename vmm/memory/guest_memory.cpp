@@ -32,12 +32,19 @@ void GuestMemory::add_region(Gpa start, std::uint64_t size) {
   regions_.push_back({start, size, mapping.data(), first_page});
 }
 
-std::byte* GuestMemory::find(Gpa start, std::uint64_t length) const noexcept {
+std::byte* GuestMemory::place_of(Gpa start, std::uint64_t length) const noexcept {
   for (const MemoryRegion& region : regions_) {
     if (start < region.start) continue;
     const std::uint64_t offset = start.value() - region.start.value();
     if (offset < region.size && range_fits(offset, length, region.size)) return region.host + offset;
   }
+  return nullptr;
+}
+
+std::byte* GuestMemory::find(Gpa start, std::uint64_t length) const noexcept {
+  std::byte* host = place_of(start, length);
+  AbsentMemory* absent = absent_.load(std::memory_order_acquire);
+  if (absent == nullptr || host == nullptr || absent->bring(host, length)) return host;
   return nullptr;
 }
 

@@ -32,6 +32,15 @@ struct MemoryRegion {
   std::uint64_t first_page = 0;  ///< number of its first page in the dirty bitmap and in checkpoints
 };
 
+/// Brings in what of guest memory has no contents yet, where a machine runs before all of its memory has been read.
+class AbsentMemory {
+ public:
+  virtual ~AbsentMemory() = default;
+  /// Waits until this range has its contents, in this program and not in the kernel. False where it will never have
+  /// them: then nobody may use it. Any thread but those that bring memory in.
+  virtual bool bring(const std::byte* host, std::uint64_t length) noexcept = 0;
+};
+
 /// The guest's memory: anonymous private mappings, 2 MiB aligned and advised to be huge, with a hole below 4 GiB.
 ///
 /// Every access is checked in one place (find()), because addresses and lengths come from the guest; what does not lie
@@ -46,7 +55,13 @@ class GuestMemory {
   std::uint64_t pages() const noexcept { return size_ / kPageSize; }
   std::span<const MemoryRegion> regions() const noexcept { return regions_; }
 
-  [[nodiscard]] bool contains(Gpa start, std::uint64_t length) const noexcept { return find(start, length) != nullptr; }
+  /// Whoever reads or writes waits for it first; null (as at the beginning): all is there. It must live until nobody
+  /// does any more.
+  void set_absent(AbsentMemory* absent) noexcept { absent_.store(absent, std::memory_order_release); }
+
+  [[nodiscard]] bool contains(Gpa start, std::uint64_t length) const noexcept {
+    return place_of(start, length) != nullptr;
+  }
 
   /// Copies out of guest memory. False, and nothing copied, where the range is not memory.
   [[nodiscard]] bool read(Gpa from, std::span<std::byte> into) const noexcept;
@@ -99,11 +114,14 @@ class GuestMemory {
  private:
   void add_region(Gpa start, std::uint64_t size);
   /// The one function that does bounds and overflow.
+  std::byte* place_of(Gpa start, std::uint64_t length) const noexcept;
+  /// The same, and what lies there has its contents.
   std::byte* find(Gpa start, std::uint64_t length) const noexcept;
   const MemoryRegion& region_of_page(std::uint64_t page) const noexcept;
 
   std::uint64_t size_;
   DirtyBitmap dirty_;
+  std::atomic<AbsentMemory*> absent_ = nullptr;
   std::vector<Mapping> mappings_;
   std::vector<MemoryRegion> regions_;
 };

@@ -19,6 +19,8 @@ class FakeMachine final : public Machine {
   void resume() override;
   void stop(bool force, std::chrono::milliseconds patience) override;
   MachineStatus status() const override;
+  MarkReport mark() override { return {17}; }
+  ResetReport reset() override { return {64, true, 42, 1}; }
   CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) override;
   SeriesReport checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
                                  const ProgressSink& progress) override;

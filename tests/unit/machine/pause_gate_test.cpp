@@ -68,4 +68,27 @@ TEST_CASE("a gate that let its threads go is not closed again") {
   late.join();
 }
 
+TEST_CASE("while the machine stalls nobody waits for a thread that cannot park, and the others park") {
+  PauseGate gate(2);
+  std::atomic<bool> went_on = false;
+  std::thread other([&] {
+    while (!gate.closed()) std::this_thread::yield();
+    gate.park();
+    went_on = true;
+  });
+  std::thread pauses([&] {
+    gate.close();
+    gate.wait_until_parked();  // the second thread never comes
+  });
+  gate.stall(true);
+  pauses.join();
+  gate.wait_until_parked();
+  CHECK(gate.closed());
+  CHECK_FALSE(went_on);
+  gate.stall(false);
+  gate.open();
+  other.join();
+  CHECK(went_on);
+}
+
 }  // namespace tintype

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// A machine that runs before its memory has been read: from a slow source, from one that fails, and photographed before
+// all of it is there.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <fstream>
+#include <thread>
+
+#include <doctest/doctest.h>
+
+#include "checkpoint/store/checkpoint_reader.h"
+#include "checkpoint/tracking/userfault.h"
+#include "tests/kvm/ledger_verdict.h"
+#include "tests/support/skip.h"
+#include "tests/support/tintype_process.h"
+#include "vmm/base/io.h"
+#include "vmm/machine/machine.h"
+
+namespace tintype::test {
+
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+#define NEEDS_LAZY_RESTORE() \
+  if (!probe_userfault().missing_pages) SKIP_TEST("userfaultfd is not permitted to us here")
+
+/// Another source, each read of which takes its time.
+class SlowSource final : public BlockSource {
+ public:
+  SlowSource(std::shared_ptr<const BlockSource> source, std::chrono::milliseconds delay)
+      : source_(std::move(source)), delay_(delay) {}
+  const std::string& name() const noexcept override { return source_->name(); }
+  std::uint64_t content_bytes() const noexcept override { return source_->content_bytes(); }
+  std::uint64_t data_blocks() const noexcept override { return source_->data_blocks(); }
+  std::optional<Run> next_run(std::uint64_t block) const noexcept override { return source_->next_run(block); }
+  std::size_t extent_count() const noexcept override { return source_->extent_count(); }
+  const Extent& extent(std::size_t number) const noexcept override { return source_->extent(number); }
+  void read_extent(std::size_t number, std::span<std::byte> into) const override {
+    std::this_thread::sleep_for(delay_);
+    source_->read_extent(number, into);
+  }
+
+ private:
+  const std::shared_ptr<const BlockSource> source_;
+  const std::chrono::milliseconds delay_;
+};
+
+/// A checkpoint of a guest that writes to two disks and all of its memory's ledger.
+struct Fixture {
+  Fixture() {
+    fs::create_directory(directory / "disks");
+    MachineProcess machine({"run", "--name", "ledger", "--kernel", guest_image("ledger"), "--memory", "32M", "--append",
+                            "mb=2", "--cpus", "2", "--disk", directory.blank_image("a.img", 2 << 20), "--disk",
+                            directory.blank_image("b.img", 2 << 20)});
+    REQUIRE(machine.wait_for("LEDGER RUN"));
+    REQUIRE(tintype({"checkpoint", "ledger", "--to", repository}).exit_code == 0);
+    machine.kill();
+  }
+
+  std::unique_ptr<Machine> restore(std::chrono::milliseconds delay) const {
+    RestoreOptions options;
+    options.repository = repository;
+    options.disk_directory = directory / "disks";
+    options.serial = {SerialKind::kFile, directory / "serial.log"};
+    options.memory_load = MemoryLoad::kLazy;
+    options.wrap_memory = [delay](std::shared_ptr<const BlockSource> source) {
+      return std::make_shared<SlowSource>(std::move(source), delay);
+    };
+    return restore_machine(options, {});
+  }
+
+  void take(Machine& machine, const fs::path& to) const {
+    CheckpointOptions options;
+    options.repository = to;
+    machine.checkpoint(options, {});
+  }
+
+  TestDirectory directory;
+  fs::path repository = directory / "repository", memory = repository / "00000001" / "memory.part";
+};
+
+void end(Machine& machine) {
+  machine.stop(true);
+  machine.wait();
+}
+
+bool wait_until(const std::function<bool()>& holds) {
+  for (int i = 0; i < 20'000 && !holds(); ++i) std::this_thread::sleep_for(1ms);
+  return holds();
+}
+
+bool stands_still(const Machine& machine) {
+  const MachineStatus status = machine.status();
+  return status.load && !status.load->problem.empty() && status.state == RunState::kPaused;
+}
+
+/// The file ends where its data begins, for as long as this lives.
+class CutShort {
+ public:
+  explicit CutShort(const fs::path& path) : path_(path), content_(read_text_file(path, 1 << 30)) {
+    REQUIRE(::truncate(path.c_str(), 4096) == 0);
+  }
+  ~CutShort() {
+    const UniqueFd fd = open_file(path_, O_WRONLY);  // the same file, that somebody has open
+    write_exactly(fd.get(), std::as_bytes(std::span(content_)), 0, path_.string());
+  }
+  CutShort(const CutShort&) = delete;
+  CutShort& operator=(const CutShort&) = delete;
+
+ private:
+  const fs::path path_;
+  const std::string content_;
+};
+
+}  // namespace
+
+TEST_CASE("a slow source: the machine runs, pauses and goes on meanwhile, and its next checkpoint has all") {
+  NEEDS_LAZY_RESTORE();
+  const Fixture fixture;
+  const auto machine = fixture.restore(100ms);
+  machine->start();
+  CHECK(machine->status().load);
+  machine->pause();
+  CHECK(machine->status().state == RunState::kPaused);
+  machine->resume();
+  CHECK(machine->status().load);
+  fixture.take(*machine, fixture.repository);
+  CHECK_FALSE(machine->status().load);
+  end(*machine);
+  const CheckpointReader second(fixture.repository, 2);
+  CHECK(second.manifest().parent == 1);
+  CHECK(ledger_verdict(fixture.directory, fixture.repository, 1).substr(0, 9) == "LEDGER OK");
+}
+
+TEST_CASE(
+    "what the guest wrote before anybody watched it is in the next checkpoint, which builds on the restored one") {
+  NEEDS_LAZY_RESTORE();
+  const Fixture fixture;
+  const auto machine = fixture.restore(5ms);
+  machine->start();
+  REQUIRE(wait_until([&] { return !machine->status().load; }));
+  std::this_thread::sleep_for(100ms);
+  machine->pause();  // from here on it writes nothing, so nothing else tells of it
+  fixture.take(*machine, fixture.repository);
+  end(*machine);
+  CHECK(CheckpointReader(fixture.repository, 2).manifest().parent == 1);
+  CHECK(ledger_verdict(fixture.directory, fixture.repository, 1).substr(0, 9) == "LEDGER OK");
+}
+
+TEST_CASE("a source that is cut short in the middle: the machine pauses and says why, and goes on when it is mended") {
+  NEEDS_LAZY_RESTORE();
+  const Fixture fixture;
+  const auto machine = fixture.restore(20ms);
+  machine->start();
+  {
+    const CutShort cut(fixture.memory);
+    REQUIRE(wait_until([&] { return stands_still(*machine); }));
+    CHECK(machine->status().state == RunState::kPaused);
+    CHECK(machine->status().load->problem.find("memory.part") != std::string::npos);
+    CHECK_THROWS_WITH_AS(machine->resume(), doctest::Contains("still cannot be read"), Error);
+    CHECK_THROWS_WITH_AS(fixture.take(*machine, fixture.repository), doctest::Contains("memory is not all there"),
+                         Error);
+    machine->pause();
+    CHECK_THROWS_AS(machine->resume(), Error);
+  }
+  machine->resume();
+  CHECK(machine->status().state == RunState::kRunning);
+  fixture.take(*machine, fixture.repository);
+  end(*machine);
+  CHECK(ledger_verdict(fixture.directory, fixture.repository, 1).substr(0, 9) == "LEDGER OK");
+}
+
+TEST_CASE("a source that is cut short in the middle: the machine is given up, whoever waits in it") {
+  NEEDS_LAZY_RESTORE();
+  const Fixture fixture;
+  const auto machine = fixture.restore(20ms);
+  machine->start();
+  const CutShort cut(fixture.memory);
+  REQUIRE(wait_until([&] { return stands_still(*machine); }));
+  machine->stop(false);
+  CHECK(machine->wait().reason == "cut off: its memory could not be read");
+}
+
+TEST_CASE("stopped, or photographed and stopped, before it is fully loaded") {
+  NEEDS_LAZY_RESTORE();
+  const Fixture fixture;
+  const auto machine = fixture.restore(50ms);
+  machine->start();
+  SUBCASE("stopped") {}
+  SUBCASE("while a checkpoint waits for memory") {
+    std::thread checkpoint([&] { CHECK_THROWS_AS(fixture.take(*machine, fixture.repository), Error); });
+    CHECK(wait_until([&] { return machine->status().checkpoint_running; }));
+    machine->stop(true);
+    checkpoint.join();
+  }
+  end(*machine);
+  CHECK(machine->status().load);
+  CHECK(CheckpointReader(fixture.repository, std::nullopt).manifest().id == 1);
+}
+
+TEST_CASE("the checkpoint is deleted under a machine that still loads from it") {
+  NEEDS_LAZY_RESTORE();
+  const Fixture fixture;
+  const auto machine = fixture.restore(20ms);
+  machine->start();
+  REQUIRE(tintype({"delete", fixture.repository, "--id", "1"}).exit_code == 0);
+  CHECK(machine->status().load);
+  fixture.take(*machine, fixture.repository);
+  end(*machine);
+  CHECK(CheckpointReader(fixture.repository, std::nullopt).manifest().parent == 0);
+  CHECK(ledger_verdict(fixture.directory, fixture.repository, 1).substr(0, 9) == "LEDGER OK");
+}
+
+TEST_CASE("a checkpoint taken at once after a lazy restore equals the one restored, by every strategy") {
+  NEEDS_LAZY_RESTORE();
+  const TestDirectory directory;
+  const auto repository = directory / "repository";
+  {
+    MachineProcess machine(
+        {"run", "--name", "silent", "--kernel", guest_image("silent"), "--memory", "64M", "--append", "mode=halt-off"});
+    REQUIRE(machine.wait_for("SILENT"));
+    std::this_thread::sleep_for(100ms);
+    REQUIRE(tintype({"checkpoint", "silent", "--to", repository}).exit_code == 0);
+    machine.kill();
+  }
+  REQUIRE(tintype({"export", repository, "--id", "1", "--memory", directory / "first"}).exit_code == 0);
+  const std::string first = read_text_file(directory / "first", 1 << 30);
+  int id = 1;
+  for (const std::string strategy : {"cow", "hybrid", "stop", "fork", "precopy"}) {
+    for (const bool full : {false, true}) {
+      CAPTURE(strategy);
+      CAPTURE(full);
+      MachineProcess machine({"restore", repository, "--id", "1", "--name", "silent", "--memory-load", "lazy"});
+      REQUIRE(wait_until([] { return tintype({"status", "silent"}).exit_code == 0; }));
+      Arguments take{"checkpoint", "silent", "--to", repository, "--strategy", strategy};
+      if (full) take.push_back("--full");
+      const CommandResult taken = tintype(take);
+      INFO(taken.err);
+      REQUIRE(taken.exit_code == 0);
+      machine.kill();
+      REQUIRE(tintype({"export", repository, "--id", std::to_string(++id), "--memory", directory / "next"}).exit_code ==
+              0);
+      CHECK(read_text_file(directory / "next", 1 << 30) == first);
+      const CheckpointReader reader(repository, id);
+      CHECK((reader.manifest().parent == 0) == full);
+      if (!full) CHECK(reader.manifest().report.memory.pages_written <= 4);
+    }
+  }
+}
+
+}  // namespace tintype::test

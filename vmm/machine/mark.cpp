@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/machine/mark.h"
+
+namespace tintype {
+
+namespace {
+
+constexpr int kOldIoLimitMs = 60'000;
+
+}  // namespace
+
+Mark::Mark(Guest& guest) : guest_(guest) {
+  try {
+    for (FreezableDisk* disk : guest_.virtio().freezable()) {
+      disk->prepare_switch();
+      ++prepared_;
+    }
+  } catch (...) {
+    for (std::size_t i = 0; i < prepared_; ++i) guest_.virtio().freezable()[i]->cancel_switch();
+    throw;
+  }
+}
+
+Mark::~Mark() {
+  for (std::size_t i = 0; i < prepared_; ++i) guest_.virtio().freezable()[i]->cancel_switch();
+  if (disks_.empty()) return;
+  disks_.clear();
+  for (FreezableDisk* disk : guest_.virtio().freezable()) disk->start_commit();
+}
+
+// Memory first: it is all that may fail.
+void Mark::take() {
+  memory_ = std::make_unique<MarkedMemory>(guest_.memory(), guest_.vm());
+  vcpus_ = guest_.processors().remember();
+  for (Stateful* thing : guest_.states().subspan(vcpus_.size())) states_.emplace_back(thing, thing->save_state());
+  prepared_ = 0;
+  for (FreezableDisk* disk : guest_.virtio().freezable()) disks_.push_back(disk->switch_to_fresh_log());
+}
+
+void Mark::finish() {
+  for (const auto& disk : disks_) disk->wait_for_old_io(kOldIoLimitMs);
+}
+
+// Disks first: once nothing is in flight, nobody writes to memory any more; and they may fail. The states last, in the
+// order in which they are restored from a checkpoint.
+Mark::Return Mark::go_back(bool& half_way) {
+  Return result;
+  const auto disks = guest_.virtio().disks();
+  for (const auto& disk : disks) disk->disk()->wait_until_idle();
+  for (std::size_t i = 0; i < disks.size(); ++i) {
+    if (disks[i]->disk()->go_back_to(*disks_[i])) half_way = result.disks = true;
+  }
+  result.pages = memory_->go_back();
+  half_way = true;
+  guest_.processors().go_back_to(vcpus_);
+  for (const auto& [thing, state] : states_) thing->restore_state(state);
+  half_way = false;
+  return result;
+}
+
+}  // namespace tintype

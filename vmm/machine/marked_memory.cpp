@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/machine/marked_memory.h"
+
+#include <sys/mman.h>
+
+#include <bit>
+#include <cstring>
+#include <exception>
+
+#include "checkpoint/tracking/page_map.h"
+#include "vmm/base/log.h"
+
+namespace tintype {
+
+MarkedMemory::MarkedMemory(GuestMemory& memory, KvmVm& vm) : memory_(memory), vm_(vm) {
+  PageMap there;
+  for (const MemoryRegion& region : memory.regions()) {
+    Part& part = parts_.emplace_back(Part{region, Mapping::anonymous(region.size, kHugePageSize), {}});
+    part.copy.advise(MADV_HUGEPAGE);
+    part.written.resize((region.size / kPageSize + 63) / 64);
+    there.find_present({region.host, region.size}, [&](std::uint64_t offset, std::uint64_t bytes) {
+      std::memcpy(part.copy.data() + offset, region.host + offset, bytes);
+    });
+  }
+  memory.dirty().take();
+  log_writes(true);
+}
+
+MarkedMemory::~MarkedMemory() {
+  try {
+    log_writes(false);
+  } catch (const std::exception& error) {
+    log_note("KVM goes on noting what the guest writes: {}", error.what());
+  }
+}
+
+void MarkedMemory::log_writes(bool on) {
+  for (std::size_t slot = 0; slot < parts_.size(); ++slot) {
+    const MemoryRegion& region = parts_[slot].region;
+    vm_.set_memory(static_cast<std::uint32_t>(slot), region.start.value(), region.size, region.host,
+                   on ? KVM_MEM_LOG_DIRTY_PAGES : 0);
+  }
+}
+
+// All that may fail comes before the first page is changed.
+std::uint64_t MarkedMemory::go_back() {
+  for (std::size_t slot = 0; slot < parts_.size(); ++slot)
+    vm_.take_dirty_log(static_cast<std::uint32_t>(slot), parts_[slot].written);
+  const std::vector<std::uint64_t> by_devices = memory_.dirty().take();
+  std::uint64_t pages = 0;
+  for (const Part& part : parts_) {
+    for (std::size_t word = 0; word < part.written.size(); ++word) {
+      std::uint64_t bits = part.written[word] | by_devices[part.region.first_page / 64 + word];
+      for (; bits != 0; bits &= bits - 1) {
+        const std::uint64_t offset = (word * 64 + static_cast<std::uint64_t>(std::countr_zero(bits))) * kPageSize;
+        std::memcpy(part.region.host + offset, part.copy.data() + offset, kPageSize);
+        ++pages;
+      }
+    }
+  }
+  return pages;
+}
+
+}  // namespace tintype
