@@ -8,17 +8,17 @@ namespace tintype {
 
 namespace {
 
-constexpr auto kVerbs = std::to_array<std::string_view>({"console", "reset", "mark", "suspend", "resume", "backup",
-                                                         "drill", "copy", "send", "receive", "standby", "promote",
-                                                         "diff", "prune", "serve", "gdb", "disk", "report"});
+constexpr auto kVerbs =
+    std::to_array<std::string_view>({"console", "reset", "mark", "suspend", "resume", "backup", "drill", "copy", "send",
+                                     "receive", "standby", "promote", "diff", "prune", "serve", "gdb", "report"});
 
 struct LaterOption {
   std::string_view verb;
   const char* option;
 };
 
-constexpr auto kOptions = std::to_array<LaterOption>(
-    {{"run", "--gdb"}, {"restore", "--clones"}, {"restore", "--gdb"}, {"export", "--core"}, {"export", "--format"}});
+constexpr auto kOptions =
+    std::to_array<LaterOption>({{"run", "--gdb"}, {"restore", "--clones"}, {"restore", "--gdb"}, {"export", "--core"}});
 
 }  // namespace
 

@@ -17,6 +17,7 @@ std::vector<VerbEntry> verbs() {
       {"verify", "Read checkpoints whole and check every byte", make_verify_verb},
       {"delete", "Delete a checkpoint", make_delete_verb},
       {"export", "Write a checkpoint's memory or disks as flat files", make_export_verb},
+      {"disk", "Look at a disk image and its redo logs, commit or discard them", make_disk_verb},
       {"doctor", "Check what this computer can do, and say how to mend what is missing", make_doctor_verb},
   };
   list.insert(list.end(), std::begin(rest), std::end(rest));

@@ -41,6 +41,7 @@ std::unique_ptr<Verb> make_show_verb();
 std::unique_ptr<Verb> make_verify_verb();
 std::unique_ptr<Verb> make_delete_verb();
 std::unique_ptr<Verb> make_export_verb();
+std::unique_ptr<Verb> make_disk_verb();
 std::unique_ptr<Verb> make_doctor_verb();
 
 }  // namespace tintype
