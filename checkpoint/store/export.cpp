@@ -21,13 +21,12 @@ std::vector<Placement> memory_layout(const MachineDescription& machine) {
 }
 
 ExportedFile export_part(const BlockSource& part, std::span<const Placement> layout, const fs::path& file,
-                         std::uint64_t bytes, const ProgressSink& progress) {
+                         std::uint64_t bytes, ImageFormat format, const ProgressSink& progress) {
   const fs::path name = replaceable_name(file);
-  SparseFile output(name, bytes);
+  ImageFile output(name, bytes, format);
   require_space(name.has_parent_path() ? name.parent_path() : ".", part.data_blocks() * kBlockSize, part.name());
   const std::uint64_t written = copy_flat(part, layout, output, progress);
-  output.replace();
-  return {name, bytes, written};
+  return {name, output.replace(), written};
 }
 
 }  // namespace
@@ -38,11 +37,11 @@ ExportedFile export_memory(const fs::path& repository, std::optional<std::uint64
   reader.require(Portion::kMemory);
   const MachineDescription& machine = reader.manifest().machine;
   const std::uint64_t end = machine.regions.empty() ? 0 : machine.regions.back().start + machine.regions.back().size;
-  return export_part(reader.memory(), memory_layout(machine), file, end, progress);
+  return export_part(reader.memory(), memory_layout(machine), file, end, ImageFormat::kRaw, progress);
 }
 
 ExportedFile export_disk(const fs::path& repository, std::optional<std::uint64_t> id, const std::string& disk,
-                         const fs::path& file, const ProgressSink& progress) {
+                         const fs::path& file, const ProgressSink& progress, ImageFormat format) {
   const CheckpointReader reader(repository, id);
   reader.require(Portion::kDisks);
   const BlockSource* part = reader.disk(disk);
@@ -50,7 +49,7 @@ ExportedFile export_disk(const fs::path& repository, std::optional<std::uint64_t
     throw Error("checkpoint {} has no disk {}; tintype show names those that it has", reader.manifest().id, disk);
   }
   const Placement whole = whole_part(*part);
-  return export_part(*part, std::span(&whole, 1), file, part->content_bytes(), progress);
+  return export_part(*part, std::span(&whole, 1), file, part->content_bytes(), format, progress);
 }
 
 }  // namespace tintype

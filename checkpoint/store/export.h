@@ -6,13 +6,14 @@
 #include <optional>
 #include <string>
 
+#include "checkpoint/store/image_file.h"
 #include "vmm/base/progress.h"
 
 namespace tintype {
 
 struct ExportedFile {
   std::filesystem::path path;
-  std::uint64_t bytes = 0, data_bytes = 0;  ///< length of the file, and what of it is not a hole
+  std::uint64_t bytes = 0, data_bytes = 0;  ///< length of the file, and data that was written to it
 };
 
 /// Memory as a flat sparse file. Offsets are guest physical addresses: where memory goes on above 4 GiB, the
@@ -20,8 +21,9 @@ struct ExportedFile {
 /// anything else there is refused. Throws tintype::Error.
 ExportedFile export_memory(const std::filesystem::path& repository, std::optional<std::uint64_t> id,
                            const std::filesystem::path& file, const ProgressSink& progress = {});
-/// A disk as a flat sparse raw image.
+/// A disk as an image: raw and sparse, or qcow2.
 ExportedFile export_disk(const std::filesystem::path& repository, std::optional<std::uint64_t> id,
-                         const std::string& disk, const std::filesystem::path& file, const ProgressSink& progress = {});
+                         const std::string& disk, const std::filesystem::path& file, const ProgressSink& progress = {},
+                         ImageFormat format = ImageFormat::kRaw);
 
 }  // namespace tintype

@@ -9,7 +9,7 @@ namespace {
 
 class FlatCopy {
  public:
-  FlatCopy(const BlockSource& source, SparseFile& file, const ProgressSink& progress)
+  FlatCopy(const BlockSource& source, FlatFile& file, const ProgressSink& progress)
       : source_(source), file_(file), progress_(progress) {}
 
   std::uint64_t run(std::span<const Placement> layout) {
@@ -50,7 +50,7 @@ class FlatCopy {
   }
 
   const BlockSource& source_;
-  SparseFile& file_;
+  FlatFile& file_;
   const ProgressSink& progress_;
   std::uint64_t written_ = 0, reported_ = 0;
 };
@@ -59,7 +59,7 @@ class FlatCopy {
 
 Placement whole_part(const BlockSource& part) { return {0, part.blocks(), 0}; }
 
-std::uint64_t copy_flat(const BlockSource& source, std::span<const Placement> layout, SparseFile& file,
+std::uint64_t copy_flat(const BlockSource& source, std::span<const Placement> layout, FlatFile& file,
                         const ProgressSink& progress) {
   if (progress) progress({source.name(), 0, source.data_blocks() * kBlockSize});
   return FlatCopy(source, file, progress).run(layout);

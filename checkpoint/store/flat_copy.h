@@ -21,7 +21,7 @@ Placement whole_part(const BlockSource& part);
 
 /// Writes the data of a source to its places in a flat file, up to where the file ends; what is zero stays a hole.
 /// Every checksum is checked. Returns the bytes written. Throws ImageError, DestinationFull, Error.
-std::uint64_t copy_flat(const BlockSource& source, std::span<const Placement> layout, SparseFile& file,
+std::uint64_t copy_flat(const BlockSource& source, std::span<const Placement> layout, FlatFile& file,
                         const ProgressSink& progress);
 
 }  // namespace tintype

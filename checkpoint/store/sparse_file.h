@@ -9,15 +9,24 @@
 
 namespace tintype {
 
+/// What flat contents are written to.
+class FlatFile {
+ public:
+  virtual ~FlatFile() = default;
+  virtual void write(std::uint64_t offset, std::span<const std::byte> data) = 0;
+  /// Where the contents end, in bytes.
+  virtual std::uint64_t size() const noexcept = 0;
+};
+
 /// A flat file that takes its name only when it is whole; until then it has none, and nothing is left where that is
 /// never reached. What is not written is a hole. Throws DestinationFull where there is no room, Error for what else
 /// fails.
-class SparseFile {
+class SparseFile final : public FlatFile {
  public:
   /// `path` is where it will be, for messages and for its directory; whatever is there is left alone so far.
   SparseFile(const std::filesystem::path& path, std::uint64_t bytes);
 
-  void write(std::uint64_t offset, std::span<const std::byte> data);
+  void write(std::uint64_t offset, std::span<const std::byte> data) override;
   /// Takes its name, in the place of a regular file that has it.
   void replace();
   /// Takes this name of the same directory. False where it is taken.
@@ -26,7 +35,7 @@ class SparseFile {
   void sync();
 
   const std::filesystem::path& path() const noexcept { return path_; }
-  std::uint64_t size() const noexcept { return size_; }
+  std::uint64_t size() const noexcept override { return size_; }
 
  private:
   template <typename Function>

@@ -75,7 +75,7 @@ std::vector<Committer::OnDone> Committer::take_listeners() noexcept {
 Committer::Step Committer::step() {
   bury();
   const auto stack = core_->stack();
-  if (stack->logs.empty()) return dead_.empty() ? Step::kFinished : Step::kWait;
+  if (stack->is_short()) return dead_.empty() ? Step::kFinished : Step::kWait;
   // A write of an older epoch goes to a layer below the active log. Until it has landed, that layer may not
   // be copied, nor may the base be written.
   const std::uint64_t older = core_->epoch() - 1;
@@ -83,8 +83,8 @@ Committer::Step Committer::step() {
     if (!core_->writes_landed(older)) return Step::kWait;
     landed_epoch_ = older;
   }
-  announce_commit(*stack);
-  return stack->logs.size() > 1 ? commit_frozen(stack) : commit_active(stack);
+  if (stack->commits_into() == nullptr) announce_commit(*stack);
+  return &stack->to_commit() == stack->active() ? commit_active(stack) : commit_frozen(stack);
 }
 
 // From here on the base changes, and a log that is found after a crash must not take that for somebody else's
@@ -101,7 +101,7 @@ void Committer::announce_commit(const LayerStack& stack) {
 // that is cut short is begun again, at the latest by whoever opens the disk next. The log is deleted before
 // anything else may write to the base where it held data: found again, it could do harm then.
 Committer::Step Committer::commit_frozen(const std::shared_ptr<const LayerStack>& stack) {
-  RedoLog& log = *stack->lowest();
+  RedoLog& log = stack->to_commit();
   if (frozen_ != &log) {
     frozen_ = &log;
     cursor_ = 0;
@@ -113,20 +113,42 @@ Committer::Step Committer::commit_frozen(const std::shared_ptr<const LayerStack>
       break;
     }
     extent->range.end = std::min(extent->range.end, extent->range.start + kChunkSectors);
-    copy_extent(log, *stack->base, *extent, buffer_);
+    copy(*stack, *extent);
     copied += extent->range.count();
     cursor_ = extent->range.end;
   }
   return Step::kMore;
 }
 
+void Committer::copy(const LayerStack& stack, const ExtentIndex::Extent& extent) {
+  const RedoLog& log = stack.to_commit();
+  RedoLog* const kept = stack.commits_into();
+  if (kept == nullptr) return copy_extent(log, *stack.base, extent, buffer_);
+  const std::uint64_t length = extent.range.count() * kSectorSize;
+  buffer_.resize(std::max(buffer_.size(), length));
+  read_exactly(log.fd(), std::span(buffer_).first(length), extent.position * kSectorSize, log.path().string());
+  const auto places = core_->take_places(*kept, extent.range);
+  for (const RedoLog::Place& place : places) {
+    const std::uint64_t start = (place.range.start - extent.range.start) * kSectorSize;
+    write_exactly(kept->fd(), std::span(buffer_).subspan(start, place.range.count() * kSectorSize),
+                  place.position * kSectorSize, kept->path().string());
+    kept->note_write();
+  }
+  core_->note_copied(*kept, places);
+}
+
+void Committer::make_durable_below(const LayerStack& stack) {
+  if (RedoLog* const kept = stack.commits_into()) return core_->flush_log(*kept);
+  core_->sync(*stack.base);
+}
+
 void Committer::drop_frozen(const std::shared_ptr<const LayerStack>& stack) {
-  RedoLog& log = *stack->lowest();
-  core_->sync(*stack->base);
-  declare_void(log);
-  const auto shorter = without_lowest(*stack);
+  RedoLog& log = stack->to_commit();
+  make_durable_below(*stack);
+  declare_void(*stack);
+  const auto shorter = without_committed(*stack);
   core_->replace_stack(shorter);
-  dead_.push_back(stack->logs.front());
+  dead_.push_back(stack->logs[stack->kept]);
   log.index().clear();
   frozen_ = nullptr;
   forget(log, *shorter);
@@ -139,7 +161,7 @@ Committer::Step Committer::commit_active(const std::shared_ptr<const LayerStack>
     return Step::kMore;
   }
   const LiveCommit::Chunk chunk = core_->next_chunk(cursor_, kChunkSectors);
-  for (const ExtentIndex::Extent& extent : chunk.extents) copy_extent(*stack->active(), *stack->base, extent, buffer_);
+  for (const ExtentIndex::Extent& extent : chunk.extents) copy(*stack, extent);
   core_->chunk_copied();
   return cursor_ == LiveCommit::kEnd ? drop_mirrored(stack) : Step::kMore;
 }
@@ -150,20 +172,22 @@ Committer::Step Committer::commit_active(const std::shared_ptr<const LayerStack>
 Committer::Step Committer::drop_mirrored(const std::shared_ptr<const LayerStack>& stack) {
   cursor_ = 0;
   if (!core_->begin_settling()) return Step::kWait;
-  core_->sync(*stack->base);
+  make_durable_below(*stack);
   if (!core_->settled()) return Step::kMore;
-  RedoLog& log = *stack->active();
-  declare_void(log);
-  const auto shorter = without_lowest(*stack);
+  RedoLog& log = stack->to_commit();
+  declare_void(*stack);
+  const auto shorter = without_committed(*stack);
   core_->finish_live_commit(shorter);
-  dead_.push_back(stack->logs.front());
+  dead_.push_back(stack->logs[stack->kept]);
   forget(log, *shorter);
   return Step::kMore;
 }
 
 // Should the file come back after a power cut, or be out of sight when the disk is next opened, nobody may replay it
 // over newer data. Where it cannot be said for sure, the log stays what it was.
-void Committer::declare_void(RedoLog& log) {
+void Committer::declare_void(const LayerStack& stack) {
+  RedoLog& log = stack.to_commit();
+  if (RedoLog* const kept = stack.commits_into()) return declare_merged(*kept, log.covers());
   try {
     log.set_state(StateKind::kRetired);
     core_->sync(log);
@@ -173,8 +197,20 @@ void Committer::declare_void(RedoLog& log) {
   }
 }
 
+void Committer::declare_merged(RedoLog& kept, std::uint64_t sequence) {
+  const std::uint64_t before = kept.state().merged_through;
+  try {
+    kept.set_merged_through(sequence);
+    if (!kept.is_volatile()) core_->sync(kept);
+  } catch (const std::exception&) {
+    kept.set_merged_through(before);
+    throw;
+  }
+}
+
 // After a power cut the image's mark must not tell of a log that is gone: the image would be refused without it.
 void Committer::forget(RedoLog& log, const LayerStack& shorter) {
+  if (log.is_volatile()) return;
   mark_base(shorter);
   if (!shorter.logs.empty()) shorter.base->settle();
   log.remove();

@@ -19,7 +19,8 @@ void copy_extent(const RedoLog& log, RawFile& base, const ExtentIndex::Extent& e
 
 /// The thread that makes a stack short again while the guest runs. It works in small steps, between which a
 /// switch may come: first each frozen log, from the lowest up, is copied to the base and deleted; then the
-/// active log is committed live (see LiveCommit) until the base is all there is.
+/// active log is committed live (see LiveCommit) until the base is all there is. Where logs are kept, what lies above
+/// them goes into the highest of them instead, and the base is left alone.
 class Committer {
  public:
   Committer(std::shared_ptr<DiskCore> core, std::shared_ptr<CommitGate> gate);
@@ -41,9 +42,12 @@ class Committer {
   void announce_commit(const LayerStack& stack);
   Step commit_frozen(const std::shared_ptr<const LayerStack>& stack);
   Step commit_active(const std::shared_ptr<const LayerStack>& stack);
+  void copy(const LayerStack& stack, const ExtentIndex::Extent& extent);
+  void make_durable_below(const LayerStack& stack);
   void drop_frozen(const std::shared_ptr<const LayerStack>& stack);
   Step drop_mirrored(const std::shared_ptr<const LayerStack>& stack);
-  void declare_void(RedoLog& log);
+  void declare_void(const LayerStack& stack);
+  void declare_merged(RedoLog& kept, std::uint64_t sequence);
   void forget(RedoLog& log, const LayerStack& shorter);
   void bury();
 

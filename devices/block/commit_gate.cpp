@@ -32,6 +32,11 @@ void CommitGate::want() noexcept {
   changed_.notify_all();
 }
 
+bool CommitGate::is_held() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return holds_ != 0;
+}
+
 void CommitGate::stop() noexcept {
   {
     const std::lock_guard lock(mutex_);

@@ -17,12 +17,14 @@ class CommitGate {
   void end_step(bool finished) noexcept;
   /// There is work.
   void want() noexcept;
+  /// Somebody keeps the committing thread from working.
+  bool is_held() const noexcept;
   void stop() noexcept;
 
  private:
   friend class CommitHold;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   int holds_ = 0;
   unsigned wanted_ = 0;       ///< counts calls of want()

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "vmm/base/error.h"
+#include "vmm/base/io.h"
 
 namespace tintype {
 namespace {
@@ -15,8 +16,9 @@ constexpr auto kSyncPoll = std::chrono::microseconds(200);
 
 }  // namespace
 
-DiskCore::DiskCore(std::shared_ptr<const LayerStack> stack, std::unique_ptr<IoEngine> engine, bool read_only)
-    : engine_(std::move(engine)), read_only_(read_only), stack_(std::move(stack)) {
+DiskCore::DiskCore(std::shared_ptr<const LayerStack> stack, std::unique_ptr<IoEngine> engine, bool read_only,
+                   bool makes_durable)
+    : engine_(std::move(engine)), read_only_(read_only), makes_durable_(makes_durable), stack_(std::move(stack)) {
   changes_ = std::make_shared<ChangedBlocks>(stack_->base->size() / kSectorSize);
   changes_->insert_all();  // nobody knows what has changed, or since when
 }
@@ -138,6 +140,53 @@ void DiskCore::sync(BlockFile& file) {
     engine_->kick_writes();
   }
   if (flight.error_number != 0) throw_errno_text(flight.error_number, "fdatasync " + file.path().string());
+}
+
+void DiskCore::flush_log(RedoLog& log) {
+  if (log.is_volatile()) return;
+  std::uint64_t records_end = 0, slot = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    records_end = log.records_end();
+  }
+  sync(log);
+  {
+    const std::lock_guard lock(mutex_);
+    slot = log.take_flush_slot();
+  }
+  const log_format::Record record = log.flush_record(records_end, slot);
+  write_exactly(log.fd(), std::as_bytes(std::span(&record, 1)), log_format::slot_offset(slot), log.path().string());
+  log.note_write();
+  sync(log);
+  const std::lock_guard lock(mutex_);
+  log.note_flushed(records_end);
+}
+
+std::vector<RedoLog::Place> DiskCore::take_places(RedoLog& log, const SectorRange& range) {
+  std::vector<RedoLog::Place> places;
+  const std::lock_guard lock(mutex_);
+  log.place(range, places);
+  return places;
+}
+
+void DiskCore::note_copied(RedoLog& log, const std::vector<RedoLog::Place>& places) {
+  for (const RedoLog::Place& place : places) {
+    if (!place.is_new) continue;
+    if (!log.is_volatile()) write_record(log, place);
+    const std::lock_guard lock(mutex_);
+    log.index().insert(place.range, place.position);
+  }
+}
+
+void DiskCore::write_record(RedoLog& log, const RedoLog::Run& run) {
+  std::uint64_t slot = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    slot = log.take_slot();
+  }
+  const log_format::Record record = log.hold_record(run, slot);
+  write_exactly(log.fd(), std::as_bytes(std::span(&record, 1)), log_format::slot_offset(slot), log.path().string());
+  log.note_write();
 }
 
 void DiskCore::finish(Flight& flight) noexcept {

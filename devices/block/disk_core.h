@@ -22,7 +22,9 @@ namespace tintype {
 /// Threads: submit() and complete() belong to the disk's I/O thread. All else may be called from any thread.
 class DiskCore {
  public:
-  DiskCore(std::shared_ptr<const LayerStack> stack, std::unique_ptr<IoEngine> engine, bool read_only);
+  /// `makes_durable`: a flush makes the host write all to stable storage; else it is answered at once.
+  DiskCore(std::shared_ptr<const LayerStack> stack, std::unique_ptr<IoEngine> engine, bool read_only,
+           bool makes_durable);
   DiskCore(const DiskCore&) = delete;
   DiskCore& operator=(const DiskCore&) = delete;
 
@@ -47,6 +49,13 @@ class DiskCore {
   /// fdatasync, from any thread but the disk's own. Its failure reaches every flush that is not answered yet, and
   /// theirs reaches the caller. Throws std::system_error.
   void sync(BlockFile& file);
+  /// The same for a log, together with a flush point that says so; nothing where it is volatile.
+  void flush_log(RedoLog& log);
+
+  // Copying into a log that is kept, on the committing thread. Nobody else writes to these sectors of it meanwhile.
+  std::vector<RedoLog::Place> take_places(RedoLog& log, const SectorRange& range);
+  /// The data has landed: now the log says so. Throws std::system_error.
+  void note_copied(RedoLog& log, const std::vector<RedoLog::Place>& places);
 
   /// What becomes superfluous at a switch, to be destroyed by somebody who has time.
   struct Leftovers {
@@ -90,7 +99,7 @@ class DiskCore {
   void plan_read(Flight& flight);
   void plan_flush(Flight& flight);
   void plan_write(Flight& flight);
-  void plan_log_write(Flight& flight, RedoLog& log);
+  void plan_log_write(Flight& flight, RedoLog& log, const SectorRange& range);
   void plan_live_commit_write(Flight& flight, RedoLog& log);
   void plan_records(Flight& flight);
   void launch(Flight& flight) noexcept;
@@ -104,6 +113,7 @@ class DiskCore {
   void retry_if_due() noexcept;
   void finish(Flight& flight) noexcept;
   void add_sync(Flight& flight, BlockFile& file);
+  void write_record(RedoLog& log, const RedoLog::Run& run);
   bool judge(Flight& flight) noexcept;
   void judge_syncs() noexcept;
   void flush_finished(Flight& flight) noexcept;
@@ -111,6 +121,7 @@ class DiskCore {
 
   const std::unique_ptr<IoEngine> engine_;
   const bool read_only_;
+  const bool makes_durable_;
 
   std::vector<std::unique_ptr<Flight>> flights_;  ///< all there are; the I/O thread's, as is the next
   std::vector<Flight*> idle_;

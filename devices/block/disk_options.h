@@ -12,14 +12,14 @@
 
 namespace tintype {
 
-/// What becomes of updates. Only kPersistent is offered today; the others keep their log instead of committing it.
+/// What becomes of updates: they reach the image; they stay in a redo log until the user commits or discards them; they
+/// are thrown away when the machine ends.
 enum class DiskMode : std::uint8_t { kPersistent, kUndoable, kNonpersistent };
 
 template <>
 inline constexpr auto kWords<DiskMode> = std::to_array<Word<DiskMode>>({{DiskMode::kPersistent, "persistent"},
-                                                                        {DiskMode::kUndoable, "undoable", false},
-                                                                        {DiskMode::kNonpersistent, "nonpersistent",
-                                                                         false}});
+                                                                        {DiskMode::kUndoable, "undoable"},
+                                                                        {DiskMode::kNonpersistent, "nonpersistent"}});
 
 /// What tests turn.
 struct DiskTuning {

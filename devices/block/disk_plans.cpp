@@ -44,6 +44,7 @@ void DiskCore::plan_read(Flight& flight) {
 // Whatever has been acknowledged lies in a layer of the stack: a log leaves the stack only when all of it is
 // in the base, and durable there.
 void DiskCore::plan_flush(Flight& flight) {
+  if (!makes_durable_) return;
   if (flight.stack->base->needs_sync()) add_sync(flight, *flight.stack->base);
   for (const auto& log : flight.stack->logs) {
     if (log->needs_sync() || log->has_unflushed_records()) add_sync(flight, *log);
@@ -109,36 +110,30 @@ void DiskCore::plan_write(Flight& flight) {
   } else if (live_commit_ != nullptr) {
     plan_live_commit_write(flight, *log);
   } else {
-    plan_log_write(flight, *log);
+    plan_log_write(flight, *log, flight.part);
   }
 }
 
-// Sectors that the log holds are overwritten where they lie, so that it grows no larger than the disk. The
-// others get new room, and a record afterwards.
-void DiskCore::plan_log_write(Flight& flight, RedoLog& log) {
-  SectorRange rest = flight.part;
-  while (!rest.empty()) {
-    const auto extent = log.index().at_or_after(rest.start);
-    const std::uint64_t held_from = extent ? std::min(extent->range.start, rest.end) : rest.end;
-    const std::size_t known = flight.appended.size();
-    log.allocate({rest.start, held_from}, flight.appended);
-    for (std::size_t i = known; i < flight.appended.size(); ++i) {
-      const RedoLog::Run& run = flight.appended[i];
-      flight.add_transfer(HostIo::Kind::kWrite, {run.range, &log, run.position * kSectorSize});
-    }
-    rest.start = held_from;
-    if (rest.empty()) return;
-    const SectorRange held = intersection(extent->range, rest);
-    flight.add_transfer(HostIo::Kind::kWrite, {held, &log, extent->position * kSectorSize});
-    rest.start = held.end;
+void DiskCore::plan_log_write(Flight& flight, RedoLog& log, const SectorRange& range) {
+  flight.places.clear();
+  log.place(range, flight.places);
+  flight.grows = &log;
+  for (const RedoLog::Place& place : flight.places) {
+    flight.add_transfer(HostIo::Kind::kWrite, {place.range, &log, place.position * kSectorSize});
+    if (place.is_new) flight.appended.push_back(place);
   }
 }
 
+// What the log goes into is the base, or a log that is kept.
 void DiskCore::plan_live_commit_write(Flight& flight, RedoLog& log) {
+  RedoLog* const kept = flight.stack->commits_into();
   std::vector<LiveCommit::Part> parts;
   live_commit_->route(flight.part, parts);
   for (const LiveCommit::Part& part : parts) {
-    if (part.target != LiveCommit::Target::kLog) {
+    if (part.target == LiveCommit::Target::kLog) continue;
+    if (kept != nullptr) {
+      plan_log_write(flight, *kept, part.range);
+    } else {
       flight.add_transfer(HostIo::Kind::kWrite, {part.range, flight.stack->base.get(), part.range.start * kSectorSize});
     }
     if (part.target == LiveCommit::Target::kBoth) flight.mirrored.push_back(part.range);
@@ -154,9 +149,10 @@ void DiskCore::write_finished(Flight& flight) noexcept {
   if (!flight.records.empty()) {
     records_finished(flight);
   } else if (!flight.appended.empty() && flight.error_number == 0 && !flight.no_room) {
-    return plan_records(flight);
+    if (!flight.grows->is_volatile()) return plan_records(flight);
+    for (const RedoLog::Run& run : flight.appended) flight.grows->index().insert(run.range, run.position);
   } else {
-    for (const RedoLog::Run& run : flight.appended) flight.stack->active()->give_back(run);
+    for (const RedoLog::Run& run : flight.appended) flight.grows->give_back(run);
   }
   if (live_commit_ != nullptr && flight.stack->active() == stack_->active()) {
     const bool succeeded = flight.error_number == 0 && !flight.no_room;
@@ -210,7 +206,7 @@ void DiskCore::retry_if_due() noexcept {
 
 // The data has landed; only now may a record say so. Neighbouring slots are written in one go.
 void DiskCore::plan_records(Flight& flight) {
-  RedoLog& log = *flight.stack->active();
+  RedoLog& log = *flight.grows;
   for (const RedoLog::Run& run : flight.appended) {
     flight.slots.push_back(log.take_slot());
     flight.records.push_back(log.hold_record(run, flight.slots.back()));
@@ -230,7 +226,7 @@ void DiskCore::plan_records(Flight& flight) {
 // forgotten here but found after a crash, it would bring back old data over newer: so look, and believe the
 // file.
 void DiskCore::records_finished(Flight& flight) noexcept {
-  RedoLog& log = *flight.stack->active();
+  RedoLog& log = *flight.grows;
   bool all = true;
   for (std::size_t i = 0; i < flight.records.size(); ++i) {
     const bool written = flight.error_number == 0 && !flight.no_room;

@@ -51,11 +51,13 @@ struct Flight {
   FlushStage flush_stage = FlushStage::kSync;
   std::vector<FlushPoint> flush_points;
 
-  std::vector<RedoLog::Run> appended;       ///< data in new places of the active log, without a record so far
+  RedoLog* grows = nullptr;                 ///< the log that has `appended`
+  std::vector<RedoLog::Run> appended;       ///< data in new places of a log, without a record so far
   std::vector<log_format::Record> records;  ///< of `appended`; empty in the first stage
   std::vector<std::uint64_t> slots;         ///< of `records`
   std::vector<SectorRange> mirrored;        ///< written to log and base both
-  std::vector<Piece> pieces;                ///< scratch
+  std::vector<Piece> pieces;                ///< scratch, as is the next
+  std::vector<RedoLog::Place> places;
 
   void reset(BlockRequest& new_request) noexcept;
   /// Forgets the host I/O of the stage before.

@@ -26,7 +26,7 @@ void FrozenStack::wait_for_old_io(int limit_ms, const WhileWaiting& meanwhile) {
   }
   // Should we be killed, and should somebody then change the image before the log has been committed to it,
   // this lets us notice.
-  if (fresh_ == nullptr) return;
+  if (fresh_ == nullptr || fresh_->state().kind != log_format::StateKind::kFresh) return;
   stack_->base->settle();
   fresh_->set_state(log_format::StateKind::kStable, stack_->base->modified_ns());
 }
@@ -34,26 +34,13 @@ void FrozenStack::wait_for_old_io(int limit_ms, const WhileWaiting& meanwhile) {
 void FrozenStack::read(std::uint64_t offset, std::span<std::byte> into) {
   check(offset % kSectorSize == 0 && into.size() % kSectorSize == 0, "a frozen disk is read in whole sectors");
   check(offset <= size() && into.size() <= size() - offset, "a frozen disk is read inside its size");
-  std::vector<Piece> pieces;
-  resolve(*stack_, {offset / kSectorSize, (offset + into.size()) / kSectorSize}, pieces);
-  for (const Piece& piece : pieces) {
-    const std::uint64_t length = piece.range.count() * kSectorSize;
-    read_exactly(piece.file->fd(), into.first(length), piece.offset, piece.file->path().string());
-    into = into.subspan(length);
-  }
+  read_stack(*stack_, offset / kSectorSize, into);
 }
 
 std::optional<FrozenDisk::Range> FrozenStack::next_data(std::uint64_t offset) {
-  std::optional<Range> first;
-  if (const auto data = stack_->base->next_data(offset)) first = Range{data->offset, data->length};
-  for (const auto& log : stack_->logs) {
-    const auto extent = log->index().at_or_after(offset / kSectorSize);
-    if (!extent) continue;
-    const Range range{extent->range.start * kSectorSize, extent->range.count() * kSectorSize};
-    if (!first || range.offset < first->offset || (range.offset == first->offset && range.length > first->length))
-      first = range;
-  }
-  return first;
+  const auto data = tintype::next_data(*stack_, offset / kSectorSize);
+  if (!data) return std::nullopt;
+  return Range{data->start * kSectorSize, data->count() * kSectorSize};
 }
 
 std::optional<FrozenDisk::Range> FrozenStack::next_change(std::uint64_t offset) {

@@ -2,6 +2,7 @@
 #include "devices/block/layer_stack.h"
 
 #include "devices/block/backend.h"
+#include "vmm/base/io.h"
 
 namespace tintype {
 namespace {
@@ -29,9 +30,33 @@ void resolve(const LayerStack& stack, const SectorRange& range, std::vector<Piec
   if (!range.empty()) resolve_below(stack, stack.logs.size(), range, into);
 }
 
+void read_stack(const LayerStack& stack, std::uint64_t sector, std::span<std::byte> into) {
+  std::vector<Piece> pieces;
+  resolve(stack, {sector, sector + into.size() / kSectorSize}, pieces);
+  for (const Piece& piece : pieces) {
+    const std::uint64_t length = piece.range.count() * kSectorSize;
+    read_exactly(piece.file->fd(), into.first(length), piece.offset, piece.file->path().string());
+    into = into.subspan(length);
+  }
+}
+
+std::optional<SectorRange> next_data(const LayerStack& stack, std::uint64_t sector) {
+  std::optional<SectorRange> first;
+  if (const auto data = stack.base->next_data(sector * kSectorSize))
+    first = {data->offset / kSectorSize, (data->offset + data->length) / kSectorSize};
+  for (const auto& log : stack.logs) {
+    const auto extent = log->index().at_or_after(sector);
+    if (!extent) continue;
+    const SectorRange& held = extent->range;
+    if (!first || held.start < first->start || (held.start == first->start && held.end > first->end)) first = held;
+  }
+  return first;
+}
+
 void mark_base(const LayerStack& stack) {
   if (stack.logs.empty()) return stack.base->clear_mark();
   const RedoLog& newest = *stack.active();
+  if (newest.is_volatile()) return;
   stack.base->set_mark(
       {newest.superblock().image_mark, stack.lowest()->sequence(), newest.sequence(), newest.path().parent_path()});
 }
@@ -42,9 +67,9 @@ std::shared_ptr<const LayerStack> with_log(const LayerStack& stack, std::shared_
   return changed;
 }
 
-std::shared_ptr<const LayerStack> without_lowest(const LayerStack& stack) {
+std::shared_ptr<const LayerStack> without_committed(const LayerStack& stack) {
   auto changed = std::make_shared<LayerStack>(stack);
-  changed->logs.erase(changed->logs.begin());
+  changed->logs.erase(changed->logs.begin() + static_cast<std::ptrdiff_t>(stack.kept));
   return changed;
 }
 

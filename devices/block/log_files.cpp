@@ -119,6 +119,11 @@ LogPaths NewLogFile::publish(std::uint64_t number) {
 
 UniqueFd NewLogFile::release() noexcept { return std::move(fd_); }
 
+UniqueFd NewLogFile::take_nameless() {
+  if (!paths_.file.empty()) fs::remove(paths_.file);
+  return release();
+}
+
 std::vector<LogPaths> find_logs(const RawFile& base, const fs::path& directory) {
   std::vector<LogPaths> found;
   if (!base.is_block_device()) add_logs_in(base.path().parent_path(), base.path(), found);

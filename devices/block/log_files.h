@@ -34,6 +34,9 @@ class NewLogFile {
   int fd() const noexcept { return fd_.get(); }
   /// Gives the file the first free name from `number` on, and makes the name durable.
   LogPaths publish(std::uint64_t number);
+  /// Instead: the file stays without a name, and goes when the last descriptor does.
+  UniqueFd take_nameless();
+  const std::filesystem::path& directory() const noexcept { return directory_; }
   /// The file is now a log: the destructor leaves it alone.
   UniqueFd release() noexcept;
 

@@ -38,6 +38,10 @@ std::shared_ptr<RedoLog> LogScan::load() {
   log->state_ = state_;
   log->index_ = std::move(index_);
   log->discarded_ = discarded_;
+  log->next_slot_ = log->records_end_ = slots_end_;
+  log->next_data_ = data_end_;
+  log->void_slots_ = std::move(void_slots_);
+  log->note_write();  // nobody knows what of it is on stable storage
   return log;
 }
 
@@ -63,7 +67,7 @@ void LogScan::read_superblock() {
   if (superblock_.checksum != checksum_of(superblock_)) damaged("the checksum of its superblock is wrong");
   const std::size_t longest = superblock_.version == 1 ? kLongestPathInVersion1 : superblock_.base_path.size();
   if (superblock_.base_path_length > longest || superblock_.disk_size == 0 || superblock_.disk_size % 512 != 0 ||
-      superblock_.sequence == 0) {
+      superblock_.sequence == 0 || superblock_.purpose > Purpose::kKeep) {
     damaged("its superblock makes no sense");
   }
   seed_ = log_seed(superblock_);
@@ -72,7 +76,8 @@ void LogScan::read_superblock() {
 void LogScan::read_state() {
   read_exactly(fd_.get(), std::as_writable_bytes(std::span(&state_, 1)), kStateOffset, path_.string());
   if (state_.checksum != checksum_of(state_, seed_)) damaged("the checksum of its state is wrong");
-  if (state_.kind < StateKind::kFresh || state_.kind > StateKind::kRetired) damaged("its state is unknown");
+  const StateKind last = superblock_.version < 3 ? StateKind::kRetired : StateKind::kDiscarded;
+  if (state_.kind < StateKind::kFresh || state_.kind > last) damaged("its state is unknown");
 }
 
 // Version 1 has no flush points: all that it holds counts.
@@ -112,10 +117,11 @@ void LogScan::take_records() {
   for (std::uint64_t group = 0; has_group(group); ++group) {
     std::uint64_t slot = group * kSlotsPerGroup;
     for (const Record& record : read_group(group)) {
+      if (!is_empty(record)) slots_end_ = slot + 1;
       if (slot < end_) {
         take_record(record, slot);
-      } else if (record.kind == RecordKind::kHold && is_sound(record, slot)) {
-        ++discarded_;
+      } else if (!is_empty(record)) {
+        leave_out(record, slot);
       }
       ++slot;
     }
@@ -124,37 +130,48 @@ void LogScan::take_records() {
 
 // An all-zero slot is one that was never written: its request was still in flight when the machine was
 // killed, or failed.
-void LogScan::take_record(const Record& record, std::uint64_t slot) {
+bool LogScan::is_empty(const Record& record) noexcept {
   static constexpr Record kNever{0, 0, 0, RecordKind{0}, 0};
-  if (std::memcmp(&record, &kNever, sizeof record) == 0) return;
-  if (!is_sound(record, slot)) damaged(fmt::format("the checksum of record {} is wrong", slot));
-  if (record.kind == RecordKind::kFlushed && superblock_.version >= 2) return;
-  if (record.sector_count == 0 ||
-      !range_fits(record.first_sector, std::uint64_t{record.sector_count}, superblock_.disk_size / 512)) {
-    damaged(fmt::format("record {} lies outside the disk", slot));
-  }
-  const SectorRange range{record.first_sector, record.first_sector + record.sector_count};
-  switch (record.kind) {
-    case RecordKind::kHold:
-      check_hold(record, slot);
-      return index_.insert(range, record.position);
-    case RecordKind::kRelease:
-      return index_.erase(range);
-    case RecordKind::kFlushed:
-      break;
-  }
-  damaged(fmt::format("record {} is of an unknown kind", slot));
+  return std::memcmp(&record, &kNever, sizeof record) == 0;
 }
 
-void LogScan::check_hold(const Record& record, std::uint64_t slot) const {
-  if (!range_fits(record.position, std::uint64_t{record.sector_count}, file_size_ / 512)) {
-    damaged(fmt::format("the data of record {} is missing: the file ends after {} bytes", slot, file_size_));
+void LogScan::leave_out(const Record& record, std::uint64_t slot) {
+  if (is_sound(record, slot) && record.kind == RecordKind::kFlushed) return;
+  if (is_sound(record, slot)) ++discarded_;
+  void_slots_.push_back(slot);
+}
+
+void LogScan::take_record(const Record& record, std::uint64_t slot) {
+  if (is_empty(record)) return;
+  if (const std::string wrong = wrong_with(record, slot); !wrong.empty()) {
+    if (wrong_ == nullptr) damaged(wrong);
+    return wrong_->push_back(wrong);
   }
+  const SectorRange range{record.first_sector, record.first_sector + record.sector_count};
+  if (record.kind == RecordKind::kRelease) index_.erase(range);
+  if (record.kind != RecordKind::kHold) return;
+  data_end_ = std::max(data_end_, data_number(record.position) + record.sector_count);
+  index_.insert(range, record.position);
+}
+
+std::string LogScan::wrong_with(const Record& record, std::uint64_t slot) const {
+  if (!is_sound(record, slot)) return fmt::format("the checksum of record {} is wrong", slot);
+  if (record.kind == RecordKind::kFlushed && superblock_.version >= 2) return {};
+  if (record.sector_count == 0 ||
+      !range_fits(record.first_sector, std::uint64_t{record.sector_count}, superblock_.disk_size / 512)) {
+    return fmt::format("record {} lies outside the disk", slot);
+  }
+  if (record.kind == RecordKind::kHold) return wrong_with_hold(record, slot);
+  return record.kind == RecordKind::kRelease ? "" : fmt::format("record {} is of an unknown kind", slot);
+}
+
+std::string LogScan::wrong_with_hold(const Record& record, std::uint64_t slot) const {
+  if (!range_fits(record.position, std::uint64_t{record.sector_count}, file_size_ / 512))
+    return fmt::format("the data of record {} is missing: the file ends after {} bytes", slot, file_size_);
   const std::uint64_t first = kHeaderBytes / 512;
   const std::uint64_t in_group = record.position < first ? 0 : (record.position - first) % (kGroupBytes / 512);
-  if (in_group < kSlotBytesPerGroup / 512 || in_group + record.sector_count > kGroupBytes / 512) {
-    damaged(fmt::format("record {} points to no data", slot));
-  }
+  const bool is_data = in_group >= kSlotBytesPerGroup / 512 && in_group + record.sector_count <= kGroupBytes / 512;
+  return is_data ? "" : fmt::format("record {} points to no data", slot);
 }
 
 }  // namespace tintype

@@ -27,6 +27,8 @@ class LogScan {
 
   const log_format::Superblock& superblock() const noexcept { return superblock_; }
   const log_format::State& state() const noexcept { return state_; }
+  /// A record that is wrong is left out by load(), and told here, instead of being the end of it.
+  void go_on_after(std::vector<std::string>& wrong) noexcept { wrong_ = &wrong; }
   /// Reads the records; the log as it was when its writer ended. Throws as above. To be called once.
   std::shared_ptr<RedoLog> load();
 
@@ -39,20 +41,26 @@ class LogScan {
   bool written_since_boot() const noexcept;
   void find_flush_points();
   void take_records();
+  static bool is_empty(const log_format::Record& record) noexcept;
   void take_record(const log_format::Record& record, std::uint64_t slot);
-  void check_hold(const log_format::Record& record, std::uint64_t slot) const;
+  void leave_out(const log_format::Record& record, std::uint64_t slot);
+  std::string wrong_with(const log_format::Record& record, std::uint64_t slot) const;
+  std::string wrong_with_hold(const log_format::Record& record, std::uint64_t slot) const;
   [[noreturn]] void damaged(const std::string& what) const;
 
   std::filesystem::path path_;
   std::filesystem::path link_;
   UniqueFd fd_;
   std::uint64_t file_size_ = 0;
+  std::vector<std::string>* wrong_ = nullptr;
   log_format::Superblock superblock_;
   log_format::State state_;
   std::uint64_t seed_ = 0;
   ExtentIndex index_;
   std::uint64_t end_ = 0;        ///< records in slots from here on do not count
   std::uint64_t discarded_ = 0;  ///< how many there were
+  std::vector<std::uint64_t> void_slots_;
+  std::uint64_t slots_end_ = 0, data_end_ = 0;  ///< what lies behind was never used
   std::array<log_format::Record, log_format::kSlotsPerGroup> records_{};
 };
 

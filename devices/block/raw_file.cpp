@@ -121,6 +121,7 @@ std::shared_ptr<RawFile> RawFile::open(const std::filesystem::path& path, bool r
   std::shared_ptr<RawFile> file(
       new RawFile(std::filesystem::canonical(path), std::move(fd), size, S_ISBLK(info.st_mode)));
   if (!file->is_block_device()) file->mark_ = read_image_mark(file->fd());
+  if (!read_only) file->note_write();  // a killed machine's writes may be on their way to stable storage still
   return file;
 }
 

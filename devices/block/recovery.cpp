@@ -23,7 +23,7 @@ void check_order(const Logs& logs) {
   for (std::size_t i = 1; i < logs.size(); ++i) {
     const RedoLog& below = *logs[i - 1];
     const RedoLog& log = *logs[i];
-    if (log.sequence() > below.sequence() + 1) {
+    if (log.sequence() > below.covers() + 1) {
       throw Error(
           "the redo log that lay between {} and {} is missing: put it back, or delete the latter to give up "
           "the updates in it",
@@ -42,13 +42,8 @@ void note_discarded(const RedoLog& log, const RawFile& base) {
            base.path().string(), log.discarded(), log.path().string());
 }
 
-struct Found {
-  Logs current;
-  Logs retired;
-};
-
 /// All logs that the image's mark tells of are there.
-void check_complete(const Found& found, const RawFile& base) {
+void check_complete(const FoundLogs& found, const RawFile& base) {
   const auto& mark = base.mark();
   if (!mark || mark->is_users_word()) return;
   const auto is_there = [&](std::uint64_t sequence) {
@@ -78,41 +73,30 @@ std::shared_ptr<RedoLog> load_log(const LogPaths& paths, const RawFile& base, bo
   }
 }
 
-Found load_logs(const RawFile& base, const DiskOptions& options) {
-  Found found;
-  for (const LogPaths& paths : find_logs(base, options.log_directory)) {
-    const std::shared_ptr<RedoLog> log = load_log(paths, base, options.read_only);
-    if (!log) continue;
-    if (log->state().kind == StateKind::kRetired) {
-      found.retired.push_back(log);
-      continue;
-    }
-    check_fits(*log, base);
-    note_discarded(*log, base);
-    found.current.push_back(log);
-  }
-  std::stable_sort(found.current.begin(), found.current.end(),
-                   [](const auto& a, const auto& b) { return a->sequence() < b->sequence(); });
-  check_order(found.current);
-  check_complete(found, base);
-  return found;
+/// Given up by the user, or merged into a log below: what was begun is finished.
+void set_aside_void(FoundLogs& found) {
+  std::uint64_t void_from = ~std::uint64_t{0}, merged_through = 0;
+  std::erase_if(found.current, [&](const std::shared_ptr<RedoLog>& log) {
+    if (log->state().kind == StateKind::kDiscarded) void_from = std::min(void_from, log->sequence());
+    const bool is_void = log->sequence() >= void_from || log->sequence() <= merged_through;
+    merged_through = std::max(merged_through, log->state().merged_through);
+    if (is_void) found.retired.push_back(log);
+    return is_void;
+  });
 }
 
-std::uint64_t copy_all(const Logs& logs, RawFile& base) {
+void copy_all(const Logs& logs, RawFile& base) {
   std::vector<std::byte> buffer;
-  std::uint64_t sectors = 0;
   for (const auto& log : logs) {
-    sectors += log->index().sector_count();
     for (auto extent = log->index().at_or_after(0); extent; extent = log->index().at_or_after(extent->range.end)) {
       copy_extent(*log, base, *extent, buffer);
     }
   }
   if (base.needs_sync()) base.sync();
-  return sectors;
 }
 
 /// All of the logs is in the base. The mark goes before the files that it speaks of.
-void retire(const Found& found, RawFile& base) {
+void retire(const FoundLogs& found, RawFile& base) {
   for (const auto& log : found.current) {
     log->set_state(StateKind::kRetired);
     log->sync();
@@ -122,41 +106,139 @@ void retire(const Found& found, RawFile& base) {
   for (const auto& log : found.current) log->remove();
 }
 
+void note_uncommitted(const FoundLogs& found, const RawFile& base, std::string_view what_happens) {
+  if (!found.are_kept()) return;
+  log_note(
+      "{} has {} KiB of uncommitted updates in redo logs: {} (`tintype disk commit {}` puts them into the image, "
+      "`tintype disk discard` throws them away)",
+      base.path().string(), found.sector_count() / 2, what_happens, base.path().string());
+}
+
+[[noreturn]] void refuse_uncommitted(const FoundLogs& found, const RawFile& base) {
+  const std::string image = base.path().string();
+  throw Error(
+      "the disk image {} has {} KiB of uncommitted updates of an undoable disk, in {}: put them into the image with "
+      "`tintype disk commit {}`, throw them away with `tintype disk discard {}`, or go on with them with mode=undoable",
+      image, found.sector_count() / 2, found.current.front()->path().string(), image, image);
+}
+
+}  // namespace
+
+bool FoundLogs::are_kept() const noexcept {
+  const auto is_kept = [](const auto& log) {
+    return log->superblock().purpose == log_format::Purpose::kKeep && log->state().kind != StateKind::kCommitting;
+  };
+  return !current.empty() && std::all_of(current.begin(), current.end(), is_kept);
+}
+
+std::uint64_t FoundLogs::sector_count() const noexcept {
+  std::uint64_t sectors = 0;
+  for (const auto& log : current) sectors += log->index().sector_count();
+  return sectors;
+}
+
+FoundLogs find_stack(const RawFile& base, const std::filesystem::path& log_directory, bool read_only) {
+  FoundLogs found;
+  for (const LogPaths& paths : find_logs(base, log_directory)) {
+    const std::shared_ptr<RedoLog> log = load_log(paths, base, read_only);
+    if (log) (log->state().kind == StateKind::kRetired ? found.retired : found.current).push_back(log);
+  }
+  std::stable_sort(found.current.begin(), found.current.end(),
+                   [](const auto& a, const auto& b) { return a->sequence() < b->sequence(); });
+  set_aside_void(found);
+  for (const auto& log : found.current) {
+    check_fits(*log, base);
+    note_discarded(*log, base);
+  }
+  check_order(found.current);
+  check_complete(found, base);
+  return found;
+}
+
 // Killed half-way, we are back where we were, with some of it done: the copies are the same next time. The
 // lowest log is deleted first, since a log that came back without the ones above it would bring back old
 // data.
-void replay(const Found& found, RawFile& base) {
+void commit_logs(const FoundLogs& found, RawFile& base) {
   const Logs& logs = found.current;
   try {
     for (const auto& log : logs) {
       log->set_state(StateKind::kCommitting);
       log->sync();
     }
-    const std::uint64_t sectors = copy_all(logs, base);
+    copy_all(logs, base);
     retire(found, base);
-    if (sectors > 0) {
-      log_note("{}: committed {} KiB of updates from a redo log that was left over", base.path().string(), sectors / 2);
-    }
   } catch (const std::system_error& failure) {
     throw Error(
-        "the redo log that a killed machine left could not be committed to the disk image {} ({}): nothing is "
+        "the redo logs of the disk image {} could not be committed to it ({}): nothing is "
         "lost, "
         "so make room or mend what is wrong and try again",
         base.path().string(), failure.what());
   }
 }
 
+// The lowest log says for all of them that they are void, in one sector. It is deleted last.
+void discard_logs(const FoundLogs& found, RawFile& base) {
+  if (!found.current.empty()) {
+    found.current.front()->set_state(StateKind::kDiscarded);
+    found.current.front()->sync();
+  }
+  base.clear_mark();
+  for (const auto& log : found.retired) log->remove();
+  for (auto log = found.current.rbegin(); log != found.current.rend(); ++log) (*log)->remove();
+}
+
+namespace {
+
+/// What an undoable disk writes to, where it does not go on with what it has.
+std::shared_ptr<RedoLog> first_kept_log(const RawFile& base, const DiskOptions& options) {
+  base.settle();
+  return RedoLog::create(base, options.log_directory, 1, log_format::Purpose::kKeep);
+}
+
+/// An undoable disk's: it goes on with the logs that it has. All but the first go into that.
+void go_on(FoundLogs& found, LayerStack& stack) {
+  for (const auto& log : found.retired) log->remove();
+  for (const auto& log : found.current) log->reopen_for_writing();
+  stack.logs = std::move(found.current);
+  stack.kept = 1;
+}
+
+void open_for_writing(FoundLogs& found, LayerStack& stack, const DiskOptions& options) {
+  const bool undoable = options.mode == DiskMode::kUndoable;
+  if (found.are_kept()) {
+    if (!undoable) refuse_uncommitted(found, *stack.base);
+    note_uncommitted(found, *stack.base, "the disk goes on with them");
+    return go_on(found, stack);
+  }
+  commit_logs(found, *stack.base);
+  if (const std::uint64_t sectors = found.sector_count(); sectors > 0) {
+    log_note("{}: committed {} KiB of updates from a redo log that was left over", stack.base->path().string(),
+             sectors / 2);
+  }
+  if (!undoable) return;
+  stack.logs.push_back(first_kept_log(*stack.base, options));
+  stack.kept = 1;
+  mark_base(stack);
+}
+
+/// The image and its logs are left alone.
+void open_for_reading(FoundLogs& found, LayerStack& stack, const DiskOptions& options) {
+  note_uncommitted(found, *stack.base, "the disk shows the image with them");
+  stack.logs = std::move(found.current);
+  if (options.read_only) return;
+  const std::uint64_t sequence = stack.logs.empty() ? 1 : stack.logs.back()->covers() + 1;
+  stack.logs.push_back(RedoLog::create_volatile(*stack.base, options.log_directory, sequence));
+  stack.kept = stack.logs.size();
+}
+
 }  // namespace
 
 std::shared_ptr<const LayerStack> recover(std::shared_ptr<RawFile> base, const DiskOptions& options) {
-  Found found = load_logs(*base, options);
+  const bool reads_only = options.read_only || options.mode == DiskMode::kNonpersistent;
+  FoundLogs found = find_stack(*base, options.log_directory, reads_only);
   auto stack = std::make_shared<LayerStack>();
-  if (options.read_only) {
-    stack->logs = std::move(found.current);
-  } else {
-    replay(found, *base);
-  }
   stack->base = std::move(base);
+  (reads_only ? open_for_reading : open_for_writing)(found, *stack, options);
   return stack;
 }
 

@@ -17,7 +17,7 @@ using namespace log_format;
 
 namespace {
 
-Superblock make_superblock(const RawFile& base, std::uint64_t sequence, const ImageMark::Id& mark) {
+Superblock make_superblock(const RawFile& base, std::uint64_t sequence, const ImageMark::Id& mark, Purpose purpose) {
   const BaseIdentity identity = base.identity();
   Superblock superblock;
   superblock.magic = kMagic;
@@ -25,6 +25,7 @@ Superblock make_superblock(const RawFile& base, std::uint64_t sequence, const Im
   superblock.base_kind = identity.is_block_device ? BaseKind::kBlockDevice : BaseKind::kFile;
   if (::getrandom(superblock.log_id.data(), superblock.log_id.size(), 0) != ssize_t{16}) throw_errno("getrandom");
   superblock.sequence = sequence;
+  superblock.purpose = purpose;
   superblock.disk_size = base.size();
   superblock.base_inode = identity.inode;
   superblock.base_birth_ns = identity.birth_ns;
@@ -45,10 +46,13 @@ RedoLog::RedoLog(std::filesystem::path path, std::filesystem::path link, UniqueF
       superblock_(superblock),
       seed_(log_seed(superblock)) {}
 
+// The base of an undoable disk rests from the beginning: nobody writes to it while it has logs that are kept.
 std::shared_ptr<RedoLog> RedoLog::create(const RawFile& base, const std::filesystem::path& directory,
-                                         std::uint64_t sequence) {
-  const Superblock superblock = make_superblock(base, sequence, base.mark() ? base.mark()->id : new_image_mark_id());
+                                         std::uint64_t sequence, Purpose purpose) {
+  const Superblock superblock =
+      make_superblock(base, sequence, base.mark() ? base.mark()->id : new_image_mark_id(), purpose);
   State state;
+  if (purpose == Purpose::kKeep) state.kind = StateKind::kStable;
   state.base_modified_ns = base.modified_ns();
   state.checksum = checksum_of(state, log_seed(superblock));
   NewLogFile file(base, directory);
@@ -61,9 +65,32 @@ std::shared_ptr<RedoLog> RedoLog::create(const RawFile& base, const std::filesys
   return log;
 }
 
-void RedoLog::allocate(SectorRange range, std::vector<Run>& into) {
+std::shared_ptr<RedoLog> RedoLog::create_volatile(const RawFile& base, const std::filesystem::path& directory,
+                                                  std::uint64_t sequence) {
+  const Superblock superblock = make_superblock(base, sequence, {}, Purpose::kKeep);
+  NewLogFile file(base, directory);
+  const std::filesystem::path where = file.directory();
+  std::shared_ptr<RedoLog> log(new RedoLog(where / "(no name)", {}, file.take_nameless(), superblock));
+  log->volatile_ = true;
+  return log;
+}
+
+void RedoLog::place(SectorRange range, std::vector<Place>& into) {
   while (!range.empty()) {
-    Run run{range, 0};
+    const auto extent = index_.at_or_after(range.start);
+    const std::uint64_t held_from = extent ? std::min(extent->range.start, range.end) : range.end;
+    allocate({range.start, held_from}, into);
+    range.start = held_from;
+    if (range.empty()) return;
+    const SectorRange held = intersection(extent->range, range);
+    into.push_back({{held, extent->position}, false});
+    range.start = held.end;
+  }
+}
+
+void RedoLog::allocate(SectorRange range, std::vector<Place>& into) {
+  while (!range.empty()) {
+    Place run{{range, 0}, true};
     if (!free_.empty()) {
       FreeRun& room = free_.back();
       run.range.end = range.start + std::min(room.count, range.count());
@@ -104,17 +131,45 @@ bool RedoLog::has_record(const Record& record, std::uint64_t slot) const noexcep
 }
 
 void RedoLog::set_state(StateKind kind, std::uint64_t base_modified_ns) {
-  State state;
+  State state = state_;
   state.kind = kind;
-  state.base_modified_ns = base_modified_ns != 0 ? base_modified_ns : state_.base_modified_ns;
-  state.checksum = checksum_of(state, seed_);
-  write_exactly(fd(), std::as_bytes(std::span(&state, 1)), kStateOffset, path().string());
-  state_ = state;
-  note_write();
+  if (base_modified_ns != 0) state.base_modified_ns = base_modified_ns;
+  write_state(state);
+}
+
+void RedoLog::set_merged_through(std::uint64_t sequence) {
+  State state = state_;
+  state.merged_through = sequence;
+  write_state(state);
+}
+
+void RedoLog::write_state(const State& state) {
+  State written = state;
+  written.checksum = checksum_of(written, seed_);
+  if (!volatile_) {
+    write_exactly(fd(), std::as_bytes(std::span(&written, 1)), kStateOffset, path().string());
+    note_write();
+  }
+  state_ = written;
+}
+
+// The boot ID and the checksum share a sector, so that the superblock is the old one or the new one after a power cut.
+void RedoLog::reopen_for_writing() {
+  static constexpr Record kNever{0, 0, 0, RecordKind{0}, 0};
+  for (const std::uint64_t slot : void_slots_)
+    write_exactly(fd(), std::as_bytes(std::span(&kNever, 1)), slot_offset(slot), path().string());
+  if (!void_slots_.empty()) sync_file(fd(), path().string());
+  void_slots_.clear();
+  if (superblock_.version == 1 || superblock_.boot_id == boot_id()) return;
+  superblock_.boot_id = boot_id();
+  superblock_.checksum = checksum_of(superblock_);
+  write_exactly(fd(), std::as_bytes(std::span(&superblock_, 1)), 0, path().string());
+  sync_file(fd(), path().string());
 }
 
 // The link goes before the file, so that a link without a file always means that somebody took the file away.
 void RedoLog::remove() {
+  if (volatile_) return;
   if (!link_.empty()) {
     std::filesystem::remove(link_);
     sync_directory(link_.parent_path());
@@ -124,6 +179,7 @@ void RedoLog::remove() {
 }
 
 void RedoLog::discard() noexcept {
+  if (volatile_) return;
   std::error_code ignored;
   if (!link_.empty()) std::filesystem::remove(link_, ignored);
   std::filesystem::remove(path(), ignored);

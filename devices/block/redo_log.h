@@ -29,16 +29,28 @@ class RedoLog : public BlockFile {
   /// A log above `base`, in a new file in `directory` (empty: beside the image), durable when this returns.
   /// Throws tintype::Error or std::system_error; nothing is left behind then.
   static std::shared_ptr<RedoLog> create(const RawFile& base, const std::filesystem::path& directory,
-                                         std::uint64_t sequence);
+                                         std::uint64_t sequence, log_format::Purpose purpose);
+  /// The same without a name: the kernel takes it away when we end, however we end. It has no records, nothing of it is
+  /// ever made durable, and the base is not told of it.
+  static std::shared_ptr<RedoLog> create_volatile(const RawFile& base, const std::filesystem::path& directory,
+                                                  std::uint64_t sequence);
+  bool is_volatile() const noexcept { return volatile_; }
 
   const ExtentIndex& index() const noexcept { return index_; }
   ExtentIndex& index() noexcept { return index_; }
   const log_format::Superblock& superblock() const noexcept { return superblock_; }
   const log_format::State& state() const noexcept { return state_; }
   std::uint64_t sequence() const noexcept { return superblock_.sequence; }
+  /// The highest sequence number whose updates it has, its own included.
+  std::uint64_t covers() const noexcept { return std::max(sequence(), state_.merged_through); }
 
-  /// Room for `range`, in one or a few runs, appended to `into`.
-  void allocate(SectorRange range, std::vector<Run>& into);
+  /// A run, and whether it is new room, of which the index does not know so far.
+  struct Place : Run {
+    bool is_new = false;
+  };
+  /// Where writes to `range` go, in order: sectors that the log holds are overwritten where they lie, so that it grows
+  /// no larger than the disk, the others get new room (and a record, once their data has landed). Appended to `into`.
+  void place(SectorRange range, std::vector<Place>& into);
   /// Room that no record speaks of: data that could not be written.
   void give_back(const Run& run);
   /// The slot of a record whose data has landed.
@@ -67,6 +79,12 @@ class RedoLog : public BlockFile {
 
   /// Overwrites the state sector; 0 leaves the time as it is. Throws std::system_error.
   void set_state(log_format::StateKind kind, std::uint64_t base_modified_ns = 0);
+  /// The same, to say that all of the logs up to that one is in this log too.
+  void set_merged_through(std::uint64_t sequence);
+
+  /// Of a log that was found: it can be written to again. What no flush point spoke for after a power cut is erased for
+  /// good, and what is written from now on counts for this boot of the host. Durable when this returns.
+  void reopen_for_writing();
   /// Deletes the file, and the link to it beside the image. Its state is kRetired, durably. Throws std::system_error.
   void remove();
   /// Deletes a log that was never used, as far as that goes (what remains holds nothing).
@@ -76,6 +94,9 @@ class RedoLog : public BlockFile {
   friend class LogScan;
   RedoLog(std::filesystem::path path, std::filesystem::path link, UniqueFd fd,
           const log_format::Superblock& superblock);
+
+  void allocate(SectorRange range, std::vector<Place>& into);
+  void write_state(const log_format::State& state);
 
   std::filesystem::path link_;  ///< beside the image, where the log lies elsewhere; else empty
   log_format::Superblock superblock_;
@@ -87,6 +108,8 @@ class RedoLog : public BlockFile {
   std::uint64_t flushed_ = 0;    ///< as far as flush points speak
   std::uint64_t next_data_ = 0;  ///< number of the next data sector
   std::uint64_t discarded_ = 0;
+  std::vector<std::uint64_t> void_slots_;  ///< of a log that was found: what must not count later, either
+  bool volatile_ = false;
   struct FreeRun {
     std::uint64_t position = 0, count = 0;
   };

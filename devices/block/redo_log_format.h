@@ -14,7 +14,7 @@
 namespace tintype::log_format {
 
 inline constexpr std::array<char, 8> kMagic{'T', 'I', 'N', 'T', 'Y', 'L', 'O', 'G'};
-inline constexpr std::uint32_t kVersion = 2;        ///< written
+inline constexpr std::uint32_t kVersion = 3;        ///< written
 inline constexpr std::uint32_t kOldestVersion = 1;  ///< still read
 
 inline constexpr std::uint64_t kStateOffset = 4096;
@@ -27,6 +27,12 @@ inline constexpr std::uint64_t kDataSectorsPerGroup = (kGroupBytes - kSlotBytesP
 
 enum class BaseKind : std::uint32_t { kFile = 1, kBlockDevice = 2 };
 
+/// What becomes of a log that is found when the image is opened.
+enum class Purpose : std::uint32_t {
+  kCommit = 0,  ///< a killed machine left it: it goes into the base
+  kKeep = 1,    ///< an undoable disk's: it stays until the user says what becomes of it (from version 3 on)
+};
+
 /// Written once, when the log is made.
 struct Superblock {
   std::array<char, 8> magic{};            // 0
@@ -38,7 +44,7 @@ struct Superblock {
   std::uint64_t base_inode = 0;           // 48  of a block device: its device number
   std::uint64_t base_birth_ns = 0;        // 56  when the inode was made; 0 where the file system does not say
   std::uint32_t base_path_length = 0;     // 64
-  std::uint32_t reserved = 0;             // 68
+  Purpose purpose = Purpose::kCommit;     // 68
   std::array<char, 3984> base_path{};     // 72  where the image was; for messages, and to tell whose log this is
   // In version 1 the path may be longer, to 4088.
   std::array<std::uint8_t, 16> image_mark{};  // 4056  what the image was marked with when the log was made; 0: nothing
@@ -54,7 +60,8 @@ enum class StateKind : std::uint32_t {
   kFresh = 1,       ///< made; requests of the old epoch may still be landing in the base
   kStable = 2,      ///< the base does not change; base_modified_ns tells since when
   kCommitting = 3,  ///< this log or one below it is being committed to the base
-  kRetired = 4,     ///< all of it is in the base: the file may be deleted
+  kRetired = 4,     ///< all of it is in the layer below: the file may be deleted
+  kDiscarded = 5,   ///< given up by the user, with every log above it: delete them (from version 3 on)
 };
 
 /// Overwritten in place, in one sector.
@@ -62,7 +69,8 @@ struct State {
   StateKind kind = StateKind::kFresh;       // 0
   std::uint32_t reserved = 0;               // 4
   std::uint64_t base_modified_ns = 0;       // 8   mtime of the base when it became stable
-  std::array<std::uint8_t, 488> padding{};  // 16
+  std::uint64_t merged_through = 0;         // 16  it has all of the logs above it up to that sequence; 0: of none
+  std::array<std::uint8_t, 480> padding{};  // 24
   std::uint64_t checksum = 0;               // 504  XXH3-64 of what stands before it, seeded with log_seed()
 };
 static_assert(sizeof(State) == 512 && offsetof(State, checksum) == 504);
@@ -92,6 +100,13 @@ constexpr std::uint64_t slot_offset(std::uint64_t slot) noexcept {
 constexpr std::uint64_t data_position(std::uint64_t number) noexcept {
   return (kHeaderBytes + number / kDataSectorsPerGroup * kGroupBytes + kSlotBytesPerGroup) / 512 +
          number % kDataSectorsPerGroup;
+}
+
+/// The other way round, of a sector of data.
+constexpr std::uint64_t data_number(std::uint64_t position) noexcept {
+  const std::uint64_t in_groups = position - kHeaderBytes / 512;
+  return in_groups / (kGroupBytes / 512) * kDataSectorsPerGroup + in_groups % (kGroupBytes / 512) -
+         kSlotBytesPerGroup / 512;
 }
 
 /// The path in the superblock, of any version.

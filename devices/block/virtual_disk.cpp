@@ -17,14 +17,11 @@ namespace tintype {
 namespace {
 
 constexpr auto kNoRoomNoteEvery = std::chrono::seconds(60);
-constexpr int kHoldLimitMs = 60'000;    ///< for a step of committing, before a switch
+constexpr int kHoldLimitMs = 60'000;                           ///< for a step of committing, before a switch
+constexpr auto kShortStackPatience = std::chrono::seconds(1);  ///< before a switch
 constexpr int kCloseLimitMs = 600'000;  ///< for everything that is left when the machine has stopped
 
 void check_options(const DiskOptions& options) {
-  if (options.mode != DiskMode::kPersistent) {
-    throw UsageError("the disk {} cannot be undoable or nonpersistent yet: this build offers only mode=persistent",
-                     options.image.string());
-  }
   if (options.serial.size() > 20) {
     throw UsageError("the serial number \"{}\" of the disk {} is longer than 20 bytes: give a shorter one",
                      options.serial, options.image.string());
@@ -51,11 +48,12 @@ std::optional<std::uint64_t> allocated_in(int fd) {
 
 VirtualDisk::VirtualDisk(const DiskOptions& options, const DiskTuning& tuning) : options_(options) {
   check_options(options_);
-  base_ = RawFile::open(options_.image, options_.read_only);
+  base_ = RawFile::open(options_.image, options_.read_only || is_nonpersistent());
   gate_ = std::make_shared<CommitGate>();
   auto stack = recover(base_, options_);
-  core_ = std::make_shared<DiskCore>(
-      std::move(stack), tuning.make_engine ? tuning.make_engine() : make_io_engine(tuning.engine), options_.read_only);
+  core_ = std::make_shared<DiskCore>(std::move(stack),
+                                     tuning.make_engine ? tuning.make_engine() : make_io_engine(tuning.engine),
+                                     options_.read_only, !is_nonpersistent());
   core_->set_on_no_room([this] { on_no_room(); });
 }
 
@@ -103,6 +101,27 @@ Committer& VirtualDisk::committer() {
   return *committer_;
 }
 
+std::shared_ptr<RedoLog> VirtualDisk::make_fresh_log(const LayerStack& below) {
+  const std::uint64_t sequence = below.active() == nullptr ? 1 : below.active()->covers() + 1;
+  if (is_nonpersistent()) return RedoLog::create_volatile(*base_, options_.log_directory, sequence);
+  const bool kept = options_.mode == DiskMode::kUndoable;
+  return RedoLog::create(*base_, options_.log_directory, sequence,
+                         kept ? log_format::Purpose::kKeep : log_format::Purpose::kCommit);
+}
+
+// However often checkpoints are taken, the next one waits for what the last but one has left. Not where somebody keeps
+// us from committing, nor where the host is slow or fails: the logs pile up then rather than that checkpoints end.
+void VirtualDisk::await_short_stack() {
+  const std::size_t longest = std::max<std::size_t>(1, core_->stack()->kept);
+  committer();
+  if (log_count() <= longest || gate_->is_held()) return;
+  const auto failed = std::make_shared<std::atomic<bool>>(false);
+  committer().start([failed](const std::string& error) { *failed = !error.empty(); });
+  const auto limit = std::chrono::steady_clock::now() + kShortStackPatience;
+  while (log_count() > longest && !*failed && std::chrono::steady_clock::now() < limit)
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+}
+
 void VirtualDisk::prepare_switch() {
   check(!prepared_.has_value(), "a prepared switch is done or cancelled before the next one is prepared");
   if (unsaved_changes_ != nullptr) core_->put_back_changes(*unsaved_changes_);
@@ -114,11 +133,10 @@ void VirtualDisk::prepare_switch() {
     prepared.stack = core_->stack();
     prepared.frozen = std::make_unique<FrozenStack>(core_, prepared.stack, nullptr, gate_, kHoldLimitMs);
   } else {
-    committer();
+    await_short_stack();
     const CommitHold hold(gate_, kHoldLimitMs);
     const auto below = core_->stack();
-    const std::uint64_t sequence = below->active() == nullptr ? 1 : below->active()->sequence() + 1;
-    auto fresh = RedoLog::create(*base_, options_.log_directory, sequence);
+    auto fresh = make_fresh_log(*below);
     prepared.stack = with_log(*below, fresh);
     mark_base(*prepared.stack);
     prepared.frozen = std::make_unique<FrozenStack>(core_, below, std::move(fresh), gate_, kHoldLimitMs);
@@ -171,7 +189,7 @@ bool VirtualDisk::go_back_to(const FrozenDisk& frozen) {
   const std::vector<std::shared_ptr<RedoLog>> dropped(now->logs.begin() + static_cast<std::ptrdiff_t>(kept),
                                                       now->logs.end());
   if (std::ranges::all_of(dropped, [](const auto& log) { return log->index().empty(); })) return false;
-  auto fresh = RedoLog::create(*base_, options_.log_directory, dropped.front()->sequence());
+  auto fresh = make_fresh_log(*to.stack());
   fresh->set_state(log_format::StateKind::kStable, base_->modified_ns());
   core_->replace_stack(with_log(*to.stack(), std::move(fresh)));
   for (const auto& log : std::ranges::reverse_view(dropped)) {
@@ -181,17 +199,17 @@ bool VirtualDisk::go_back_to(const FrozenDisk& frozen) {
   return true;
 }
 
-void VirtualDisk::commit_and_wait() {
+std::string VirtualDisk::commit_and_wait(int limit_ms) {
   const auto outcome = std::make_shared<std::promise<std::string>>();
   auto future = outcome->get_future();
   committer().start([outcome](const std::string& error) { outcome->set_value(error); });
-  if (future.wait_for(std::chrono::milliseconds(kCloseLimitMs)) != std::future_status::ready) {
-    throw Error(
-        "the redo log of {} could not be committed to it in time: it is kept, and committed when the disk is "
-        "next opened",
-        base_->path().string());
-  }
-  const std::string error = future.get();
+  if (future.wait_for(std::chrono::milliseconds(limit_ms)) == std::future_status::ready) return future.get();
+  return fmt::format("not done in {} s", limit_ms / 1000);
+}
+
+void VirtualDisk::commit_what_is_left() {
+  if (core_->stack()->is_short()) return;
+  const std::string error = commit_and_wait(kCloseLimitMs);
   if (error.empty()) return;
   throw Error(
       "the redo log of {} could not be committed to it ({}): it is kept, and committed when the disk is next "
@@ -199,14 +217,48 @@ void VirtualDisk::commit_and_wait() {
       base_->path().string(), error);
 }
 
+void VirtualDisk::flush_and_wait() {
+  BlockRequest flush;
+  int result = -1;
+  flush.operation = BlockOperation::kFlush;
+  flush.owner = &result;
+  flush.done = [](BlockRequest& request, int error_number) noexcept {
+    *static_cast<int*>(request.owner) = error_number;
+  };
+  submit(flush);
+  kick();
+  wait_for_host(*core_, *base_);
+  complete();
+  if (result > 0) {
+    throw Error("the host could not make the last writes to {} durable ({}): look at its disk", base_->path().string(),
+                errno_text(result));
+  }
+}
+
+// The end of an undoable run. A log that nothing was written to is no loss.
+void VirtualDisk::leave_kept_log() {
+  RedoLog& log = *core_->stack()->active();
+  const std::string image = base_->path().string();
+  if (log.index().empty()) {
+    base_->clear_mark();
+    log.remove();
+  } else {
+    log_note(
+        "{}: {} KiB of updates are kept in {}: `tintype disk commit {}` puts them into the image, `tintype disk "
+        "discard {}` throws them away",
+        id(), log.index().sector_count() / 2, log.path().string(), image, image);
+  }
+}
+
 void VirtualDisk::close() {
   cancel_switch();
   core_->give_up_waiting();
   wait_for_host(*core_, *base_);
   complete();
-  if (read_only()) return base_->unlock();
-  if (log_count() > 0) commit_and_wait();
-  if (base_->needs_sync()) base_->sync();
+  if (read_only() || is_nonpersistent()) return base_->unlock();
+  commit_what_is_left();
+  flush_and_wait();
+  if (options_.mode == DiskMode::kUndoable) leave_kept_log();
   base_->unlock();
 }
 

@@ -25,7 +25,8 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
  public:
   /// Opens and locks the image (OFD lock: exclusive, shared where read-only), commits what a killed machine left in a
   /// redo log beside it, and refuses with one clear sentence: no such file, not a regular file or block device, empty,
-  /// not a multiple of 512, in use, mode not offered.
+  /// not a multiple of 512, in use, uncommitted updates of an undoable disk. A nonpersistent disk does not change the
+  /// image, and shares it with others that do not.
   explicit VirtualDisk(const DiskOptions& options, const DiskTuning& tuning = {});
   ~VirtualDisk() override;
   VirtualDisk(const VirtualDisk&) = delete;
@@ -58,15 +59,15 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   bool go_back_to(const FrozenDisk& frozen);
 
   const DiskOptions& options() const noexcept { return options_; }
-  /// Number of redo logs above the base at this moment.
+  /// Number of redo logs above the base at this moment: at least one where the mode keeps it.
   std::size_t log_count() const noexcept { return core_->stack()->logs.size(); }
 
   /// The file system of the redo logs is full, and requests of the guest wait until there is room.
   bool waits_for_room() const noexcept { return core_->waits_for_room(); }
 
   /// The machine has stopped: no more submit(). Waits for I/O in flight and for committing, commits what is left so
-  /// that the base is whole and no log remains (persistent), flushes, unlocks. Throws what went wrong; the log is kept
-  /// then.
+  /// that the base is whole and no log remains (persistent) or one is left for the user to decide about (undoable),
+  /// flushes, unlocks. Throws what went wrong; the log is kept then.
   void close();
 
  private:
@@ -78,7 +79,13 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   };
 
   Committer& committer();
-  void commit_and_wait();
+  bool is_nonpersistent() const noexcept { return options_.mode == DiskMode::kNonpersistent; }
+  std::shared_ptr<RedoLog> make_fresh_log(const LayerStack& below);
+  void await_short_stack();
+  std::string commit_and_wait(int limit_ms);
+  void commit_what_is_left();
+  void flush_and_wait();
+  void leave_kept_log();
   void on_no_room() noexcept;
   void forget_unsaved() noexcept;
 

@@ -13,6 +13,7 @@
 #include "tests/support/skip.h"
 #include "tests/support/tintype_process.h"
 #include "tests/support/unprivileged.h"
+#include "vmm/base/io.h"
 
 namespace tintype::test {
 
@@ -23,7 +24,8 @@ int rounds() {
   return text != nullptr ? std::atoi(text) : 200;
 }
 
-Arguments ledger_machine(const TestDirectory& directory, const std::string& cpus = "1") {
+Arguments ledger_machine(const TestDirectory& directory, const std::string& cpus = "1",
+                         const std::string& mode = "persistent") {
   return {"run",
           "--name",
           "ledger",
@@ -36,9 +38,9 @@ Arguments ledger_machine(const TestDirectory& directory, const std::string& cpus
           "--cpus",
           cpus,
           "--disk",
-          directory.blank_image("a.img", 2 << 20),
+          directory.blank_image("a.img", 2 << 20).string() + ",mode=" + mode,
           "--disk",
-          directory.blank_image("b.img", 2 << 20)};
+          directory.blank_image("b.img", 2 << 20).string() + ",mode=" + mode};
 }
 
 }  // namespace
@@ -65,10 +67,11 @@ TEST_CASE("a checkpoint at any instant of a full load on two disks restores to r
 }
 
 /// Full checkpoints and those that build on one, by each of these strategies in turn, in one repository.
-void photograph_in_turn(const TestDirectory& directory, MachineProcess& machine, const Arguments& strategies) {
+void photograph_in_turn(const TestDirectory& directory, MachineProcess& machine, const Arguments& strategies,
+                        int count = rounds() / 5) {
   const auto repository = directory / "repository";
   std::mt19937 random(11);
-  for (int round = 0; round < rounds() / 5; ++round) {
+  for (int round = 0; round < count; ++round) {
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 50'000));
     Arguments take{"checkpoint", "ledger", "--to", repository, "--strategy", strategies[round % strategies.size()]};
     if (random() % 8 == 0) take.push_back("--full");
@@ -121,6 +124,25 @@ TEST_CASE("a machine that was restored goes on in the chain of the one it was, w
     const auto disks = directory / ("disks-" + std::to_string(generation));
     std::filesystem::create_directory(disks);
     machine.emplace(Arguments{"restore", repository, "--name", "ledger", "--disk-dir", disks});
+  }
+}
+
+TEST_CASE("the same on disks of every mode, whose images stay as they were") {
+  for (const std::string mode : {"undoable", "nonpersistent"}) {
+    CAPTURE(mode);
+    const TestDirectory directory;
+    MachineProcess machine(ledger_machine(directory, "1", mode));
+    REQUIRE(machine.wait_for("LEDGER RUN"));
+    photograph_in_turn(directory, machine, {"cow", "stop"}, rounds() / 25);
+    machine.type("q");
+    CHECK(machine.wait_for("LEDGER OK", std::chrono::seconds(30)));
+    machine.wait();
+    for (const std::string image : {"a.img", "b.img"}) {
+      const std::string bytes = read_text_file(directory / image, 4 << 20);
+      CHECK(bytes.find_first_not_of('\0') == std::string::npos);
+      const bool has_log = std::filesystem::exists(directory / (image + ".0001.redo"));
+      CHECK(has_log == (mode == "undoable"));
+    }
   }
 }
 

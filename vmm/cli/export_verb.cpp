@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <fcntl.h>
-
 #include <set>
 #include <utility>
 
@@ -9,7 +7,7 @@
 #include "checkpoint/store/export.h"
 #include "checkpoint/store/operations.h"
 #include "vmm/base/error.h"
-#include "vmm/base/unique_fd.h"
+#include "vmm/cli/destination.h"
 #include "vmm/cli/output.h"
 #include "vmm/cli/values.h"
 #include "vmm/cli/verb.h"
@@ -35,18 +33,14 @@ DiskExport parse_disk_export(const std::string& text) {
   return {text.substr(0, equals), absolute_path(text.substr(equals + 1), "--disk")};
 }
 
-/// Its own disks are what a machine runs on, and what lies in a repository is not to be changed.
+/// What lies in a repository is not to be changed.
 void check_destination(const std::filesystem::path& file, const std::filesystem::path& repository) {
   std::error_code missing;
   const auto inside = std::filesystem::weakly_canonical(file, missing)
                           .lexically_relative(std::filesystem::weakly_canonical(repository, missing));
   if (!inside.empty() && *inside.begin() != "..")
     throw Error("{} is in the repository, which holds checkpoints only: name a file elsewhere", file.string());
-  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  struct flock lock {};
-  lock.l_type = F_WRLCK;
-  if (fd && ::fcntl(fd.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
-    throw Error("{} is in use by a machine: name another file, or stop that machine first", file.string());
+  check_not_in_use(file);
 }
 
 class ExportVerb final : public Verb {
@@ -55,18 +49,20 @@ class ExportVerb final : public Verb {
     options.repository(repository_);
     options.number("--id", id_, "Which checkpoint, by default the newest");
     options.path("--memory", "FILE", memory_, "Write guest memory to this file, at guest physical addresses");
-    options.list("--disk", "ID=FILE", disks_, "Write a disk to this file, as a raw image");
+    options.list("--disk", "ID=FILE", disks_, "Write a disk to this file, as an image");
+    options.text("--format", "FORMAT", format_, "Of disk images: raw (the default) or qcow2");
   }
 
   int run(Output& output) override {
     std::vector<DiskExport> disks;
     for (const std::string& text : disks_) disks.push_back(parse_disk_export(text));
     if (!memory_ && disks.empty()) throw UsageError("say what to export: --memory FILE, or --disk ID=FILE");
+    const auto format = format_ ? chosen_value<ImageFormat>(*format_, "--format") : ImageFormat::kRaw;
     check_destinations(disks);
     const std::uint64_t id = show_checkpoint(repository_, id_).id;  // all parts of the same checkpoint
     if (memory_) report("memory", export_memory(repository_, id, *memory_, output.progress()), output);
     for (const DiskExport& disk : disks)
-      report(disk.id, export_disk(repository_, id, disk.id, disk.file, output.progress()), output);
+      report(disk.id, export_disk(repository_, id, disk.id, disk.file, output.progress(), format), output);
     output.result({{"repository", path_to_json(repository_)}, {"id", id}, {"files", files_}});
     return 0;
   }
@@ -95,6 +91,7 @@ class ExportVerb final : public Verb {
   std::optional<std::uint64_t> id_;
   std::optional<std::filesystem::path> memory_;
   std::vector<std::string> disks_;
+  std::optional<std::string> format_;
   json files_ = json::array();
 };
 

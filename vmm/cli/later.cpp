@@ -9,15 +9,15 @@ namespace tintype {
 namespace {
 
 constexpr auto kVerbs = std::to_array<std::string_view>(
-    {"console", "suspend", "resume", "backup", "drill", "standby", "promote", "serve", "disk", "report"});
+    {"console", "suspend", "resume", "backup", "drill", "standby", "promote", "serve", "report"});
 
 struct LaterOption {
   std::string_view verb;
   const char* option;
 };
 
-constexpr auto kOptions = std::to_array<LaterOption>(
-    {{"run", "--gdb"}, {"restore", "--clones"}, {"restore", "--gdb"}, {"export", "--core"}, {"export", "--format"}});
+constexpr auto kOptions =
+    std::to_array<LaterOption>({{"run", "--gdb"}, {"restore", "--clones"}, {"restore", "--gdb"}, {"export", "--core"}});
 
 }  // namespace
 

@@ -23,7 +23,8 @@ class RunVerb final : public Verb {
     options.number("--cpus", given_.cpus, "Number of CPUs, 1 to 64, by default 1");
     options.text("--name", "NAME", given_.name, "Name by which other verbs know the machine, by default vm-PID");
     options.list("--disk", "FILE[,...]", disks_,
-                 "Raw disk image, then: readonly, serial=TEXT, or mode= one of " + offered_words<DiskMode>());
+                 "Raw disk image, then: readonly, serial=TEXT, or mode= one of " + offered_words<DiskMode>() +
+                     " (updates reach the image, wait in a log for you to decide, or go with the machine)");
     options.text("--disk-dir", "DIR", given_.disk_directory,
                  "Where run-time files of disks lie, by default beside each image");
     options.text("--serial", "WHERE", given_.serial, "COM1: stdio, null, file:PATH or unix:PATH");

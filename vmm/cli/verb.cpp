@@ -22,6 +22,7 @@ std::vector<VerbEntry> verbs() {
       {"send", "Write a checkpoint as a stream", make_send_verb},
       {"receive", "Take in a stream of checkpoints", make_receive_verb},
       {"export", "Write a checkpoint's memory or disks as flat files", make_export_verb},
+      {"disk", "Look at a disk image and its redo logs, commit or discard them", make_disk_verb},
       {"gdb", "Let gdb look at the machine in a checkpoint", make_gdb_verb},
       {"doctor", "Check what this computer can do, and say how to mend what is missing", make_doctor_verb},
   };

@@ -46,6 +46,7 @@ std::unique_ptr<Verb> make_copy_verb();
 std::unique_ptr<Verb> make_send_verb();
 std::unique_ptr<Verb> make_receive_verb();
 std::unique_ptr<Verb> make_export_verb();
+std::unique_ptr<Verb> make_disk_verb();
 std::unique_ptr<Verb> make_gdb_verb();
 std::unique_ptr<Verb> make_doctor_verb();
 

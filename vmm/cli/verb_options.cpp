@@ -18,6 +18,13 @@ void VerbOptions::positional(const char* name, std::string& into, const char* he
   verb_.add_option(name, into, help)->required()->type_name("");
 }
 
+void VerbOptions::optional_positional(const char* name, std::optional<std::string>& into, const char* help) {
+  verb_
+      .add_option_function<std::string>(
+          name, [&into](const std::string& text) { into = text; }, help)
+      ->type_name("");
+}
+
 void VerbOptions::repository(std::filesystem::path& into) {
   verb_
       .add_option_function<std::string>(

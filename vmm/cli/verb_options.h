@@ -22,6 +22,7 @@ class VerbOptions {
 
   /// A word without `--`, which must be given.
   void positional(const char* name, std::string& into, const char* help);
+  void optional_positional(const char* name, std::optional<std::string>& into, const char* help);
   /// REPO, made absolute.
   void repository(std::filesystem::path& into);
   void flag(const char* option, bool& into, const char* help);

@@ -9,6 +9,7 @@
 
 #include <doctest/doctest.h>
 
+#include "devices/block/recovery.h"
 #include "devices/block/virtual_disk.h"
 #include "tests/support/rounds.h"
 #include "tests/unit/block/disk_model.h"
@@ -67,6 +68,15 @@ class RandomGuest {
     }
   }
 
+  /// What the whole disk shows.
+  void read_all() {
+    for (std::uint64_t start = 0; start < kSectors; start += 1000) {
+      auto job = std::make_unique<Job>();
+      job->range = {start, start + 1000};
+      submit_read(std::move(job));
+    }
+    finish_all();
+  }
   void finish_all() {
     for (int i = 0; i < 30'000 && in_flight_ > 0; ++i) complete(1);
     if (in_flight_ > 0) error = "requests never finish";
@@ -82,6 +92,17 @@ class RandomGuest {
     DiskModel::Time begun = 0;
   };
 
+  void submit_read(std::unique_ptr<Job> job) {
+    job->guest = this;
+    job->request.owner = job.get();
+    job->request.done = finished;
+    job->data.resize(job->range.count() * 512);
+    job->request.offset = job->range.start * 512;
+    job->request.segments.push_back({job->data.data(), job->data.size()});
+    job->begun = model_.now();
+    ++in_flight_;
+    disk_.submit(job.release()->request);
+  }
   void lay_out(Job& job) {
     const std::uint64_t count = 1 + (roll(4) == 0 ? roll(300) : roll(16));
     const std::uint64_t room = roll(3) == 0 ? 200 : kSectors - 400;  // a third of it goes to a few hot sectors
@@ -171,7 +192,8 @@ std::vector<std::byte> contents_of(const std::filesystem::path& image) {
   return data;
 }
 
-void random_run(IoEngineKind kind, unsigned seed, unsigned count, const std::filesystem::path& where) {
+void random_run(IoEngineKind kind, unsigned seed, unsigned count, const std::filesystem::path& where,
+                DiskMode mode = DiskMode::kPersistent) {
   CAPTURE(seed);
   const TempDir directory(std::filesystem::exists(where) ? where : std::filesystem::temp_directory_path());
   const auto image = directory.image(kSectors * 512);
@@ -182,6 +204,8 @@ void random_run(IoEngineKind kind, unsigned seed, unsigned count, const std::fil
   DiskOptions options;
   options.id = "disk0";
   options.image = image;
+  options.mode = mode;
+  const std::size_t kept = mode == DiskMode::kPersistent ? 0 : 1;
   if (seed % 2 != 0) {
     options.log_directory = directory.path() / "logs";
     std::filesystem::create_directory(options.log_directory);
@@ -205,20 +229,27 @@ void random_run(IoEngineKind kind, unsigned seed, unsigned count, const std::fil
     checkers.push_back(std::make_unique<FrozenChecker>(std::move(frozen), model, disk));
     deepest = std::max(deepest, disk.log_count());
     if (guest.roll(3) != 0) continue;
-    for (int i = 0; i < 2'000 && disk.log_count() > 0 && guest.error.empty(); ++i) guest.run(5, 24);
-    if (disk.log_count() == 0) ++emptied;
+    for (int i = 0; i < 2'000 && disk.log_count() > kept && guest.error.empty(); ++i) guest.run(5, 24);
+    if (disk.log_count() == kept) ++emptied;
   }
   guest.finish_all();
   for (const auto& checker : checkers) {
     CHECK(checker->error() == "");
     CHECK(checker->commit_error == "");
   }
+  guest.read_all();
   disk.close();
   CHECK(guest.error == "");
-  CHECK(disk.log_count() == 0);
-  CHECK(model.check_read({0, kSectors}, contents_of(image), model.now()) == "");
   if (kAllRounds) CHECK(deepest >= 2);
   if (kAllRounds) CHECK(emptied >= 1);
+  if (mode == DiskMode::kPersistent) CHECK(disk.log_count() == 0);
+  if (mode != DiskMode::kPersistent) CHECK(contents_of(image) == initial);
+  if (mode == DiskMode::kNonpersistent) return;
+  if (mode == DiskMode::kUndoable) {
+    const auto base = RawFile::open(image, false);
+    commit_logs(find_stack(*base, options.log_directory, false), *base);
+  }
+  CHECK(model.check_read({0, kSectors}, contents_of(image), model.now()) == "");
   for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
     CHECK(!entry.path().string().ends_with(".redo"));
   }
@@ -238,6 +269,16 @@ TEST_CASE("no read sees a lost, torn, doubled or resurrected write, whatever swi
   random_run(IoEngineKind::kThreads, seed, rounds(40), "/dev/shm");
   random_run(IoEngineKind::kThreads, seed + 1, rounds(40), "/dev/shm");
   random_run(IoEngineKind::kThreads, seed + 2, rounds(20), std::filesystem::temp_directory_path());
+}
+
+TEST_CASE("the same on an undoable disk, whose logs go into one another") {
+  random_run(IoEngineKind::kAuto, first_seed() + 200, rounds(30), "/dev/shm", DiskMode::kUndoable);
+  random_run(IoEngineKind::kThreads, first_seed() + 201, rounds(30), "/dev/shm", DiskMode::kUndoable);
+}
+
+TEST_CASE("the same on a nonpersistent disk") {
+  random_run(IoEngineKind::kAuto, first_seed() + 300, rounds(30), "/dev/shm", DiskMode::kNonpersistent);
+  random_run(IoEngineKind::kThreads, first_seed() + 301, rounds(30), "/dev/shm", DiskMode::kNonpersistent);
 }
 
 }  // namespace tintype

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "devices/block/recovery.h"
 #include "devices/block/virtual_disk.h"
 #include "tests/support/scripted_engine.h"
 #include "tests/unit/block/disk_driver.h"
@@ -36,12 +37,14 @@ inline bool mentions(const std::string& text, const std::string& part) { return 
 /// A disk, and something that drives it.
 class TestDisk {
  public:
-  explicit TestDisk(const std::filesystem::path& image, const std::filesystem::path& log_directory = {}) {
-    DiskOptions options = options_for(image);
-    options.log_directory = log_directory;
-    disk = std::make_unique<VirtualDisk>(options);
-    driver = std::make_unique<DiskDriver>(*disk);
-  }
+  explicit TestDisk(const std::filesystem::path& image, const std::filesystem::path& log_directory = {})
+      : TestDisk([&] {
+          DiskOptions options = options_for(image);
+          options.log_directory = log_directory;
+          return options;
+        }()) {}
+  explicit TestDisk(const DiskOptions& options)
+      : disk(std::make_unique<VirtualDisk>(options)), driver(std::make_unique<DiskDriver>(*disk)) {}
 
   std::unique_ptr<FrozenDisk> freeze() {
     disk->prepare_switch();
@@ -70,14 +73,15 @@ class TestDisk {
 /// A disk whose host I/O the test directs.
 class ScriptedDisk {
  public:
-  explicit ScriptedDisk(const std::filesystem::path& image) {
+  explicit ScriptedDisk(const std::filesystem::path& image) : ScriptedDisk(options_for(image)) {}
+  explicit ScriptedDisk(const DiskOptions& options) {
     DiskTuning tuning;
     tuning.make_engine = [this] {
       auto engine = std::make_unique<ScriptedEngine>();
       io = engine.get();
       return engine;
     };
-    disk = std::make_unique<VirtualDisk>(options_for(image), tuning);
+    disk = std::make_unique<VirtualDisk>(options, tuning);
     driver = std::make_unique<DiskDriver>(*disk);
   }
   ~ScriptedDisk() { io->release_all(); }

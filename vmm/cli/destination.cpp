@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/cli/destination.h"
+
+#include <fcntl.h>
+
+#include "vmm/base/error.h"
+#include "vmm/base/unique_fd.h"
+
+namespace tintype {
+
+void check_not_in_use(const std::filesystem::path& file) {
+  const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  if (fd && ::fcntl(fd.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
+    throw Error("{} is in use by a machine: name another file, or stop that machine first", file.string());
+}
+
+}  // namespace tintype

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <filesystem>
+
+namespace tintype {
+
+/// Its own disks are what a machine runs on: Error where one holds the file.
+void check_not_in_use(const std::filesystem::path& file);
+
+}  // namespace tintype
