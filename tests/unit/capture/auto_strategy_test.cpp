@@ -12,12 +12,12 @@ namespace {
 
 constexpr std::uint64_t kGiB = 1 << 30;
 
-UserfaultSupport no_userfault() { return {false, false, "it is not permitted: be root"}; }
+UserfaultSupport no_userfault() { return {false, false, false, "it is not permitted: be root"}; }
 
 }  // namespace
 
 TEST_CASE("auto takes what the guest feels least, of what this host can do, and says why") {
-  const StrategyChoice cow = choose_strategy({{true, true, {}}, 8 * kGiB, kGiB});
+  const StrategyChoice cow = choose_strategy({{true, true, true, {}}, 8 * kGiB, kGiB});
   CHECK(cow.strategy == Strategy::kCow);
   CHECK_FALSE(cow.because.empty());
   const StrategyChoice fork = choose_strategy({no_userfault(), kGiB, 2 * kGiB});
