@@ -70,9 +70,10 @@ TEST_CASE("a gate that let its threads go is not closed again") {
 
 TEST_CASE("while the machine stalls nobody waits for a thread that cannot park, and the others park") {
   PauseGate gate(2);
-  std::atomic<bool> went_on = false;
+  std::atomic<bool> comes = false, went_on = false;
   std::thread other([&] {
     while (!gate.closed()) std::this_thread::yield();
+    comes = true;
     gate.park();
     went_on = true;
   });
@@ -83,6 +84,7 @@ TEST_CASE("while the machine stalls nobody waits for a thread that cannot park, 
   gate.stall(true);
   pauses.join();
   gate.wait_until_parked();
+  while (!comes) std::this_thread::yield();
   CHECK(gate.closed());
   CHECK_FALSE(went_on);
   gate.stall(false);
