@@ -50,24 +50,26 @@ class ImageCheck {
     if (wrong.empty() && !is_void) check_fits(*log, *base_);
   }
 
-  /// Order, what is missing, and what was begun and not finished.
+  /// Order, what is missing, and what the user began and was not finished. (What a killed machine leaves is no defect.)
   void check_stack() {
     const FoundLogs found = find_stack(*base_, log_directory_, !repair_);
-    for (const auto& log : found.retired) {
-      defects_.push_back({log->path(),
-                          "it is void (its updates are in the layer below, or were given up) and was not "
-                          "deleted: --repair deletes it",
-                          repair_});
-    }
-    const bool cut_short = std::any_of(found.current.begin(), found.current.end(),
-                                       [](const auto& log) { return log->state().kind == StateKind::kCommitting; });
-    if (cut_short) {
-      defects_.push_back({base_->path(), "a commit of its redo logs was cut short: --repair finishes it", repair_});
+    const auto any = [](const auto& logs, StateKind kind, bool kept) {
+      return std::any_of(logs.begin(), logs.end(), [&](const auto& log) {
+        const bool is_kept = log->superblock().purpose == log_format::Purpose::kKeep;
+        return log->state().kind == kind && is_kept == kept;
+      });
+    };
+    if (any(found.retired, StateKind::kDiscarded, true)) cut_short("discarding");
+    if (any(found.current, StateKind::kCommitting, true)) {
+      cut_short("committing");
       if (repair_) return commit_logs(found, *base_);
     }
-    if (!repair_) return;
-    for (const auto& log : found.retired) log->remove();
-    if (found.current.empty()) base_->clear_mark();
+    if (repair_) delete_void_logs(found, base_);
+  }
+
+  void cut_short(std::string_view what) {
+    defects_.push_back(
+        {base_->path(), fmt::format("{} its updates was cut short: --repair finishes it", what), repair_});
   }
 
   const std::shared_ptr<RawFile> base_;

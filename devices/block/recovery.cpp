@@ -48,7 +48,9 @@ void check_complete(const FoundLogs& found, const RawFile& base) {
   if (!mark || mark->is_users_word()) return;
   const auto is_there = [&](std::uint64_t sequence) {
     const auto has = [&](const Logs& logs) {
-      return std::any_of(logs.begin(), logs.end(), [&](const auto& log) { return log->sequence() == sequence; });
+      return std::any_of(logs.begin(), logs.end(), [&](const auto& log) {
+        return log->sequence() <= sequence && sequence <= log->covers();  // itself, or merged into it
+      });
     };
     return has(found.current) || has(found.retired);
   };
@@ -176,6 +178,14 @@ void commit_logs(const FoundLogs& found, RawFile& base) {
   }
 }
 
+// The mark goes first, or the image would be refused without a log that it tells of.
+void delete_void_logs(const FoundLogs& found, const std::shared_ptr<RawFile>& base) {
+  if (found.retired.empty()) return;
+  mark_base({base, found.current, 0});
+  base->settle();
+  for (const auto& log : found.retired) log->remove();
+}
+
 // The lowest log says for all of them that they are void, in one sector. It is deleted last.
 void discard_logs(const FoundLogs& found, RawFile& base) {
   if (!found.current.empty()) {
@@ -197,7 +207,7 @@ std::shared_ptr<RedoLog> first_kept_log(const RawFile& base, const DiskOptions& 
 
 /// An undoable disk's: it goes on with the logs that it has. All but the first go into that.
 void go_on(FoundLogs& found, LayerStack& stack) {
-  for (const auto& log : found.retired) log->remove();
+  delete_void_logs(found, stack.base);
   for (const auto& log : found.current) log->reopen_for_writing();
   stack.logs = std::move(found.current);
   stack.kept = 1;

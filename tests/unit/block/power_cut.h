@@ -35,11 +35,16 @@ class PowerCut {
     }
   }
 
+  /// Logs that were deleted are gone, and their names free for others.
+  void forget_deleted() {
+    std::erase_if(durable_, [](const auto& file) { return !std::filesystem::exists(file.first); });
+  }
+
   /// Writes what would be found afterwards, under the same names, into `after`.
   void happen(const std::filesystem::path& image, const std::filesystem::path& after) {
+    forget_deleted();
     chance_ = std::array{0.0, 0.1, 0.5, 0.9, 1.0}[random_() % 5];
     for (const auto& [file, durable] : durable_) {
-      if (!std::filesystem::exists(file)) continue;
       const std::string left = what_is_left(durable, read_text_file(file, kLimit));
       std::ofstream(after / file.filename(), std::ios::binary).write(left.data(), std::ssize(left)).flush();
     }
@@ -50,6 +55,13 @@ class PowerCut {
     ::utimensat(AT_FDCWD, image_after.c_str(), times, 0);
     for (const auto& [file, durable] : durable_) {
       if (file.extension() == ".redo") move_to(after / file.filename(), image_after);
+    }
+  }
+
+  /// The host has been started anew since the logs of this image were written.
+  static void new_boot(const std::filesystem::path& image) {
+    for (const auto& entry : std::filesystem::directory_iterator(image.parent_path())) {
+      if (entry.path().extension() == ".redo") move_to(entry.path(), image);
     }
   }
 
