@@ -192,9 +192,9 @@ bool VirtualDisk::go_back_to(const FrozenDisk& frozen) {
   auto fresh = make_fresh_log(*to.stack());
   fresh->set_state(log_format::StateKind::kStable, base_->modified_ns());
   core_->replace_stack(with_log(*to.stack(), std::move(fresh)));
-  for (const auto& log : std::ranges::reverse_view(dropped)) {
-    log->set_state(log_format::StateKind::kRetired);
-    log->remove();
+  for (auto log = dropped.rbegin(); log != dropped.rend(); ++log) {
+    (*log)->set_state(log_format::StateKind::kRetired);
+    (*log)->remove();
   }
   return true;
 }

@@ -294,10 +294,7 @@ TEST_CASE("killed at any instant, the disk holds every acknowledged write (a fil
   kill_again_and_again(directory, 1001, rounds(60));
 }
 
-// Skipped until its finding is mended: after some kills the image's mark tells of a log that is gone, and the image is
-// refused ("updates in redo logs that are missing"). Run it with --no-skip.
-TEST_CASE("killed at any instant, an undoable disk holds every acknowledged write, and its image none of them" *
-          doctest::skip()) {
+TEST_CASE("killed at any instant, an undoable disk holds every acknowledged write, and its image none of them") {
   const TempDir directory(std::filesystem::exists("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path());
   kill_again_and_again(directory, 2001, rounds(40), DiskMode::kUndoable);
 }
