@@ -208,6 +208,7 @@ std::shared_ptr<RedoLog> first_kept_log(const RawFile& base, const DiskOptions& 
 /// An undoable disk's: it goes on with the logs that it has. All but the first go into that.
 void go_on(FoundLogs& found, LayerStack& stack) {
   delete_void_logs(found, stack.base);
+  if (!stack.base->mark()) mark_base({stack.base, found.current, 0});  // killed before the first log was noted
   for (const auto& log : found.current) log->reopen_for_writing();
   stack.logs = std::move(found.current);
   stack.kept = 1;
