@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kSize = 4 << 20;
 
-DiskOptions options_in(const fs::path& image, DiskMode mode) {
+DiskOptions options_in_mode(const fs::path& image, DiskMode mode) {
   DiskOptions options = options_for(image);
   options.mode = mode;
   return options;
@@ -43,7 +43,7 @@ class Undone {
       plain.disk->close();
     }
     before = bytes_of(image);
-    TestDisk test(options_in(image, DiskMode::kUndoable));
+    TestDisk test(options_in_mode(image, DiskMode::kUndoable));
     REQUIRE(test.driver->fill(0, 64 << 10, 0x22) == 0);
     test.disk->close();
   }
@@ -82,7 +82,7 @@ TEST_CASE("an undoable disk leaves the image alone, and its updates in one log a
   CHECK(mentions(error, "64 KiB of uncommitted updates"));
   CHECK(mentions(error, "tintype disk commit"));
   CHECK(bytes_of(undone.image) == undone.before);
-  TestDisk again(options_in(undone.image, DiskMode::kUndoable));
+  TestDisk again(options_in_mode(undone.image, DiskMode::kUndoable));
   CHECK(again.driver->holds(0, 64 << 10, 0x22));
   CHECK(again.driver->holds(64 << 10, 64 << 10, 0x11));
   REQUIRE(again.driver->fill(32 << 10, 64 << 10, 0x33) == 0);
@@ -98,7 +98,7 @@ TEST_CASE("an undoable disk leaves the image alone, and its updates in one log a
 TEST_CASE("an undoable disk that nothing was written to leaves nothing") {
   const TempDir directory;
   const auto image = directory.image(kSize);
-  TestDisk test(options_in(image, DiskMode::kUndoable));
+  TestDisk test(options_in_mode(image, DiskMode::kUndoable));
   CHECK(test.driver->holds(0, 4096, 0));
   test.disk->close();
   CHECK(logs_in(directory.path()).empty());
@@ -109,7 +109,7 @@ TEST_CASE("a read-only disk and a nonpersistent one show an image with its uncom
   const Undone undone;
   {
     TestDisk reader(options_for(undone.image, true));
-    TestDisk dreamer(options_in(undone.image, DiskMode::kNonpersistent));
+    TestDisk dreamer(options_in_mode(undone.image, DiskMode::kNonpersistent));
     CHECK(reader.driver->holds(0, 64 << 10, 0x22));
     CHECK(dreamer.driver->holds(0, 64 << 10, 0x22));
     REQUIRE(dreamer.driver->fill(0, 128 << 10, 0x44) == 0);
@@ -119,7 +119,7 @@ TEST_CASE("a read-only disk and a nonpersistent one show an image with its uncom
     reader.disk->close();
   }
   CHECK(bytes_of(undone.image) == undone.before);
-  TestDisk again(options_in(undone.image, DiskMode::kUndoable));
+  TestDisk again(options_in_mode(undone.image, DiskMode::kUndoable));
   CHECK(again.driver->holds(0, 64 << 10, 0x22));
   CHECK(again.driver->holds(64 << 10, 64 << 10, 0x11));
 }
@@ -140,7 +140,7 @@ TEST_CASE("updates of an undoable disk are thrown away at once, or not at all") 
 TEST_CASE("however often an undoable disk is photographed, two logs are the most and one is left") {
   const TempDir directory;
   const auto image = directory.image(kSize);
-  TestDisk test(options_in(image, DiskMode::kUndoable));
+  TestDisk test(options_in_mode(image, DiskMode::kUndoable));
   photograph(test, 60);
   CHECK(test.commit() == "");
   CHECK(test.disk->log_count() == 1);
@@ -159,7 +159,7 @@ TEST_CASE("however often a nonpersistent disk is photographed, nothing is ever t
   const auto image = directory.image(kSize);
   const auto time = fs::last_write_time(image);
   {
-    TestDisk test(options_in(image, DiskMode::kNonpersistent));
+    TestDisk test(options_in_mode(image, DiskMode::kNonpersistent));
     photograph(test, 60);
     CHECK(test.commit() == "");
     CHECK(test.disk->log_count() == 1);
@@ -174,7 +174,7 @@ TEST_CASE("however often a nonpersistent disk is photographed, nothing is ever t
 
 TEST_CASE("a nonpersistent disk makes nothing durable") {
   const TempDir directory;
-  ScriptedDisk test(options_in(directory.image(kSize), DiskMode::kNonpersistent));
+  ScriptedDisk test(options_in_mode(directory.image(kSize), DiskMode::kNonpersistent));
   REQUIRE(test.driver->fill(0, 4096, 1) == 0);
   REQUIRE(test.driver->flush() == 0);
   CHECK(test.io->syncs == 0);
@@ -183,7 +183,7 @@ TEST_CASE("a nonpersistent disk makes nothing durable") {
 TEST_CASE("a log that was merged into the one below it does not count when it is found again") {
   const TempDir directory;
   const auto image = directory.image(kSize);
-  TestDisk test(options_in(image, DiskMode::kUndoable));
+  TestDisk test(options_in_mode(image, DiskMode::kUndoable));
   REQUIRE(test.driver->fill(0, 4096, 1) == 0);
   auto frozen = test.freeze();
   REQUIRE(test.driver->fill(0, 4096, 2) == 0);
@@ -195,7 +195,7 @@ TEST_CASE("a log that was merged into the one below it does not count when it is
   REQUIRE(test.driver->fill(0, 4096, 3) == 0);
   fs::rename(kept, upper);
   test.abandon();
-  TestDisk again(options_in(image, DiskMode::kUndoable));
+  TestDisk again(options_in_mode(image, DiskMode::kUndoable));
   CHECK(again.driver->holds(0, 4096, 3));
   CHECK(logs_in(directory.path()).size() == 1);
 }
@@ -204,13 +204,13 @@ TEST_CASE("an undoable disk that was killed with two logs goes on with both, and
   const TempDir directory;
   const auto image = directory.image(kSize);
   {
-    TestDisk test(options_in(image, DiskMode::kUndoable));
+    TestDisk test(options_in_mode(image, DiskMode::kUndoable));
     REQUIRE(test.driver->fill(0, 16384, 1) == 0);
     auto frozen = test.freeze();
     REQUIRE(test.driver->fill(4096, 4096, 2) == 0);
   }
   for (int round = 0; round < 2; ++round) {
-    TestDisk test(options_in(image, DiskMode::kUndoable));
+    TestDisk test(options_in_mode(image, DiskMode::kUndoable));
     CHECK(test.driver->holds(0, 4096, 1));
     CHECK(test.driver->holds(4096, 4096, 2));
     CHECK(test.driver->holds(8192, 8192, 1));

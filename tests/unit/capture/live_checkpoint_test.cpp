@@ -26,7 +26,11 @@ std::vector<std::string> steps_of(Strategy strategy) {
   PaperMachine machine(script);
   Checkpointer checkpointer(machine, scripted_means(script, repository));
   checkpointer.take(repository.options(strategy), {});
-  return script->steps();
+  std::vector<std::string> steps = script->steps();
+  const auto is_prepared = [](const std::string& step) { return step.starts_with("prepare disk"); };
+  const auto first = std::ranges::find_if(steps, is_prepared);
+  std::sort(first, std::find_if_not(first, steps.end(), is_prepared));  // they are prepared at the same time
+  return steps;
 }
 
 /// Steps that cannot fail, by their interface.
