@@ -18,11 +18,11 @@ namespace fs = std::filesystem;
 using Ids = std::vector<std::uint64_t>;
 
 /// Six in a chain, as taken within a second.
-struct Studio {
+struct ChainOfSix {
   ScratchDirectory scratch{quick_directory()};
   fs::path repository = scratch / "r";
   std::optional<Manifest> last{};
-  Studio() {
+  ChainOfSix() {
     for (int i = 0; i < 6; ++i) last = film::take(repository, last);
   }
   Ids ids() const { return Repository::open(repository).ids(); }
@@ -33,7 +33,7 @@ PruneOptions keep(const char* rule) { return {parse_retention(rule, "--keep"), "
 }  // namespace
 
 TEST_CASE("what the rule does not keep is deleted, and what stays shows what it must") {
-  const Studio studio;
+  const ChainOfSix studio;
   const Pruning pruning = prune(studio.repository, keep("last=2"));
   CHECK(studio.ids() == Ids{5, 6});
   REQUIRE(pruning.checkpoints.size() == 6);
@@ -45,7 +45,7 @@ TEST_CASE("what the rule does not keep is deleted, and what stays shows what it 
 }
 
 TEST_CASE("a dry run says the same and changes nothing") {
-  const Studio studio;
+  const ChainOfSix studio;
   PruneOptions options = keep("last=2");
   options.dry_run = true;
   CHECK(prune(studio.repository, options).checkpoints[3].because.empty());
@@ -53,7 +53,7 @@ TEST_CASE("a dry run says the same and changes nothing") {
 }
 
 TEST_CASE("a film goes on from the newest after everything else went") {
-  Studio studio;
+  ChainOfSix studio;
   prune(studio.repository, keep("yearly=1"));
   CHECK(studio.ids() == Ids{6});
   CHECK(film::take(studio.repository, studio.last).parent == 6);
@@ -61,7 +61,7 @@ TEST_CASE("a film goes on from the newest after everything else went") {
 }
 
 TEST_CASE("only the checkpoints of one machine, where one is named") {
-  const Studio studio;
+  const ChainOfSix studio;
   PruneOptions options = keep("last=1");
   options.vm = "another";
   CHECK_THROWS_WITH_AS(prune(studio.repository, options), doctest::Contains("no checkpoint of another"), Error);
@@ -72,7 +72,7 @@ TEST_CASE("only the checkpoints of one machine, where one is named") {
 }
 
 TEST_CASE("what cannot be read stays, and so does all that it may build on") {
-  const Studio studio;
+  const ChainOfSix studio;
   std::ofstream(studio.repository / "00000004" / "checkpoint.json") << "{";
   const Pruning pruning = prune(studio.repository, keep("last=1"));
   CHECK(pruning.unreadable == Ids{4});
@@ -82,7 +82,7 @@ TEST_CASE("what cannot be read stays, and so does all that it may build on") {
 
 TEST_CASE("killed between any two steps, whatever is listed is whole") {
   for (unsigned stop = 1; stop < 40; ++stop) {
-    const Studio studio;
+    const ChainOfSix studio;
     unsigned steps = 0;
     try {
       prune(studio.repository, keep("last=1,hourly=1"), [&](const Progress&) {

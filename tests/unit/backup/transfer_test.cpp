@@ -31,12 +31,12 @@ Ids ids(const fs::path& repository) { return Repository::open(repository).ids();
 Ids bases(const fs::path& repository) { return Repository::open(repository).bases(); }
 
 /// Six in a chain, of which the second and the third were deleted.
-struct Studio {
+struct TwoSides {
   ScratchDirectory scratch{quick_directory()};
   fs::path here = scratch / "here", there = scratch / "there", file = scratch / "stream";
   std::optional<Manifest> last{};
 
-  Studio() {
+  TwoSides() {
     for (int i = 0; i < 6; ++i) next();
     Repository::open(here).remove(2);
     Repository::open(here).remove(3);
@@ -67,7 +67,7 @@ struct Studio {
 }  // namespace
 
 TEST_CASE("a copy has what is listed, and shows what it must; what was deleted stays hidden") {
-  const Studio studio;
+  const TwoSides studio;
   CHECK(studio.copy().size() == 6);
   studio.check_there({1, 4, 5, 6});
   CHECK(bases(studio.there) == Ids{2, 3});
@@ -76,7 +76,7 @@ TEST_CASE("a copy has what is listed, and shows what it must; what was deleted s
 }
 
 TEST_CASE("one that is there is not copied again, and a film goes on") {
-  Studio studio;
+  TwoSides studio;
   studio.copy();
   studio.next();
   studio.next();
@@ -85,7 +85,7 @@ TEST_CASE("one that is there is not copied again, and a film goes on") {
 }
 
 TEST_CASE("ids are the target's own: parents are found by who they are") {
-  Studio studio;
+  TwoSides studio;
   film::take(studio.there, std::nullopt);
   film::take(studio.there, std::nullopt);
   copy_checkpoints(studio.here, studio.there, 6);
@@ -96,7 +96,7 @@ TEST_CASE("ids are the target's own: parents are found by who they are") {
 }
 
 TEST_CASE("through a stream the same") {
-  Studio studio;
+  TwoSides studio;
   CHECK(studio.send().size() == 6);
   CHECK(studio.receive().size() == 6);
   studio.check_there({1, 4, 5, 6});
@@ -108,7 +108,7 @@ TEST_CASE("through a stream the same") {
 }
 
 TEST_CASE("changes build on what the other side has deleted and keeps for others") {
-  Studio studio;
+  TwoSides studio;
   studio.send();
   studio.receive();
   Repository::open(studio.there).remove(5);
@@ -121,7 +121,7 @@ TEST_CASE("changes build on what the other side has deleted and keeps for others
 }
 
 TEST_CASE("changes to what the other side has not are refused, and nothing comes of it") {
-  const Studio studio;
+  const TwoSides studio;
   studio.send(6, 5);
   CHECK_THROWS_WITH_AS(studio.receive(), doctest::Contains("builds on checkpoint 5, which is not here"), ImageError);
   CHECK(ids(studio.there).empty());
@@ -130,7 +130,7 @@ TEST_CASE("changes to what the other side has not are refused, and nothing comes
 }
 
 TEST_CASE("a stream that breaks off anywhere leaves whole checkpoints, and is taken up again") {
-  const Studio studio;
+  const TwoSides studio;
   studio.send();
   const auto size = fs::file_size(studio.file);
   std::mt19937_64 random(5);
@@ -148,7 +148,7 @@ TEST_CASE("a stream that breaks off anywhere leaves whole checkpoints, and is ta
 }
 
 TEST_CASE("a checkpoint that is damaged where it comes from is not taken in") {
-  const Studio studio;
+  const TwoSides studio;
   const fs::path part = studio.here / "00000005" / "memory.part";
   const UniqueFd fd = open_file(part, O_RDWR);
   const PartReader reader(part);
@@ -164,7 +164,7 @@ TEST_CASE("a checkpoint that is damaged where it comes from is not taken in") {
 }
 
 TEST_CASE("killed at any instant of copying, what is listed is whole, and the next copy goes on") {
-  const Studio studio;
+  const TwoSides studio;
   std::mt19937 random(9);
   for (unsigned round = 0; round < rounds(20); ++round) {
     const pid_t child = ::fork();

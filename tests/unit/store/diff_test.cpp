@@ -41,7 +41,8 @@ TEST_CASE("what differs between two checkpoints of a chain is what was written b
   std::vector<Manifest> chain;
   for (int i = 0; i < 5; ++i)
     chain.push_back(film::take(repository, chain.empty() ? std::nullopt : std::optional(chain.back())));
-  for (const auto& [a, b] : {std::pair{0, 1}, {0, 4}, {4, 0}, {2, 3}}) {
+  for (const auto& pair : {std::pair{0, 1}, {0, 4}, {4, 0}, {2, 3}}) {
+    const int a = pair.first, b = pair.second;
     CAPTURE(a);
     CAPTURE(b);
     const CheckpointDiff diff = diff_checkpoints(repository, chain[a].id, chain[b].id);
