@@ -60,13 +60,13 @@ std::optional<ParentRef> Identities::find(const std::string& identity) const {
 }
 
 CheckpointImport::CheckpointImport(Repository& repository, const Identities& known, Manifest manifest)
-    : known_(known), manifest_(std::move(manifest)), pending_(begin(repository, known, manifest_)) {
-  const auto parent = parent_here(known_, manifest_);
+    : manifest_(std::move(manifest)), pending_(begin(repository, known, manifest_)) {
+  const Manifest* const parent = pending_.parent().get();
   manifest_.format = kManifestFormat;
   manifest_.id = manifest_.report.id = pending_.id();
-  manifest_.parent = manifest_.report.parent = parent ? parent->id : 0;
+  manifest_.parent = manifest_.report.parent = parent != nullptr ? parent->id : 0;
   manifest_.report.repository = repository.path().string();
-  if (parent) check_parent(manifest_, *pending_.parent());
+  if (parent != nullptr) check_parent(manifest_, *parent);
 }
 
 void CheckpointImport::begin_file(const std::string& name) {

@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -53,7 +52,6 @@ class CheckpointImport {
   void end_file() const;
   void check_all() const;
 
-  const Identities& known_;
   Manifest manifest_;
   PendingCheckpoint pending_;
   std::vector<Written> files_;
