@@ -80,6 +80,8 @@ class DiskVerb final : public Verb {
                   log.ranges, fate(log));
       if (log.left_out != 0) output.line("         {} writes that were never flushed are left out", log.left_out);
     }
+    if (!info.suspended_in.empty())
+      output.line("  its machine is suspended: `tintype resume {}`", info.suspended_in.string());
     for (const auto& log : info.void_logs) {
       void_logs.push_back(path_to_json(log));
       output.line("  {} is void and will be deleted", log.string());
@@ -88,6 +90,7 @@ class DiskVerb final : public Verb {
                    {"bytes", info.bytes},
                    {"allocated_bytes", info.allocated_bytes},
                    {"uncommitted", info.has_uncommitted()},
+                   {"suspended", !info.suspended_in.empty()},
                    {"logs", list},
                    {"void_logs", void_logs}});
     return 0;
@@ -131,10 +134,11 @@ class DiskVerb final : public Verb {
     std::error_code missing;
     if (std::filesystem::equivalent(destination, image_, missing))
       throw Error("{} is the image itself: name another file", destination.string());
-    std::unique_ptr<ImageFile> file;
+    std::unique_ptr<DiskImageFile> file;
     std::uint64_t data_bytes = 0;
     read_image(
-        image_, logs(), [&](std::uint64_t bytes) { file = std::make_unique<ImageFile>(destination, bytes, format); },
+        image_, logs(),
+        [&](std::uint64_t bytes) { file = std::make_unique<DiskImageFile>(destination, bytes, format); },
         [&](std::uint64_t offset, std::span<const std::byte> data) {
           data_bytes += data.size();
           file->write(offset, data);

@@ -17,6 +17,7 @@ DiskOptions disk_options(const MachineConfig& config, std::size_t number) {
   options.read_only = disk.read_only;
   options.serial = disk.serial.empty() ? options.id : disk.serial;
   options.log_directory = config.disk_directory;
+  options.suspended_as = config.suspended_as;
   return options;
 }
 
