@@ -35,6 +35,8 @@ class RestoreVerb final : public Verb {
     options.text("--serial", "WHERE", serial_, "COM1: stdio, null, file:PATH or unix:PATH");
     options.flag("--detach", detach_, "Return when the machine runs, and leave it running");
     options.flag("--fail-on-reset", fail_on_reset_, "Exit with 1 where the guest resets itself");
+    options.text("--on-panic", "WHAT", on_panic_,
+                 "Where the guest's kernel panics: exit (with 1, the default), pause, or checkpoint=REPO and exit");
     options.list("--trace", "WHAT", trace_, "Print each of: exits, mmio, pio");
     options.footer("Exits as `tintype run` does.");
   }
@@ -46,7 +48,7 @@ class RestoreVerb final : public Verb {
       output.end_progress();
       return machine;
     };
-    return launch({options.name, detach_, fail_on_reset_, make}, output);
+    return launch({options.name, detach_, make}, output);
   }
 
  private:
@@ -55,6 +57,8 @@ class RestoreVerb final : public Verb {
     if (memory_load_) options.memory_load = chosen_value<MemoryLoad>(*memory_load_, "--memory-load");
     options.serial = serial_config(serial_, detach_, json);
     options.trace = parse_trace(trace_);
+    options.on_failure.fail_on_reset = fail_on_reset_;
+    if (on_panic_) parse_on_panic(*on_panic_, options.on_failure);
     options.repository = repository_;
     options.disk_directory = disk_directory_.value_or("");
     const Manifest manifest = show_checkpoint(
@@ -68,7 +72,7 @@ class RestoreVerb final : public Verb {
   std::filesystem::path repository_;
   std::optional<std::uint64_t> id_;
   std::optional<std::filesystem::path> disk_directory_;
-  std::optional<std::string> name_, memory_load_, serial_;
+  std::optional<std::string> name_, memory_load_, serial_, on_panic_;
   std::vector<std::string> trace_;
   bool detach_ = false, fail_on_reset_ = false;
 };

@@ -54,6 +54,12 @@ void parameters(auto& list, CheckpointRequest& request) {
   list.flag("cancel", request.cancel, {"--cancel", "", "End the checkpoint that is under way, instead of taking one"});
 }
 
+struct TypeRequest {
+  std::string text;
+};
+
+void parameters(auto& list, TypeRequest& request) { list.text("text", request.text, {}); }
+
 void validate(const auto&, const json&) {}
 
 void validate(const CheckpointRequest& request, const json& given) {
@@ -145,15 +151,20 @@ json checkpoint(Machine& machine, const CheckpointRequest& request, const Progre
   return {{"name", machine.config().name}, {"cancelled", true}};
 }
 
+json type(Machine& machine, const TypeRequest& request, const ProgressSink&) {
+  const std::span keys(reinterpret_cast<const std::uint8_t*>(request.text.data()), request.text.size());
+  return {{"taken", machine.type(keys)}};
+}
+
 /// A line of the table: the function `body` with its parameters read from JSON.
 template <typename Request, json (*body)(Machine&, const Request&, const ProgressSink&)>
 constexpr RpcMethod method(std::string_view name, std::string_view help, MethodPace pace = MethodPace::kQuick,
-                           const char* footer = nullptr) {
+                           const char* footer = nullptr, bool is_verb = true) {
   const auto call = [](Machine& machine, const json& object, const ProgressSink& progress) {
     return body(machine, request_from<Request>(object), progress);
   };
   const auto check = [](const json& object) { static_cast<void>(request_from<Request>(object)); };
-  return {name, help, pace, parameters_of<Request>, check, call, footer};
+  return {name, help, pace, parameters_of<Request>, check, call, footer, is_verb};
 }
 
 constexpr std::array kMethods = {
@@ -168,6 +179,7 @@ constexpr std::array kMethods = {
                            "Memory, CPUs, devices and disks: what was written since is dropped."),
     method<CheckpointRequest, checkpoint>("checkpoint", "Photograph a machine while it runs", MethodPace::kLong,
                                           "The machine does the work. Ctrl-C cancels it, and the machine runs on."),
+    method<TypeRequest, type>("type", "Type at a machine's serial line", MethodPace::kQuick, nullptr, false),
 };
 
 }  // namespace

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
 
 #include "checkpoint/capture/live_checkpoint.h"
+#include "vmm/machine/errand.h"
 #include "vmm/machine/guest.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/mark.h"
@@ -36,6 +38,11 @@ class Lifecycle final : public Machine, private VcpuEvents {
   void resume() override;
   void stop(bool force, std::chrono::milliseconds patience) override;
   MachineStatus status() const override;
+  EventLog& events() noexcept override { return events_; }
+  ConsoleLog& console() noexcept override { return guest_.platform().console().log(); }
+  std::size_t type(std::span<const std::uint8_t> keys) noexcept override {
+    return guest_.platform().console().type(keys);
+  }
   MarkReport mark() override;
   ResetReport reset() override;
   CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) override;
@@ -69,10 +76,20 @@ class Lifecycle final : public Machine, private VcpuEvents {
   Mark::Return go_back();
   template <typename Take>
   auto as_the_only_checkpoint(Take take);
+  /// Tells whoever follows the machine how its checkpoint goes, and how it went.
+  template <typename Take>
+  auto with_events(const ProgressSink& progress, Take take);
+  void announce(EventKind kind, const std::string& reason = {}) noexcept;
   GuestRequests guest_requests();
   /// The machine ends, for the first reason that is given. Any thread; never blocks.
   void end(MachineEnd how) noexcept;
   bool has_ended() const;
+
+  // The guest's kernel panics.
+  void on_panic(Pvpanic::Event event) noexcept;
+  void photograph_panic();
+  MachineEnd panic_end(const std::string& note) const;
+  void pause_because(const std::string& reason);
   /// Waits for it. Returns how the machine ends where the guest does not do it.
   std::string ask_to_power_off(std::unique_lock<std::mutex>& state_lock, std::chrono::milliseconds patience);
   void close();
@@ -91,6 +108,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
 
   const std::chrono::steady_clock::time_point created_ = std::chrono::steady_clock::now();
   const std::uint64_t restored_from_;
+  EventLog events_;
 
   std::mutex checkpoint_mutex_;
   std::mutex pause_mutex_;
@@ -103,6 +121,8 @@ class Lifecycle final : public Machine, private VcpuEvents {
   std::optional<MachineEnd> end_;
   bool stalls_ = false;  ///< memory could not be read
 
+  std::atomic<bool> panicked_ = false;  ///< and nobody has let it run on, or put it back
+
   bool memory_compared_ = true;  // guarded by checkpoint_mutex_: the checkpointer knows what memory is as saved
 
   Guest guest_;                 // after all that its threads call
@@ -110,6 +130,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   std::uint64_t resets_ = 0;
   CapturedMachine captured_{*this};
   Checkpointer checkpointer_{captured_};
+  ErrandThread errands_;  // last: what it does needs all of the above
 };
 
 }  // namespace tintype
