@@ -29,8 +29,8 @@ struct SeriesReport {
 };
 
 /// Takes them; there are never two at once, and a beat that comes too early is skipped. Returns when there are enough,
-/// or when it is cancelled and at least one was taken. Throws what a checkpoint throws; those before it stay. `taken` is
-/// told of each.
+/// or when it is cancelled and at least one was taken. Throws what a checkpoint throws; those before it stay.
+/// `taken` is told of each.
 SeriesReport take_series(Checkpointer& checkpointer, const CheckpointOptions& options, const SeriesOptions& series,
                          const ProgressSink& progress, const std::function<void(const CheckpointReport&)>& taken = {});
 

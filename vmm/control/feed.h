@@ -8,9 +8,9 @@
 
 namespace tintype {
 
-/// What a client follows: a log that the machine keeps anyway, and how far this client has read it. It is read no faster
-/// than the client takes it, so that one that sleeps costs nothing, and finds out what it has missed. On the server's
-/// thread.
+/// What a client follows: a log that the machine keeps anyway, and how far this client has read it. It is read no
+/// faster than the client takes it, so that one that sleeps costs nothing, and finds out what it has missed. On the
+/// server's thread.
 class Feed {
  public:
   using Clock = std::chrono::steady_clock;

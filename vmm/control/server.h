@@ -22,7 +22,8 @@ class ControlService {
   /// throws becomes the error reply: RpcError with its code, UsageError as bad parameters, everything else as "failed".
   virtual nlohmann::json call(const std::string& method, const nlohmann::json& params,
                               const ProgressSink& progress) = 0;
-  /// Where the method is one whose answers go on: what its caller follows from now on. Null where it is not. On a worker.
+  /// Where the method is one whose answers go on: what its caller follows from now on. Null where it is not. On a
+  /// worker.
   virtual std::unique_ptr<Feed> follow(const std::string& /*method*/, const nlohmann::json& /*params*/) {
     return nullptr;
   }
