@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <new>
 
 #include "vmm/base/error.h"
 #include "vmm/base/log.h"
@@ -19,6 +20,14 @@ constexpr std::size_t kRememberedBytes = 64 << 10;
 constexpr auto kGatherTime = 1ms;
 constexpr auto kReceiveTimeout = 1ms;  // the chip's four characters at 38400 baud
 constexpr auto kDrainPatience = 1s;
+constexpr std::size_t kTypedBytes = 4096;
+
+/// Nobody is there.
+class NullEndpoint final : public SerialEndpoint {
+ public:
+  int output_fd() const noexcept override { return -1; }
+  std::size_t write(std::span<const std::uint8_t> bytes) noexcept override { return bytes.size(); }
+};
 
 timespec to_timespec(std::chrono::nanoseconds time) noexcept {
   return {.tv_sec = time / 1s, .tv_nsec = (time % 1s).count()};
@@ -27,8 +36,9 @@ timespec to_timespec(std::chrono::nanoseconds time) noexcept {
 }  // namespace
 
 SerialConsole::SerialConsole(std::unique_ptr<SerialEndpoint> endpoint) : endpoint_(std::move(endpoint)) {
-  if (!endpoint_) return;
-  if (endpoint_->may_lose_output()) {
+  if (!endpoint_) {
+    endpoint_ = std::make_unique<NullEndpoint>();
+  } else if (endpoint_->may_lose_output()) {
     buffer_.emplace(kRememberedBytes, OutputBuffer::WhenFull::kDropOldest);
   } else {
     buffer_.emplace(kHeldBytes, OutputBuffer::WhenFull::kHoldSender);
@@ -40,8 +50,8 @@ SerialConsole::~SerialConsole() { stop(); }
 void SerialConsole::start(SerialPort& port) {
   check(port_ == nullptr, "a serial console is started once");
   port_ = &port;
-  if (endpoint_) endpoint_->start();
-  if (endpoint_) thread_ = std::thread([this] { run(); });
+  endpoint_->start();
+  thread_ = std::thread([this] { run(); });
 }
 
 void SerialConsole::stop() noexcept {
@@ -55,6 +65,7 @@ void SerialConsole::stop() noexcept {
 // --- called by the port, on vCPU threads ---
 
 bool SerialConsole::put(std::uint8_t byte) noexcept {
+  log_.append(byte);
   if (!buffer_) return true;
   const OutputBuffer::Put result = buffer_->put(byte);
   if (result.wake) bell_.signal();
@@ -69,6 +80,20 @@ void SerialConsole::receive_room() noexcept {
 void SerialConsole::want_receive_timeout() noexcept {
   wants_timeout_ = true;
   bell_.signal();
+}
+
+// --- called by whoever is attached ---
+
+std::size_t SerialConsole::type(std::span<const std::uint8_t> keys) noexcept {
+  const std::lock_guard lock(typed_mutex_);
+  const std::size_t taken = std::min(keys.size(), kTypedBytes - std::min(kTypedBytes, typed_.size()));
+  try {
+    typed_.append(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(taken));
+  } catch (const std::bad_alloc&) {
+    return 0;
+  }
+  bell_.signal();
+  return taken;
 }
 
 // --- the console's thread ---
@@ -88,6 +113,7 @@ void SerialConsole::run() noexcept {
 }
 
 void SerialConsole::pump_output(Waits& waits) noexcept {
+  if (!buffer_) return;
   for (;;) {
     if (output_.empty() && !fill_block(waits)) return;
     if (endpoint_->output_fd() < 0) return;  // the client has gone; the next gets the rest
@@ -133,9 +159,19 @@ void SerialConsole::read_input() noexcept {
   }
 }
 
+/// Keys from elsewhere come when those before have gone.
+void SerialConsole::take_typed() noexcept {
+  if (!input_.empty()) return;
+  const std::lock_guard lock(typed_mutex_);
+  input_.done = 0;
+  input_.size = std::min(typed_.size(), input_.bytes.size());
+  std::copy_n(typed_.begin(), input_.size, input_.bytes.begin());
+  typed_.erase(0, input_.size);
+}
+
 void SerialConsole::pump_input() noexcept {
   if (has_receive_room_.exchange(false)) port_is_full_ = false;
-  while (!input_.empty() && !port_is_full_) {
+  for (take_typed(); !input_.empty() && !port_is_full_; take_typed()) {
     port_is_full_ = true;  // before the offer: the port's answer that it has room again may come at once
     input_.done += port_->receive(input_.rest());
     if (input_.empty() || has_receive_room_.exchange(false)) port_is_full_ = false;
@@ -169,6 +205,7 @@ void SerialConsole::wait(const Waits& waits) noexcept {
 
 /// The last output, as long as somebody takes it.
 void SerialConsole::drain() noexcept {
+  if (!buffer_) return;
   auto give_up = Clock::now() + kDrainPatience;
   while (endpoint_->output_fd() >= 0) {
     if (output_.empty()) {
@@ -188,7 +225,7 @@ void SerialConsole::drain() noexcept {
 }
 
 void SerialConsole::report_losses() noexcept {
-  if (endpoint_->may_lose_output()) return;
+  if (!buffer_ || endpoint_->may_lose_output()) return;
   std::uint64_t lost = buffer_->take_dropped() + output_.rest().size();
   for (std::size_t taken = buffer_->take(output_.bytes); taken > 0; taken = buffer_->take(output_.bytes)) lost += taken;
   if (lost == 0) return;

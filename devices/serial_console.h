@@ -6,10 +6,14 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <span>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "devices/console_log.h"
 #include "devices/output_buffer.h"
 #include "devices/serial.h"
 #include "devices/serial_endpoint.h"
@@ -29,10 +33,12 @@ namespace tintype {
 /// keep the newest 64 KiB instead.
 ///
 /// Input is offered to the port as it comes; what the port does not take waits, and so, but for a terminal,
-/// does its sender.
+/// does its sender. Whoever is attached to the machine from elsewhere types beside the endpoint.
+///
+/// What was printed is remembered in a log too, whatever the endpoint does with it.
 class SerialConsole final : public SerialSink {
  public:
-  /// Without an endpoint (`null`) output vanishes and there is no input and no thread.
+  /// Without an endpoint (`null`) output goes to the log only.
   explicit SerialConsole(std::unique_ptr<SerialEndpoint> endpoint);
   ~SerialConsole() override;
 
@@ -41,6 +47,11 @@ class SerialConsole final : public SerialSink {
   /// Writes out what is left (giving up where the far end takes nothing for a second), puts a terminal back,
   /// ends the thread. Idempotent. Not to be called on the console's own thread (`on_leave`).
   void stop() noexcept;
+
+  ConsoleLog& log() noexcept { return log_; }
+  const ConsoleLog& log() const noexcept { return log_; }
+  /// Input from elsewhere than the endpoint; returns how many bytes, from the front, there was room for. Any thread.
+  std::size_t type(std::span<const std::uint8_t> keys) noexcept;
 
   bool put(std::uint8_t byte) noexcept override;
   void receive_room() noexcept override;
@@ -69,6 +80,7 @@ class SerialConsole final : public SerialSink {
   bool fill_block(Waits& waits) noexcept;
   bool write_block() noexcept;
   void read_input() noexcept;
+  void take_typed() noexcept;
   void pump_input() noexcept;
   void pump_timeout(Waits& waits) noexcept;
   bool wants_input() const noexcept;
@@ -77,11 +89,14 @@ class SerialConsole final : public SerialSink {
   void report_losses() noexcept;
 
   std::unique_ptr<SerialEndpoint> endpoint_;
-  std::optional<OutputBuffer> buffer_;  ///< none without an endpoint
-  EventFd bell_;                        ///< wakes the thread
+  std::optional<OutputBuffer> buffer_;  ///< none where output goes nowhere
+  ConsoleLog log_;
+  EventFd bell_;  ///< wakes the thread
   std::atomic<bool> stopping_ = false;
   std::atomic<bool> has_receive_room_ = false;
   std::atomic<bool> wants_timeout_ = false;
+  std::mutex typed_mutex_;
+  std::string typed_;  ///< under typed_mutex_
 
   // The thread's own.
   SerialPort* port_ = nullptr;

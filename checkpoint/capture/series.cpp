@@ -83,8 +83,9 @@ class Pruner {
 /// The series as it goes.
 class Series {
  public:
-  Series(Checkpointer& checkpointer, const CheckpointOptions& options, const SeriesOptions& series)
-      : checkpointer_(checkpointer), options_(options), series_(series), pruner_(options.repository) {}
+  Series(Checkpointer& checkpointer, const CheckpointOptions& options, const SeriesOptions& series,
+         const std::function<void(const CheckpointReport&)>& taken)
+      : checkpointer_(checkpointer), options_(options), series_(series), taken_(taken), pruner_(options.repository) {}
 
   SeriesReport run(const ProgressSink& progress) {
     while (!enough() && wait_for_beat(progress)) {
@@ -131,6 +132,7 @@ class Series {
       if (report_.taken == 0) throw;
       return false;
     }
+    if (taken_) taken_(report_.latest);
     ++report_.taken;
     report_.bytes_written += report_.latest.memory.bytes_written;
     for (const DiskReport& disk : report_.latest.disks) report_.bytes_written += disk.bytes_written;
@@ -156,6 +158,7 @@ class Series {
   Checkpointer& checkpointer_;
   const CheckpointOptions& options_;
   const SeriesOptions& series_;
+  const std::function<void(const CheckpointReport&)>& taken_;
   const Clock::time_point start_ = Clock::now();
   Clock::time_point beat_ = start_, told_ = start_;
   std::deque<std::uint64_t> kept_;
@@ -167,8 +170,8 @@ class Series {
 }  // namespace
 
 SeriesReport take_series(Checkpointer& checkpointer, const CheckpointOptions& options, const SeriesOptions& series,
-                         const ProgressSink& progress) {
-  return Series(checkpointer, options, series).run(progress);
+                         const ProgressSink& progress, const std::function<void(const CheckpointReport&)>& taken) {
+  return Series(checkpointer, options, series, taken).run(progress);
 }
 
 }  // namespace tintype

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 
 #include "checkpoint/capture/live_checkpoint.h"
 #include "checkpoint/capture/options.h"
@@ -29,7 +30,8 @@ struct SeriesReport {
 
 /// Takes them; there are never two at once, and a beat that comes too early is skipped. Returns when there are enough,
 /// or when it is cancelled and at least one was taken. Throws what a checkpoint throws; those before it stay.
+/// `taken` is told of each.
 SeriesReport take_series(Checkpointer& checkpointer, const CheckpointOptions& options, const SeriesOptions& series,
-                         const ProgressSink& progress);
+                         const ProgressSink& progress, const std::function<void(const CheckpointReport&)>& taken = {});
 
 }  // namespace tintype

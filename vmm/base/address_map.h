@@ -32,6 +32,8 @@ inline constexpr std::uint32_t kI8042KeyboardIrq = 1;
 inline constexpr std::uint16_t kDebugExitPort = 0xf4;  ///< as QEMU's isa-debug-exit: four ports, any width
 inline constexpr std::uint16_t kDebugExitPortCount = 4;
 
+inline constexpr std::uint16_t kPvpanicPort = 0x505;  ///< as QEMU's pvpanic
+
 // ACPI fixed hardware, one block of ports (ACPI 6.5, 4.8.3).
 inline constexpr std::uint16_t kAcpiPmBase = 0x600;
 inline constexpr std::uint16_t kAcpiPmPortCount = 16;

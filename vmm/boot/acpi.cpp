@@ -104,6 +104,14 @@ aml::Bytes clock_device() {
                              aml::name("_CRS", aml::resource_template({aml::io_ports(kRtcPort, kRtcPortCount)}))});
 }
 
+/// Linux's driver wants to be told that it is present and works.
+aml::Bytes panic_device() {
+  constexpr std::uint64_t kPresentAndWorking = 0xf;
+  return aml::device("PEVT", {aml::name("_HID", aml::string("QEMU0001")),
+                              aml::name("_CRS", aml::resource_template({aml::io_ports(kPvpanicPort, 1)})),
+                              aml::name("_STA", aml::integer(kPresentAndWorking))});
+}
+
 std::vector<std::byte> dsdt(const BootRequest& request) {
   std::vector<std::byte> table;
   append(table, header({'D', 'S', 'D', 'T'}, 2));  // 2: integers have 64 bits
@@ -204,7 +212,7 @@ acpi::Rsdp rsdp(std::uint64_t rsdt, std::uint64_t xsdt) {
 }  // namespace
 
 aml::Bytes dsdt_code(const BootRequest& request) {
-  aml::Bytes devices = aml::join({serial_device(), clock_device()});
+  aml::Bytes devices = aml::join({serial_device(), clock_device(), panic_device()});
   for (std::size_t i = 0; i < request.slots.size(); ++i)
     devices = aml::join({devices, virtio_device(i, request.slots[i])});
   const aml::Bytes type = aml::integer(kAcpiSleepTypeS5);

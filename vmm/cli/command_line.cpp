@@ -20,8 +20,8 @@
 #include "vmm/base/error.h"
 #include "vmm/cli/later.h"
 #include "vmm/cli/output.h"
+#include "vmm/cli/usage_table.h"
 #include "vmm/cli/verb.h"
-#include "vmm/cli/verb_options.h"
 
 namespace tintype {
 
@@ -30,21 +30,25 @@ namespace {
 constexpr int kExitFailed = 1;
 constexpr int kExitWrongUsage = 2;
 
-struct DeclaredVerb {
-  CLI::App* subcommand;
-  std::unique_ptr<Verb> verb;
-};
+/// ": did you mean X?" for a word that is near one that there is.
+std::string suggestion(const std::string& word, const std::vector<std::string>& known) {
+  const std::string nearest = nearest_word(word, known);
+  return nearest.empty() ? "" : fmt::format("; did you mean {}?", nearest);
+}
 
-std::vector<DeclaredVerb> declare_verbs(CLI::App& app, bool& json) {
-  std::vector<DeclaredVerb> declared;
-  for (const VerbEntry& entry : verbs()) {
-    CLI::App* subcommand = app.add_subcommand(std::string(entry.name), std::string(entry.summary));
-    declared.push_back({subcommand, entry.make()});
-    VerbOptions options(*subcommand, json);
-    declared.back().verb->declare(options);
-    for (const char* later : later_options(entry.name)) options.later(later);
+/// For an option that this verb does not have.
+std::string option_suggestion(const CLI::App& verb, const CLI::ParseError& failure) {
+  if (failure.get_exit_code() != static_cast<int>(CLI::ExitCodes::ExtrasError)) return "";
+  std::vector<std::string> known;
+  for (const CLI::Option* option : verb.get_options()) {
+    if (option->get_group().empty()) continue;
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
   }
-  return declared;
+  for (const std::string& word : verb.remaining()) {
+    if (!word.starts_with("--")) continue;
+    if (auto text = suggestion(word.substr(0, word.find('=')), known); !text.empty()) return text;
+  }
+  return "";
 }
 
 /// CLI11's complaint as one sentence that says where help is.
@@ -56,7 +60,9 @@ std::string usage_sentence(const CLI::App& app, const CLI::ParseError& failure) 
     complaint[0] = static_cast<char>(std::tolower(complaint[0]));
   const auto chosen = app.get_subcommands();
   const std::string verb = chosen.empty() ? "" : " " + chosen.front()->get_name();
-  return fmt::format("{}: `tintype{} --help` shows what can be given", complaint, verb);
+  const std::string meant = chosen.empty() ? "" : option_suggestion(*chosen.front(), failure);
+  return fmt::format("{}{}{} `tintype{} --help` shows what can be given", complaint, meant, meant.empty() ? ":" : "",
+                     verb);
 }
 
 bool is_request_for_text(const CLI::ParseError& outcome) { return outcome.get_exit_code() == 0; }  // --help, --version
@@ -86,10 +92,12 @@ void check_verb(int argc, char** argv) {
     throw Error("`tintype {}` is not in this version: `tintype --help` shows the verbs that are", verb);
   }
   const auto known = verbs();
-  const bool is_verb =
-      std::any_of(known.begin(), known.end(), [&](const VerbEntry& entry) { return entry.name == verb; });
-  if (!is_verb && !verb.starts_with('-'))
-    throw UsageError("there is no verb \"{}\": `tintype --help` shows those that there are", verb);
+  std::vector<std::string> names;
+  for (const VerbEntry& entry : known) names.emplace_back(entry.name);
+  if (std::ranges::find(names, verb) != names.end() || verb.starts_with('-')) return;
+  const std::string meant = suggestion(std::string(verb), names);
+  throw UsageError("there is no verb \"{}\"{}{} `tintype --help` shows those that there are", verb, meant,
+                   meant.empty() ? ":" : "");
 }
 
 int parse_and_run(int argc, char** argv, Output& output) {

@@ -127,6 +127,7 @@ constexpr std::array kKeys = {
     Key{"serial", [](const Entry& entry, RunOptions& options) { options.serial = entry.serial(); }},
     Key{"detach", [](const Entry& entry, RunOptions& options) { options.detach = entry.flag(); }},
     Key{"fail-on-reset", [](const Entry& entry, RunOptions& options) { options.fail_on_reset = entry.flag(); }},
+    Key{"on-panic", [](const Entry& entry, RunOptions& options) { options.on_panic = entry.text(); }},
     Key{"trace",
         [](const Entry& entry, RunOptions& options) {
           entry.each([&](const Entry& one) {

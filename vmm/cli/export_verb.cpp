@@ -13,6 +13,7 @@
 #include "vmm/cli/verb.h"
 #include "vmm/cli/verb_options.h"
 #include "vmm/control/status_json.h"
+#include "vmm/machine/core_file.h"
 
 namespace tintype {
 
@@ -49,6 +50,7 @@ class ExportVerb final : public Verb {
     options.repository(repository_);
     options.number("--id", id_, "Which checkpoint, by default the newest");
     options.path("--memory", "FILE", memory_, "Write guest memory to this file, at guest physical addresses");
+    options.path("--core", "FILE", core_, "Write the machine to this file as an ELF core, for gdb, crash and drgn");
     options.list("--disk", "ID=FILE", disks_, "Write a disk to this file, as an image");
     options.text("--format", "FORMAT", format_, "Of disk images: raw (the default) or qcow2");
   }
@@ -56,11 +58,13 @@ class ExportVerb final : public Verb {
   int run(Output& output) override {
     std::vector<DiskExport> disks;
     for (const std::string& text : disks_) disks.push_back(parse_disk_export(text));
-    if (!memory_ && disks.empty()) throw UsageError("say what to export: --memory FILE, or --disk ID=FILE");
+    if (!memory_ && !core_ && disks.empty())
+      throw UsageError("say what to export: --memory FILE, --core FILE, or --disk ID=FILE");
     const auto format = format_ ? chosen_value<ImageFormat>(*format_, "--format") : ImageFormat::kRaw;
     check_destinations(disks);
     const std::uint64_t id = show_checkpoint(repository_, id_).id;  // all parts of the same checkpoint
     if (memory_) report("memory", export_memory(repository_, id, *memory_, output.progress()), output);
+    if (core_) report_core(export_core(CheckpointReader(repository_, id), *core_, output.progress()), output);
     for (const DiskExport& disk : disks)
       report(disk.id, export_disk(repository_, id, disk.id, disk.file, output.progress(), format), output);
     output.result({{"repository", path_to_json(repository_)}, {"id", id}, {"files", files_}});
@@ -76,7 +80,24 @@ class ExportVerb final : public Verb {
       check_destination(file, repository_);
     };
     if (memory_) check(*memory_);
+    if (core_) check(*core_);
     for (const DiskExport& disk : disks) check(disk.file);
+  }
+
+  void report_core(const CoreFile& core, Output& output) {
+    report("core", core.file, output);
+    output.line("{:<11} {} CPUs, {} segments at linear addresses{}", "", core.cpus, core.mapped_runs,
+                core.all_mapped ? "" : "; the page tables map more than there is room for");
+    if (core.linux_release.empty()) {
+      output.line("{:<11} no VMCOREINFO in its memory, which crash and drgn need: no Linux, or not yet", "");
+    } else {
+      output.line("{:<11} Linux {}", "", core.linux_release);
+    }
+    json& file = files_.back();
+    file["cpus"] = core.cpus;
+    file["mapped_runs"] = core.mapped_runs;
+    file["all_mapped"] = core.all_mapped;
+    file["linux"] = core.linux_release.empty() ? json() : json(core.linux_release);
   }
 
   void report(const std::string& part, const ExportedFile& file, Output& output) {
@@ -89,7 +110,7 @@ class ExportVerb final : public Verb {
 
   std::filesystem::path repository_;
   std::optional<std::uint64_t> id_;
-  std::optional<std::filesystem::path> memory_;
+  std::optional<std::filesystem::path> memory_, core_;
   std::vector<std::string> disks_;
   std::optional<std::string> format_;
   json files_ = json::array();

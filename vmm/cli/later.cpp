@@ -8,16 +8,14 @@ namespace tintype {
 
 namespace {
 
-constexpr auto kVerbs =
-    std::to_array<std::string_view>({"console", "backup", "drill", "standby", "promote", "serve", "report"});
+constexpr auto kVerbs = std::to_array<std::string_view>({"backup", "drill", "standby", "promote", "serve"});
 
 struct LaterOption {
   std::string_view verb;
   const char* option;
 };
 
-constexpr auto kOptions =
-    std::to_array<LaterOption>({{"run", "--gdb"}, {"restore", "--clones"}, {"restore", "--gdb"}, {"export", "--core"}});
+constexpr auto kOptions = std::to_array<LaterOption>({{"run", "--gdb"}, {"restore", "--clones"}, {"restore", "--gdb"}});
 
 }  // namespace
 

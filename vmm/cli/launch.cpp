@@ -38,6 +38,15 @@ void refuse_name_in_use(const std::string& name) {
       name, pid_of_name_holder(*elsewhere, name), elsewhere->string(), name);
 }
 
+/// What the guest printed last, for who comes after its end.
+void keep_console(const std::string& name, ConsoleLog& console) noexcept {
+  try {
+    write_kept_console(runtime_directory(), name, console.read(0, ConsoleLog::kCapacity).bytes);
+  } catch (const std::exception& failure) {
+    log_note("what the guest of {} printed cannot be kept: {}", name, failure.what());
+  }
+}
+
 bool remove_empty_log(const std::string& name) {
   std::error_code missing;
   return fs::file_size(log_path(name), missing) == 0 && fs::remove(log_path(name), missing);
@@ -59,7 +68,7 @@ void print_crash(const MachineEnd& end) {
 /// Runs the machine to its end in this process. `on_running` is called when its vCPUs have been let go, `on_end` when
 /// it has ended, while the name is still held.
 MachineEnd run_to_end(const Launch& launch, const StopSignals& signals, const std::function<void()>& on_running,
-                      const std::function<void(const MachineEnd&)>& on_end) {
+                      const std::function<void(Machine&, const MachineEnd&)>& on_end) {
   refuse_name_in_use(launch.name);
   NameClaim claim(runtime_directory(), launch.name);
   forget_predecessor(launch.name);
@@ -78,16 +87,15 @@ MachineEnd run_to_end(const Launch& launch, const StopSignals& signals, const st
   machine->start();
   on_running();
   MachineEnd end = machine->wait();
-  if (launch.fail_on_reset && end.reason == kResetReason) end.exit_code = 1;
   print_crash(end);
-  on_end(end);
+  on_end(*machine, end);
   claim.release();  // before the server hangs up, which tells whoever asked for the end that nothing is left
   return end;
 }
 
 int run_in_foreground(const Launch& launch, const StopSignals& signals, Output& output) {
   const MachineEnd end = run_to_end(
-      launch, signals, [] {}, [](const MachineEnd&) {});
+      launch, signals, [] {}, [](Machine&, const MachineEnd&) {});
   nlohmann::json result = {{"name", launch.name}, {"exit_code", end.exit_code}, {"reason", end.reason}};
   if (!end.crash_report.empty()) result["crash_report"] = end.crash_report;
   output.result(result);
@@ -116,7 +124,10 @@ int run_as_child(const Launch& launch, const StopSignals& signals, Detachment& d
     reported = true;
   };
   try {
-    const auto on_end = [&](const MachineEnd& end) { leave_record(launch.name, end); };
+    const auto on_end = [&](Machine& machine, const MachineEnd& end) {
+      keep_console(launch.name, machine.console());
+      leave_record(launch.name, end);
+    };
     return run_to_end(launch, signals, on_running, on_end).exit_code;
   } catch (const std::exception& failure) {
     if (reported) throw;

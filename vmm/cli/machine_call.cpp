@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/cli/machine_call.h"
 
-#include <optional>
-
 #include "vmm/control/runtime_directory.h"
 
 namespace tintype {
@@ -19,6 +17,8 @@ std::string looked_in() {
   return list;
 }
 
+}  // namespace
+
 std::optional<EndRecord> find_end_record(const std::string& name) {
   for (const auto& directory : lookup_directories()) {
     if (auto record = read_end_record(directory, name)) return record;
@@ -26,7 +26,12 @@ std::optional<EndRecord> find_end_record(const std::string& name) {
   return std::nullopt;
 }
 
-}  // namespace
+std::string find_kept_console(const std::string& name) {
+  for (const auto& directory : lookup_directories()) {
+    if (read_end_record(directory, name)) return read_kept_console(directory, name);
+  }
+  return "";
+}
 
 MachineEnded::MachineEnded(const EndRecord& record)
     : Error("no machine named {} is running: it ended at {} ({}) with exit status {}{}", record.name, record.ended,

@@ -4,6 +4,7 @@
 // What the verbs that talk to a running machine share.
 
 #include <chrono>
+#include <optional>
 #include <string>
 
 #include "vmm/base/error.h"
@@ -21,6 +22,11 @@ class MachineEnded : public Error {
  private:
   EndRecord record_;
 };
+
+/// How a machine of this name ended that runs no more; nothing where that is not known.
+std::optional<EndRecord> find_end_record(const std::string& name);
+/// What its guest printed last; empty where that is not known.
+std::string find_kept_console(const std::string& name);
 
 /// A connection to the named machine, wherever this user's machines may be. MachineEnded, or Error where there never
 /// was one.

@@ -39,6 +39,8 @@ json value_from_text(const Parameter& parameter, const std::string& text) {
       return text;
     case ParameterKind::kDirectory:
       return path_to_json(absolute_path(text, option));
+    case ParameterKind::kText:
+      return path_to_json(text);
   }
   return {};
 }

@@ -19,6 +19,8 @@ void ReturnOptions::declare(VerbOptions& options, const char* disk_directory_hel
   options.text("--serial", "WHERE", serial, "COM1: stdio, null, file:PATH or unix:PATH");
   options.flag("--detach", detach, "Return when the machine runs, and leave it running");
   options.flag("--fail-on-reset", fail_on_reset, "Exit with 1 where the guest resets itself");
+  options.text("--on-panic", "WHAT", on_panic,
+               "Where the guest's kernel panics: exit (with 1, the default), pause, or checkpoint=REPO and exit");
   options.list("--trace", "WHAT", trace, "Print each of: exits, mmio, pio");
 }
 
@@ -30,6 +32,13 @@ std::optional<MemoryLoad> ReturnOptions::chosen_memory_load() const {
 SerialConfig ReturnOptions::chosen_serial(bool json) const { return serial_config(serial, detach, json); }
 
 TraceConfig ReturnOptions::chosen_trace() const { return parse_trace(trace); }
+
+FailurePolicy ReturnOptions::chosen_on_failure() const {
+  FailurePolicy policy;
+  policy.fail_on_reset = fail_on_reset;
+  if (on_panic) parse_on_panic(*on_panic, policy);
+  return policy;
+}
 
 std::string ReturnOptions::checked_name(const std::string& name_then) const {
   const std::string chosen = name.value_or(name_then);
@@ -49,7 +58,7 @@ int ReturnOptions::launch(const std::string& machine, const char* what,
     output.end_progress();
     return made;
   };
-  return tintype::launch({machine, detach, fail_on_reset, make_cancellably}, output);
+  return tintype::launch({machine, detach, make_cancellably}, output);
 }
 
 }  // namespace tintype

@@ -18,7 +18,7 @@ class VerbOptions;
 
 /// What `restore` and `resume` have in common: a machine comes back from what was saved of it.
 struct ReturnOptions {
-  std::optional<std::string> name, memory_load, serial;
+  std::optional<std::string> name, memory_load, serial, on_panic;
   std::optional<std::filesystem::path> disk_directory;
   std::vector<std::string> trace;
   bool detach = false, fail_on_reset = false;
@@ -33,6 +33,7 @@ struct ReturnOptions {
     options.memory_load = chosen_memory_load();
     options.serial = chosen_serial(json);
     options.trace = chosen_trace();
+    options.on_failure = chosen_on_failure();
     options.disk_directory = disk_directory.value_or("");
     options.name = checked_name(name_then);
   }
@@ -45,6 +46,7 @@ struct ReturnOptions {
   std::optional<MemoryLoad> chosen_memory_load() const;
   SerialConfig chosen_serial(bool json) const;
   TraceConfig chosen_trace() const;
+  FailurePolicy chosen_on_failure() const;
   std::string checked_name(const std::string& name_then) const;
 };
 

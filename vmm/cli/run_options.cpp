@@ -60,6 +60,7 @@ void RunOptions::fill_from(const RunOptions& weaker) {
   fill(name, weaker.name);
   fill(disk_directory, weaker.disk_directory);
   fill(serial, weaker.serial);
+  fill(on_panic, weaker.on_panic);
   fill(memory, weaker.memory);
   fill(cpus, weaker.cpus);
   if (disks.empty()) disks = weaker.disks;
@@ -84,6 +85,8 @@ MachineConfig machine_config(const RunOptions& options, bool json) {
   config.disk_directory = absolute_or_none(options.disk_directory, "--disk-dir");
   config.serial = serial_config(options.serial, options.detach, json);
   config.trace = parse_trace(options.trace);
+  config.on_failure.fail_on_reset = options.fail_on_reset;
+  if (options.on_panic) parse_on_panic(*options.on_panic, config.on_failure);
   return config;
 }
 

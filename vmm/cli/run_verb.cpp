@@ -32,9 +32,12 @@ class RunVerb final : public Verb {
     options.flag("--detach", given_.detach, "Return when the machine runs, and leave it running");
     options.flag("--fail-on-reset", given_.fail_on_reset,
                  "Exit with 1 where the guest resets itself, as a kernel with panic=1 does after a panic");
+    options.text("--on-panic", "WHAT", given_.on_panic,
+                 "Where the guest's kernel panics: exit (with 1, the default), pause, or checkpoint=REPO and exit");
     options.list("--trace", "WHAT", given_.trace, "Print each of: exits, mmio, pio");
     options.footer(
-        "Exits with 0 where the guest powers off, resets itself or is stopped, and with 1 where it crashes.\n"
+        "Exits with 0 where the guest powers off, resets itself or is stopped, and with 1 where it crashes or its\n"
+        "kernel panics.\n"
         "A guest that writes VALUE to the debug-exit port (0xf4) makes it exit with VALUE<<1|1, as under QEMU:\n"
         "0 becomes 1, 1 becomes 3. `--json` tells an exit from a crash by its reason.");
   }
@@ -44,8 +47,7 @@ class RunVerb final : public Verb {
     if (config_) given_.fill_from(read_config_file(absolute_path(*config_, "--config")));
     const MachineConfig config = machine_config(given_, output.json());
     check_files(config);
-    return launch({config.name, given_.detach, given_.fail_on_reset,
-                   [&config](const Cancellation&) { return boot_machine(config); }},
+    return launch({config.name, given_.detach, [&config](const Cancellation&) { return boot_machine(config); }},
                   output);
   }
 

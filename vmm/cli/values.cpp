@@ -158,6 +158,17 @@ SerialConfig parse_serial(std::string_view text) {
   throw UsageError("--serial cannot be \"{}\": choose one of stdio, null, file:PATH and unix:PATH", text);
 }
 
+void parse_on_panic(std::string_view text, FailurePolicy& policy) {
+  const auto equals = text.find('=');
+  const auto action = value_of<PanicAction>(text.substr(0, equals));
+  const std::string_view repository = equals == text.npos ? "" : text.substr(equals + 1);
+  const bool takes_one = action == PanicAction::kCheckpoint;
+  if (!action || takes_one != !repository.empty() || takes_one != (equals != text.npos))
+    throw UsageError("--on-panic cannot be \"{}\": choose one of exit, pause and checkpoint=REPO", text);
+  policy.on_panic = *action;
+  if (takes_one) policy.panic_repository = absolute_path(std::string(repository), "--on-panic");
+}
+
 TraceConfig parse_trace(const std::vector<std::string>& texts) {
   TraceConfig trace;
   for (const std::string& text : texts) {

@@ -42,6 +42,9 @@ std::string checked_disk_serial(std::string_view text);
 /// stdio|null|file:PATH|unix:PATH
 SerialConfig parse_serial(std::string_view text);
 
+/// "exit", "pause" or "checkpoint=REPO".
+void parse_on_panic(std::string_view text, FailurePolicy& policy);
+
 /// Words of exits, mmio and pio, separated by commas, in any number of texts.
 TraceConfig parse_trace(const std::vector<std::string>& texts);
 

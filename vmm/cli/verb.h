@@ -36,6 +36,10 @@ std::unique_ptr<Verb> make_method_verb(const RpcMethod& method);
 
 std::unique_ptr<Verb> make_run_verb();
 std::unique_ptr<Verb> make_list_verb();
+std::unique_ptr<Verb> make_wait_verb();
+std::unique_ptr<Verb> make_logs_verb();
+std::unique_ptr<Verb> make_console_verb();
+std::unique_ptr<Verb> make_events_verb();
 std::unique_ptr<Verb> make_restore_verb();
 std::unique_ptr<Verb> make_resume_verb();
 std::unique_ptr<Verb> make_show_verb();
@@ -47,8 +51,11 @@ std::unique_ptr<Verb> make_copy_verb();
 std::unique_ptr<Verb> make_send_verb();
 std::unique_ptr<Verb> make_receive_verb();
 std::unique_ptr<Verb> make_export_verb();
+std::unique_ptr<Verb> make_report_verb();
 std::unique_ptr<Verb> make_disk_verb();
 std::unique_ptr<Verb> make_gdb_verb();
 std::unique_ptr<Verb> make_doctor_verb();
+std::unique_ptr<Verb> make_completion_verb();
+std::unique_ptr<Verb> make_man_verb();
 
 }  // namespace tintype

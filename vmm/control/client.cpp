@@ -60,6 +60,36 @@ json ControlClient::call(const std::string& method, const json& params, std::chr
   }
 }
 
+namespace {
+
+constexpr auto kFollowAnswer = std::chrono::seconds(30);
+
+}  // namespace
+
+void ControlClient::follow(const std::string& method, const json& params) { call(method, params, kFollowAnswer); }
+
+std::optional<json> ControlClient::next(std::chrono::milliseconds patience) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  for (;;) {
+    while (const auto line = take_line()) {
+      const json message = json::parse(*line, nullptr, false);
+      if (message.is_object() && message.contains("method") && message.contains("params")) return message["params"];
+    }
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (ended_ || !receive_some(std::max(left, std::chrono::milliseconds(0)))) return std::nullopt;
+    if (input_.size() > kMostInput) throw Error("the machine {} sends a line without end", name_);
+  }
+}
+
+std::optional<std::string> ControlClient::take_line() {
+  const auto end = input_.find('\n');
+  if (end == std::string::npos) return std::nullopt;
+  std::string line = input_.substr(0, end);
+  input_.erase(0, end + 1);
+  return line;
+}
+
 bool ControlClient::wait_for_end(std::chrono::milliseconds patience) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
   while (!ended_) {
@@ -83,11 +113,7 @@ void ControlClient::send_line(const std::string& line) {
 
 std::string ControlClient::receive_line(std::chrono::milliseconds patience) {
   for (;;) {
-    if (const auto end = input_.find('\n'); end != std::string::npos) {
-      std::string line = input_.substr(0, end);
-      input_.erase(0, end + 1);
-      return line;
-    }
+    if (auto line = take_line()) return *std::move(line);
     if (!receive_some(patience)) {
       throw Error("the machine {} has been silent for {} seconds: `tintype stop {} --force` ends it", name_,
                   std::chrono::duration_cast<std::chrono::seconds>(patience).count(), name_);

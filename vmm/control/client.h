@@ -2,7 +2,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include <nlohmann/json_fwd.hpp>
@@ -24,6 +26,14 @@ class ControlClient {
   nlohmann::json call(const std::string& method, const nlohmann::json& params, std::chrono::milliseconds patience,
                       const ProgressSink& progress = {});
 
+  /// Follows what this method tells of: next() gives its notifications. Calls on this connection would lose some.
+  void follow(const std::string& method, const nlohmann::json& params);
+  /// Parameters of the next notification; nothing where none comes in time, or the machine has hung up.
+  std::optional<nlohmann::json> next(std::chrono::milliseconds patience);
+  bool hung_up() const noexcept { return ended_; }
+  /// Readable where next() may have something that it has not read yet.
+  int fd() const noexcept { return socket_.get(); }
+
   /// Waits until the machine hangs up, which it does when it has ended and its disks are closed. False where it has not
   /// by then.
   bool wait_for_end(std::chrono::milliseconds patience);
@@ -31,6 +41,7 @@ class ControlClient {
  private:
   void send_line(const std::string& line);
   std::string receive_line(std::chrono::milliseconds patience);
+  std::optional<std::string> take_line();
   /// False where nothing came in time; an empty input_ afterwards means that the machine has hung up.
   bool receive_some(std::chrono::milliseconds patience);
 

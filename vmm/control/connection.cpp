@@ -5,9 +5,23 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 
+#include <nlohmann/json.hpp>
+
+#include "vmm/control/rpc.h"
+
 namespace tintype {
+
+struct Connection::Followed {
+  std::unique_ptr<Feed> feed;
+  nlohmann::json id;  ///< of the call that began it
+};
+
+Connection::Connection(UniqueFd socket, const ConnectionLimits& limits) : socket_(std::move(socket)), limits_(limits) {}
+
+Connection::~Connection() = default;
 
 void Connection::post(std::string_view line) {
   const std::lock_guard lock(mutex_);
@@ -27,6 +41,41 @@ void Connection::call_started() {
 void Connection::call_finished() {
   const std::lock_guard lock(mutex_);
   --calls_;
+}
+
+void Connection::follow(std::unique_ptr<Feed> feed, nlohmann::json id, std::string_view reply) {
+  auto followed = std::make_unique<Followed>(Followed{std::move(feed), std::move(id)});
+  const std::lock_guard lock(mutex_);
+  if (feeds_begun_ == limits_.feeds)
+    throw RpcError(rpc_code::kBusy, fmt::format("a connection can follow {} things: open another", limits_.feeds));
+  ++feeds_begun_;
+  output_ += reply;
+  new_feeds_.push_back(std::move(followed));
+}
+
+std::optional<Feed::Clock::time_point> Connection::pump_feeds() {
+  {
+    const std::lock_guard lock(mutex_);
+    std::move(new_feeds_.begin(), new_feeds_.end(), std::back_inserter(feeds_));
+    new_feeds_.clear();
+  }
+  std::optional<Feed::Clock::time_point> again;
+  for (const auto& followed : feeds_) {
+    while (has_room()) {
+      auto news = followed->feed->next();
+      if (!news) break;
+      (*news)["id"] = followed->id;
+      post(rpc_notification_line(followed->feed->method(), *news));
+    }
+    const auto due = followed->feed->due();
+    if (due && has_room()) again = again ? std::min(*again, *due) : *due;
+  }
+  return again;
+}
+
+bool Connection::has_room() const {
+  const std::lock_guard lock(mutex_);
+  return output_.size() <= limits_.output_bytes / 2;
 }
 
 bool Connection::may_take_more() const {
@@ -88,7 +137,7 @@ bool Connection::finished() const {
   if (broken_) return true;
   if (!input_ended_ || input_taken_ < input_.size()) return false;
   const std::lock_guard lock(mutex_);
-  return calls_ == 0 && output_.empty();
+  return calls_ == 0 && output_.empty() && feeds_begun_ == 0;  // who follows needs to say nothing more
 }
 
 }  // namespace tintype

@@ -24,7 +24,13 @@ struct EndRecord {
 void write_end_record(const std::filesystem::path& directory, const EndRecord& record);
 /// Nothing where there is none that can be read.
 std::optional<EndRecord> read_end_record(const std::filesystem::path& directory, const std::string& name);
+/// And what is kept with it.
 void remove_end_record(const std::filesystem::path& directory, const std::string& name) noexcept;
+
+/// The last that its guest printed: NAME.console, as long as the record.
+void write_kept_console(const std::filesystem::path& directory, const std::string& name, const std::string& text);
+/// Empty where there is none.
+std::string read_kept_console(const std::filesystem::path& directory, const std::string& name);
 
 nlohmann::json end_record_to_json(const EndRecord& record);
 

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "vmm/control/machine_feeds.h"
 #include "vmm/control/rpc.h"
 
 namespace tintype {
@@ -12,6 +13,15 @@ nlohmann::json MachineMethods::call(const std::string& name, const nlohmann::jso
   const RpcMethod* method = find_rpc_method(name);
   if (method == nullptr) throw RpcError(rpc_code::kMethodNotFound, fmt::format("there is no method \"{}\"", name));
   return method->call(machine_, params, progress);
+}
+
+std::unique_ptr<Feed> MachineMethods::follow(const std::string& name, const nlohmann::json& params) {
+  return open_machine_feed(machine_, name, params);
+}
+
+void MachineMethods::hang_bell(EventFd* bell) {
+  machine_.events().bell().hang(bell);
+  machine_.console().bell().hang(bell);
 }
 
 }  // namespace tintype

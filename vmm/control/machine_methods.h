@@ -12,6 +12,8 @@ class MachineMethods final : public ControlService {
   explicit MachineMethods(Machine& machine) : machine_(machine) {}
 
   nlohmann::json call(const std::string& name, const nlohmann::json& params, const ProgressSink& progress) override;
+  std::unique_ptr<Feed> follow(const std::string& name, const nlohmann::json& params) override;
+  void hang_bell(EventFd* bell) override;
 
  private:
   Machine& machine_;

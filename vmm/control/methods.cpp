@@ -64,6 +64,12 @@ void parameters(auto& list, CheckpointRequest& request) {
   list.flag("cancel", request.cancel, {"--cancel", "", "End the checkpoint that is under way, instead of taking one"});
 }
 
+struct TypeRequest {
+  std::string text;
+};
+
+void parameters(auto& list, TypeRequest& request) { list.text("text", request.text, {}); }
+
 void validate(const auto&, const json&) {}
 
 void validate(const CheckpointRequest& request, const json& given) {
@@ -167,15 +173,20 @@ json suspend(Machine& machine, const SuspendRequest& request, const ProgressSink
   return result;
 }
 
+json type(Machine& machine, const TypeRequest& request, const ProgressSink&) {
+  const std::span keys(reinterpret_cast<const std::uint8_t*>(request.text.data()), request.text.size());
+  return {{"taken", machine.type(keys)}};
+}
+
 /// A line of the table: the function `body` with its parameters read from JSON.
 template <typename Request, json (*body)(Machine&, const Request&, const ProgressSink&)>
 constexpr RpcMethod method(std::string_view name, std::string_view help, MethodPace pace = MethodPace::kQuick,
-                           const char* footer = nullptr) {
+                           const char* footer = nullptr, bool is_verb = true) {
   const auto call = [](Machine& machine, const json& object, const ProgressSink& progress) {
     return body(machine, request_from<Request>(object), progress);
   };
   const auto check = [](const json& object) { static_cast<void>(request_from<Request>(object)); };
-  return {name, help, pace, parameters_of<Request>, check, call, footer};
+  return {name, help, pace, parameters_of<Request>, check, call, footer, is_verb};
 }
 
 constexpr std::array kMethods = {
@@ -194,6 +205,7 @@ constexpr std::array kMethods = {
                                     MethodPace::kLongThenEnds,
                                     "Its memory and devices go to NAME.suspended; its disks stay where they are, and "
                                     "nobody else may write to them until it is resumed."),
+    method<TypeRequest, type>("type", "Type at a machine's serial line", MethodPace::kQuick, nullptr, false),
 };
 
 }  // namespace

@@ -28,6 +28,7 @@ enum class ParameterKind : std::uint8_t {
   kTime,       ///< milliseconds
   kWord,       ///< of an enumeration
   kDirectory,  ///< absolute
+  kText,       ///< of any bytes
 };
 
 /// A parameter of a method, for the command line and its help.
@@ -64,6 +65,7 @@ struct RpcMethod {
   void (*check)(const nlohmann::json& params);
   nlohmann::json (*call)(Machine& machine, const nlohmann::json& params, const ProgressSink& progress);
   const char* footer = nullptr;  ///< of its help
+  bool is_verb = true;           ///< false: for the socket only
 };
 
 /// The one table of them: it drives the socket, its clients, the command line and the help.

@@ -34,10 +34,14 @@ void ParameterReader::number(const char* name, std::uint64_t& value, const Param
   value = given->get<std::uint64_t>();
 }
 
-void ParameterReader::directory(const char* name, std::string& value, const ParameterOption&) {
-  const json* given = find(name);
-  if (given == nullptr) return;
-  value = given->is_object() ? path_from_json(*given, name).string() : text_of(name, *given);
+void ParameterReader::text(const char* name, std::string& value, const ParameterOption&) {
+  if (const json* given = find(name))
+    value = given->is_object() ? path_from_json(*given, name).string() : text_of(name, *given);
+}
+
+void ParameterReader::directory(const char* name, std::string& value, const ParameterOption& option) {
+  text(name, value, option);
+  if (!object_.contains(name)) return;
   if (!std::filesystem::path(value).is_absolute()) {
     throw UsageError("the parameter \"{}\" must be an absolute path: the machine has a working directory of its own",
                      name);

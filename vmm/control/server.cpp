@@ -31,8 +31,10 @@ class ControlServer::Impl {
       : service_(service),
         limits_(limits),
         listener_(listen_on_unix_socket(socket_path)),
-        workers_(limits.workers, limits.waiting_calls),
-        thread_([this] { run(); }) {}
+        workers_(limits.workers, limits.waiting_calls) {
+    service_.hang_bell(&wake_);
+    thread_ = std::thread([this] { run(); });
+  }
   ~Impl() { stop(); }
 
   void stop();
@@ -43,6 +45,7 @@ class ControlServer::Impl {
   // The server's thread.
   void run();
   int fill_poll_entries();
+  void pump_feeds();
   void serve_events();
   void accept_clients();
   void greet(UniqueFd socket);
@@ -54,6 +57,8 @@ class ControlServer::Impl {
 
   // A worker.
   void carry_out(const Client& client, const RpcRequest& request) noexcept;
+  /// Where the call begins something to follow, and that was granted: true.
+  bool begin_feed(const Client& client, const RpcRequest& request);
   std::string reply_to(const Client& client, const RpcRequest& request);
   ProgressSink progress_sink(const Client& client, const RpcRequest& request);
 
@@ -65,6 +70,7 @@ class ControlServer::Impl {
   std::atomic<bool> ending_ = false;  ///< all calls are finished: send what is left and leave
   std::vector<Client> clients_;       ///< server's thread
   std::vector<pollfd> poll_entries_;  ///< bell, listener, then the clients in their order
+  std::optional<Clock::time_point> feeds_due_;
   Clock::time_point accept_again_{};  ///< the host was out of descriptors: do not try before
   WorkerPool workers_;
   std::thread thread_;  ///< last: it uses all of the above
@@ -83,6 +89,7 @@ void ControlServer::Impl::stop() {
   if (!thread_.joinable()) return;
   accepts_calls_ = false;
   workers_.finish();
+  service_.hang_bell(nullptr);
   ending_ = true;
   wake_.signal();
   thread_.join();
@@ -96,6 +103,7 @@ void ControlServer::Impl::run() {
   std::optional<Clock::time_point> leave_at;
   for (;;) {
     if (ending_ && !leave_at) leave_at = Clock::now() + kFarewell;
+    pump_feeds();
     if (leave_at && (said_all() || Clock::now() >= *leave_at)) return;
     const int timeout_ms = fill_poll_entries();
     if (::poll(poll_entries_.data(), poll_entries_.size(), leave_at ? 20 : timeout_ms) > 0) serve_events();
@@ -112,7 +120,18 @@ int ControlServer::Impl::fill_poll_entries() {
     const short wanted = client->wanted_events();
     poll_entries_.push_back({client->fd(), static_cast<short>(accepts_calls_ ? wanted : wanted & POLLOUT), 0});
   }
-  return listens ? 1000 : static_cast<int>(kAcceptPause.count());
+  const auto patience = listens ? std::chrono::milliseconds(1000) : kAcceptPause;
+  if (!feeds_due_) return static_cast<int>(patience.count());
+  const auto wait = std::chrono::ceil<std::chrono::milliseconds>(*feeds_due_ - Clock::now());
+  return static_cast<int>(std::clamp(wait, std::chrono::milliseconds(0), patience).count());
+}
+
+void ControlServer::Impl::pump_feeds() {
+  feeds_due_.reset();
+  for (const Client& client : clients_) {
+    if (const auto due = client->pump_feeds()) feeds_due_ = feeds_due_ ? std::min(*feeds_due_, *due) : *due;
+    if (client->has_output()) client->write_some();
+  }
 }
 
 void ControlServer::Impl::serve_events() {
@@ -184,12 +203,13 @@ void ControlServer::Impl::start_call(const Client& client, RpcRequest request) {
 }
 
 bool ControlServer::Impl::said_all() const {
-  return std::none_of(clients_.begin(), clients_.end(), [](const Client& client) { return client->has_output(); });
+  return !feeds_due_ &&
+         std::none_of(clients_.begin(), clients_.end(), [](const Client& client) { return client->has_output(); });
 }
 
 void ControlServer::Impl::carry_out(const Client& client, const RpcRequest& request) noexcept {
   const std::string reply = reply_to(client, request);
-  if (request.id) client->post(reply);
+  if (request.id && !reply.empty()) client->post(reply);
   client->call_finished();
   wake_.signal();
 }
@@ -197,6 +217,7 @@ void ControlServer::Impl::carry_out(const Client& client, const RpcRequest& requ
 std::string ControlServer::Impl::reply_to(const Client& client, const RpcRequest& request) {
   const json id = request.id.value_or(json());
   try {
+    if (begin_feed(client, request)) return "";
     return rpc_result_line(id, service_.call(request.method, request.params, progress_sink(client, request)));
   } catch (const RpcError& failure) {
     return rpc_error_line(id, failure.code(), failure.what());
@@ -205,6 +226,13 @@ std::string ControlServer::Impl::reply_to(const Client& client, const RpcRequest
   } catch (const std::exception& failure) {
     return rpc_error_line(id, rpc_code::kFailed, failure.what());
   }
+}
+
+bool ControlServer::Impl::begin_feed(const Client& client, const RpcRequest& request) {
+  auto feed = request.id ? service_.follow(request.method, request.params) : nullptr;
+  if (!feed) return false;
+  client->follow(std::move(feed), *request.id, rpc_result_line(*request.id, {{"follows", true}}));
+  return true;
 }
 
 ProgressSink ControlServer::Impl::progress_sink(const Client& client, const RpcRequest& request) {

@@ -7,8 +7,10 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "vmm/base/event_fd.h"
 #include "vmm/base/progress.h"
 #include "vmm/control/connection.h"
+#include "vmm/control/feed.h"
 
 namespace tintype {
 
@@ -20,6 +22,13 @@ class ControlService {
   /// throws becomes the error reply: RpcError with its code, UsageError as bad parameters, everything else as "failed".
   virtual nlohmann::json call(const std::string& method, const nlohmann::json& params,
                               const ProgressSink& progress) = 0;
+  /// Where the method is one whose answers go on: what its caller follows from now on. Null where it is not. On a
+  /// worker.
+  virtual std::unique_ptr<Feed> follow(const std::string& /*method*/, const nlohmann::json& /*params*/) {
+    return nullptr;
+  }
+  /// What to ring when a feed that had nothing more has something; null: nothing any more.
+  virtual void hang_bell(EventFd* /*bell*/) {}
 };
 
 struct ControlLimits {

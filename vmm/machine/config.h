@@ -36,6 +36,20 @@ struct TraceConfig {
   bool exits = false, mmio = false, pio = false;
 };
 
+/// What becomes of a machine whose guest's kernel says that it panics.
+enum class PanicAction : std::uint8_t { kExit, kPause, kCheckpoint };
+
+template <>
+inline constexpr auto kWords<PanicAction> = std::to_array<Word<PanicAction>>(
+    {{PanicAction::kExit, "exit"}, {PanicAction::kPause, "pause"}, {PanicAction::kCheckpoint, "checkpoint"}});
+
+/// What becomes of a machine whose guest fails.
+struct FailurePolicy {
+  bool fail_on_reset = false;  ///< a guest that resets itself has failed: kernels without pvpanic do so after a panic
+  PanicAction on_panic = PanicAction::kExit;
+  std::filesystem::path panic_repository;  ///< with kCheckpoint: it is taken before the machine ends
+};
+
 /// Everything that makes a machine. The command line, a TOML file and a checkpoint's manifest all end here.
 struct MachineConfig {
   std::string name;              ///< letters, digits, '-', '_', '.'; names the control socket
@@ -49,7 +63,8 @@ struct MachineConfig {
   SerialConfig serial;
   TraceConfig trace;
   std::string suspended_as;  ///< of a machine that resumes: id of its saved state, which its images bear
-  DiskTuning disk_tuning;    ///< of all disks; for tests
+  FailurePolicy on_failure;
+  DiskTuning disk_tuning;  ///< of all disks; for tests
 };
 
 }  // namespace tintype

@@ -50,6 +50,7 @@ class Guest {
   KvmVm& vm() noexcept { return vm_; }
   Backplane& backplane() noexcept { return backplane_; }
   Platform& platform() noexcept { return platform_; }
+  const Platform& platform() const noexcept { return platform_; }
   VirtioDevices& virtio() noexcept { return virtio_; }
   const VirtioDevices& virtio() const noexcept { return virtio_; }
   Processors& processors() noexcept { return processors_; }

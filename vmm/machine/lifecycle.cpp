@@ -21,11 +21,13 @@ GuestRequests Lifecycle::guest_requests() {
             end({0, "power-off", {}});
           },
           [this] {
+            if (panicked_) return;  // on its way to where its policy wants it
             end({0, std::string(kResetReason), {}});
           },
           [this] {
             end({0, "left by Ctrl-A x", {}});
-          }};
+          },
+          [this](Pvpanic::Event event) { on_panic(event); }};
 }
 
 void Lifecycle::restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<const BlockSource> memory,
@@ -51,6 +53,7 @@ void Lifecycle::start() {
     if (std::exchange(started_, true)) throw Error("the machine runs already");
   }
   leave_suspension();
+  announce(EventKind::kStarted);  // before what the guest does
   guest_.start();
 }
 
@@ -62,12 +65,17 @@ MachineEnd Lifecycle::wait() {
     how = *end_;
   }
   close();
+  events_.post({.kind = EventKind::kEnded,
+                .reason = how.reason,
+                .exit_code = static_cast<std::uint32_t>(how.exit_code),
+                .checkpoint = {}});
   return how;
 }
 
 // A checkpoint that is under way is finished first: what it copies out is still there, though the vCPUs have gone.
 // Where it still waits for memory, it has waited in vain.
 void Lifecycle::close() {
+  errands_.finish();
   if (guest_.load() != nullptr) guest_.load()->give_up();
   const std::lock_guard checkpoint_lock(checkpoint_mutex_);
   mark_.reset();
@@ -78,6 +86,7 @@ void Lifecycle::end(MachineEnd how) noexcept {
   {
     const std::lock_guard lock(state_mutex_);
     if (end_) return;
+    if (config().on_failure.fail_on_reset && how.reason == kResetReason) how.exit_code = 1;
     end_ = std::move(how);
     state_changed_.notify_all();
   }
@@ -89,7 +98,9 @@ bool Lifecycle::has_ended() const {
   return end_.has_value();
 }
 
-void Lifecycle::pause() {
+void Lifecycle::pause() { pause_because({}); }
+
+void Lifecycle::pause_because(const std::string& reason) {
   const std::lock_guard pause_lock(pause_mutex_);
   {
     const std::lock_guard lock(state_mutex_);
@@ -97,6 +108,7 @@ void Lifecycle::pause() {
     if (std::exchange(paused_by_user_, true) || stalls_) return;
   }
   guest_.processors().pause();
+  announce(EventKind::kPaused, reason);
 }
 
 void Lifecycle::resume() {
@@ -109,6 +121,8 @@ void Lifecycle::resume() {
     if (!std::exchange(paused_by_user_, false) && !stalled) return;
   }
   if (!stalled) guest_.processors().announce_pause();  // a CPU that waits for memory can be told nothing
+  panicked_ = false;
+  announce(EventKind::kContinued);
   guest_.processors().resume();
   if (stalls()) stall();  // it came again before the gate was open
 }
@@ -123,6 +137,7 @@ void Lifecycle::on_load_failure(const std::string& why) noexcept {
     stalls_ = true;
   }
   stall();
+  announce(EventKind::kPaused, "its memory cannot be read: " + why);
   log_note(
       "the machine {} is paused, because its memory cannot be read: {}; mend that and `tintype continue {}`, or "
       "`tintype stop {}`",
@@ -155,8 +170,8 @@ void Lifecycle::retry_load() {
   }
 }
 
-/// With the checkpoint's mutex: all of memory is there, and where it came from a checkpoint it is known what of it is as
-/// that has it.
+/// With the checkpoint's mutex: all of memory is there, and where it came from a checkpoint it is known what of it is
+/// as that has it.
 void Lifecycle::finish_load(const ProgressSink& progress) {
   if (all_loaded_) return;
   LazyLoad& load = *guest_.load();
@@ -271,6 +286,7 @@ MarkReport Lifecycle::mark() {
   mark->finish();
   mark_ = std::move(mark);
   resets_ = 0;
+  announce(EventKind::kMarked);
   return report;
 }
 
@@ -295,26 +311,98 @@ ResetReport Lifecycle::reset() {
     back = go_back();
   }
   if (back.disks) checkpointer_.disks_went_back();
+  panicked_ = false;
+  announce(EventKind::kReset);
   return ResetReport{back.pages, back.disks, microseconds_since(start), ++resets_};
 }
 
-CheckpointReport Lifecycle::checkpoint(const CheckpointOptions& options, const ProgressSink& progress) {
+void Lifecycle::announce(EventKind kind, const std::string& reason) noexcept {
+  events_.post({.kind = kind, .reason = reason, .exit_code = {}, .checkpoint = {}});
+}
+
+template <typename Take>
+auto Lifecycle::with_events(const ProgressSink& progress, Take take) {
+  const auto told = [&](const Progress& so_far) {
+    events_.post_progress(so_far);
+    if (progress) progress(so_far);
+  };
+  const auto taken = [this](const CheckpointReport& report) {
+    events_.post({.kind = EventKind::kCheckpoint, .reason = {}, .exit_code = {}, .checkpoint = report});
+  };
   const OnlyOne only(*this);
-  finish_load(progress);
-  return checkpointer_.take(options, progress);
+  try {
+    finish_load(told);
+    return take(told, taken);
+  } catch (const std::exception& error) {
+    announce(EventKind::kCheckpointFailed, error.what());
+    throw;
+  }
+}
+
+CheckpointReport Lifecycle::checkpoint(const CheckpointOptions& options, const ProgressSink& progress) {
+  return with_events(progress, [&](const ProgressSink& told, const auto& taken) {
+    CheckpointReport report = checkpointer_.take(options, told);
+    taken(report);
+    return report;
+  });
 }
 
 SeriesReport Lifecycle::checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
                                           const ProgressSink& progress) {
-  const OnlyOne only(*this);
-  finish_load(progress);
-  return take_series(checkpointer_, options, series, progress);
+  return with_events(progress, [&](const ProgressSink& told, const auto& taken) {
+    return take_series(checkpointer_, options, series, told, taken);
+  });
 }
 
 void Lifecycle::cancel_checkpoint() {
   const std::lock_guard lock(state_mutex_);
   if (!checkpoint_running_) throw Error("no checkpoint of {} is being taken", config().name);
   checkpointer_.cancel();
+}
+
+// ---- a guest's kernel that panics ----
+
+// On the vCPU's thread, in the middle of the kernel's last words. What takes time is an errand; until that is done the
+// vCPUs go no further, or the kernel might reset the machine first.
+void Lifecycle::on_panic(Pvpanic::Event event) noexcept {
+  if (event == Pvpanic::Event::kCrashLoaded) return announce(EventKind::kPanic, "its crash kernel takes over");
+  if (panicked_.exchange(true)) return;
+  announce(EventKind::kPanic);
+  try {
+    switch (config().on_failure.on_panic) {
+      case PanicAction::kExit:
+        return end(panic_end({}));
+      case PanicAction::kPause:
+        guest_.processors().ask_to_park();
+        return errands_.post([this] { pause_because(std::string(kPanicReason)); });
+      case PanicAction::kCheckpoint:
+        guest_.processors().ask_to_park();
+        return errands_.post([this] { photograph_panic(); });
+    }
+  } catch (const std::exception& error) {
+    end({1, std::string(kPanicReason), error.what()});
+  }
+}
+
+void Lifecycle::photograph_panic() {
+  try {
+    pause_because(std::string(kPanicReason));
+    CheckpointOptions options;
+    options.repository = config().on_failure.panic_repository.string();
+    const CheckpointReport report = checkpoint(options, {});
+    end(panic_end(fmt::format("it is in checkpoint {} of {}", report.id, options.repository)));
+  } catch (const std::exception& error) {
+    end(panic_end(fmt::format("and could not be photographed: {}", error.what())));
+  }
+}
+
+MachineEnd Lifecycle::panic_end(const std::string& note) const {
+  constexpr std::size_t kLastWords = 4096;
+  std::string text = fmt::format("the guest's kernel panicked{}{}\n", note.empty() ? "" : "; ", note);
+  std::string last_words = guest_.platform().console().log().tail(kLastWords);
+  std::erase(last_words, '\r');
+  if (!last_words.empty()) text += "the last lines of its console:\n" + last_words;
+  return {1, std::string(kPanicReason), text};
 }
 
 void Lifecycle::on_crash(VcpuThread& thread, const std::string& why) noexcept {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
 
 #include "checkpoint/capture/live_checkpoint.h"
+#include "vmm/machine/errand.h"
 #include "vmm/machine/guest.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/mark.h"
@@ -39,6 +41,11 @@ class Lifecycle final : public Machine, private VcpuEvents {
   void resume() override;
   void stop(bool force, std::chrono::milliseconds patience) override;
   MachineStatus status() const override;
+  EventLog& events() noexcept override { return events_; }
+  ConsoleLog& console() noexcept override { return guest_.platform().console().log(); }
+  std::size_t type(std::span<const std::uint8_t> keys) noexcept override {
+    return guest_.platform().console().type(keys);
+  }
   MarkReport mark() override;
   ResetReport reset() override;
   CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) override;
@@ -68,8 +75,8 @@ class Lifecycle final : public Machine, private VcpuEvents {
     std::unique_lock<std::mutex> pause_lock_;  // the machine's pause_mutex_, from pause() to resume()
   };
 
-  /// Of all that takes hold of a machine's state, one at a time: throws tintype::Error where another is under way, or the
-  /// machine does not run.
+  /// Of all that takes hold of a machine's state, one at a time: throws tintype::Error where another is under way, or
+  /// the machine does not run.
   class OnlyOne {
    public:
     explicit OnlyOne(Lifecycle& machine);
@@ -87,10 +94,20 @@ class Lifecycle final : public Machine, private VcpuEvents {
   std::filesystem::path place_to_suspend(const std::filesystem::path& directory) const;
   void leave_suspension();
   Mark::Return go_back();
+  /// Tells whoever follows the machine how its checkpoint goes, and how it went.
+  template <typename Take>
+  auto with_events(const ProgressSink& progress, Take take);
+  void announce(EventKind kind, const std::string& reason = {}) noexcept;
   GuestRequests guest_requests();
   /// The machine ends, for the first reason that is given. Any thread; never blocks.
   void end(MachineEnd how) noexcept;
   bool has_ended() const;
+
+  // The guest's kernel panics.
+  void on_panic(Pvpanic::Event event) noexcept;
+  void photograph_panic();
+  MachineEnd panic_end(const std::string& note) const;
+  void pause_because(const std::string& reason);
   /// Waits for it. Returns how the machine ends where the guest does not do it.
   std::string ask_to_power_off(std::unique_lock<std::mutex>& state_lock, std::chrono::milliseconds patience);
   void close();
@@ -109,6 +126,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
 
   const std::chrono::steady_clock::time_point created_ = std::chrono::steady_clock::now();
   const std::uint64_t restored_from_;
+  EventLog events_;
 
   std::mutex checkpoint_mutex_;
   std::mutex pause_mutex_;
@@ -122,6 +140,8 @@ class Lifecycle final : public Machine, private VcpuEvents {
   bool stalls_ = false;      ///< memory could not be read
   bool suspending_ = false;  ///< nobody lets it run on meanwhile
 
+  std::atomic<bool> panicked_ = false;  ///< and nobody has let it run on, or put it back
+
   // Guarded by checkpoint_mutex_.
   bool all_loaded_ = true;                 // and where the next checkpoint builds on one, it knows what is as saved
   bool builds_on_checkpoint_ = false;      // its first one does
@@ -132,6 +152,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   std::uint64_t resets_ = 0;
   CapturedMachine captured_{*this};
   Checkpointer checkpointer_{captured_};
+  ErrandThread errands_;  // last: what it does needs all of the above
 };
 
 }  // namespace tintype

@@ -34,6 +34,7 @@ std::unique_ptr<Machine> restore_machine(const RestoreOptions& options, const Pr
   config.name = options.name.empty() ? checkpoint->manifest().vm : options.name;
   config.serial = options.serial;
   config.trace = options.trace;
+  config.on_failure = options.on_failure;
   DiskImages disks(*checkpoint, config.name, options.disk_directory);
   tell({"check", 0, 1});
   auto machine = std::make_unique<Lifecycle>(config, FileStart::kAppend, checkpoint->manifest().id);
@@ -86,6 +87,7 @@ std::unique_ptr<Machine> resume_machine(const ResumeOptions& options, const Prog
   config.name = options.name.empty() ? saved->manifest().vm : options.name;
   config.serial = options.serial;
   config.trace = options.trace;
+  config.on_failure = options.on_failure;
   config.disk_directory = options.disk_directory;
   config.suspended_as = saved->manifest().identity;
   auto machine = std::make_unique<Lifecycle>(config, FileStart::kAppend, 0);

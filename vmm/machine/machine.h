@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,10 @@
 #include "checkpoint/capture/series.h"
 #include "checkpoint/format/block_source.h"
 #include "checkpoint/format/report.h"
+#include "devices/console_log.h"
 #include "vmm/base/progress.h"
 #include "vmm/machine/config.h"
+#include "vmm/machine/event_log.h"
 
 namespace tintype {
 
@@ -65,17 +68,20 @@ struct SuspendReport {
 };
 
 /// How a machine ended. `exit_code` is what `tintype run` returns: the guest's debug-exit code, 0 on power-off or stop,
-/// 1 on a crash.
+/// 1 on a crash or a panic.
 struct MachineEnd {
   int exit_code = 0;
-  std::string reason;        ///< "power-off", "debug-exit 3", "reset", "stopped", "cut off: ...", "crash", ...
-  std::string crash_report;  ///< several lines, empty unless the guest crashed
+  std::string reason;        ///< "power-off", "debug-exit 3", "reset", "stopped", "cut off: ...", "crash", "panic", ...
+  std::string crash_report;  ///< several lines, empty unless the guest crashed or panicked
 };
 
 /// The reason where the guest resets the machine, which ends it.
 inline constexpr std::string_view kResetReason = "reset";
 /// The reason where it was suspended.
 inline constexpr std::string_view kSuspendedReason = "suspended";
+
+/// The reason where the guest's kernel says that it panics.
+inline constexpr std::string_view kPanicReason = "panic";
 
 /// When memory is read: while the machine runs, or before it does.
 enum class MemoryLoad : std::uint8_t { kLazy, kEager };
@@ -92,6 +98,7 @@ struct RestoreOptions {
   std::optional<MemoryLoad> memory_load;  ///< nothing: lazy where the host can
   SerialConfig serial;
   TraceConfig trace;
+  FailurePolicy on_failure;
   /// What tests turn: memory of the checkpoint, read in another way.
   std::function<std::shared_ptr<const BlockSource>(std::shared_ptr<const BlockSource>)> wrap_memory;
 };
@@ -103,6 +110,7 @@ struct ResumeOptions {
   std::optional<MemoryLoad> memory_load;  ///< nothing: lazy where the host can
   SerialConfig serial;
   TraceConfig trace;
+  FailurePolicy on_failure;
 };
 
 /// A virtual machine, as the control socket and the command line see it. Every method may be called from any thread.
@@ -127,6 +135,13 @@ class Machine {
   virtual void stop(bool force, std::chrono::milliseconds patience = std::chrono::seconds(10)) = 0;
 
   virtual MachineStatus status() const = 0;
+
+  /// What happened to it.
+  virtual EventLog& events() noexcept = 0;
+  /// What the guest printed.
+  virtual ConsoleLog& console() noexcept = 0;
+  /// Types at its serial line, beside what that is connected to; returns how many bytes there was room for.
+  virtual std::size_t type(std::span<const std::uint8_t> keys) noexcept = 0;
 
   /// Notes this instant of the machine, in memory, in place of one that was noted before. Not while a checkpoint is
   /// taken.

@@ -34,7 +34,8 @@ Platform::Platform(KvmVm& vm, Backplane& backplane, const SerialConfig& serial, 
       rtc_(clock_),
       keyboard_(keyboard_irq_, requests.reset),
       power_(power_irq_, clock_, requests.power_off, requests.reset),
-      debug_exit_(requests.debug_exit) {
+      debug_exit_(requests.debug_exit),
+      pvpanic_(requests.panic) {
   constexpr auto kPorts = Backplane::Space::kPorts;
   backplane.plug(uart_, {{kPorts, kCom1Port, kCom1PortCount, uart_, "com1"}});
   backplane.plug(rtc_, {{kPorts, kRtcPort, kRtcPortCount, rtc_, "rtc"}});
@@ -42,7 +43,8 @@ Platform::Platform(KvmVm& vm, Backplane& backplane, const SerialConfig& serial, 
                              {kPorts, kI8042CommandPort, 1, keyboard_.command_port(), "i8042"}});
   backplane.plug(power_, {{kPorts, kAcpiPmBase, kAcpiPmPortCount, power_, "acpi-pm"},
                           {kPorts, kAcpiResetPort, 1, power_.reset_port(), "acpi-reset"}});
-  backplane.plug(debug_exit_, {{kPorts, kDebugExitPort, kDebugExitPortCount, debug_exit_, "debug-exit"}});
+  backplane.plug(debug_exit_, {{kPorts, kDebugExitPort, kDebugExitPortCount, debug_exit_, "debug-exit"},
+                               {kPorts, kPvpanicPort, 1, pvpanic_, "pvpanic"}});  // it has no state of its own
 }
 
 }  // namespace tintype

@@ -8,6 +8,7 @@
 #include "devices/debug_exit.h"
 #include "devices/host_clock.h"
 #include "devices/i8042.h"
+#include "devices/pvpanic.h"
 #include "devices/rtc.h"
 #include "devices/serial_console.h"
 #include "devices/uart16550.h"
@@ -22,6 +23,7 @@ struct GuestRequests {
   std::function<void()> power_off;
   std::function<void()> reset;
   std::function<void()> leave_console;  ///< the user's Ctrl-A x
+  std::function<void(Pvpanic::Event)> panic;
 };
 
 /// The devices that every machine has, on the port bus: serial port, clock, keyboard controller, power, debug-exit.
@@ -35,6 +37,8 @@ class Platform {
   /// Writes out what the guest has printed and gives the terminal back.
   void stop() noexcept { console_.stop(); }
 
+  SerialConsole& console() noexcept { return console_; }
+  const SerialConsole& console() const noexcept { return console_; }
   bool press_power_button() noexcept { return power_.press_power_button(); }
 
  private:
@@ -46,6 +50,7 @@ class Platform {
   I8042 keyboard_;
   AcpiPm power_;
   DebugExit debug_exit_;
+  Pvpanic pvpanic_;
 };
 
 }  // namespace tintype

@@ -54,9 +54,13 @@ void Processors::start() {
   for (const auto& thread : threads_) thread->start();
 }
 
-void Processors::pause() {
+void Processors::ask_to_park() noexcept {
   gate_.close();
   for (const auto& thread : threads_) thread->kick();
+}
+
+void Processors::pause() {
+  ask_to_park();
   gate_.wait_until_parked();
 }
 

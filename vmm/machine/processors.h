@@ -31,6 +31,8 @@ class Processors {
   /// Returns when all are parked, with no exit half-done. Not on a vCPU's thread.
   void pause();
   void resume();
+  /// Makes them park soon; pause() waits for it. Any thread, a vCPU's own too.
+  void ask_to_park() noexcept;
   /// Some wait for memory that cannot be had: the others are made to park soon, and pause() waits for none. Those that
   /// `stands`, by their thread's id, are left alone: called back, they would only try again, without end. Any thread.
   void stall(const std::function<bool(std::uint32_t thread)>& stands) noexcept;

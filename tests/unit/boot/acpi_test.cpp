@@ -235,6 +235,7 @@ TEST_CASE("the DSDT tells how to power off, and where COM1 and the clock are") {
   CHECK(holds(objects.at("_SB_.COM1._CRS"), {0x22, 1 << 4, 0}));
   CHECK(objects.at("_SB_.RTC_._HID") == Bytes{0x0c, 0x41, 0xd0, 0x0b, 0x00});  // PNP0B00
   CHECK_FALSE(holds(objects.at("_SB_.RTC_._CRS"), {0x22}));
+  CHECK(holds(objects.at("_SB_.PEVT._CRS"), {0x47, 1, 0x05, 5, 0x05, 5, 1, 1}));  // the port of pvpanic
 }
 
 TEST_CASE("AML package lengths are right on both sides of each of their steps") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/control/fake_machine.h"
 
+#include <algorithm>
 #include <thread>
 
 #include "vmm/base/error.h"
@@ -37,6 +38,12 @@ MachineStatus FakeMachine::status() const {
   status.exits = 42;
   if (without_room) status.disks_without_room.push_back(0);
   return status;
+}
+
+std::size_t FakeMachine::type(std::span<const std::uint8_t> keys) noexcept {
+  const std::size_t taken = std::min<std::size_t>(keys.size(), 8);
+  typed.append(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(taken));
+  return taken;
 }
 
 SeriesReport FakeMachine::checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,

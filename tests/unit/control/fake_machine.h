@@ -19,6 +19,9 @@ class FakeMachine final : public Machine {
   void resume() override;
   void stop(bool force, std::chrono::milliseconds patience) override;
   MachineStatus status() const override;
+  EventLog& events() noexcept override { return event_log; }
+  ConsoleLog& console() noexcept override { return console_log; }
+  std::size_t type(std::span<const std::uint8_t> keys) noexcept override;
   MarkReport mark() override { return {17}; }
   ResetReport reset() override { return {64, true, 42, 1}; }
   CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) override;
@@ -35,6 +38,9 @@ class FakeMachine final : public Machine {
   std::atomic<bool> checkpoint_held = false;  ///< a checkpoint waits until this is false again
   std::atomic<bool> checkpoint_running = false;
   std::atomic<bool> without_room = false;  ///< disk0's writes wait
+  EventLog event_log;
+  ConsoleLog console_log;
+  std::string typed;
   CheckpointOptions last_options;
   SeriesOptions last_series;
 

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+#include <map>
+#include <optional>
+#include <thread>
+
+#include <nlohmann/json.hpp>
+
+#include "vmm/cli/machine_call.h"
+#include "vmm/cli/output.h"
+#include "vmm/cli/verb.h"
+#include "vmm/cli/verb_options.h"
+#include "vmm/control/runtime_directory.h"
+
+namespace tintype {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr auto kGlance = std::chrono::milliseconds(200);  // for machines that are new, and those that ended
+
+/// A line that whoever reads gets at once.
+void print_event(json event) {
+  event.erase("id");
+  const std::string line = event.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+  if (std::fputs(line.c_str(), stdout) < 0 || std::fflush(stdout) != 0)
+    throw Error("standard output takes no more events");
+}
+
+json ended_event(const EndRecord& record) {
+  return {{"event", "ended"},
+          {"name", record.name},
+          {"time", record.ended},
+          {"reason", record.reason},
+          {"exit_code", record.exit_code}};
+}
+
+class EventsVerb final : public Verb {
+ public:
+  void declare(VerbOptions& options) override {
+    options.optional_positional("NAME", name_, "Of this machine, until it has ended; otherwise of all, without end");
+    options.flag("--progress", progress_, "And how far the checkpoint has come that is being taken");
+    options.footer(
+        "Begins with what has happened since the machine started (the last 256 of it are kept).\n"
+        "Each line has \"event\" (started, paused, continued, checkpoint, checkpoint-failed, marked, reset, panic,\n"
+        "ended), \"name\", \"number\", \"time\" and \"uptime_ms\"; further \"reason\", \"checkpoint\" (its report),\n"
+        "\"exit_code\", and \"missed\": how many lines this reader was too slow for.");
+  }
+
+  int run(Output&) override {
+    if (name_) return follow_one();
+    for (;;) follow_all();
+  }
+
+ private:
+  int follow_one() {
+    const auto record = directory_of_machine(*name_) ? std::nullopt : find_end_record(*name_);
+    if (record) {
+      print_event(ended_event(*record));
+      return 0;
+    }
+    ControlClient machine = follow(connect_to_machine(*name_));
+    while (!machine.hung_up()) print_what_is_new(machine, std::chrono::hours(1));
+    return 0;
+  }
+
+  void follow_all() {
+    for (const auto& directory : lookup_directories()) {
+      try {
+        for (const std::string& name : living_machines(directory)) meet(directory, name);
+      } catch (const Error&) {  // it may not be read: none of this user's
+      }
+    }
+    for (auto& [path, machine] : machines_) print_what_is_new(machine, std::chrono::milliseconds(0));
+    std::erase_if(machines_, [](const auto& entry) { return entry.second.hung_up(); });
+    std::this_thread::sleep_for(kGlance);
+  }
+
+  void meet(const std::filesystem::path& directory, const std::string& name) {
+    const std::string path = (directory / name).string();
+    if (machines_.contains(path)) return;
+    try {
+      machines_.emplace(path, follow(ControlClient(directory, name)));
+    } catch (const Error&) {  // not there yet, or no more: the next glance will tell
+    }
+  }
+
+  ControlClient follow(ControlClient machine) {
+    machine.follow("events", {{"past", true}, {"progress", progress_}});
+    return machine;
+  }
+
+  static void print_what_is_new(ControlClient& machine, std::chrono::milliseconds patience) {
+    while (auto event = machine.next(patience)) print_event(std::move(*event));
+  }
+
+  std::optional<std::string> name_;
+  bool progress_ = false;
+  std::map<std::string, ControlClient> machines_;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_events_verb() { return std::make_unique<EventsVerb>(); }
+
+}  // namespace tintype
