@@ -46,7 +46,7 @@ void DiskImages::write(const ProgressSink& progress) {
     const std::string& id = checkpoint_.manifest().machine.disks[i].id;
     const BlockSource& part = *checkpoint_.disk(id);
     SparseFile& file = *files_.emplace_back(std::make_unique<SparseFile>(name_of(i, 1), part.content_bytes()));
-    const Placement whole = whole_part(part);
+    const FlatPlacement whole = whole_part(part);
     copy_flat(part, std::span(&whole, 1), file, progress);
     file.sync();
   }

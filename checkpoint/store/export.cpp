@@ -12,15 +12,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<Placement> memory_layout(const MachineDescription& machine) {
-  std::vector<Placement> layout;
+std::vector<FlatPlacement> memory_layout(const MachineDescription& machine) {
+  std::vector<FlatPlacement> layout;
   for (const RegionDescription& region : machine.regions) {
     layout.push_back({region.first_block, region.first_block + region.size / kBlockSize, region.start});
   }
   return layout;
 }
 
-ExportedFile export_part(const BlockSource& part, std::span<const Placement> layout, const fs::path& file,
+ExportedFile export_part(const BlockSource& part, std::span<const FlatPlacement> layout, const fs::path& file,
                          std::uint64_t bytes, ImageFormat format, const ProgressSink& progress) {
   const fs::path name = replaceable_name(file);
   DiskImageFile output(name, bytes, format);
@@ -48,7 +48,7 @@ ExportedFile export_disk(const fs::path& repository, std::optional<std::uint64_t
   if (part == nullptr) {
     throw Error("checkpoint {} has no disk {}; tintype show names those that it has", reader.manifest().id, disk);
   }
-  const Placement whole = whole_part(*part);
+  const FlatPlacement whole = whole_part(*part);
   return export_part(*part, std::span(&whole, 1), file, part->content_bytes(), format, progress);
 }
 

@@ -12,7 +12,7 @@ class FlatCopy {
   FlatCopy(const BlockSource& source, FlatFile& file, const ProgressSink& progress)
       : source_(source), file_(file), progress_(progress) {}
 
-  std::uint64_t run(std::span<const Placement> layout) {
+  std::uint64_t run(std::span<const FlatPlacement> layout) {
     std::vector<BlockSource::Run> runs;
     std::vector<std::byte> buffer;
     for (std::size_t number = 0; number < source_.extent_count(); ++number) {
@@ -23,7 +23,7 @@ class FlatCopy {
       source_.read_extent(number, buffer);
       for (const BlockSource::Run& run : runs) {
         const auto data = std::span(buffer).subspan((run.first_block - extent.first_block) * kBlockSize);
-        for (const Placement& placement : layout) write(run, placement, data);
+        for (const FlatPlacement& placement : layout) write(run, placement, data);
       }
       report();
     }
@@ -32,7 +32,7 @@ class FlatCopy {
 
  private:
   /// What of the run belongs into this stretch of the file, up to where the file ends.
-  void write(const BlockSource::Run& run, const Placement& placement, std::span<const std::byte> data) {
+  void write(const BlockSource::Run& run, const FlatPlacement& placement, std::span<const std::byte> data) {
     const std::uint64_t first = std::max(run.first_block, placement.first_block);
     const std::uint64_t end = std::min(run.end_block(), placement.end_block);
     if (first >= end) return;
@@ -57,9 +57,9 @@ class FlatCopy {
 
 }  // namespace
 
-Placement whole_part(const BlockSource& part) { return {0, part.blocks(), 0}; }
+FlatPlacement whole_part(const BlockSource& part) { return {0, part.blocks(), 0}; }
 
-std::uint64_t copy_flat(const BlockSource& source, std::span<const Placement> layout, FlatFile& file,
+std::uint64_t copy_flat(const BlockSource& source, std::span<const FlatPlacement> layout, FlatFile& file,
                         const ProgressSink& progress) {
   if (progress) progress({source.name(), 0, source.data_blocks() * kBlockSize});
   return FlatCopy(source, file, progress).run(layout);

@@ -12,16 +12,16 @@
 namespace tintype {
 
 /// Blocks of a part that lie one after the other in a flat file too, from `offset` on.
-struct Placement {
+struct FlatPlacement {
   std::uint64_t first_block = 0, end_block = 0, offset = 0;
 };
 
 /// All of a disk, from the beginning of the file.
-Placement whole_part(const BlockSource& part);
+FlatPlacement whole_part(const BlockSource& part);
 
 /// Writes the data of a source to its places in a flat file, up to where the file ends; what is zero stays a hole.
 /// Every checksum is checked. Returns the bytes written. Throws ImageError, DestinationFull, Error.
-std::uint64_t copy_flat(const BlockSource& source, std::span<const Placement> layout, FlatFile& file,
+std::uint64_t copy_flat(const BlockSource& source, std::span<const FlatPlacement> layout, FlatFile& file,
                         const ProgressSink& progress);
 
 }  // namespace tintype

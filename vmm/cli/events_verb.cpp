@@ -42,6 +42,7 @@ class EventsVerb final : public Verb {
     options.optional_positional("NAME", name_, "Of this machine, until it has ended; otherwise of all, without end");
     options.flag("--progress", progress_, "And how far the checkpoint has come that is being taken");
     options.footer(
+        "Without NAME machines are looked for five times a second: one that lives shorter may be missed.\n"
         "Begins with what has happened since the machine started (the last 256 of it are kept).\n"
         "Each line has \"event\" (started, paused, continued, checkpoint, checkpoint-failed, marked, reset, panic,\n"
         "ended), \"name\", \"number\", \"time\" and \"uptime_ms\"; further \"reason\", \"checkpoint\" (its report),\n"

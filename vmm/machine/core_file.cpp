@@ -175,7 +175,7 @@ class CoreWriter {
 
   void write_file(const fs::path& file, const ProgressSink& progress) {
     const BlockSource& memory = checkpoint_.memory();
-    std::vector<Placement> layout;
+    std::vector<FlatPlacement> layout;
     for (const auto& [region, offset] : regions_)
       layout.push_back({region.first_block, region.first_block + region.size / kBlockSize, offset});
     const fs::path name = replaceable_name(file);

@@ -10,6 +10,17 @@
 
 namespace tintype {
 
+namespace {
+
+MachineEvent event_of(EventKind kind, const std::string& reason) {
+  MachineEvent event;
+  event.kind = kind;
+  event.reason = reason;
+  return event;
+}
+
+}  // namespace
+
 Lifecycle::Lifecycle(const MachineConfig& config, FileStart serial_start, std::uint64_t restored_from)
     : restored_from_(restored_from), guest_(config, serial_start, guest_requests(), *this) {}
 
@@ -65,10 +76,9 @@ MachineEnd Lifecycle::wait() {
     how = *end_;
   }
   close();
-  events_.post({.kind = EventKind::kEnded,
-                .reason = how.reason,
-                .exit_code = static_cast<std::uint32_t>(how.exit_code),
-                .checkpoint = {}});
+  MachineEvent ended = event_of(EventKind::kEnded, how.reason);
+  ended.exit_code = static_cast<std::uint32_t>(how.exit_code);
+  events_.post(std::move(ended));
   return how;
 }
 
@@ -316,9 +326,7 @@ ResetReport Lifecycle::reset() {
   return ResetReport{back.pages, back.disks, microseconds_since(start), ++resets_};
 }
 
-void Lifecycle::announce(EventKind kind, const std::string& reason) noexcept {
-  events_.post({.kind = kind, .reason = reason, .exit_code = {}, .checkpoint = {}});
-}
+void Lifecycle::announce(EventKind kind, const std::string& reason) noexcept { events_.post(event_of(kind, reason)); }
 
 template <typename Take>
 auto Lifecycle::with_events(const ProgressSink& progress, Take take) {
@@ -327,7 +335,9 @@ auto Lifecycle::with_events(const ProgressSink& progress, Take take) {
     if (progress) progress(so_far);
   };
   const auto taken = [this](const CheckpointReport& report) {
-    events_.post({.kind = EventKind::kCheckpoint, .reason = {}, .exit_code = {}, .checkpoint = report});
+    MachineEvent event = event_of(EventKind::kCheckpoint, {});
+    event.checkpoint = report;
+    events_.post(std::move(event));
   };
   const OnlyOne only(*this);
   try {

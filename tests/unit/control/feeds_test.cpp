@@ -34,7 +34,11 @@ struct FeedFixture {
     client.follow(method, params);
     return client;
   }
-  void post(EventKind kind) { fake.event_log.post({.kind = kind, .reason = {}, .exit_code = {}, .checkpoint = {}}); }
+  void post(EventKind kind) {
+    MachineEvent event;
+    event.kind = kind;
+    fake.event_log.post(std::move(event));
+  }
   void print(std::string_view text) {
     for (const char byte : text) fake.console_log.append(static_cast<std::uint8_t>(byte));
   }
