@@ -16,7 +16,8 @@ class Output;
 struct Launch {
   std::string name;
   bool detach = false;
-  bool fail_on_reset = false;  ///< a guest that resets itself has failed: kernels do so after a panic
+  bool fail_on_reset = false;         ///< a guest that resets itself has failed: kernels do so after a panic
+  std::vector<BackupPlan> backups{};  ///< from the beginning
   /// Builds the machine (boots or restores it); called once, in the process that will run it. Ends early with Cancelled
   /// where that is asked for by a signal.
   std::function<std::unique_ptr<Machine>(const Cancellation&)> make;

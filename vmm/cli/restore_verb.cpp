@@ -46,7 +46,7 @@ class RestoreVerb final : public Verb {
       output.end_progress();
       return machine;
     };
-    return launch({options.name, detach_, fail_on_reset_, make}, output);
+    return launch({options.name, detach_, fail_on_reset_, {}, make}, output);
   }
 
  private:

@@ -44,7 +44,7 @@ class RunVerb final : public Verb {
     if (config_) given_.fill_from(read_config_file(absolute_path(*config_, "--config")));
     const MachineConfig config = machine_config(given_, output.json());
     check_files(config);
-    return launch({config.name, given_.detach, given_.fail_on_reset,
+    return launch({config.name, given_.detach, given_.fail_on_reset, given_.backups,
                    [&config](const Cancellation&) { return boot_machine(config); }},
                   output);
   }

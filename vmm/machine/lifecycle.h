@@ -5,6 +5,7 @@
 #include <mutex>
 #include <optional>
 
+#include "checkpoint/backup/backup_service.h"
 #include "checkpoint/capture/live_checkpoint.h"
 #include "vmm/machine/guest.h"
 #include "vmm/machine/machine.h"
@@ -20,6 +21,9 @@ class Lifecycle final : public Machine, private VcpuEvents {
  public:
   /// `restored_from`: id of the checkpoint that the guest will be restored from; 0: it boots.
   Lifecycle(const MachineConfig& config, FileStart serial_start, std::uint64_t restored_from);
+
+  /// One that never ran has ended, too: nobody need wait for it to run.
+  ~Lifecycle() override { end({1, "never started", {}}); }
 
   /// To be given a kernel or a checkpoint, before start().
   Guest& guest() noexcept { return guest_; }
@@ -42,6 +46,10 @@ class Lifecycle final : public Machine, private VcpuEvents {
   SeriesReport checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
                                  const ProgressSink& progress) override;
   void cancel_checkpoint() override;
+  void stand_still(const std::string& why) override;
+  void go_on() override;
+  void accompany(std::shared_ptr<void> companion) override;
+  BackupService& backups() noexcept override { return backups_; }
 
  private:
   /// The machine as a checkpoint sees it. On the thread that takes the checkpoint.
@@ -67,12 +75,18 @@ class Lifecycle final : public Machine, private VcpuEvents {
   /// The machine paused, its devices frozen, from beginning to end.
   class StandStill;
   Mark::Return go_back();
+  /// Where there is one already: an error, or with `wait` patience.
   template <typename Take>
-  auto as_the_only_checkpoint(Take take);
+  auto as_the_only_checkpoint(Take take, bool wait = false);
+  BackupMeans backup_means();
+  CheckpointReport back_up(const std::filesystem::path& repository);
+  std::unique_ptr<BackupPlace> backup_place(const BackupPlan& plan);
   GuestRequests guest_requests();
   /// The machine ends, for the first reason that is given. Any thread; never blocks.
   void end(MachineEnd how) noexcept;
   bool has_ended() const;
+  /// With the pause's mutex: parked, whatever a checkpoint does.
+  bool is_held() const noexcept { return paused_by_user_ || !stands_still_.empty(); }
   /// Waits for it. Returns how the machine ends where the guest does not do it.
   std::string ask_to_power_off(std::unique_lock<std::mutex>& state_lock, std::chrono::milliseconds patience);
   void close();
@@ -99,6 +113,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   std::condition_variable state_changed_;
   bool started_ = false;
   bool paused_by_user_ = false;
+  std::string stands_still_;  ///< why; empty: it does not
   bool checkpoint_running_ = false;
   std::optional<MachineEnd> end_;
   bool stalls_ = false;  ///< memory could not be read
@@ -110,6 +125,8 @@ class Lifecycle final : public Machine, private VcpuEvents {
   std::uint64_t resets_ = 0;
   CapturedMachine captured_{*this};
   Checkpointer checkpointer_{captured_};
+  std::vector<std::shared_ptr<void>> companions_;  // guarded by state_mutex_
+  BackupService backups_{backup_means()};          // last: its threads use all of the above
 };
 
 }  // namespace tintype
