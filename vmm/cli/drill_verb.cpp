@@ -14,6 +14,8 @@
 
 namespace tintype {
 
+using nlohmann::json;
+
 namespace {
 
 class DrillVerb final : public Verb {
@@ -42,15 +44,18 @@ class DrillVerb final : public Verb {
     const DrillResult result = drill(output);
     output.end_progress();
     note_drilled(repository.directory_of(options_.id), result.lives, result.said);
-    output.result({{"repository", path_to_json(repository_)},
+    json object = {{"repository", path_to_json(repository_)},
                    {"id", options_.id},
                    {"lives", result.lives},
                    {"said", result.said},
                    {"ran_ms", result.ran_ms},
                    {"interrupts", result.interrupts},
-                   {"console", printable(result.console)}});
+                   {"console", printable(result.console)}};
+    const std::string failure = fmt::format("Checkpoint {} does not live: {}", options_.id, result.said);
+    if (!result.lives) object["error"] = failure;
+    output.result(object);
     if (!result.lives) {
-      output.error(fmt::format("Checkpoint {} does not live: {}", options_.id, result.said));
+      output.error(failure);
       return 1;
     }
     output.line("Checkpoint {} lives: {}.", options_.id, result.said);

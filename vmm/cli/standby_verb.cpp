@@ -132,15 +132,22 @@ class StandbyVerb final : public Verb {
     }
   }
 
-  std::unique_ptr<Machine> wait_for_promotion(const std::string& name, const Cancellation& cancelled) {
-    standby_ = std::make_unique<Standby>(standby_options());
+  /// The machine will have this socket.
+  void answer_until_promoted(const std::filesystem::path& socket, const std::string& name,
+                             const Cancellation& cancelled) {
+    StandbyMethods methods(*standby_, name);
     {
-      StandbyMethods methods(*standby_, name);
-      ControlServer server(control_socket_path(runtime_directory(), name), methods);
+      const ControlServer server(socket, methods);
       while (!standby_->wait_until_promoted(kGlance)) {
         if (cancelled.requested() || methods.stopped()) throw Cancelled("the standby was stopped");
       }
     }
+    std::filesystem::remove(socket);
+  }
+
+  std::unique_ptr<Machine> wait_for_promotion(const std::string& name, const Cancellation& cancelled) {
+    standby_ = std::make_unique<Standby>(standby_options());
+    answer_until_promoted(control_socket_path(runtime_directory(), name), name, cancelled);
     RestoreOptions restore;
     restore.repository = *repository_;
     restore.id = standby_->checkpoint();
