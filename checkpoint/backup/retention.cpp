@@ -16,17 +16,6 @@ namespace {
 
 constexpr std::array<std::string_view, kPeriods> kNames{"last", "hourly", "daily", "weekly", "monthly", "yearly"};
 
-std::optional<std::chrono::sys_seconds> parse_time(const std::string& text) {
-  int year = 0;
-  unsigned month = 0, day = 0, hour = 0, minute = 0, second = 0;
-  if (std::sscanf(text.c_str(), "%4d-%2u-%2uT%2u:%2u:%2uZ", &year, &month, &day, &hour, &minute, &second) != 6)
-    return {};
-  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month), std::chrono::day(day)};
-  if (!date.ok()) return {};
-  return std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
-         std::chrono::seconds(second);
-}
-
 /// Which period of its kind it lies in, as a number.
 std::int64_t period_at(Period period, std::chrono::sys_seconds time) {
   using namespace std::chrono;
@@ -58,6 +47,17 @@ std::uint64_t parse_count(std::string_view text, std::string_view word, std::str
 }
 
 }  // namespace
+
+std::optional<std::chrono::sys_seconds> parse_utc(const std::string& text) {
+  int year = 0;
+  unsigned month = 0, day = 0, hour = 0, minute = 0, second = 0;
+  if (std::sscanf(text.c_str(), "%4d-%2u-%2uT%2u:%2u:%2uZ", &year, &month, &day, &hour, &minute, &second) != 6)
+    return {};
+  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month), std::chrono::day(day)};
+  if (!date.ok()) return {};
+  return std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
+         std::chrono::seconds(second);
+}
 
 Retention parse_retention(std::string_view text, std::string_view option) {
   Retention retention;
@@ -95,7 +95,7 @@ std::vector<Verdict> judge(std::span<const Dated> checkpoints, const Retention& 
   std::array<std::set<std::int64_t>, kPeriods> used;
   std::vector<Verdict> verdicts;
   for (auto newest = by_id.rbegin(); newest != by_id.rend(); ++newest) {
-    const auto time = parse_time(newest->second->time);
+    const auto time = parse_utc(newest->second->time);
     Verdict verdict{newest->first, {}};
     for (std::size_t i = 0; i < kPeriods; ++i) {
       const Period period{static_cast<std::uint8_t>(i)};

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,6 +29,9 @@ struct Retention {
 /// be kept. Throws UsageError.
 Retention parse_retention(std::string_view text, std::string_view option);
 std::string text_of(const Retention& retention);
+
+/// "2024-05-01T12:34:56Z", as manifests have it; nothing where it is no such text.
+std::optional<std::chrono::sys_seconds> parse_utc(const std::string& text);
 
 /// A checkpoint as retention sees it.
 struct Dated {

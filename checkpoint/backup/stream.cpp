@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -18,21 +19,33 @@ constexpr std::string_view kMagic = "TINTSTRM";
 constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kHeaderBytes = 16, kFrameHeaderBytes = 24, kChecksumBytes = 8;
 
-void write_all(int fd, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const auto written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno != EINTR) throw_errno("write to the stream");
-    if (written > 0) bytes = bytes.subspan(static_cast<std::size_t>(written));
-  }
-}
-
 }  // namespace
 
-StreamWriter::StreamWriter(int fd) : fd_(fd) {
+PutBytes put_to(int fd) {
+  return [fd](std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const auto written = ::write(fd, bytes.data(), bytes.size());
+      if (written < 0 && errno != EINTR) throw_errno("write to the stream");
+      if (written > 0) bytes = bytes.subspan(static_cast<std::size_t>(written));
+    }
+  };
+}
+
+GetBytes get_from(int fd) {
+  return [fd](std::span<std::byte> into) {
+    for (;;) {
+      const auto got = ::read(fd, into.data(), into.size());
+      if (got >= 0) return static_cast<std::size_t>(got);
+      if (errno != EINTR) throw_errno("read the stream");
+    }
+  };
+}
+
+StreamWriter::StreamWriter(PutBytes put) : put_(std::move(put)) {
   std::array<std::byte, kHeaderBytes> header{};
   std::ranges::copy(std::as_bytes(std::span(kMagic)), header.begin());
   store_number(std::span(header), 8, kVersion);
-  write_all(fd_, header);
+  put_(header);
 }
 
 void StreamWriter::put(FrameKind kind, std::span<const std::byte> payload) {
@@ -44,10 +57,10 @@ void StreamWriter::put(FrameKind kind, std::span<const std::byte> payload) {
   std::ranges::copy(payload, frame.begin() + kFrameHeaderBytes);
   const std::size_t summed = kFrameHeaderBytes + payload.size();
   store_number(std::span(frame), summed, checksum_of(std::span(frame).first(summed)));
-  write_all(fd_, frame);
+  put_(frame);
 }
 
-StreamReader::StreamReader(int fd) : fd_(fd) {
+StreamReader::StreamReader(GetBytes get) : get_(std::move(get)) {
   std::array<std::byte, kHeaderBytes> header{};
   read_all(header);
   if (!std::ranges::equal(std::span(header).first(kMagic.size()), std::as_bytes(std::span(kMagic))))
@@ -79,10 +92,9 @@ Frame StreamReader::next() {
 
 void StreamReader::read_all(std::span<std::byte> into) {
   while (!into.empty()) {
-    const auto got = ::read(fd_, into.data(), into.size());
-    if (got < 0 && errno != EINTR) throw_errno("read the stream");
+    const std::size_t got = get_(into);
     if (got == 0) throw ImageError("the stream ends too early: what came whole is here, send the rest again");
-    if (got > 0) into = into.subspan(static_cast<std::size_t>(got));
+    into = into.subspan(got);
   }
 }
 

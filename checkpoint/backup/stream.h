@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,33 +28,40 @@ struct Frame {
   std::string_view text() const noexcept { return {reinterpret_cast<const char*>(payload.data()), payload.size()}; }
 };
 
+/// Where a stream goes, and where it comes from. One takes all; the other gives some, and 0 at the end. Both throw.
+using PutBytes = std::function<void(std::span<const std::byte> bytes)>;
+using GetBytes = std::function<std::size_t(std::span<std::byte> into)>;
+/// Of a descriptor of any kind, which stays the caller's. They throw std::system_error.
+PutBytes put_to(int fd);
+GetBytes get_from(int fd);
+
 /// No frame is longer.
 inline constexpr std::uint64_t kMaximumFrameBytes = 1 << 20;
 
 class StreamWriter {
  public:
-  /// Writes the header. The descriptor stays the caller's; any kind will do. Everything throws std::system_error.
-  explicit StreamWriter(int fd);
+  /// Writes the header. Everything throws what `put` throws.
+  explicit StreamWriter(PutBytes put);
   void put(FrameKind kind, std::span<const std::byte> payload);
   void put(FrameKind kind, std::string_view text) { put(kind, std::as_bytes(std::span(text))); }
 
  private:
-  const int fd_;
+  const PutBytes put_;
   std::uint64_t number_ = 0;
 };
 
 /// From anywhere: nothing is believed that its checksum does not confirm, and a length only up to the maximum.
 class StreamReader {
  public:
-  /// Reads the header. Everything throws ImageError where the stream is none, is damaged, or ends too early, and
-  /// std::system_error where it cannot be read.
-  explicit StreamReader(int fd);
+  /// Reads the header. Everything throws ImageError where the stream is none, is damaged, or ends too early, and what
+  /// `get` throws.
+  explicit StreamReader(GetBytes get);
   Frame next();
 
  private:
   void read_all(std::span<std::byte> into);
 
-  const int fd_;
+  const GetBytes get_;
   std::uint64_t number_ = 0;
 };
 

@@ -135,12 +135,13 @@ std::vector<Carried> copy_checkpoints(const fs::path& from, const fs::path& to, 
 }
 
 std::vector<Carried> send_checkpoint(const fs::path& from, std::optional<std::uint64_t> id,
-                                     std::optional<std::uint64_t> after, int fd, const ProgressSink& progress) {
+                                     std::optional<std::uint64_t> after, const PutBytes& put,
+                                     const ProgressSink& progress) {
   const Repository source = Repository::open(from);
   const auto chain = open_to_carry(source, source.resolve(id), after);
   Meter meter("send", progress);
   for (const CarriedCheckpoint& checkpoint : chain) meter.expect(checkpoint.bytes());
-  StreamWriter stream(fd);
+  StreamWriter stream(put);
   std::vector<Carried> all;
   for (const CarriedCheckpoint& checkpoint : chain) {
     stream.put(checkpoint.base ? FrameKind::kBase : FrameKind::kCheckpoint, encode_manifest(checkpoint.manifest));
@@ -158,8 +159,8 @@ std::vector<Carried> send_checkpoint(const fs::path& from, std::optional<std::ui
   return all;
 }
 
-std::vector<Carried> receive_checkpoints(const fs::path& to, int fd, const ProgressSink& progress) {
-  StreamReader stream(fd);
+std::vector<Carried> receive_checkpoints(const fs::path& to, const GetBytes& get, const ProgressSink& progress) {
+  StreamReader stream(get);
   Arrivals arrivals(to);
   Meter meter("receive", progress);
   std::vector<Carried> all;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/backup/stream.h"
 #include "vmm/base/progress.h"
 
 namespace tintype {
@@ -31,9 +32,11 @@ std::vector<Carried> copy_checkpoints(const std::filesystem::path& from, const s
 /// Writes a checkpoint, by default the newest, and all that it builds on as a stream; with `after` only what comes
 /// after that one.
 std::vector<Carried> send_checkpoint(const std::filesystem::path& from, std::optional<std::uint64_t> id,
-                                     std::optional<std::uint64_t> after, int fd, const ProgressSink& progress = {});
+                                     std::optional<std::uint64_t> after, const PutBytes& put,
+                                     const ProgressSink& progress = {});
 
 /// Takes in what a stream holds.
-std::vector<Carried> receive_checkpoints(const std::filesystem::path& to, int fd, const ProgressSink& progress = {});
+std::vector<Carried> receive_checkpoints(const std::filesystem::path& to, const GetBytes& get,
+                                         const ProgressSink& progress = {});
 
 }  // namespace tintype

@@ -8,6 +8,7 @@
 
 #include "checkpoint/capture/cancellation.h"
 #include "checkpoint/capture/destination.h"
+#include "checkpoint/format/block_source.h"
 #include "vmm/base/freezable_disk.h"
 #include "vmm/base/progress.h"
 
@@ -20,5 +21,13 @@ namespace tintype {
 std::shared_ptr<const std::atomic<std::uint64_t>> copy_disk(const std::string& id, FrozenDisk& disk, bool only_changes,
                                                             Destination& destination, const Cancellation& cancellation,
                                                             const ProgressSink& progress);
+
+/// The same where nobody knows what changed since the parent: the disk is compared with what it was `before`, and what
+/// differs is copied. Both are read whole, but for where neither holds anything.
+std::shared_ptr<const std::atomic<std::uint64_t>> copy_disk_differences(const std::string& id, FrozenDisk& disk,
+                                                                        const BlockSource& before,
+                                                                        Destination& destination,
+                                                                        const Cancellation& cancellation,
+                                                                        const ProgressSink& progress);
 
 }  // namespace tintype

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "checkpoint/capture/area_size.h"
 #include "vmm/base/error.h"
@@ -22,6 +23,22 @@ constexpr auto kClosely = 2s;
 /// Copying ahead ends when so little is left, or a round leaves more than half of what it found.
 constexpr std::size_t kFewChunks = 8;
 constexpr std::uint64_t kMostRounds = 8;
+
+/// Whether these pages of a chunk, which may be written to meanwhile, are as `contents` has them.
+bool holds(const Chunk& chunk, const PageSet& pages, std::span<const std::byte> contents) {
+  bool same = true;
+  pages.for_each_run(chunk.first_page, chunk.pages, [&](std::uint64_t page, std::uint64_t count) {
+    const std::uint64_t offset = (page - chunk.first_page) * kPageSize;
+    same = same && std::memcmp(chunk.host + offset, contents.data() + offset, count * kPageSize) == 0;
+  });
+  return same;
+}
+
+/// As if each page had been written to, without changing any.
+void populate(std::span<std::byte> pages) {
+  constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, Linux 5.14
+  if (::madvise(pages.data(), pages.size(), kPopulateWrite) != 0) throw_errno("madvise(MADV_POPULATE_WRITE)");
+}
 
 }  // namespace
 
@@ -211,6 +228,39 @@ void CaptureEngine::begin_as_compared(const MemoryTracker::AsSaved& as_saved) {
   tracker_->start();
   tracker_->begin_compared(as_saved);
   kept_ = true;
+}
+
+void CaptureEngine::begin_compared_with(const BlockSource& saved, const Cancellation& cancellation) {
+  if (tracking_ == Tracking::kNothing) return;
+  tracker_->start();
+  kept_ = false;
+  hashes_.know_nothing();
+  make_present(saved);
+  std::vector<std::byte> contents;
+  tracker_->begin_compared([&](std::size_t chunk, const PageSet& there) {
+    cancellation.throw_if_requested();
+    const Chunk& pages = tracker_->chunks()[chunk];
+    contents.resize(pages.bytes().size());
+    saved.read_blocks(pages.first_page, contents);
+    hashes_.know(chunk, contents);
+    return holds(pages, there, contents);
+  });
+  kept_ = true;
+}
+
+// A page that was never touched is nowhere looked at, so that what was there before would stay in the checkpoint. Those
+// that hold something there are made to be here: they are zero as before, and compared.
+void CaptureEngine::make_present(const BlockSource& saved) {
+  tracker_->look();
+  for (auto run = saved.next_run(0); run; run = saved.next_run(run->end_block())) {
+    for (std::uint64_t page = run->first_block; page < run->end_block();) {
+      const Chunk& chunk = tracker_->chunks()[tracker_->chunks().of_page(page)];
+      const std::uint64_t count = std::min(run->end_block(), chunk.first_page + chunk.pages) - page;
+      if (!tracker_->residency().pages().all(page, count))
+        populate(chunk.bytes().subspan((page - chunk.first_page) * kPageSize, count * kPageSize));
+      page += count;
+    }
+  }
 }
 
 std::uint64_t CaptureEngine::resident_bytes() { return tracker_->look() * kPageSize; }

@@ -13,6 +13,7 @@
 #include "checkpoint/capture/capture_area.h"
 #include "checkpoint/capture/copy_buffers.h"
 #include "checkpoint/capture/strategy.h"
+#include "checkpoint/format/block_source.h"
 #include "checkpoint/tracking/memory_tracker.h"
 #include "checkpoint/tracking/page_hashes.h"
 
@@ -55,11 +56,16 @@ class CaptureEngine {
   void begin_as_restored();
   /// The machine has run since, unwatched, and some of memory is as that checkpoint has it still.
   void begin_as_compared(const MemoryTracker::AsSaved& as_saved);
+  /// The machine runs, and nothing is known of what its memory was: all of it is read, and compared with `saved`, page
+  /// by page. What is as it is there need not be saved again. Throws what reading throws, and tintype::Error; then
+  /// nothing is known still. Nothing happens where the host cannot tell what is written.
+  void begin_compared_with(const BlockSource& saved, const Cancellation& cancellation);
   /// Bytes of the pages there are.
   std::uint64_t resident_bytes();
 
  private:
   void start(Need need);
+  void make_present(const BlockSource& saved);
   void make_area(std::uint64_t asked);
   using Owner = std::shared_ptr<const void>;
   PageSink::Ticket put(std::size_t chunk, std::span<const std::byte> contents, Owner owner, PageSink& sink);

@@ -16,6 +16,7 @@
 #include "checkpoint/capture/destination.h"
 #include "checkpoint/capture/disk_copy.h"
 #include "checkpoint/capture/memory_part.h"
+#include "checkpoint/capture/predecessor.h"
 #include "checkpoint/format/checkpoint_files.h"
 #include "vmm/base/error.h"
 #include "vmm/base/thread.h"
@@ -89,6 +90,7 @@ class LiveCheckpoint {
   std::uint64_t expected_bytes() const;
   void open_destination();
   void open_destination(const NewCheckpoint& wanted);
+  bool open_on_parent();
   void prepare_disks();
   void precopy();
   void pause_and_capture();
@@ -184,17 +186,30 @@ void LiveCheckpoint::prepare_memory() {
   states_.reserve(subject_.states().size());
 }
 
-// It builds on the last one, where there is one and its repository still has it.
+// It builds on the last one, where there is one and its repository still has it; else, where that is asked for, on what
+// the repository has of this machine.
 void LiveCheckpoint::open_destination() {
+  if (open_on_parent()) return;
+  const bool look = options_.find_parent && !options_.full && report_.holds == Portion::kAll;
+  if (look && machine_.find_parent(options_.repository, description_) && open_on_parent()) return;
   NewCheckpoint wanted = wanted_checkpoint();
+  wanted.parent.reset();
+  wanted.expected_bytes = expected_bytes();
+  open_destination(wanted);
+}
+
+/// False where there is no parent, or it is not there any more.
+bool LiveCheckpoint::open_on_parent() {
+  const NewCheckpoint wanted = wanted_checkpoint();
+  if (!wanted.parent) return false;
   try {
     open_destination(wanted);
   } catch (const ParentGone&) {
-    wanted.parent.reset();
-    wanted.expected_bytes = expected_bytes();
-    open_destination(wanted);
+    return false;
   }
-  report_.parent = wanted.parent ? wanted.parent->id : 0;
+  report_.parent = wanted.parent->id;
+  report_.compared = machine_.compared_ != nullptr;
+  return true;
 }
 
 void LiveCheckpoint::open_destination(const NewCheckpoint& wanted) {
@@ -332,8 +347,12 @@ void LiveCheckpoint::write_states() {
 
 void LiveCheckpoint::copy_disks() {
   for (std::size_t i = 0; i < frozen_.size(); ++i) {
-    stored_.push_back(copy_disk(subject_.disks()[i]->id(), *frozen_[i], incremental_disks_[i], *destination_,
-                                machine_.cancellation_, progress_));
+    const std::string& id = subject_.disks()[i]->id();
+    const BlockSource* before = machine_.compared_ ? machine_.compared_->disk(id) : nullptr;
+    const bool compare = incremental_disks_[i] && before != nullptr;
+    stored_.push_back(
+        compare ? copy_disk_differences(id, *frozen_[i], *before, *destination_, machine_.cancellation_, progress_)
+                : copy_disk(id, *frozen_[i], incremental_disks_[i], *destination_, machine_.cancellation_, progress_));
   }
 }
 
@@ -386,6 +405,7 @@ void LiveCheckpoint::keep() noexcept {
   machine_.memory_saved_ = takes_memory() || (machine_.memory_saved_ && report_.parent != 0);
   machine_.disks_saved_ = takes_disks() || (machine_.disks_saved_ && report_.parent != 0);
   machine_.latest_ = ParentRef{report_.id, report_.identity};
+  if (takes_disks()) machine_.compared_.reset();
 }
 
 Checkpointer::Checkpointer(CaptureSubject& subject, CaptureMeans means)
@@ -393,6 +413,20 @@ Checkpointer::Checkpointer(CaptureSubject& subject, CaptureMeans means)
 
 CheckpointReport Checkpointer::take(const CheckpointOptions& options, const ProgressSink& progress) {
   return LiveCheckpoint(*this, options, progress).take();
+}
+
+/// What is there of this machine becomes what the next one builds on. False where nothing is. Guest running.
+bool Checkpointer::find_parent(const std::string& repository, const MachineDescription& machine) {
+  auto found = find_predecessor(repository, latest_, subject_.name(), machine);
+  if (!found) return false;
+  if (found->contents) {
+    latest_.reset();
+    engine_.begin_compared_with(found->contents->memory(), cancellation_);
+    compared_ = std::move(found->contents);
+    memory_saved_ = disks_saved_ = true;
+  }
+  latest_ = found->checkpoint;
+  return true;
 }
 
 void Checkpointer::begin_from(const ParentRef& checkpoint) {

@@ -13,6 +13,7 @@
 #include "checkpoint/capture/strategy.h"
 #include "checkpoint/capture/subject.h"
 #include "checkpoint/format/report.h"
+#include "checkpoint/store/checkpoint_reader.h"
 #include "checkpoint/store/checkpoint_writer.h"
 #include "checkpoint/store/parent.h"
 #include "vmm/base/progress.h"
@@ -60,6 +61,7 @@ class Checkpointer {
 
  private:
   friend class LiveCheckpoint;
+  bool find_parent(const std::string& repository, const MachineDescription& machine);
   MemoryCapture& capture_for(Strategy strategy);
 
   CaptureSubject& subject_;
@@ -67,7 +69,9 @@ class Checkpointer {
   Cancellation cancellation_;
   CaptureEngine engine_;
   const std::shared_ptr<KnownManifests> known_ = std::make_shared<KnownManifests>();
-  std::optional<ParentRef> latest_;                  ///< what the next one may build on
+  std::optional<ParentRef> latest_;  ///< what the next one may build on
+  /// Where nobody knows what was written to disks since latest_: what they are compared with.
+  std::shared_ptr<const CheckpointReader> compared_;
   bool memory_saved_ = false, disks_saved_ = false;  ///< in latest_, as they were when what was written was last kept
   std::map<Strategy, std::unique_ptr<MemoryCapture>> captures_;  ///< made when they are first asked for
 };

@@ -16,6 +16,9 @@ struct CheckpointOptions {
   Strategy strategy = Strategy::kAuto;
   Compression compression = Compression::kNone;
   Portion only = Portion::kAll;
+  /// Where this process has taken no checkpoint that the repository has: build on the newest that is there of a machine
+  /// of this name. All is read, and what differs is written.
+  bool find_parent = false;
   bool full = false;               ///< all of it, though there is a checkpoint to build on
   std::uint64_t capture_area = 0;  ///< bytes of the bounded area for old contents; 0: chosen from the size of memory
   /// All has been written, and nothing of it counts yet: what this throws ends the checkpoint.

@@ -10,6 +10,8 @@ namespace tintype::checkpoint_files {
 inline constexpr const char* kManifest = "checkpoint.json";
 inline constexpr const char* kState = "machine.state";
 inline constexpr const char* kMemory = "memory.part";
+/// Remarks: what came of verifying and drilling it. No part of it, and in no manifest.
+inline constexpr const char* kChecks = "checks.json";
 inline constexpr const char* kStateName = "state";
 inline constexpr const char* kMemoryName = "memory";
 

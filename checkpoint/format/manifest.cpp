@@ -64,6 +64,7 @@ void fields(auto& archive, Same<CheckpointReport> auto& report) {
   archive.later("chosen_because", report.chosen_because);
   archive.later("holds", report.holds);
   archive("parent", report.parent);
+  archive.later("compared", report.compared);
   archive("pause_us", report.pause_us);
   archive("memory", report.memory);
   archive("disks", report.disks);

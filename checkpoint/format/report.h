@@ -62,6 +62,7 @@ struct CheckpointReport {
   std::string chosen_because;  ///< why kAuto came to this strategy; empty where the user chose
   Portion holds = Portion::kAll;
   std::uint64_t parent = 0;  ///< 0: none
+  bool compared = false;     ///< nobody knew what was written since the parent: all was read, and compared with it
   PauseTimes pause_us;
   MemoryReport memory;
   std::vector<DiskReport> disks;

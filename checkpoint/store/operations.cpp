@@ -2,6 +2,7 @@
 #include "checkpoint/store/operations.h"
 
 #include <algorithm>
+#include <map>
 
 #include <nlohmann/json.hpp>
 
@@ -34,6 +35,7 @@ CheckpointSummary summarize(const Repository& repository, std::uint64_t id) {
   } catch (const std::exception& error) {
     summary.problem = error.what();
   }
+  summary.checks = read_check_notes(repository.directory_of(id));
   return summary;
 }
 
@@ -53,6 +55,40 @@ Manifest show_checkpoint(const fs::path& path, std::optional<std::uint64_t> id) 
     const std::uint64_t which = repository.resolve(id);
     return read_manifest(repository.directory_of(which), which);
   });
+}
+
+namespace {
+
+/// By id, why it is damaged: itself, or what it builds on. Parents have lower ids.
+std::map<std::uint64_t, std::string> damaged_with_children(const Repository& repository,
+                                                           const Verification& verification) {
+  std::map<std::uint64_t, std::string> damaged;
+  for (const Damage& damage : verification.damages) damaged.emplace(damage.id, damage.reason);
+  std::vector<std::uint64_t> all = repository.bases();
+  for (const std::uint64_t id : repository.ids()) all.push_back(id);
+  std::ranges::sort(all);
+  for (const std::uint64_t id : all) {
+    try {
+      const auto below = damaged.find(repository.read_manifest(repository.directory_of(id), id)->parent);
+      if (below != damaged.end())
+        damaged.emplace(id, fmt::format("it builds on checkpoint {}: {}", below->first, below->second));
+    } catch (const std::exception& error) {
+      damaged.emplace(id, error.what());
+    }
+  }
+  return damaged;
+}
+
+}  // namespace
+
+void note_verification(const fs::path& path, std::optional<std::uint64_t> id, const Verification& verification) {
+  const Repository repository = Repository::open(path);
+  const auto damaged = damaged_with_children(repository, verification);
+  for (const std::uint64_t each : id ? std::vector{*id} : repository.ids()) {
+    const auto found = damaged.find(each);
+    const bool good = found == damaged.end();
+    note_verified(repository.directory_of(each), good, good ? "every byte is as it was written" : found->second);
+  }
 }
 
 std::string show_checkpoint_json(const fs::path& path, std::optional<std::uint64_t> id) {

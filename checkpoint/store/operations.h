@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "checkpoint/format/manifest.h"
+#include "checkpoint/store/check_notes.h"
 #include "checkpoint/store/repository.h"
+#include "checkpoint/store/verify.h"
 
 namespace tintype {
 
@@ -21,6 +23,7 @@ struct CheckpointSummary {
   std::uint64_t bytes = 0;           ///< on disk
   std::optional<Manifest> manifest;  ///< nothing where it cannot be read
   std::string problem;               ///< why it cannot be read
+  CheckNotes checks;                 ///< what came of verifying and drilling it
 };
 
 std::vector<CheckpointSummary> list_checkpoints(const std::filesystem::path& repository);
@@ -29,6 +32,10 @@ std::vector<CheckpointSummary> list_checkpoints(const std::filesystem::path& rep
 Manifest show_checkpoint(const std::filesystem::path& repository, std::optional<std::uint64_t> id);
 /// `show --id N --json`: the manifest and all of machine.state as one JSON object.
 std::string show_checkpoint_json(const std::filesystem::path& repository, std::optional<std::uint64_t> id);
+
+/// Keeps beside each checkpoint what came of verifying it (all of them, or one).
+void note_verification(const std::filesystem::path& repository, std::optional<std::uint64_t> id,
+                       const Verification& verification);
 
 /// What became of a checkpoint that was deleted, and of others by it.
 struct Deletion {

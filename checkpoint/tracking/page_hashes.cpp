@@ -58,4 +58,11 @@ void PageHashes::keep() noexcept {
   pending_.clear();
 }
 
+void PageHashes::know(std::size_t chunk, std::span<const std::byte> contents) {
+  const Chunk& place = chunks_[chunk];
+  last_.resize(chunks_.pages(), kUnknown);
+  for (std::uint64_t i = 0; i < place.pages; ++i)
+    last_[place.first_page + i] = checksum_of(contents.subspan(i * kPageSize, kPageSize));
+}
+
 }  // namespace tintype

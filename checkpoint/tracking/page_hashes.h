@@ -34,6 +34,11 @@ class PageHashes {
   /// Or nobody's.
   void forget() noexcept { pending_.clear(); }
 
+  /// Another checkpoint is the one that the next one builds on: nothing is known of any page any more,
+  void know_nothing() noexcept { last_.clear(); }
+  /// and then, chunk by chunk, what they are in that one.
+  void know(std::size_t chunk, std::span<const std::byte> contents);
+
  private:
   const ChunkTable& chunks_;
   std::vector<std::uint64_t> last_, next_;  ///< by page; empty before the first checkpoint

@@ -49,6 +49,10 @@ class Entry {
   std::string path_of(const std::string& text) const {
     return text.empty() ? text : (std::filesystem::path(file_).parent_path() / text).string();
   }
+  /// A directory, or what has a scheme.
+  std::string place() const {
+    return text().find("://") != std::string::npos ? text() : absolute_path(path(), key_).string();
+  }
   std::string serial() const {
     const SerialConfig serial = parsed([this] { return parse_serial(text()); });
     return serial.path.empty() ? text() : text().substr(0, 5) + path_of(serial.path.string());
@@ -105,6 +109,40 @@ DiskConfig disk_of(const Entry& entry) {
   return disk;
 }
 
+void apply_backup_key(const Entry& entry, BackupPlan& plan) {
+  const auto time = [&] { return entry.parsed([&] { return parse_time(entry.text(), entry.key()); }); };
+  if (entry.key() == "to") {
+    plan.to = entry.place();
+  } else if (entry.key() == "every") {
+    plan.every_ms = time();
+  } else if (entry.key() == "keep") {
+    plan.keep = entry.parsed([&] { return parse_retention(entry.text(), entry.key()); });
+  } else if (entry.key() == "verify") {
+    plan.verify_ms = time();
+  } else if (entry.key() == "drill") {
+    plan.drill_ms = time();
+  } else if (entry.key() == "key") {
+    plan.key = entry.path();
+  } else if (entry.key() == "witness") {
+    plan.witness = entry.text();
+  } else {
+    entry.refuse(fmt::format("a backup has no key \"{}\": there are to, every, keep, verify, drill, key and witness",
+                             entry.key()));
+  }
+}
+
+BackupPlan backup_of(const Entry& entry) {
+  const toml::table* table = entry.value().as_table();
+  if (table == nullptr) entry.refuse("backup is a table: [backup], or [[backup]] for each of several");
+  BackupPlan plan;
+  for (const auto& [key, value] : *table) apply_backup_key(Entry(key.str(), value, entry.file()), plan);
+  entry.parsed([&] {
+    check_plan(plan);
+    return true;
+  });
+  return plan;
+}
+
 using Apply = void (*)(const Entry& entry, RunOptions& options);
 struct Key {
   std::string_view name;
@@ -122,6 +160,10 @@ constexpr std::array kKeys = {
     Key{"disk",
         [](const Entry& entry, RunOptions& options) {
           entry.each([&](const Entry& one) { options.disks.push_back(disk_of(one)); });
+        }},
+    Key{"backup",
+        [](const Entry& entry, RunOptions& options) {
+          entry.each([&](const Entry& one) { options.backups.push_back(backup_of(one)); });
         }},
     Key{"disk-dir", [](const Entry& entry, RunOptions& options) { options.disk_directory = entry.path(); }},
     Key{"serial", [](const Entry& entry, RunOptions& options) { options.serial = entry.serial(); }},

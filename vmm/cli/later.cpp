@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/cli/later.h"
 
-#include <algorithm>
 #include <array>
 
 namespace tintype {
 
 namespace {
-
-constexpr auto kVerbs = std::to_array<std::string_view>({"backup", "drill", "standby", "promote", "serve"});
 
 struct LaterOption {
   std::string_view verb;
@@ -18,8 +15,6 @@ struct LaterOption {
 constexpr auto kOptions = std::to_array<LaterOption>({{"run", "--gdb"}, {"restore", "--clones"}, {"restore", "--gdb"}});
 
 }  // namespace
-
-bool is_later_verb(std::string_view verb) { return std::ranges::find(kVerbs, verb) != kVerbs.end(); }
 
 std::vector<const char*> later_options(std::string_view verb) {
   std::vector<const char*> options;

@@ -7,8 +7,7 @@
 
 namespace tintype {
 
-/// Verbs and options that are promised for a later version: not in the help, and refused by name where they are used.
-bool is_later_verb(std::string_view verb);
+/// Options that are promised for a later version: not in the help, and refused by name where they are used.
 std::vector<const char*> later_options(std::string_view verb);
 
 }  // namespace tintype

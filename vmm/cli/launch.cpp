@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/backup/backup_service.h"
 #include "checkpoint/format/manifest.h"
 #include "vmm/base/error.h"
 #include "vmm/base/log.h"
@@ -84,6 +85,7 @@ MachineEnd run_to_end(const Launch& launch, const StopSignals& signals, const st
   if (cancelled.requested()) throw Cancelled("the machine was stopped before it ran");
   MachineMethods methods(*machine);
   ControlServer server(claim.socket_path(), methods);
+  for (const BackupPlan& plan : launch.backups) machine->backups().start(plan);  // it may be that it must not run
   machine->start();
   on_running();
   MachineEnd end = machine->wait();

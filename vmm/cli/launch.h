@@ -19,6 +19,7 @@ struct Launch {
   /// Builds the machine (boots or restores it); called once, in the process that will run it. Ends early with Cancelled
   /// where that is asked for by a signal.
   std::function<std::unique_ptr<Machine>(const Cancellation&)> make;
+  std::vector<BackupPlan> backups{};  ///< from the beginning
 };
 
 /// Claims the name, builds the machine, opens its control socket and runs it. In the foreground it returns when the

@@ -21,6 +21,30 @@ std::string load_text(const std::string& name, const LoadReport& load) {
                      format_size(load.bytes_left), load.problem, name, name);
 }
 
+std::string backup_text(const BackupStatus& backup) {
+  std::string text = backup.every_ms < 1000 ? fmt::format("every {} ms", backup.every_ms)
+                                            : fmt::format("every {}", format_duration(backup.every_ms));
+  if (!backup.keep.empty()) text += ", keeps " + backup.keep;
+  text += backup.latest == 0 ? "; none yet"
+                             : fmt::format("; {} taken, {} beats skipped, the latest is {} of {}", backup.taken,
+                                           backup.skipped, backup.latest, backup.latest_time);
+  if (!backup.note.empty()) text += fmt::format(" ({})", backup.note);
+  if (!backup.problem.empty())
+    text += fmt::format("; FAILING, {} in a row, tried again in {}: {}", backup.failures,
+                        format_duration(backup.next_ms), backup.problem);
+  if (!backup.verified.empty()) text += "; verified " + backup.verified;
+  if (!backup.drilled.empty()) text += "; drilled " + backup.drilled;
+  return text;
+}
+
+std::string backups_text(const BackupReport& report) {
+  if (report.backups.empty()) return fmt::format("No backups of {} are being taken.", report.name);
+  std::string text;
+  for (const BackupStatus& backup : report.backups)
+    text += fmt::format("{}{}: {}", text.empty() ? "" : "\n", backup.to, backup_text(backup));
+  return text;
+}
+
 std::string status_text(const StatusReport& status) {
   std::string text;
   const auto line = [&text](const char* name, const std::string& value) {
@@ -29,6 +53,7 @@ std::string status_text(const StatusReport& status) {
   line("name", status.name);
   line("state",
        std::string(name_of(status.state)) + (status.checkpoint_running ? ", a checkpoint is being taken" : ""));
+  if (!status.stands_still.empty()) line("stands still", status.stands_still);
   line("process", std::to_string(status.pid));
   line("runs for", format_duration(status.uptime_ms));
   line("memory", format_size(status.memory));
@@ -44,6 +69,8 @@ std::string status_text(const StatusReport& status) {
              "{} ({}{}){}", disk.image, name_of(disk.mode), disk.read_only ? ", read-only" : "",
              disk.waits_for_room ? ": its redo log's file system is full; writes wait until you make room" : ""));
   }
+  for (const BackupStatus& backup : status.backups)
+    line("backup", fmt::format("to {}, {}", backup.to, backup_text(backup)));
   return text;
 }
 
@@ -77,6 +104,7 @@ std::string series_text(const json& series) {
 }  // namespace
 
 std::string result_text(std::string_view method, const json& result) {
+  if (method == "backup") return backups_text(backups_from_json(result));
   if (method == "status") return status_text(status_from_json(result));
   if (result.value("cancelled", false))
     return fmt::format("The {} of {} is cancelled.", method, result.value("name", ""));

@@ -65,6 +65,7 @@ void RunOptions::fill_from(const RunOptions& weaker) {
   fill(cpus, weaker.cpus);
   if (disks.empty()) disks = weaker.disks;
   if (trace.empty()) trace = weaker.trace;
+  if (backups.empty()) backups = weaker.backups;
   detach = detach || weaker.detach;
   fail_on_reset = fail_on_reset || weaker.fail_on_reset;
 }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/backup/plan.h"
 #include "vmm/machine/config.h"
 
 namespace tintype {
@@ -19,6 +20,7 @@ struct RunOptions {
   std::optional<std::uint64_t> memory, cpus;
   std::vector<DiskConfig> disks;
   std::vector<std::string> trace;
+  std::vector<BackupPlan> backups;  ///< from a file only
   bool detach = false, fail_on_reset = false;
 
   /// Takes from `weaker` what is not given here. Lists are taken whole or not at all.

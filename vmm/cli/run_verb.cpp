@@ -47,7 +47,8 @@ class RunVerb final : public Verb {
     if (config_) given_.fill_from(read_config_file(absolute_path(*config_, "--config")));
     const MachineConfig config = machine_config(given_, output.json());
     check_files(config);
-    return launch({config.name, given_.detach, [&config](const Cancellation&) { return boot_machine(config); }},
+    return launch({config.name, given_.detach, [&config](const Cancellation&) { return boot_machine(config); },
+                   given_.backups},
                   output);
   }
 

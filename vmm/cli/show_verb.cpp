@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/backup/retention.h"
 #include "checkpoint/store/operations.h"
 #include "vmm/cli/inspect.h"
 #include "vmm/cli/output.h"
@@ -16,6 +17,28 @@ using nlohmann::json;
 
 namespace {
 
+json note_json(const std::optional<CheckNote>& note) {
+  if (!note) return nullptr;
+  return {{"time", note->time}, {"good", note->good}, {"said", note->said}};
+}
+
+std::string note_text(const std::optional<CheckNote>& note) { return !note ? "-" : note->good ? "good" : "BAD"; }
+
+std::optional<std::uint64_t> age_of(const Manifest& manifest) {
+  const auto taken = parse_utc(manifest.time), now = parse_utc(utc_time_text());
+  if (!taken || !now || *now < *taken) return std::nullopt;
+  return static_cast<std::uint64_t>((*now - *taken).count());
+}
+
+/// "42s", "17m", "5h", "12d": to be seen at a glance.
+std::string age_text(std::optional<std::uint64_t> seconds) {
+  if (!seconds) return "-";
+  if (*seconds < 100) return fmt::format("{}s", *seconds);
+  if (*seconds < 100 * 60) return fmt::format("{}m", *seconds / 60);
+  if (*seconds < 48 * 3600) return fmt::format("{}h", *seconds / 3600);
+  return fmt::format("{}d", *seconds / 86400);
+}
+
 json summary_json(const CheckpointSummary& checkpoint) {
   if (!checkpoint.manifest)
     return {{"id", checkpoint.id}, {"bytes", checkpoint.bytes}, {"problem", checkpoint.problem}};
@@ -30,7 +53,11 @@ json summary_json(const CheckpointSummary& checkpoint) {
           {"parent", manifest.parent == 0 ? json(nullptr) : json(manifest.parent)},
           {"memory", manifest.machine.memory},
           {"cpus", manifest.machine.cpus},
-          {"pause_us", manifest.report.pause_us.total}};
+          {"pause_us", manifest.report.pause_us.total},
+          {"age_s", age_of(manifest) ? json(*age_of(manifest)) : json(nullptr)},
+          {"compared", manifest.report.compared},
+          {"verified", note_json(checkpoint.checks.verified)},
+          {"drilled", note_json(checkpoint.checks.drilled)}};
 }
 
 void print_summary(const CheckpointSummary& checkpoint, Output& output) {
@@ -39,10 +66,11 @@ void print_summary(const CheckpointSummary& checkpoint, Output& output) {
     return;
   }
   const Manifest& manifest = *checkpoint.manifest;
-  output.line("{:>8} {:>8}  {:<20}  {:<16} {:<8} {:<6} {:>10} {:>10} {:>9} us", checkpoint.id,
-              manifest.parent == 0 ? "-" : std::to_string(manifest.parent), manifest.time, manifest.vm,
-              name_of(manifest.report.strategy), name_of(manifest.report.holds), format_size(manifest.machine.memory),
-              format_size(checkpoint.bytes), manifest.report.pause_us.total);
+  output.line("{:>8} {:>8}  {:<20} {:>5}  {:<16} {:<8} {:<6} {:>10} {:>10} {:>9} us  {:<8} {}", checkpoint.id,
+              manifest.parent == 0 ? "-" : std::to_string(manifest.parent), manifest.time, age_text(age_of(manifest)),
+              manifest.vm, name_of(manifest.report.strategy), name_of(manifest.report.holds),
+              format_size(manifest.machine.memory), format_size(checkpoint.bytes), manifest.report.pause_us.total,
+              note_text(checkpoint.checks.verified), note_text(checkpoint.checks.drilled));
 }
 
 int show_all(const std::filesystem::path& repository, Output& output) {
@@ -50,8 +78,8 @@ int show_all(const std::filesystem::path& repository, Output& output) {
   const auto checkpoints = list_checkpoints(repository);
   if (checkpoints.empty()) output.line("There is no checkpoint in {}.", repository.string());
   if (!checkpoints.empty()) {
-    output.line("{:>8} {:>8}  {:<20}  {:<16} {:<8} {:<6} {:>10} {:>10} {:>12}", "ID", "PARENT", "TIME", "MACHINE",
-                "STRATEGY", "HOLDS", "MEMORY", "ON DISK", "PAUSE");
+    output.line("{:>8} {:>8}  {:<20} {:>5}  {:<16} {:<8} {:<6} {:>10} {:>10} {:>12}  {:<8} {}", "ID", "PARENT", "TIME",
+                "AGE", "MACHINE", "STRATEGY", "HOLDS", "MEMORY", "ON DISK", "PAUSE", "VERIFIED", "DRILL");
   }
   for (const CheckpointSummary& checkpoint : checkpoints) {
     print_summary(checkpoint, output);

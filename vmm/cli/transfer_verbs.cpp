@@ -83,7 +83,8 @@ class SendVerb final : public Verb {
     if (!file_ && ::isatty(STDOUT_FILENO) == 1)
       throw UsageError("the stream is not for a terminal: send it to `tintype receive`, or to a file with --output");
     const UniqueFd file = file_ ? open_file(*file_, O_WRONLY | O_CREAT | O_TRUNC, 0600) : UniqueFd();
-    const auto all = send_checkpoint(repository_, id_, after_, file ? file.get() : STDOUT_FILENO, output.progress());
+    const auto all =
+        send_checkpoint(repository_, id_, after_, put_to(file ? file.get() : STDOUT_FILENO), output.progress());
     output.end_progress();
     if (!file) return 0;
     if (::fsync(file.get()) != 0 && errno != EINVAL && errno != EROFS) throw_errno("sync {}", file_->string());
@@ -112,7 +113,7 @@ class ReceiveVerb final : public Verb {
     if (!file_ && ::isatty(STDIN_FILENO) == 1)
       throw UsageError("give the stream on stdin, as in `tintype send REPO | tintype receive REPO`, or --input FILE");
     const UniqueFd file = file_ ? open_file(*file_, O_RDONLY) : UniqueFd();
-    const auto all = receive_checkpoints(repository_, file ? file.get() : STDIN_FILENO, output.progress());
+    const auto all = receive_checkpoints(repository_, get_from(file ? file.get() : STDIN_FILENO), output.progress());
     output.end_progress();
     print_arrivals(all, output);
     output.result({{"repository", path_to_json(repository_)}, {"checkpoints", as_json(all)}});

@@ -84,6 +84,11 @@ std::uint64_t parse_size(std::string_view text, std::string_view option) {
 std::uint64_t parse_time(std::string_view text, std::string_view option) {
   constexpr std::pair<std::string_view, std::uint64_t> kTimes[] = {
       {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
+  constexpr std::pair<std::string_view, std::uint64_t> kWords[] = {
+      {"hourly", 3'600'000}, {"daily", 86'400'000}, {"weekly", 604'800'000}};
+  for (const auto& [word, ms] : kWords) {
+    if (text == word) return ms;
+  }
   std::uint64_t number = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));

@@ -21,7 +21,7 @@ std::uint64_t parse_size(std::string_view text, std::string_view option);
 /// "512 MiB": the largest unit in which it is at least 1, with a decimal where it is not whole.
 std::string format_size(std::uint64_t bytes);
 
-/// Milliseconds: a whole number of "ms", "s", "m" or "h".
+/// Milliseconds: a whole number of "ms", "s", "m" or "h"; or "hourly", "daily", "weekly".
 std::uint64_t parse_time(std::string_view text, std::string_view option);
 /// "1h 02m 03s", "4m 05s", "6.7 s".
 std::string format_duration(std::uint64_t ms);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/store/operations.h"
 #include "checkpoint/store/verify.h"
 #include "vmm/cli/output.h"
 #include "vmm/cli/values.h"
@@ -44,6 +45,7 @@ class VerifyVerb final : public Verb {
   int run(Output& output) override {
     const Verification verification = verify_checkpoints(repository_, id_, output.progress());
     output.end_progress();
+    note_verification(repository_, id_, verification);
     output.result(verification_json(repository_, verification));
     for (const Damage& damage : verification.damages)
       output.line("{:>8}  {:<16} {}", damage.id, damage.part, damage.reason);

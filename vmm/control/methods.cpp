@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/backup/backup_service.h"
 #include "checkpoint/format/manifest.h"
 #include "vmm/control/parameters.h"
 #include "vmm/control/status_json.h"
@@ -70,7 +71,40 @@ struct TypeRequest {
 
 void parameters(auto& list, TypeRequest& request) { list.text("text", request.text, {}); }
 
+struct BackupRequest {
+  BackupPlan plan;
+  std::string keep;
+  bool status = false, stop = false;
+};
+
+void parameters(auto& list, BackupRequest& request) {
+  BackupPlan& plan = request.plan;
+  list.place("to", plan.to, {"--to", "REPO", "Where they go: a directory of checkpoints, or tcp://HOST:PORT"});
+  list.time("every_ms", plan.every_ms, {"--every", "TIME", "One after the other, at this distance"});
+  list.text("keep", request.keep,
+            {"--keep", "RULE", "last=5,hourly=24,daily=7,weekly=4,monthly=12,yearly=3, or some of it; by default all"});
+  list.time("verify_ms", plan.verify_ms, {"--verify", "TIME", "Read all of it back now and then: daily, or 6h"});
+  list.time("drill_ms", plan.drill_ms, {"--drill", "TIME", "Restore the newest apart from everything now and then"});
+  list.directory("key", plan.key, {"--key", "FILE", "With tcp://: the key that the standby shares"});
+  list.text("witness", plan.witness, {"--witness", "URL", "With tcp://: the etcd that says who may run the machine"});
+  list.flag("status", request.status, {"--status", "", "Say how they are getting on; so does no option at all"});
+  list.flag("stop", request.stop, {"--stop", "", "Take no more: to there, or without --to to anywhere"});
+}
+
+BackupPlan plan_of(const BackupRequest& request) {
+  BackupPlan plan = request.plan;
+  if (!request.keep.empty()) plan.keep = parse_retention(request.keep, "--keep");
+  return plan;
+}
+
 void validate(const auto&, const json&) {}
+
+void validate(const BackupRequest& request, const json& given) {
+  if (request.status && given.size() > 1) throw UsageError("--status (the parameter \"status\") takes no other");
+  if (request.stop && given.size() > (given.contains("to") ? 2U : 1U))
+    throw UsageError("--stop (the parameter \"stop\") takes --to and no other");
+  if (!request.status && !request.stop && !given.empty()) check_plan(plan_of(request));
+}
 
 void validate(const CheckpointRequest& request, const json& given) {
   if (!request.cancel && request.options.repository.empty())
@@ -178,6 +212,16 @@ json type(Machine& machine, const TypeRequest& request, const ProgressSink&) {
   return {{"taken", machine.type(keys)}};
 }
 
+json backup(Machine& machine, const BackupRequest& request, const ProgressSink&) {
+  const std::string& name = machine.config().name;
+  const std::string& to = request.plan.to;
+  if (request.stop && machine.backups().stop(to) == 0)
+    throw Error("no backups of {} are being taken{}: `tintype backup {} --status` shows those that are", name,
+                to.empty() ? "" : " to " + to, name);
+  if (!request.stop && !to.empty()) machine.backups().start(plan_of(request));
+  return backups_to_json({name, machine.backups().status()});
+}
+
 /// A line of the table: the function `body` with its parameters read from JSON.
 template <typename Request, json (*body)(Machine&, const Request&, const ProgressSink&)>
 constexpr RpcMethod method(std::string_view name, std::string_view help, MethodPace pace = MethodPace::kQuick,
@@ -206,6 +250,10 @@ constexpr std::array kMethods = {
                                     "Its memory and devices go to NAME.suspended; its disks stay where they are, and "
                                     "nobody else may write to them until it is resumed."),
     method<TypeRequest, type>("type", "Type at a machine's serial line", MethodPace::kQuick, nullptr, false),
+    method<BackupRequest, backup>("backup", "Back a machine up on a schedule, which goes on by itself",
+                                  MethodPace::kQuick,
+                                  "The machine does the work, until it ends or is told to stop. What fails is tried "
+                                  "again, with growing pauses."),
 };
 
 }  // namespace

@@ -24,11 +24,12 @@ struct ParameterOption {
 enum class ParameterKind : std::uint8_t {
   kFlag,
   kNumber,
-  kSize,       ///< bytes
-  kTime,       ///< milliseconds
-  kWord,       ///< of an enumeration
+  kSize,  ///< bytes
+  kTime,  ///< milliseconds
+  kWord,  ///< of an enumeration
+  kText,
   kDirectory,  ///< absolute
-  kText,       ///< of any bytes
+  kPlace,      ///< a directory, absolute; or what has a scheme: tcp://HOST:PORT
 };
 
 /// A parameter of a method, for the command line and its help.

@@ -48,6 +48,15 @@ void ParameterReader::directory(const char* name, std::string& value, const Para
   }
 }
 
+void ParameterReader::place(const char* name, std::string& value, const ParameterOption& option) {
+  const json* given = find(name);
+  if (given != nullptr && given->is_string() && given->get_ref<const std::string&>().find("://") != std::string::npos) {
+    value = given->get<std::string>();
+  } else {
+    directory(name, value, option);
+  }
+}
+
 void ParameterReader::refuse_others() const {
   for (const auto& [name, value] : object_.items()) {
     if (!known_.contains(name)) throw UsageError("there is no parameter \"{}\" here", name);

@@ -36,6 +36,9 @@ class ParameterCatalogue {
     add(name, ParameterKind::kDirectory, option);
   }
   void text(const char* name, std::string&, const ParameterOption& option) { add(name, ParameterKind::kText, option); }
+  void place(const char* name, std::string&, const ParameterOption& option) {
+    add(name, ParameterKind::kPlace, option);
+  }
   template <HasWords T>
   void word(const char* name, T&, const ParameterOption& option) {
     Parameter& parameter = add(name, ParameterKind::kWord, option);
@@ -65,6 +68,7 @@ class ParameterReader {
   void time(const char* name, std::uint64_t& value, const ParameterOption& option) { number(name, value, option); }
   void directory(const char* name, std::string& value, const ParameterOption&);
   void text(const char* name, std::string& value, const ParameterOption&);
+  void place(const char* name, std::string& value, const ParameterOption& option);
   template <HasWords T>
   void word(const char* name, T& value, const ParameterOption&) {
     if (const nlohmann::json* text = find(name)) value = chosen_value<T>(text_of(name, *text), name);

@@ -25,6 +25,28 @@ void fields(auto& archive, Same<LoadReport> auto& load) {
   archive("problem", load.problem);
 }
 
+void fields(auto& archive, Same<BackupStatus> auto& backup) {
+  archive("to", backup.to);
+  archive("state", backup.state);
+  archive("every_ms", backup.every_ms);
+  archive("keep", backup.keep);
+  archive("taken", backup.taken);
+  archive("skipped", backup.skipped);
+  archive("failures", backup.failures);
+  archive("latest", backup.latest);
+  archive("latest_time", backup.latest_time);
+  archive("note", backup.note);
+  archive("problem", backup.problem);
+  archive("next_ms", backup.next_ms);
+  archive("verified", backup.verified);
+  archive("drilled", backup.drilled);
+}
+
+void fields(auto& archive, Same<BackupReport> auto& report) {
+  archive("name", report.name);
+  archive("backups", report.backups);
+}
+
 void fields(auto& archive, Same<StatusReport> auto& status) {
   archive("name", status.name);
   archive("pid", status.pid);
@@ -39,6 +61,8 @@ void fields(auto& archive, Same<StatusReport> auto& status) {
   archive("kernel", status.kernel);
   archive("serial", status.serial);
   archive("disks", status.disks);
+  archive("backups", status.backups);
+  archive("stands_still", status.stands_still);
 }
 
 void fields(auto& archive, Same<Progress> auto& progress) {
@@ -85,12 +109,17 @@ StatusReport status_report(const MachineConfig& config, const MachineStatus& sta
   for (const DiskConfig& disk : config.disks)
     report.disks.push_back(
         {fmt::format("disk{}", report.disks.size()), disk.image.string(), disk.mode, disk.read_only});
+  report.backups = status.backups;
+  report.stands_still = status.stands_still;
   for (const std::size_t number : status.disks_without_room) report.disks.at(number).waits_for_room = true;
   return report;
 }
 
 json status_to_json(const StatusReport& status) { return to_json(status); }
 StatusReport status_from_json(const json& object) { return from_json<StatusReport>(object, "the machine's status"); }
+json backups_to_json(const BackupReport& report) { return to_json(report); }
+BackupReport backups_from_json(const json& object) { return from_json<BackupReport>(object, "the backups"); }
+
 json path_to_json(const std::filesystem::path& path) { return json_fields::text_to_json(path.string()); }
 
 std::filesystem::path path_from_json(const json& value, const std::string& what) {

@@ -42,6 +42,8 @@ struct StatusReport {
   std::uint32_t cpus = 0;
   std::string kernel, serial;
   std::vector<DiskStatus> disks;
+  std::vector<BackupStatus> backups;
+  std::string stands_still;  ///< why it may not run on
 };
 
 StatusReport status_report(const MachineConfig& config, const MachineStatus& status, int pid);
@@ -50,6 +52,14 @@ StatusReport status_report(const MachineConfig& config, const MachineStatus& sta
 // kind.
 nlohmann::json status_to_json(const StatusReport& status);
 StatusReport status_from_json(const nlohmann::json& object);
+
+/// How all backups of a machine are getting on.
+struct BackupReport {
+  std::string name;
+  std::vector<BackupStatus> backups;
+};
+nlohmann::json backups_to_json(const BackupReport& report);
+BackupReport backups_from_json(const nlohmann::json& object);
 
 /// A path of any bytes: text, or {"bytes": "<hexadecimal>"} where it is not UTF-8.
 nlohmann::json path_to_json(const std::filesystem::path& path);

@@ -33,7 +33,10 @@ void set(int fd, unsigned long request, const T& value, std::string_view name) {
 }  // namespace
 
 KvmVcpu::KvmVcpu(const KvmSystem& system, KvmVm& vm, unsigned id)
-    : id_(id), fd_(vm.create_vcpu(id)), shared_(Mapping::of_fd(fd_.get(), system.vcpu_mmap_size())) {
+    : id_(id),
+      fd_(vm.create_vcpu(id)),
+      statistics_(UniqueFd(::ioctl(fd_.get(), KVM_GET_STATS_FD, nullptr))),
+      shared_(Mapping::of_fd(fd_.get(), system.vcpu_mmap_size())) {
   const int size = vm.extension(KVM_CAP_XSAVE2);
   has_xsave2_ = size > 0;
   xsave_size_ = std::max(kLegacyXsaveSize, static_cast<std::size_t>(std::max(size, 0)));

@@ -14,6 +14,7 @@
 
 #include "vmm/base/mapping.h"
 #include "vmm/base/unique_fd.h"
+#include "vmm/kvm/vcpu_statistics.h"
 #include "vmm/kvm/vm.h"
 
 namespace tintype {
@@ -86,6 +87,9 @@ class KvmVcpu {
   /// One MSR, or nothing where KVM refuses it.
   std::optional<std::uint64_t> msr(std::uint32_t index) const;
 
+  /// Any thread, whoever runs it.
+  const VcpuStatistics& statistics() const noexcept { return statistics_; }
+
   void announce_pause();  ///< KVM_KVMCLOCK_CTRL: tells the guest's watchdog; silently nothing where unused
 
  private:
@@ -95,6 +99,7 @@ class KvmVcpu {
   unsigned id_;
   UniqueFd fd_;
   std::atomic<std::thread::id> owner_{};  // none: the vCPU does not run, and whoever has it parked may use it
+  VcpuStatistics statistics_;
   Mapping shared_;
   std::size_t xsave_size_;
   bool has_xsave2_;

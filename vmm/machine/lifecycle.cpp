@@ -3,6 +3,10 @@
 
 #include <exception>
 
+#include "checkpoint/backup/run_tintype.h"
+#include "checkpoint/standby/key_file.h"
+#include "checkpoint/standby/standby_place.h"
+#include "checkpoint/standby/witness.h"
 #include "vmm/base/error.h"
 #include "vmm/base/log.h"
 #include "vmm/machine/exit_report.h"
@@ -62,10 +66,12 @@ void Lifecycle::start() {
   {
     const std::lock_guard lock(state_mutex_);
     if (std::exchange(started_, true)) throw Error("the machine runs already");
+    state_changed_.notify_all();
   }
   leave_suspension();
   announce(EventKind::kStarted);  // before what the guest does
   guest_.start();
+  if (is_held()) guest_.processors().pause();
 }
 
 MachineEnd Lifecycle::wait() {
@@ -86,6 +92,13 @@ MachineEnd Lifecycle::wait() {
 // Where it still waits for memory, it has waited in vain.
 void Lifecycle::close() {
   errands_.finish();
+  backups_.stop({});
+  std::vector<std::shared_ptr<void>> companions;
+  {
+    const std::lock_guard lock(state_mutex_);
+    companions.swap(companions_);
+  }
+  companions.clear();
   if (guest_.load() != nullptr) guest_.load()->give_up();
   const std::lock_guard checkpoint_lock(checkpoint_mutex_);
   mark_.reset();
@@ -115,7 +128,9 @@ void Lifecycle::pause_because(const std::string& reason) {
   {
     const std::lock_guard lock(state_mutex_);
     if (!started_ || end_) throw Error("the machine {} is not running", config().name);
-    if (std::exchange(paused_by_user_, true) || stalls_) return;
+    const bool held = is_held();
+    paused_by_user_ = true;
+    if (held || stalls_) return;
   }
   guest_.processors().pause();
   announce(EventKind::kPaused, reason);
@@ -123,6 +138,7 @@ void Lifecycle::pause_because(const std::string& reason) {
 
 void Lifecycle::resume() {
   const std::lock_guard pause_lock(pause_mutex_);
+  if (!stands_still_.empty()) throw Error("{} may not run on: {}", config().name, stands_still_);
   const bool stalled = stalls();
   if (stalled) retry_load();
   {
@@ -206,24 +222,27 @@ void Lifecycle::stop(bool force, std::chrono::milliseconds patience) {
 
 std::string Lifecycle::ask_to_power_off(std::unique_lock<std::mutex>& state_lock, std::chrono::milliseconds patience) {
   if (stalls_) return "cut off: its memory could not be read";
-  if (paused_by_user_) return "cut off: it was paused";
+  if (is_held()) return "cut off: it was paused";
   if (!guest_.platform().press_power_button()) return "cut off: it does not listen to the power button";
   state_changed_.wait_for(state_lock, patience, [this] { return end_.has_value(); });
   return fmt::format("cut off: it did not power off within {} ms", patience.count());
 }
 
 MachineStatus Lifecycle::status() const {
-  const std::lock_guard lock(state_mutex_);
   MachineStatus status;
-  status.state = end_                         ? RunState::kStopped
-                 : !started_                  ? RunState::kCreated
-                 : paused_by_user_ || stalls_ ? RunState::kPaused
-                                              : RunState::kRunning;
+  status.backups = backups_.status();
+  const std::lock_guard lock(state_mutex_);
+  status.state = end_                   ? RunState::kStopped
+                 : !started_            ? RunState::kCreated
+                 : is_held() || stalls_ ? RunState::kPaused
+                                        : RunState::kRunning;
   if (end_) status.end_reason = end_->reason;
+  status.stands_still = stands_still_;
   status.checkpoint_running = checkpoint_running_;
   status.uptime_ms = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - created_).count());
   status.exits = guest_.processors().exits();
+  status.interrupts = guest_.processors().interrupts();
   status.restored_from = restored_from_;
   if (const LazyLoad* load = guest_.load(); load != nullptr && !load->finished())
     status.load = {load->bytes_left(), load->bytes_total(), load->problem()};
@@ -235,9 +254,12 @@ MachineStatus Lifecycle::status() const {
   return status;
 }
 
-Lifecycle::OnlyOne::OnlyOne(Lifecycle& machine)
+Lifecycle::OnlyOne::OnlyOne(Lifecycle& machine, Patience patience)
     : machine_(machine), lock_(machine.checkpoint_mutex_, std::try_to_lock) {
-  const std::lock_guard lock(machine_.state_mutex_);
+  if (patience == Patience::kWait && !lock_) lock_.lock();
+  std::unique_lock lock(machine_.state_mutex_);
+  if (patience == Patience::kWait)
+    machine_.state_changed_.wait(lock, [this] { return machine_.started_ || machine_.end_; });
   const std::string& name = machine_.config().name;
   if (!machine_.started_ || machine_.end_) throw Error("the machine {} is not running", name);  // close() may hold it
   if (!lock_) throw Error("a checkpoint of {} is being taken already: wait until it is finished", name);
@@ -329,7 +351,7 @@ ResetReport Lifecycle::reset() {
 void Lifecycle::announce(EventKind kind, const std::string& reason) noexcept { events_.post(event_of(kind, reason)); }
 
 template <typename Take>
-auto Lifecycle::with_events(const ProgressSink& progress, Take take) {
+auto Lifecycle::with_events(const ProgressSink& progress, Take take, Patience patience) {
   const auto told = [&](const Progress& so_far) {
     events_.post_progress(so_far);
     if (progress) progress(so_far);
@@ -339,7 +361,7 @@ auto Lifecycle::with_events(const ProgressSink& progress, Take take) {
     event.checkpoint = report;
     events_.post(std::move(event));
   };
-  const OnlyOne only(*this);
+  const OnlyOne only(*this, patience);
   try {
     finish_load(told);
     return take(told, taken);
@@ -349,19 +371,81 @@ auto Lifecycle::with_events(const ProgressSink& progress, Take take) {
   }
 }
 
-CheckpointReport Lifecycle::checkpoint(const CheckpointOptions& options, const ProgressSink& progress) {
-  return with_events(progress, [&](const ProgressSink& told, const auto& taken) {
+CheckpointReport Lifecycle::take_checkpoint(const CheckpointOptions& options, const ProgressSink& progress,
+                                            Patience patience) {
+  const auto take = [&](const ProgressSink& told, const auto& taken) {
     CheckpointReport report = checkpointer_.take(options, told);
     taken(report);
     return report;
-  });
+  };
+  return with_events(progress, take, patience);
+}
+
+CheckpointReport Lifecycle::checkpoint(const CheckpointOptions& options, const ProgressSink& progress) {
+  return take_checkpoint(options, progress, Patience::kRefuse);
 }
 
 SeriesReport Lifecycle::checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
                                           const ProgressSink& progress) {
   return with_events(progress, [&](const ProgressSink& told, const auto& taken) {
     return take_series(checkpointer_, options, series, told, taken);
-  });
+  }, Patience::kRefuse);
+}
+
+BackupMeans Lifecycle::backup_means() {
+  return {[this](const std::filesystem::path& repository) { return back_up(repository); },
+          [this](const BackupPlan& plan) { return backup_place(plan); }, run_tintype};
+}
+
+CheckpointReport Lifecycle::back_up(const std::filesystem::path& repository) {
+  CheckpointOptions options;
+  options.repository = repository;
+  options.find_parent = true;
+  return take_checkpoint(options, {}, Patience::kWait);
+}
+
+// A machine that may run elsewhere must have the right to run here before it does.
+std::unique_ptr<BackupPlace> Lifecycle::backup_place(const BackupPlan& plan) {
+  if (!is_standby(plan.to)) return make_directory_place(plan.to, config().name);
+  const TcpAddress address = parse_tcp_address(plan.to.substr(plan.to.find("://") + 3), "--to");
+  StandbyLink link{address, read_key_file(plan.key), config().name, spool_directory(config().name, address),
+                   [this](const std::string& why) { stand_still(why); }};
+  if (!plan.witness.empty()) {
+    auto lease = std::make_shared<LeaseKeeper>(plan.witness, config().name);
+    lease->guard({[this](const std::string& why) { stand_still(why); }, [this] { go_on(); }});
+    accompany(lease);
+  }
+  return make_standby_place(std::move(link));
+}
+
+// ---- a machine that another one may run ----
+
+void Lifecycle::stand_still(const std::string& why) {
+  const std::lock_guard pause_lock(pause_mutex_);
+  {
+    const std::lock_guard lock(state_mutex_);
+    const bool held = is_held();
+    stands_still_ = why;
+    if (held || !started_ || end_ || stalls_) return;
+  }
+  guest_.processors().pause();
+  log_note("the machine {} stands still: {}", config().name, why);
+}
+
+void Lifecycle::go_on() {
+  const std::lock_guard pause_lock(pause_mutex_);
+  {
+    const std::lock_guard lock(state_mutex_);
+    if (std::exchange(stands_still_, {}).empty() || paused_by_user_ || stalls_ || !started_) return;
+  }
+  guest_.processors().announce_pause();
+  guest_.processors().resume();
+  log_note("the machine {} goes on", config().name);
+}
+
+void Lifecycle::accompany(std::shared_ptr<void> companion) {
+  const std::lock_guard lock(state_mutex_);
+  companions_.push_back(std::move(companion));
 }
 
 void Lifecycle::cancel_checkpoint() {
@@ -440,12 +524,12 @@ void Lifecycle::on_trace(VcpuThread& thread) noexcept {
 // A user's pause or continue waits until the checkpoint's pause is over.
 void Lifecycle::CapturedMachine::pause() {
   pause_lock_ = std::unique_lock(machine_.pause_mutex_);
-  if (!machine_.paused_by_user_) guest().processors().pause();
+  if (!machine_.is_held()) guest().processors().pause();
   if (machine_.has_ended()) throw Error("the machine {} ended before it could be captured", name());
 }
 
 void Lifecycle::CapturedMachine::resume() noexcept {
-  if (!machine_.paused_by_user_) guest().processors().resume();
+  if (!machine_.is_held()) guest().processors().resume();
   pause_lock_.unlock();
 }
 

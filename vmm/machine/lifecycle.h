@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 
+#include "checkpoint/backup/backup_service.h"
 #include "checkpoint/capture/live_checkpoint.h"
 #include "vmm/machine/errand.h"
 #include "vmm/machine/guest.h"
@@ -22,6 +23,9 @@ class Lifecycle final : public Machine, private VcpuEvents {
  public:
   /// `restored_from`: id of the checkpoint that the guest will be restored from; 0: it boots.
   Lifecycle(const MachineConfig& config, FileStart serial_start, std::uint64_t restored_from);
+
+  /// One that never ran has ended, too: nobody need wait for it to run.
+  ~Lifecycle() override { end({1, "never started", {}}); }
 
   /// To be given a kernel or a checkpoint, before start().
   Guest& guest() noexcept { return guest_; }
@@ -53,6 +57,10 @@ class Lifecycle final : public Machine, private VcpuEvents {
                                  const ProgressSink& progress) override;
   SuspendReport suspend(const std::filesystem::path& directory, const ProgressSink& progress) override;
   void cancel_checkpoint() override;
+  void stand_still(const std::string& why) override;
+  void go_on() override;
+  void accompany(std::shared_ptr<void> companion) override;
+  BackupService& backups() noexcept override { return backups_; }
 
  private:
   /// The machine as a checkpoint sees it. On the thread that takes the checkpoint.
@@ -75,18 +83,20 @@ class Lifecycle final : public Machine, private VcpuEvents {
     std::unique_lock<std::mutex> pause_lock_;  // the machine's pause_mutex_, from pause() to resume()
   };
 
-  /// Of all that takes hold of a machine's state, one at a time: throws tintype::Error where another is under way, or
-  /// the machine does not run.
+  /// What to do where another one has hold of the machine, or it has not started.
+  enum class Patience : std::uint8_t { kRefuse, kWait };
+  /// Of all that takes hold of a machine's state, one at a time: throws tintype::Error where another is under way (or
+  /// waits for it), or the machine does not run.
   class OnlyOne {
    public:
-    explicit OnlyOne(Lifecycle& machine);
+    explicit OnlyOne(Lifecycle& machine, Patience patience = Patience::kRefuse);
     ~OnlyOne();
     OnlyOne(const OnlyOne&) = delete;
     OnlyOne& operator=(const OnlyOne&) = delete;
 
    private:
     Lifecycle& machine_;
-    const std::unique_lock<std::mutex> lock_;
+    std::unique_lock<std::mutex> lock_;
   };
   /// The machine paused, its devices frozen, from beginning to end.
   class StandStill;
@@ -96,8 +106,12 @@ class Lifecycle final : public Machine, private VcpuEvents {
   Mark::Return go_back();
   /// Tells whoever follows the machine how its checkpoint goes, and how it went.
   template <typename Take>
-  auto with_events(const ProgressSink& progress, Take take);
+  auto with_events(const ProgressSink& progress, Take take, Patience patience);
+  CheckpointReport take_checkpoint(const CheckpointOptions& options, const ProgressSink& progress, Patience patience);
   void announce(EventKind kind, const std::string& reason = {}) noexcept;
+  BackupMeans backup_means();
+  CheckpointReport back_up(const std::filesystem::path& repository);
+  std::unique_ptr<BackupPlace> backup_place(const BackupPlan& plan);
   GuestRequests guest_requests();
   /// The machine ends, for the first reason that is given. Any thread; never blocks.
   void end(MachineEnd how) noexcept;
@@ -108,6 +122,9 @@ class Lifecycle final : public Machine, private VcpuEvents {
   void photograph_panic();
   MachineEnd panic_end(const std::string& note) const;
   void pause_because(const std::string& reason);
+
+  /// With the pause's mutex: parked, whatever a checkpoint does.
+  bool is_held() const noexcept { return paused_by_user_ || !stands_still_.empty(); }
   /// Waits for it. Returns how the machine ends where the guest does not do it.
   std::string ask_to_power_off(std::unique_lock<std::mutex>& state_lock, std::chrono::milliseconds patience);
   void close();
@@ -135,6 +152,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   std::condition_variable state_changed_;
   bool started_ = false;
   bool paused_by_user_ = false;
+  std::string stands_still_;  ///< why; empty: it does not
   bool checkpoint_running_ = false;
   std::optional<MachineEnd> end_;
   bool stalls_ = false;      ///< memory could not be read
@@ -152,7 +170,10 @@ class Lifecycle final : public Machine, private VcpuEvents {
   std::uint64_t resets_ = 0;
   CapturedMachine captured_{*this};
   Checkpointer checkpointer_{captured_};
-  ErrandThread errands_;  // last: what it does needs all of the above
+  std::vector<std::shared_ptr<void>> companions_;  // guarded by state_mutex_
+  // Last: their threads use all of the above.
+  BackupService backups_{backup_means()};
+  ErrandThread errands_;
 };
 
 }  // namespace tintype

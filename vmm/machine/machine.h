@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/backup/plan.h"
 #include "checkpoint/capture/options.h"
 #include "checkpoint/capture/series.h"
 #include "checkpoint/format/block_source.h"
@@ -21,6 +22,8 @@
 #include "vmm/machine/event_log.h"
 
 namespace tintype {
+
+class BackupService;
 
 enum class RunState : std::uint8_t { kCreated, kRunning, kPaused, kStopped };
 
@@ -42,10 +45,13 @@ struct MachineStatus {
   bool checkpoint_running = false;
   std::uint64_t uptime_ms = 0;
   std::uint64_t exits = 0;          ///< KVM exits to user space, all vCPUs
+  std::uint64_t interrupts = 0;     ///< that the CPUs were given; 0 where KVM does not count them
   std::uint64_t restored_from = 0;  ///< id of the checkpoint; 0: booted
   std::optional<LoadStatus> load;   ///< nothing where all memory is there
   /// Numbers of the disks whose writes wait until there is room for their redo logs.
   std::vector<std::size_t> disks_without_room;
+  std::vector<BackupStatus> backups;
+  std::string stands_still;  ///< why it may not run on, whatever its user says; empty where it may
 };
 
 /// A mark was set, to which the machine can go back.
@@ -162,6 +168,15 @@ class Machine {
   /// The checkpoint that is under way ends at once, whatever its destination does, and its caller is told so. Throws
   /// tintype::Error where there is none.
   virtual void cancel_checkpoint() = 0;
+
+  /// Another one may run this machine: it stands still, whatever its user says, until it may go on. Any thread.
+  virtual void stand_still(const std::string& why) = 0;
+  virtual void go_on() = 0;
+  /// Lives until the machine has ended, and is gone before the machine is.
+  virtual void accompany(std::shared_ptr<void> companion) = 0;
+
+  /// Backups on a schedule, which go on until they are stopped or the machine ends.
+  virtual BackupService& backups() noexcept = 0;
 };
 
 /// Builds a machine and loads its kernel. Nothing runs yet. Throws tintype::Error for what the user can mend.

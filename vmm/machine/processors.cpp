@@ -96,6 +96,12 @@ void Processors::join() {
   for (const auto& thread : threads_) thread->join();
 }
 
+std::uint64_t Processors::interrupts() const noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& vcpu : vcpus_) sum += vcpu->statistics().interrupts();
+  return sum;
+}
+
 std::uint64_t Processors::exits() const noexcept {
   std::uint64_t sum = 0;
   for (const auto& thread : threads_) sum += thread->exits();

@@ -48,6 +48,8 @@ class Processors {
   void join();
 
   std::uint64_t exits() const noexcept;
+  /// That all of them were given, as KVM counts; 0 where it does not.
+  std::uint64_t interrupts() const noexcept;
   const KvmVcpu& vcpu(std::size_t index) const noexcept { return *vcpus_[index]; }
 
  private:

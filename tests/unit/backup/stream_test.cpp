@@ -21,7 +21,7 @@ struct Recording {
 
   Recording() {
     const UniqueFd fd = open_file(file, O_WRONLY | O_CREAT, 0600);
-    StreamWriter stream(fd.get());
+    StreamWriter stream(put_to(fd.get()));
     stream.put(FrameKind::kFile, "memory.part");
     stream.put(FrameKind::kData, "some bytes");
     stream.put(FrameKind::kEnd, "");
@@ -30,7 +30,7 @@ struct Recording {
   /// How many frames can be read.
   int read() const {
     const UniqueFd fd = open_file(file, O_RDONLY);
-    StreamReader stream(fd.get());
+    StreamReader stream(get_from(fd.get()));
     for (int frames = 1;; ++frames)
       if (stream.next().kind == FrameKind::kEnd) return frames;
   }
@@ -46,7 +46,7 @@ struct Recording {
 TEST_CASE("what is written comes back") {
   const Recording recording;
   const UniqueFd fd = open_file(recording.file, O_RDONLY);
-  StreamReader stream(fd.get());
+  StreamReader stream(get_from(fd.get()));
   CHECK(stream.next().text() == "memory.part");
   const Frame data = stream.next();
   CHECK(data.kind == FrameKind::kData);

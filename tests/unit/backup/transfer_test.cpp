@@ -45,11 +45,11 @@ struct TwoSides {
 
   std::vector<Carried> send(std::optional<std::uint64_t> id = {}, std::optional<std::uint64_t> after = {}) const {
     const UniqueFd fd = open_file(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    return send_checkpoint(here, id, after, fd.get());
+    return send_checkpoint(here, id, after, put_to(fd.get()));
   }
   std::vector<Carried> receive() const {
     const UniqueFd fd = open_file(file, O_RDONLY);
-    return receive_checkpoints(there, fd.get());
+    return receive_checkpoints(there, get_from(fd.get()));
   }
   std::vector<Carried> copy() const { return copy_checkpoints(here, there, std::nullopt); }
   void check_whole() const {

@@ -142,9 +142,11 @@ class PaperState final : public Stateful {
 
 class PaperMachine final : public CaptureSubject {
  public:
-  explicit PaperMachine(SharedScript script = std::make_shared<Script>(), std::uint64_t bytes = 8 << 20)
+  /// Of its memory, so many pages have ever been touched.
+  explicit PaperMachine(SharedScript script = std::make_shared<Script>(), std::uint64_t bytes = 8 << 20,
+                        std::uint64_t touched = ~0ULL)
       : script_(std::move(script)), memory_(bytes) {
-    for (std::uint64_t at = 0; at < memory_.size(); at += kPageSize)
+    for (std::uint64_t at = 0; at < memory_.size() && at / kPageSize < touched; at += kPageSize)
       if (!memory_.store(Gpa(at), at + 1)) throw Error("paper memory is memory");
   }
 

@@ -3,6 +3,7 @@
 
 #include <atomic>
 
+#include "checkpoint/backup/backup_service.h"
 #include "vmm/machine/machine.h"
 
 namespace tintype {
@@ -29,6 +30,10 @@ class FakeMachine final : public Machine {
   SeriesReport checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
                                  const ProgressSink& progress) override;
   void cancel_checkpoint() override { ++cancels; }
+  void stand_still(const std::string&) override {}
+  void go_on() override {}
+  void accompany(std::shared_ptr<void>) override {}
+  BackupService& backups() noexcept override { return backups_; }
 
   std::atomic<int> pauses = 0;
   std::atomic<int> resumes = 0;
@@ -48,6 +53,10 @@ class FakeMachine final : public Machine {
  private:
   MachineConfig config_;
   std::atomic<RunState> state_ = RunState::kRunning;
+  BackupService backups_{
+      {[](const std::filesystem::path&) { return CheckpointReport(); },
+       [](const BackupPlan& plan) { return make_directory_place(plan.to, "fake"); },
+       [](const std::vector<std::string>&, const std::atomic<bool>&) { return std::string("good"); }}};
 };
 
 }  // namespace tintype

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/backup/backup_service.h"
+
+#include <algorithm>
+
+namespace tintype {
+
+void BackupService::start(const BackupPlan& plan) {
+  check_plan(plan);
+  stop(plan.to);
+  auto job = std::make_unique<BackupJob>(plan, means_.make_place(plan), desk_, means_.run_tintype);
+  const std::lock_guard lock(mutex_);
+  jobs_.push_back(std::move(job));
+}
+
+// They are waited for without the lock: status() must answer meanwhile.
+std::size_t BackupService::stop(const std::string& place) {
+  std::vector<std::unique_ptr<BackupJob>> ending;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto stays = [&](const auto& job) { return !place.empty() && job->plan().to != place; };
+    const auto first = std::stable_partition(jobs_.begin(), jobs_.end(), stays);
+    std::move(first, jobs_.end(), std::back_inserter(ending));
+    jobs_.erase(first, jobs_.end());
+  }
+  for (const auto& job : ending) job->ask_to_end();
+  return ending.size();
+}
+
+std::vector<BackupStatus> BackupService::status() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<BackupStatus> all;
+  for (const auto& job : jobs_) all.push_back(job->status());
+  return all;
+}
+
+}  // namespace tintype

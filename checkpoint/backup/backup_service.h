@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "checkpoint/backup/backup_job.h"
+
+namespace tintype {
+
+/// What a machine has to do for its backups.
+struct BackupMeans {
+  CaptureDesk::Take take;
+  std::function<std::unique_ptr<BackupPlace>(const BackupPlan&)> make_place;
+  RunTintype run_tintype;
+};
+
+/// All backups of one machine. Any thread.
+class BackupService {
+ public:
+  explicit BackupService(BackupMeans means) : means_(std::move(means)), desk_(means_.take) {}
+  ~BackupService() { stop({}); }
+
+  /// From now on. Takes the place of those to the same place. Throws UsageError.
+  void start(const BackupPlan& plan);
+  /// No more to there, or with an empty place to anywhere; one that is being taken is finished first. Returns how many
+  /// were ended.
+  std::size_t stop(const std::string& place);
+  std::vector<BackupStatus> status() const;
+
+ private:
+  const BackupMeans means_;
+  CaptureDesk desk_;
+  mutable std::mutex mutex_;  // guards the rest
+  std::vector<std::unique_ptr<BackupJob>> jobs_;
+};
+
+}  // namespace tintype

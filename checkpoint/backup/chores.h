@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace tintype {
+
+/// Runs `tintype ARGUMENTS...` in a process of its own, until it has ended or `stop` is set. Returns what there is to
+/// say of it: "good", or what is wrong.
+using RunTintype = std::function<std::string(const std::vector<std::string>& arguments, const std::atomic<bool>& stop)>;
+
+/// Something that is done with a repository now and then, beside the backups, on a thread of its own.
+class Chore {
+ public:
+  Chore(std::vector<std::string> arguments, std::chrono::milliseconds every, const RunTintype& run)
+      : arguments_(std::move(arguments)), every_(every), run_(run) {}
+  /// Ends it where it is at work.
+  ~Chore();
+  Chore(const Chore&) = delete;
+  Chore& operator=(const Chore&) = delete;
+
+  /// Begins it where it is time.
+  void begin_if_due();
+  /// What came of the last time; empty where there was none yet.
+  std::string outcome() const;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void work() noexcept;
+
+  const std::vector<std::string> arguments_;
+  const std::chrono::milliseconds every_;  ///< 0: never
+  const RunTintype& run_;
+  Clock::time_point due_{};
+  std::atomic<bool> stop_ = false, busy_ = false;
+  mutable std::mutex mutex_;  // guards the next
+  std::string outcome_;
+  std::thread thread_;
+};
+
+}  // namespace tintype

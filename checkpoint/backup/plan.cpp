@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/backup/plan.h"
+
+#include "vmm/base/error.h"
+
+namespace tintype {
+
+bool is_standby(const std::string& place) { return place.starts_with("tcp://"); }
+
+void check_plan(const BackupPlan& plan) {
+  if (plan.to.empty()) throw UsageError("say where the backups go: --to REPO (the parameter \"to\")");
+  if (plan.every_ms == 0) throw UsageError("say how often: --every TIME (the parameter \"every_ms\"), at least 1ms");
+  if (is_standby(plan.to)) {
+    if (plan.key.empty()) throw UsageError("a standby wants the key that it shares: give --key FILE");
+    if (plan.keep || plan.verify_ms != 0 || plan.drill_ms != 0)
+      throw UsageError("what a standby keeps and looks after is its own: leave out --keep, --verify and --drill");
+  } else if (!plan.key.empty() || !plan.witness.empty()) {
+    throw UsageError("--key and --witness go with a standby: --to tcp://HOST:PORT");
+  }
+}
+
+}  // namespace tintype

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "checkpoint/backup/retention.h"
+#include "checkpoint/standby/secure_channel.h"
+#include "checkpoint/standby/tcp.h"
+
+namespace tintype {
+
+struct StandbyOptions {
+  TcpAddress listen;
+  std::filesystem::path repository;
+  std::vector<std::byte> key;
+  Retention keep;
+  /// The first one counts as lost when nothing was heard of it for so long; nothing: never, somebody has to say so.
+  std::optional<std::chrono::milliseconds> promote_after;
+  /// Asked before each promotion, whoever wants it; false: not now. It may take a while.
+  std::function<bool()> may_promote;
+};
+
+struct StandbyStatus {
+  std::string vm;            ///< whose checkpoints come; empty: nobody has called yet
+  std::uint64_t latest = 0;  ///< id of the newest whole one; 0: none
+  std::uint64_t received = 0;
+  bool connected = false, promoted = false;
+  std::uint64_t silent_ms = 0;  ///< since something was heard of the first one; 0: nobody has called yet
+  std::string problem;          ///< why the last one that came was not taken in
+};
+
+/// The second computer: takes in a machine's checkpoints as they are made, and knows whether the first one lives. When
+/// it is lost, or on demand, no more is taken in, and the newest whole checkpoint is the one to run. From then on the
+/// first one is told that it was replaced, as long as this lives.
+class Standby {
+ public:
+  /// Listens. Throws tintype::Error.
+  explicit Standby(StandbyOptions options);
+  ~Standby();
+  Standby(const Standby&) = delete;
+  Standby& operator=(const Standby&) = delete;
+
+  std::uint16_t port() const { return port_of(listener_.get()); }
+  StandbyStatus status() const;
+  /// By hand. Throws tintype::Error where nothing whole has come, or it may not be.
+  void promote();
+  /// False where it was not promoted in that time.
+  bool wait_until_promoted(std::chrono::milliseconds patience);
+  /// The checkpoint to run, once it was promoted.
+  std::uint64_t checkpoint() const { return newest(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Session {
+    std::thread thread;
+    std::atomic<bool> over = false;
+  };
+
+  void listen() noexcept;
+  void serve(UniqueFd socket) noexcept;
+  void talk(SecureChannel& channel);
+  bool answer(SecureChannel& channel, const std::string& line);
+  void take_in(SecureChannel& channel);
+  void refuse(SecureChannel& channel, const std::string& why) const;
+  void begin_session(SecureChannel& channel, const std::string& vm);
+  void end_session(SecureChannel& channel) noexcept;
+  void heard();
+  void forget_finished_sessions();
+  void look_for_loss();
+  bool try_to_promote();
+  std::uint64_t newest() const;
+  std::string newest_identity() const;
+
+  const StandbyOptions options_;
+  const UniqueFd listener_;
+  std::mutex importing_;  ///< one at a time; a promotion waits until it is over
+  std::mutex promoting_;
+  mutable std::mutex mutex_;  // guards the rest
+  std::condition_variable changed_;
+  std::string vm_, problem_;
+  std::uint64_t received_ = 0;
+  SecureChannel* current_ = nullptr;
+  std::optional<Clock::time_point> heard_;  ///< nothing: nobody has called, or they have taken their leave
+  std::atomic<bool> promoted_ = false, ending_ = false;
+  std::list<Session> sessions_;  ///< the listening thread's
+  std::thread thread_;           ///< last: it uses all of the above
+};
+
+}  // namespace tintype

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/standby/witness.h"
+
+#include <algorithm>
+#include <memory>
+
+#include <curl/curl.h>
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/format/manifest.h"
+#include "vmm/base/error.h"
+#include "vmm/base/log.h"
+#include "vmm/base/thread.h"
+
+namespace tintype {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr std::size_t kMostAnswer = 1 << 20;
+/// It is renewed so often; and counts as lost so much before it runs out.
+constexpr milliseconds kRenewal = Witness::kLease / 6, kMargin = Witness::kLease / 4;
+constexpr milliseconds kFirstPatience = std::chrono::seconds(5);
+
+/// The gateway wants keys and values so.
+std::string base64(const std::string& text) {
+  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t at = 0; at < text.size(); at += 3) {
+    std::uint32_t bits = 0;
+    for (std::size_t i = 0; i < 3; ++i)
+      bits = bits << 8 | (at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0);
+    for (std::size_t i = 0; i < 4; ++i) out += at + i > text.size() ? '=' : kDigits[bits >> (18 - 6 * i) & 63];
+  }
+  return out;
+}
+
+std::size_t take_answer(char* data, std::size_t size, std::size_t count, void* into) {
+  auto& text = *static_cast<std::string*>(into);
+  if (text.size() + size * count > kMostAnswer) return 0;
+  text.append(data, size * count);
+  return size * count;
+}
+
+}  // namespace
+
+// A name that no other process has: who has the right is one of them.
+Witness::Witness(std::string url, const std::string& machine)
+    : url_(std::move(url)),
+      holder_(new_identity()),
+      lock_key_(base64("tintype/" + machine + "/holder")),
+      last_key_(base64("tintype/" + machine + "/last")) {}
+
+json Witness::post(const std::string& path, const json& body, milliseconds patience) const {
+  const std::unique_ptr<CURL, void (*)(CURL*)> curl(::curl_easy_init(), ::curl_easy_cleanup);
+  if (!curl) throw Error("libcurl cannot be used here");
+  const std::string text = body.dump(), address = url_ + path;
+  std::string answer;
+  ::curl_easy_setopt(curl.get(), CURLOPT_URL, address.c_str());
+  ::curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "http,https");
+  ::curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, text.c_str());
+  ::curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(patience.count(), 1)));
+  ::curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
+  ::curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, take_answer);
+  ::curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &answer);
+  const CURLcode code = ::curl_easy_perform(curl.get());
+  if (code != CURLE_OK) throw Error("the witness {} cannot be asked: {}", url_, ::curl_easy_strerror(code));
+  long status = 0;
+  ::curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
+  json parsed = json::parse(answer, nullptr, false);
+  if (status != 200 || !parsed.is_object()) throw Error("the witness {} answers {} to {}", url_, status, path);
+  return parsed;
+}
+
+bool Witness::acquire(bool again, milliseconds patience) {
+  const json granted = post("/v3/lease/grant", {{"TTL", kLease.count() / 1000}}, patience);
+  const std::string lease = granted.value("ID", "");
+  if (lease.empty()) throw Error("the witness {} gives no lease", url_);
+  json conditions = json::array({{{"key", lock_key_}, {"target", "CREATE"}, {"create_revision", "0"}}});
+  if (again) conditions.push_back({{"key", last_key_}, {"target", "VALUE"}, {"value", base64(holder_)}});
+  const json taking = {{{"request_put", {{"key", lock_key_}, {"value", base64(holder_)}, {"lease", lease}}}},
+                       {{"request_put", {{"key", last_key_}, {"value", base64(holder_)}}}}};
+  const json answer = post("/v3/kv/txn", {{"compare", conditions}, {"success", taking}}, patience);
+  if (!answer.value("succeeded", false)) return false;
+  lease_ = lease;
+  return true;
+}
+
+bool Witness::renew(milliseconds patience) {
+  if (lease_.empty()) return false;
+  const json answer = post("/v3/lease/keepalive", {{"ID", lease_}}, patience);
+  const std::string left = answer.value("result", json::object()).value("TTL", "0");
+  if (left == "0") lease_.clear();
+  return !lease_.empty();
+}
+
+void Witness::release() noexcept {
+  try {
+    if (!lease_.empty()) post("/v3/lease/revoke", {{"ID", lease_}}, kRenewal);
+  } catch (const std::exception&) {  // then it runs out
+  }
+}
+
+LeaseKeeper::LeaseKeeper(const std::string& url, const std::string& machine) : witness_(url, machine) {
+  const auto asked = Clock::now();
+  if (!witness_.acquire(false, kFirstPatience))
+    throw Error("the witness {} says that {} runs elsewhere: end it there first, or wait until its lease has run out",
+                url, machine);
+  until_ = asked + Witness::kLease;
+}
+
+LeaseKeeper::~LeaseKeeper() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+    changed_.notify_all();
+  }
+  if (thread_.joinable()) thread_.join();
+  witness_.release();
+}
+
+void LeaseKeeper::guard(Machine machine) {
+  machine_ = std::move(machine);
+  thread_ = std::thread([this] { run(); });
+}
+
+// The time of a lease is counted from before it was asked for, and a request never lasts beyond its end.
+bool LeaseKeeper::try_to_have() {
+  const auto asked = Clock::now();
+  const auto left = std::chrono::duration_cast<milliseconds>(until_ - kMargin - asked);
+  const milliseconds patience = standing_ ? kRenewal : std::clamp(left, milliseconds(1), kRenewal);
+  try {
+    if (!witness_.renew(patience) && !witness_.acquire(true, patience)) return false;
+    until_ = asked + Witness::kLease;
+    return true;
+  } catch (const std::exception& error) {
+    log_note("{}", error.what());
+    return false;
+  }
+}
+
+void LeaseKeeper::run() noexcept {
+  name_this_thread("lease");
+  block_signals_in_this_thread();
+  for (std::unique_lock lock(mutex_); !changed_.wait_for(lock, kRenewal, [this] { return ending_; });) {
+    lock.unlock();
+    const bool had = try_to_have();
+    if (had && std::exchange(standing_, false)) machine_.go_on();
+    if (!had && !standing_ && Clock::now() + kRenewal >= until_ - kMargin) {
+      standing_ = true;
+      machine_.stand_still("its lease could not be renewed, and another one may run it");
+    }
+    lock.lock();
+  }
+}
+
+}  // namespace tintype

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace tintype {
+
+/// Who may run a machine, as an etcd says: a key that one holder at a time has, with a lease that runs out by itself
+/// (its JSON gateway, by libcurl). One thread at a time.
+class Witness {
+ public:
+  /// `url`: http(s)://HOST:2379. Asks nobody yet.
+  Witness(std::string url, const std::string& machine);
+
+  static constexpr std::chrono::milliseconds kLease = std::chrono::seconds(6);
+
+  /// Takes the right for kLease from the moment of the call; `again` where this process had it before: then only if
+  /// nobody else has had it since. False where another one has it. Throws tintype::Error where nobody can be asked
+  /// within the patience.
+  bool acquire(bool again, std::chrono::milliseconds patience);
+  /// For kLease from the moment of the call. False where it is lost.
+  bool renew(std::chrono::milliseconds patience);
+  /// Others need not wait for it to run out.
+  void release() noexcept;
+
+ private:
+  nlohmann::json post(const std::string& path, const nlohmann::json& body, std::chrono::milliseconds patience) const;
+
+  const std::string url_, holder_, lock_key_, last_key_;
+  std::string lease_;  ///< its id; empty: none
+};
+
+/// Keeps the right to run a machine from its making to its end, on a thread of its own. Where it cannot be renewed the
+/// machine is told to stand still before it runs out, and to go on where it is had again and nobody else had it
+/// meanwhile.
+class LeaseKeeper {
+ public:
+  struct Machine {
+    std::function<void(const std::string& why)> stand_still;
+    std::function<void()> go_on;
+  };
+  /// Has it when it returns. Throws tintype::Error where another one has it, or nobody can be asked.
+  LeaseKeeper(const std::string& url, const std::string& machine);
+  /// Lets go of it.
+  ~LeaseKeeper();
+  LeaseKeeper(const LeaseKeeper&) = delete;
+  LeaseKeeper& operator=(const LeaseKeeper&) = delete;
+  /// Begins to keep it, for this machine. Once.
+  void guard(Machine machine);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  void run() noexcept;
+  bool try_to_have();
+
+  Witness witness_;
+  Machine machine_;
+  Clock::time_point until_{};
+  bool standing_ = false;  ///< the machine was told to
+  std::mutex mutex_;       // guards the next
+  bool ending_ = false;
+  std::condition_variable changed_;
+  std::thread thread_;
+};
+
+}  // namespace tintype

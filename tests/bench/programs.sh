@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The three programs: how long a standby takes to run the machine, whether it keeps up with twenty checkpoints a second,
+# and what a backup writes after the machine's process was killed. README.md says what each figure is.
+# usage: tools/bench programs [--rounds N] [--to DIR]
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib/common.sh"
+
+rounds=5 to=.
+while (($#)); do
+  case $1 in
+    --rounds) rounds=$2 && shift 2 ;;
+    --to) to=$2 && shift 2 ;;
+    *) usage_error "tools/bench programs knows --rounds N and --to DIR, and no $1" ;;
+  esac
+done
+
+build=${TINTYPE_BUILD_DIR:-$build_dir}
+tintype=$build/tintype images=$build/guest-images
+work=$(mktemp -d "$(realpath "$to")/tintype-bench-XXXXXX")
+export TINTYPE_RUNTIME_DIR=$work/run TMPDIR=$work
+port=$((20000 + RANDOM % 20000))
+trap finish EXIT
+
+finish() {
+  local pid
+  for pid in $(timeout 20 "$tintype" list --json 2>/dev/null | jq -r '.machines[].pid'); do
+    kill -KILL "$pid" 2>/dev/null || true
+  done
+  rm -rf "$work"
+}
+now_us() { echo "${EPOCHREALTIME/./}"; }
+median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+# until_true COMMAND...: two minutes at most.
+until_true() {
+  local end=$((SECONDS + 120))
+  until "$@" 2>/dev/null; do ((SECONDS < end)) || die "this took too long: $*"; sleep 0.005; done
+}
+# line WHAT VALUE UNIT least|most LIMIT
+line() {
+  awk -v what="$1" -v value="$2" -v unit="$3" -v side="$4" -v limit="$5" 'BEGIN {
+    met = side == "least" ? value >= limit : value <= limit
+    printf "%-58s %9.3f %-4s (goal: at %s %g) %s\n", what, value, unit, side, limit, met ? "met" : "MISSED" }'
+}
+
+(umask 077 && head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$work/key")
+standby_up() {
+  rm -rf "$work/there" "$work/second.log"
+  "$tintype" standby --listen "127.0.0.1:$port" --repo "$work/there" --key "$work/key" --name second --disk-dir \
+    "$work" --serial "file:$work/second.log" >/dev/null 2>"$work/standby.err" </dev/null &
+  until_true "$tintype" status second >/dev/null
+}
+received() { (($("$tintype" status second --json | jq .standby.received) >= $1)); }
+first_up() {  # MIB APPEND...
+  local mib=$1
+  shift
+  "$tintype" run --kernel "$images/hotset.elf" --memory "${mib}M" --name first --detach --serial \
+    "file:$work/first.log" --append "$*" >/dev/null
+  until_true grep -q WORK "$work/first.log"
+}
+backed_up() {
+  "$tintype" backup first --to "tcp://127.0.0.1:$port" --key "$work/key" --every "$1" >/dev/null
+}
+end_all() {
+  local name
+  for name in first second; do "$tintype" stop "$name" --force >/dev/null 2>&1 || true; done
+  wait
+  rm -f "$work/first.log"
+}
+
+# takeover_ms MIB: from the word to promote (the loss is noticed) to the first line of the machine.
+takeover_ms() {
+  local start
+  standby_up
+  first_up "$1" "mb=$(($1 - 16)) hot=4 rate=10"
+  backed_up 200ms
+  until_true received 2
+  kill -KILL "$("$tintype" status first --json | jq .pid)"
+  start=$(now_us)
+  "$tintype" promote second >/dev/null
+  until_true test -s "$work/second.log"
+  echo $((($(now_us) - start) / 1000))
+  end_all
+}
+takeovers() { for ((i = 0; i < rounds; ++i)); do takeover_ms "$1"; done | median; }
+
+small=$(takeovers 256)
+large=$(takeovers 4096)
+line 'running again after promote, 256 MiB' "$small" ms most 100
+line 'running again after promote, 4 GiB' "$large" ms most 100
+line '4 GiB, in times of 256 MiB' "$(awk "BEGIN { print $large / ($small + 0.001) }")" '' most 1.3
+
+# pages_a_second SECONDS: the guest's own count, over that time from now on.
+pages_a_second() {
+  local from
+  from=$(grep -c WORK "$work/first.log")
+  sleep "$1"
+  tail -n "+$((from + 1))" "$work/first.log" | sed -n 's/.*t_us=\([0-9]*\) pages=\([0-9]*\) .*/\1 \2/p' |
+    awk 'NR == 1 { t = $1; next } { pages += $2; last = $1 } END { print pages * 1e6 / (last - t) }'
+}
+standby_up
+first_up 1024 'mb=512 hot=4 rate=20'
+alone=$(pages_a_second 5)
+backed_up 50ms
+until_true received 3
+before=$("$tintype" status second --json | jq .standby.received)
+beside=$(pages_a_second 10)
+after=$("$tintype" status second --json | jq .standby.received)
+end_all
+line 'checkpoints a second to a standby, 4 MiB between' "$(awk "BEGIN { print ($after - $before) / 10 }")" '' least 19
+line "the guest's speed meanwhile, of that alone" "$(awk "BEGIN { print $beside / $alone }")" '' least 0.9
+
+again() { "$tintype" backup first --status --json | jq -e '.backups[0].taken >= 1' >/dev/null; }
+for _ in first second; do
+  first_up 1024 'mb=960 hot=0'
+  "$tintype" backup first --to "$work/repo" --every 1h >/dev/null
+  until_true again
+  kill -KILL "$("$tintype" status first --json | jq .pid)"
+  sleep 1
+  rm -f "$work/first.log"
+done
+bytes=$("$tintype" show "$work/repo" --json | jq '.checkpoints[-1].bytes')
+line 'second backup of an unchanged GiB, its VMM killed, written' "$(awk "BEGIN { print $bytes / 2^30 * 100 }")" % most 1

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// Backups on a schedule: places that fail, vanish and return; several places, and an instant that is captured once.
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include <doctest/doctest.h>
+
+#include "checkpoint/backup/backup_service.h"
+#include "vmm/base/error.h"
+
+namespace tintype {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// Waits for it, as long as a crowded machine may need.
+bool becomes_true(const std::function<bool()>& condition) {
+  for (int i = 0; i < 30'000; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  return false;
+}
+
+/// A place that does what a test says.
+struct Script {
+  std::atomic<bool> broken = false;
+  std::atomic<int> brought = 0, pruned = 0;
+};
+
+class FakePlace final : public BackupPlace {
+ public:
+  FakePlace(std::filesystem::path path, std::shared_ptr<Script> script)
+      : path_(std::move(path)), script_(std::move(script)) {}
+  const std::filesystem::path& repository() const noexcept override { return path_; }
+  void look() override {
+    if (script_->broken) throw Error("the place {} is gone", path_.string());
+  }
+  std::uint64_t bring(const std::filesystem::path&, std::uint64_t id, const ProgressSink& progress) override {
+    progress({"copy", 0, 1});
+    ++script_->brought;
+    return id;
+  }
+  void prune(const std::optional<Retention>&, const ProgressSink&) override { ++script_->pruned; }
+
+ private:
+  std::filesystem::path path_;
+  std::shared_ptr<Script> script_;
+};
+
+/// A machine that counts its checkpoints, by where they went.
+struct Rig {
+  std::mutex mutex;
+  std::map<std::string, int> taken;
+  std::uint64_t last_id = 0;
+  std::map<std::string, std::shared_ptr<Script>> scripts;
+  std::atomic<int> chores = 0;
+
+  int taken_to(const std::string& place) {
+    const std::lock_guard lock(mutex);
+    return taken[place];
+  }
+  Script& script(const std::string& place) {
+    const std::lock_guard lock(mutex);
+    auto& script = scripts[place];
+    if (!script) script = std::make_shared<Script>();
+    return *script;
+  }
+
+  BackupMeans means() {
+    return {[this](const std::filesystem::path& repository) {
+              if (script(repository).broken) throw Error("{} cannot be written", repository.string());
+              const std::lock_guard lock(mutex);
+              ++taken[repository];
+              CheckpointReport report;
+              report.id = ++last_id;
+              return report;
+            },
+            [this](const BackupPlan& plan) {
+              script(plan.to);
+              return std::make_unique<FakePlace>(plan.to, scripts[plan.to]);
+            },
+            [this](const std::vector<std::string>&, const std::atomic<bool>&) {
+              ++chores;
+              return std::string("good");
+            }};
+  }
+};
+
+BackupPlan plan_to(const std::string& place, std::uint64_t every_ms) {
+  BackupPlan plan;
+  plan.to = place;
+  plan.every_ms = every_ms;
+  return plan;
+}
+
+TEST_CASE("what a plan lacks is said") {
+  CHECK_THROWS_AS(check_plan({}), UsageError);
+  CHECK_THROWS_AS(check_plan(plan_to("/repo", 0)), UsageError);
+  CHECK_THROWS_AS(check_plan(plan_to("tcp://host:1", 100)), UsageError);
+  BackupPlan keyed = plan_to("/repo", 100);
+  keyed.key = "/key";
+  CHECK_THROWS_AS(check_plan(keyed), UsageError);
+  CHECK_NOTHROW(check_plan(plan_to("/repo", 100)));
+}
+
+TEST_CASE("pauses before a backup is tried again grow, up to five minutes") {
+  CHECK(retry_pause(1) == std::chrono::seconds(1));
+  CHECK(retry_pause(2) == std::chrono::seconds(2));
+  CHECK(retry_pause(5) == std::chrono::seconds(16));
+  CHECK(retry_pause(1'000'000) == std::chrono::minutes(5));
+}
+
+TEST_CASE("backups go on by themselves until they are stopped") {
+  Rig rig;
+  BackupService service(rig.means());
+  service.start(plan_to("/a", 1));
+  CHECK(becomes_true([&] { return rig.taken_to("/a") >= 5; }));
+  REQUIRE(service.status().size() == 1);
+  CHECK(becomes_true([&] { return service.status()[0].taken >= 5 && service.status()[0].latest >= 5; }));
+  CHECK(service.stop("/b") == 0);
+  CHECK(service.stop("/a") == 1);
+  const int then = rig.taken_to("/a");
+  std::this_thread::sleep_for(milliseconds(20));
+  CHECK(rig.taken_to("/a") == then);
+  CHECK(service.status().empty());
+}
+
+TEST_CASE("a second plan for a place takes the place of the first") {
+  Rig rig;
+  BackupService service(rig.means());
+  service.start(plan_to("/a", 3'600'000));
+  service.start(plan_to("/a", 7'200'000));
+  REQUIRE(service.status().size() == 1);
+  CHECK(service.status()[0].every_ms == 7'200'000);
+}
+
+TEST_CASE("a place that vanishes is said to, and goes on when it is back") {
+  Rig rig;
+  BackupService service(rig.means());
+  rig.script("/a").broken = true;
+  service.start(plan_to("/a", 5));
+  CHECK(becomes_true([&] { return service.status()[0].failures >= 1; }));
+  const BackupStatus failing = service.status()[0];
+  CHECK(failing.state == BackupState::kFailing);
+  CHECK(failing.problem == "the place /a is gone");
+  CHECK(failing.taken == 0);
+  rig.script("/a").broken = false;
+  CHECK(becomes_true([&] { return service.status()[0].taken >= 2; }));
+  CHECK(service.status()[0].problem.empty());
+  CHECK(service.status()[0].failures == 0);
+}
+
+TEST_CASE("an instant is captured once, for the place that wants the most, and carried to the others") {
+  Rig rig;
+  BackupService service(rig.means());
+  service.start(plan_to("/often", 5));
+  CHECK(becomes_true([&] { return rig.taken_to("/often") >= 1; }));
+  service.start(plan_to("/seldom", 50));
+  CHECK(becomes_true([&] { return rig.script("/seldom").brought >= 3; }));
+  CHECK(rig.taken_to("/seldom") == 0);
+}
+
+TEST_CASE("where the place that leads fails, the others take their own") {
+  Rig rig;
+  BackupService service(rig.means());
+  service.start(plan_to("/often", 5));
+  CHECK(becomes_true([&] { return rig.taken_to("/often") >= 1; }));
+  rig.script("/often").broken = true;
+  service.start(plan_to("/seldom", 20));
+  CHECK(becomes_true([&] { return rig.taken_to("/seldom") >= 2; }));
+  CHECK(becomes_true([&] { return service.status()[0].failures > 0 && service.status()[1].failures == 0; }));
+}
+
+TEST_CASE("chores are done beside the backups") {
+  Rig rig;
+  BackupService service(rig.means());
+  BackupPlan plan = plan_to("/a", 2);
+  plan.verify_ms = plan.drill_ms = 5;
+  service.start(plan);
+  CHECK(becomes_true([&] { return rig.chores >= 4; }));
+  CHECK(becomes_true([&] { return service.status()[0].verified.ends_with(": good"); }));
+  CHECK(becomes_true([&] { return service.status()[0].drilled.ends_with(": good"); }));
+}
+
+TEST_CASE("the end waits for nothing but what is under way") {
+  Rig rig;
+  const auto start = std::chrono::steady_clock::now();
+  {
+    BackupService service(rig.means());
+    service.start(plan_to("/a", 3'600'000));
+    CHECK(becomes_true([&] { return service.status()[0].taken == 1; }));
+  }
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::minutes(1));
+}
+
+}  // namespace
+}  // namespace tintype

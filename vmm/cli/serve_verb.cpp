@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/store/checkpoint_reader.h"
+#include "vmm/base/error.h"
+#include "vmm/cli/output.h"
+#include "vmm/cli/values.h"
+#include "vmm/cli/verb.h"
+#include "vmm/cli/verb_options.h"
+#include "vmm/control/status_json.h"
+
+namespace tintype {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Beside the program in the build directory, or where it was installed.
+fs::path plugin_path() {
+  if (const char* given = std::getenv("TINTYPE_NBDKIT_PLUGIN")) return given;
+  constexpr const char* kName = "nbdkit-tintype-plugin.so";
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
+  for (const fs::path& directory : {program / "checkpoint" / "nbd", fs::path(TINTYPE_LIBRARY_DIRECTORY)}) {
+    if (fs::exists(directory / kName, error)) return directory / kName;
+  }
+  throw Error("{} is not here: install nbdkit-plugin-dev (tools/setup does) and build again", kName);
+}
+
+/// Where nbdkit listens, as its options and as clients name it.
+struct Address {
+  std::vector<std::string> options;
+  std::string uri;
+};
+
+Address parse_address(const std::string& text) {
+  if (text.starts_with("unix:")) {
+    const std::string path = absolute_path(text.substr(5), "--listen");
+    return {{"--unix", path}, "nbd+unix:///?socket=" + path};
+  }
+  const auto colon = text.rfind(':');
+  const std::string host = colon == std::string::npos ? "127.0.0.1" : text.substr(0, colon);
+  const std::string port = colon == std::string::npos ? text : text.substr(colon + 1);
+  const std::uint64_t number = parse_number(port, "--listen");
+  if (number == 0 || number > 65535 || host.empty())
+    throw UsageError("--listen cannot be \"{}\": give unix:PATH, or [HOST:]PORT", text);
+  return {{"--ipaddr", host, "--port", port}, fmt::format("nbd://{}:{}", host, port)};
+}
+
+class ServeVerb final : public Verb {
+ public:
+  void declare(VerbOptions& options) override {
+    options.repository(repository_);
+    options.number("--id", id_, "Which checkpoint, by default the newest");
+    options.text("--disk", "ID", disk_, "Which of its disks, by default disk0");
+    options.text("--listen", "ADDR", listen_, "unix:PATH, or [HOST:]PORT; by default 127.0.0.1:10809");
+    options.text("--run", "COMMAND", command_,
+                 "Serve only while this shell command runs; in it $uri is the address, and it ends with its code");
+    options.footer(
+        "The disk is read-only, and nothing is restored. nbdkit serves it until Ctrl-C; qemu-nbd, nbdfuse,\n"
+        "nbdcopy, guestfish and the like can read it. Whoever can reach the address may read all of the disk.");
+  }
+
+  int run(Output& output) override {
+    const Address address = parse_address(listen_.value_or("127.0.0.1:10809"));
+    const std::string disk = disk_.value_or("disk0");
+    const std::uint64_t id = checked_id(disk);
+    std::vector<std::string> words{"nbdkit", "--foreground", "--readonly"};
+    const std::vector<std::string> where = command_ ? std::vector<std::string>{"--run", *command_} : address.options;
+    words.insert(words.end(), where.begin(), where.end());
+    words.insert(words.end(),
+                 {plugin_path(), "repository=" + repository_.string(), fmt::format("id={}", id), "disk=" + disk});
+    if (!command_) {
+      output.line("{} of checkpoint {} is at {} until Ctrl-C.", disk, id, address.uri);
+      output.result({{"repository", path_to_json(repository_)}, {"id", id}, {"disk", disk}, {"uri", address.uri}});
+    }
+    become(words);
+  }
+
+ private:
+  /// What is wrong with the checkpoint is said by us, and not by nbdkit.
+  std::uint64_t checked_id(const std::string& disk) const {
+    const CheckpointReader checkpoint(repository_, id_);
+    checkpoint.require(Portion::kDisks);
+    if (checkpoint.disk(disk) == nullptr) {
+      throw Error("checkpoint {} has no {}: `tintype show {} --id {}` shows its disks", checkpoint.manifest().id, disk,
+                  repository_.string(), checkpoint.manifest().id);
+    }
+    return checkpoint.manifest().id;
+  }
+
+  [[noreturn]] static void become(std::vector<std::string>& words) {
+    std::vector<char*> pointers;
+    for (std::string& word : words) pointers.push_back(word.data());
+    pointers.push_back(nullptr);
+    std::fflush(stdout);
+    ::execvp("nbdkit", pointers.data());
+    throw Error("nbdkit cannot be started ({}): install the package nbdkit", errno_text(errno));
+  }
+
+  std::filesystem::path repository_;
+  std::optional<std::uint64_t> id_;
+  std::optional<std::string> disk_, listen_, command_;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_serve_verb() { return std::make_unique<ServeVerb>(); }
+
+}  // namespace tintype

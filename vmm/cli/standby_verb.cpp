@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/standby/key_file.h"
+#include "checkpoint/standby/standby.h"
+#include "checkpoint/standby/witness.h"
+#include "vmm/base/error.h"
+#include "vmm/base/log.h"
+#include "vmm/cli/launch.h"
+#include "vmm/cli/machine_call.h"
+#include "vmm/cli/output.h"
+#include "vmm/cli/run_options.h"
+#include "vmm/cli/values.h"
+#include "vmm/cli/verb.h"
+#include "vmm/cli/verb_options.h"
+#include "vmm/control/rpc.h"
+#include "vmm/control/runtime_directory.h"
+#include "vmm/control/server.h"
+#include "vmm/control/status_json.h"
+
+namespace tintype {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr const char* kDefaultKeep = "last=5";
+constexpr milliseconds kGlance{20};
+
+/// What a standby answers before it is a machine.
+class StandbyMethods final : public ControlService {
+ public:
+  StandbyMethods(Standby& standby, std::string name) : standby_(standby), name_(std::move(name)) {}
+
+  json call(const std::string& method, const json&, const ProgressSink&) override {
+    if (method == "promote") {
+      standby_.promote();
+      return {{"name", name_}, {"promoted", true}, {"id", standby_.checkpoint()}};
+    }
+    if (method == "stop") {
+      stopped_ = true;
+      return {{"name", name_}, {"state", "stopped"}, {"reason", "stopped"}};
+    }
+    if (method == "status") return status();
+    throw RpcError(rpc_code::kFailed,
+                   fmt::format("{} is a standby, and no machine before `tintype promote {}`", name_, name_));
+  }
+  bool stopped() const noexcept { return stopped_; }
+
+ private:
+  json status() const {
+    const StandbyStatus now = standby_.status();
+    StatusReport report;
+    report.name = name_;
+    report.pid = static_cast<std::uint32_t>(::getpid());
+    report.kernel = fmt::format("(standby for {}: checkpoint {})", now.vm.empty() ? "nobody yet" : now.vm, now.latest);
+    json object = status_to_json(report);
+    object["standby"] = {{"vm", now.vm},
+                         {"latest", now.latest},
+                         {"received", now.received},
+                         {"connected", now.connected},
+                         {"silent_ms", now.silent_ms},
+                         {"problem", now.problem}};
+    return object;
+  }
+
+  Standby& standby_;
+  const std::string name_;
+  std::atomic<bool> stopped_ = false;
+};
+
+class StandbyVerb final : public Verb {
+ public:
+  void declare(VerbOptions& options) override {
+    options.text("--listen", "HOST:PORT", listen_, "Where the first computer calls");
+    options.path("--repo", "REPO", repository_, "Where its checkpoints go; created where missing");
+    options.path("--key", "FILE", key_, "The key that both share: openssl rand -hex 32");
+    options.text("--witness", "URL", witness_, "The etcd that says who may run the machine");
+    options.value(
+        "--promote-after", "TIME", [this](const std::string& text) { after_ = parse_time(text, "--promote-after"); },
+        "Take over when nothing was heard for so long", false);
+    options.text("--keep", "RULE", keep_, "How many checkpoints stay, by default last=5");
+    options.text("--name", "NAME", name_, "By which promote, status and stop know it, by default standby");
+    options.path("--disk-dir", "DIR", disk_directory_, "Where the machine's disks will go, by default here");
+    options.text("--serial", "WHERE", serial_, "COM1 of the machine: stdio, null, file:PATH or unix:PATH");
+    options.footer(
+        "It runs in the foreground; promoted, it becomes the machine, and exits as `tintype run` does.\n"
+        "Two computers cannot tell a cut cable from a dead peer: without a witness, --promote-after may have both\n"
+        "run the machine. Without both it waits for `tintype promote`.");
+  }
+
+  int run(Output& output) override {
+    const std::string name = name_.value_or("standby");
+    check_machine_name(name);
+    require("--listen", listen_.has_value());
+    require("--repo", repository_.has_value());
+    require("--key", key_.has_value());
+    Launch what;
+    what.name = name;
+    serial_config_ = serial_config(serial_, false, output.json());
+    what.make = [&](const Cancellation& cancelled) { return wait_for_promotion(name, cancelled); };
+    return launch(what, output);
+  }
+
+ private:
+  static void require(const char* option, bool given) {
+    if (!given) throw UsageError("say {}: `tintype standby --help` shows what it is", option);
+  }
+
+  StandbyOptions standby_options() {
+    StandbyOptions options;
+    options.listen = parse_tcp_address(*listen_, "--listen");
+    options.repository = *repository_;
+    options.key = read_key_file(*key_);
+    options.keep = parse_retention(keep_.value_or(kDefaultKeep), "--keep");
+    if (after_) options.promote_after = milliseconds(*after_);
+    if (witness_) options.may_promote = [this] { return take_lease(); };
+    return options;
+  }
+
+  /// Without it nobody runs.
+  bool take_lease() {
+    try {
+      lease_ = std::make_shared<LeaseKeeper>(*witness_, standby_->status().vm);
+      return true;
+    } catch (const Error& error) {
+      if (error.what() != refusal_) log_note("standby: {}", refusal_ = error.what());
+      return false;
+    }
+  }
+
+  /// The machine will have this socket.
+  void answer_until_promoted(const std::filesystem::path& socket, const std::string& name,
+                             const Cancellation& cancelled) {
+    StandbyMethods methods(*standby_, name);
+    {
+      const ControlServer server(socket, methods);
+      while (!standby_->wait_until_promoted(kGlance)) {
+        if (cancelled.requested() || methods.stopped()) throw Cancelled("the standby was stopped");
+      }
+    }
+    std::filesystem::remove(socket);
+  }
+
+  std::unique_ptr<Machine> wait_for_promotion(const std::string& name, const Cancellation& cancelled) {
+    standby_ = std::make_unique<Standby>(standby_options());
+    answer_until_promoted(control_socket_path(runtime_directory(), name), name, cancelled);
+    RestoreOptions restore;
+    restore.repository = *repository_;
+    restore.id = standby_->checkpoint();
+    restore.name = name;
+    restore.disk_directory = disk_directory_.value_or("");
+    restore.serial = serial_config_;
+    auto machine = restore_machine(restore, {});
+    if (lease_) {
+      Machine& promoted = *machine;
+      lease_->guard(
+          {[&promoted](const std::string& why) { promoted.stand_still(why); }, [&promoted] { promoted.go_on(); }});
+      promoted.accompany(std::exchange(lease_, nullptr));
+    }
+    log_note("standby: promoted; checkpoint {} runs on here", restore.id);
+    return machine;
+  }
+
+  std::optional<std::string> listen_, witness_, keep_, name_, serial_;
+  std::optional<std::filesystem::path> repository_, key_, disk_directory_;
+  std::optional<std::uint64_t> after_;
+  SerialConfig serial_config_;
+  std::string refusal_;
+  std::shared_ptr<LeaseKeeper> lease_;
+  std::unique_ptr<Standby> standby_;  // goes on telling the first one that it was replaced
+};
+
+class PromoteVerb final : public Verb {
+ public:
+  void declare(VerbOptions& options) override {
+    options.optional_positional("NAME", name_, "The standby, by default standby");
+    options.footer(
+        "Make sure that the first computer does not run the machine any more; with a witness that is made sure of.");
+  }
+
+  int run(Output& output) override {
+    const std::string name = name_.value_or("standby");
+    const json result = connect_to_machine(name).call("promote", json::object(), kAnswerTime);
+    output.line("{} runs the machine now, from checkpoint {}.", name, result.value("id", std::uint64_t{0}));
+    output.result(result);
+    return 0;
+  }
+
+ private:
+  std::optional<std::string> name_;
+};
+
+}  // namespace
+
+std::unique_ptr<Verb> make_standby_verb() { return std::make_unique<StandbyVerb>(); }
+std::unique_ptr<Verb> make_promote_verb() { return std::make_unique<PromoteVerb>(); }
+
+}  // namespace tintype
