@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "checkpoint/capture/live_checkpoint.h"
+#include "vmm/machine/disk_watch.h"
 #include "vmm/machine/guest.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/mark.h"
@@ -84,6 +85,11 @@ class Lifecycle final : public Machine, private VcpuEvents {
   void retry_load();
   void finish_load(const ProgressSink& progress);
 
+  // Disks whose errors stop the machine.
+  void watch_disks();
+  void on_disk_trouble() noexcept;
+  void let_disks_go_on() noexcept;
+
   // VcpuEvents: on vCPU threads.
   void on_crash(VcpuThread& thread, const std::string& why) noexcept override;
   void on_system_event(std::uint32_t type) noexcept override;
@@ -105,6 +111,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
 
   bool memory_compared_ = true;  // guarded by checkpoint_mutex_: the checkpointer knows what memory is as saved
 
+  DiskWatch disk_watch_{[this] { on_disk_trouble(); }};
   Guest guest_;                 // after all that its threads call
   std::unique_ptr<Mark> mark_;  // guarded by checkpoint_mutex_, as is the next
   std::uint64_t resets_ = 0;
