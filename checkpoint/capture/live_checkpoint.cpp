@@ -349,6 +349,7 @@ void LiveCheckpoint::commit_disks() noexcept {
 void LiveCheckpoint::seal() {
   Stopwatch watch;
   if (progress_) progress_({"seal", 0, 1});
+  if (options_.before_seal) options_.before_seal(report_);
   const auto outcome = std::make_shared<Outcome>(Outcome{report_, {}, stored_});
   if (memory_) outcome->complete_memory = memory_->completion();
   for (std::size_t i = 0; i < stored_.size(); ++i) outcome->report.disks.push_back({subject_.disks()[i]->id(), 0});

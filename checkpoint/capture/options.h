@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "checkpoint/format/part_format.h"
@@ -17,6 +18,8 @@ struct CheckpointOptions {
   Portion only = Portion::kAll;
   bool full = false;               ///< all of it, though there is a checkpoint to build on
   std::uint64_t capture_area = 0;  ///< bytes of the bounded area for old contents; 0: chosen from the size of memory
+  /// All has been written, and nothing of it counts yet: what this throws ends the checkpoint.
+  std::function<void(const CheckpointReport& so_far)> before_seal{};
 };
 
 }  // namespace tintype

@@ -300,6 +300,7 @@ bool DiskCore::idle() noexcept {
   {
     const std::lock_guard lock(mutex_);
     advance_locked();
+    start_delayed();  // nobody else may do it
     idle = in_flight_ == 0;
   }
   engine_->kick();

@@ -60,6 +60,7 @@ struct DiskOptions {
   bool read_only = false;
   std::string serial;                   ///< by default the id
   std::filesystem::path log_directory;  ///< where redo logs lie; empty: beside the image
+  std::string suspended_as;             ///< of a machine that resumes: the id that its images bear; empty: of any other
   DiskBehaviour behaviour{};
 };
 

@@ -17,7 +17,9 @@ namespace {
 class ImageCheck {
  public:
   ImageCheck(const std::filesystem::path& image, const std::filesystem::path& log_directory, bool repair)
-      : base_(RawFile::open(image, !repair)), log_directory_(log_directory), repair_(repair) {}
+      : base_(RawFile::open(image, !repair)), log_directory_(log_directory), repair_(repair) {
+    if (repair) check_suspended(*base_, {});
+  }
 
   std::vector<ImageDefect> run() {
     guarded(base_->path(), [this] {

@@ -46,7 +46,8 @@ bool ImageInfo::has_uncommitted() const noexcept {
 ImageInfo describe_image(const std::filesystem::path& image, const std::filesystem::path& log_directory) {
   const auto base = RawFile::open(image, true);
   const FoundLogs found = find_stack(*base, log_directory, true);
-  ImageInfo info{base->path(), base->size(), allocated_bytes(*base), {}, {}};
+  ImageInfo info{base->path(), base->size(), allocated_bytes(*base), {}, {}, {}};
+  if (base->suspended() && base->suspended()->counts()) info.suspended_in = base->suspended()->state.parent_path();
   for (const auto& log : found.current) info.logs.push_back(describe(*log));
   for (const auto& log : found.retired) info.void_logs.push_back(log->path());
   return info;
@@ -54,6 +55,7 @@ ImageInfo describe_image(const std::filesystem::path& image, const std::filesyst
 
 std::uint64_t commit_image(const std::filesystem::path& image, const std::filesystem::path& log_directory) {
   const auto base = RawFile::open(image, false);
+  check_suspended(*base, {});
   const FoundLogs found = find_stack(*base, log_directory, false);
   const std::uint64_t sectors = found.sector_count();
   commit_logs(found, *base);
@@ -62,6 +64,7 @@ std::uint64_t commit_image(const std::filesystem::path& image, const std::filesy
 
 std::uint64_t discard_image(const std::filesystem::path& image, const std::filesystem::path& log_directory) {
   const auto base = RawFile::open(image, false);
+  check_suspended(*base, {});
   const FoundLogs found = find_stack(*base, log_directory, false);
   if (any_committing(found)) {
     throw Error(

@@ -30,6 +30,7 @@ struct ImageInfo {
   std::uint64_t bytes = 0, allocated_bytes = 0;
   std::vector<ImageLog> logs;                    ///< from the lowest up
   std::vector<std::filesystem::path> void_logs;  ///< what they held lies below, or was given up
+  std::filesystem::path suspended_in;            ///< its machine's saved state; empty: it is not suspended
 
   /// Updates wait for the user to say what becomes of them.
   bool has_uncommitted() const noexcept;

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <thread>
+#include <utility>
 
 #include "devices/block/backend.h"
 #include "vmm/base/error.h"
@@ -120,7 +121,10 @@ std::shared_ptr<RawFile> RawFile::open(const std::filesystem::path& path, bool r
   check_size(size, path.string());
   std::shared_ptr<RawFile> file(
       new RawFile(std::filesystem::canonical(path), std::move(fd), size, S_ISBLK(info.st_mode)));
-  if (!file->is_block_device()) file->mark_ = read_image_mark(file->fd());
+  if (!file->is_block_device()) {
+    file->mark_ = read_image_mark(file->fd());
+    file->suspended_ = read_suspend_note(file->fd());
+  }
   if (!read_only) file->note_write();  // a killed machine's writes may be on their way to stable storage still
   return file;
 }
@@ -139,6 +143,15 @@ void RawFile::set_mark(const ImageMark& mark) {
 void RawFile::clear_mark() {
   if (mark_ && !is_block_device_) clear_image_mark(fd());
   mark_.reset();
+}
+
+void RawFile::set_suspended(const SuspendNote& note) {
+  write_suspend_note(fd(), note, path());
+  suspended_ = note;
+}
+
+void RawFile::clear_suspended() {
+  if (std::exchange(suspended_, std::nullopt)) clear_suspend_note(fd());
 }
 
 void RawFile::settle() const {

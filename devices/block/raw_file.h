@@ -7,6 +7,7 @@
 
 #include "devices/block/block_file.h"
 #include "devices/block/image_mark.h"
+#include "devices/block/image_note.h"
 
 namespace tintype {
 
@@ -45,6 +46,12 @@ class RawFile : public BlockFile {
   void set_mark(const ImageMark& mark);
   void clear_mark();
 
+  /// What it said when it was opened, or has been told since: that its machine is suspended. Same thread.
+  const std::optional<SuspendNote>& suspended() const noexcept { return suspended_; }
+  /// Throws tintype::Error where it cannot be told.
+  void set_suspended(const SuspendNote& note);
+  void clear_suspended();
+
   /// Makes the contents and modified_ns() durable, and takes no report of lost data from anybody. Throws
   /// std::system_error.
   void settle() const;
@@ -63,6 +70,7 @@ class RawFile : public BlockFile {
   std::uint64_t size_;
   bool is_block_device_;
   std::optional<ImageMark> mark_;
+  std::optional<SuspendNote> suspended_;
 };
 
 }  // namespace tintype

@@ -244,8 +244,36 @@ void open_for_reading(FoundLogs& found, LayerStack& stack, const DiskOptions& op
 
 }  // namespace
 
+namespace {
+
+/// Whoever resumes wants the very image that was left.
+void check_unchanged(const RawFile& base, const std::string& suspended_as) {
+  const auto& note = base.suspended();
+  if (note && note->id == suspended_as && (!note->settled || note->modified_ns == base.modified_ns())) return;
+  throw Error(
+      "the disk image {} is not as the suspended machine left it: somebody has used it since, so that the machine "
+      "cannot "
+      "be resumed",
+      base.path().string());
+}
+
+}  // namespace
+
+void check_suspended(RawFile& base, const std::string& suspended_as) {
+  if (!suspended_as.empty()) return check_unchanged(base, suspended_as);
+  const auto& note = base.suspended();
+  if (!note) return;
+  if (!note->counts()) return base.clear_suspended();
+  const std::string state = note->state.parent_path().string();
+  throw Error(
+      "the disk image {} belongs to a suspended machine: `tintype resume {}` goes on with it; to give that machine up, "
+      "delete that directory and `setfattr -x user.tintype.suspended {}` (package attr)",
+      base.path().string(), state, base.path().string());
+}
+
 std::shared_ptr<const LayerStack> recover(std::shared_ptr<RawFile> base, const DiskOptions& options) {
   const bool reads_only = options.read_only || options.mode == DiskMode::kNonpersistent;
+  if (!reads_only) check_suspended(*base, options.suspended_as);
   FoundLogs found = find_stack(*base, options.log_directory, reads_only);
   auto stack = std::make_shared<LayerStack>();
   stack->base = std::move(base);

@@ -19,6 +19,7 @@ namespace {
 constexpr auto kNoRoomNoteEvery = std::chrono::seconds(60);
 constexpr int kHoldLimitMs = 60'000;                           ///< for a step of committing, before a switch
 constexpr auto kShortStackPatience = std::chrono::seconds(1);  ///< before a switch
+constexpr int kSuspendLimitMs = 60'000;                        ///< for what is in flight, while the guest stands still
 constexpr int kCloseLimitMs = 600'000;  ///< for everything that is left when the machine has stopped
 
 void check_options(const DiskOptions& options) {
@@ -37,8 +38,8 @@ void check_blocks(const DiskOptions& options, const RawFile& base) {
       base.path().string());
 }
 
-void wait_for_host(DiskCore& core, const RawFile& base) {
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(kCloseLimitMs);
+void wait_for_host(DiskCore& core, const RawFile& base, int limit_ms = kCloseLimitMs) {
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(limit_ms);
   while (!core.idle()) {
     if (std::chrono::steady_clock::now() > limit)
       throw Error("the host does not finish its I/O to {}: look at its disk", base.path().string());
@@ -279,6 +280,61 @@ void VirtualDisk::leave_kept_log() {
   }
 }
 
+// What the host finishes after this belongs to requests that the saved state issues again.
+void VirtualDisk::suspend(const std::string& id, const std::filesystem::path& state) {
+  if (read_only()) return;
+  if (is_nonpersistent()) {
+    throw Error(
+        "{} is a nonpersistent disk, whose updates go when the machine ends, so that it cannot be suspended: take a "
+        "checkpoint instead",
+        options_.id);
+  }
+  if (base_->is_block_device()) {
+    throw Error("{} is a block device, which cannot say that its machine is suspended: take a checkpoint instead",
+                options_.id);
+  }
+  if (const int error = core_->stopped_by()) {
+    throw Error("the host cannot read or write {} ({}), for which requests of the guest wait: mend that first",
+                base_->path().string(), errno_text(error));
+  }
+  wait_for_host(*core_, *base_, kSuspendLimitMs);
+  commit_what_is_left();
+  core_->sync(*base_);
+  for (const auto& log : core_->stack()->logs) core_->flush_log(*log);
+  base_->set_suspended({id, false, 0, state});
+}
+
+void VirtualDisk::suspend_failed() noexcept { end_resume(); }
+
+void VirtualDisk::begin_resume() {
+  if (!is_suspendable() || !base_->suspended()) return;
+  SuspendNote note = *base_->suspended();
+  note.settled = false;
+  base_->set_suspended(note);
+}
+
+void VirtualDisk::end_resume() noexcept {
+  if (!is_suspendable()) return;
+  try {
+    base_->clear_suspended();
+  } catch (const std::exception& error) {  // it does not count without the saved state
+    log_note("{}: {} still says that its machine is suspended: {}", id(), base_->path().string(), error.what());
+  }
+}
+
+/// From now on the image is as it is.
+void VirtualDisk::settle_note() noexcept {
+  if (!base_->suspended()) return;
+  try {
+    SuspendNote note = *base_->suspended();
+    note.settled = true;
+    note.modified_ns = base_->modified_ns();
+    base_->set_suspended(note);
+  } catch (const std::exception& error) {  // it counts all the same, as long as the saved state can be found
+    log_note("{}: {}", id(), error.what());
+  }
+}
+
 void VirtualDisk::close() {
   cancel_switch();
   core_->give_up_waiting();
@@ -289,6 +345,7 @@ void VirtualDisk::close() {
   core_->make_durable();
   flush_and_wait();
   if (options_.mode == DiskMode::kUndoable) leave_kept_log();
+  settle_note();
   base_->unlock();
 }
 

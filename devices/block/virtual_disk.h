@@ -59,6 +59,16 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   /// Idle. False where nothing was. Throws where no fresh log can be made; nothing has changed then.
   bool go_back_to(const FrozenDisk& frozen);
 
+  // A machine that is suspended. Its CPUs are paused.
+  /// Everything that the guest was told is written lies in the image (or in the log that the mode keeps), durably, and
+  /// the image says whose it is. Throws tintype::Error; suspend_failed() takes that back.
+  void suspend(const std::string& id, const std::filesystem::path& state);
+  void suspend_failed() noexcept;
+  /// The machine goes on, in two steps: what the image says counts only as long as the saved state is there; then it
+  /// says nothing.
+  void begin_resume();
+  void end_resume() noexcept;
+
   const DiskOptions& options() const noexcept { return options_; }
   /// Number of redo logs above the base at this moment: at least one where the mode keeps it.
   std::size_t log_count() const noexcept { return core_->stack()->logs.size(); }
@@ -91,6 +101,8 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   bool is_nonpersistent() const noexcept { return options_.mode == DiskMode::kNonpersistent; }
   std::shared_ptr<RedoLog> make_fresh_log(const LayerStack& below);
   void await_short_stack();
+  bool is_suspendable() const noexcept { return !read_only() && !is_nonpersistent(); }
+  void settle_note() noexcept;
   std::string commit_and_wait(int limit_ms);
   void commit_what_is_left();
   void flush_and_wait();

@@ -3,8 +3,16 @@
 # Counts test cases for tools/test. Sourced after common.sh.
 
 total_passed=0 total_failed=0 total_skipped=0
+failed_labels=() suite_times=()
 
-report() { printf '%-6s %-28s %s\n' "$1" "$2" "$3"; }
+# report WORD LABEL TEXT: a line; what failed is said once more at the end, where nobody has to search for it.
+report() {
+  printf '%-6s %-28s %s\n' "$1" "$2" "$3"
+  [[ $1 != FAILED ]] || failed_labels+=("$2: $3")
+}
+
+# note_time SUITE SECONDS
+note_time() { suite_times+=("$1 $2"); }
 
 pass_case() {
   total_passed=$((total_passed + 1))
@@ -94,8 +102,10 @@ count_lines() {
   fi
 }
 
-# finish_tally: the last line; exit code of the script.
+# finish_tally: what took how long, what failed, and the last line; exit code of the script.
 finish_tally() {
+  printf 'seconds: %s\n' "$(printf '%s, ' "${suite_times[@]}")"
+  if ((${#failed_labels[@]})); then printf 'FAILED %s\n' "${failed_labels[@]}"; fi
   printf '%d passed, %d failed%s\n' "$total_passed" "$total_failed" \
     "$( ((total_skipped == 0)) || printf ', %d skipped' "$total_skipped")"
   if ((total_failed > 0)); then exit 1; fi

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include "devices/block/image_note.h"
 #include "vmm/base/error.h"
 #include "vmm/base/unique_fd.h"
 
@@ -14,6 +15,11 @@ void check_not_in_use(const std::filesystem::path& file) {
   lock.l_type = F_WRLCK;
   if (fd && ::fcntl(fd.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
     throw Error("{} is in use by a machine: name another file, or stop that machine first", file.string());
+  const auto suspended = fd ? read_suspend_note(fd.get()) : std::nullopt;
+  if (suspended && suspended->counts()) {
+    throw Error("{} is a disk of the suspended machine in {}: name another file", file.string(),
+                suspended->state.parent_path().string());
+  }
 }
 
 }  // namespace tintype

@@ -5,7 +5,7 @@
 
 namespace tintype {
 
-/// Its own disks are what a machine runs on: Error where one holds the file.
+/// Its own disks are what a machine runs on, or will when it is resumed: Error where one holds the file.
 void check_not_in_use(const std::filesystem::path& file);
 
 }  // namespace tintype

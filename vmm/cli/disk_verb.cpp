@@ -80,6 +80,8 @@ class DiskVerb final : public Verb {
                   log.ranges, fate(log));
       if (log.left_out != 0) output.line("         {} writes that were never flushed are left out", log.left_out);
     }
+    if (!info.suspended_in.empty())
+      output.line("  its machine is suspended: `tintype resume {}`", info.suspended_in.string());
     for (const auto& log : info.void_logs) {
       void_logs.push_back(path_to_json(log));
       output.line("  {} is void and will be deleted", log.string());
@@ -88,6 +90,7 @@ class DiskVerb final : public Verb {
                    {"bytes", info.bytes},
                    {"allocated_bytes", info.allocated_bytes},
                    {"uncommitted", info.has_uncommitted()},
+                   {"suspended", !info.suspended_in.empty()},
                    {"logs", list},
                    {"void_logs", void_logs}});
     return 0;

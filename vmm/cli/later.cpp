@@ -8,8 +8,8 @@ namespace tintype {
 
 namespace {
 
-constexpr auto kVerbs = std::to_array<std::string_view>(
-    {"console", "suspend", "resume", "backup", "drill", "standby", "promote", "serve", "report"});
+constexpr auto kVerbs =
+    std::to_array<std::string_view>({"console", "backup", "drill", "standby", "promote", "serve", "report"});
 
 struct LaterOption {
   std::string_view verb;

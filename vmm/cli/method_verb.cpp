@@ -69,9 +69,9 @@ class MethodVerb final : public Verb {
   int call(Output& output) {
     method_.check(params_);
     ControlClient client = connect_to_machine(name_);
-    const json result = method_.pace == MethodPace::kLong ? call_long(client, output)
-                                                          : client.call(method_name(), params_, kAnswerTime);
-    if (method_.pace == MethodPace::kEndsMachine) wait_for_end(client);
+    const json result =
+        is_long(method_.pace) ? call_long(client, output) : client.call(method_name(), params_, kAnswerTime);
+    if (ends_machine(method_.pace)) wait_for_end(client);
     output.line("{}", result_text(method_.name, result));
     output.result(result);
     return 0;

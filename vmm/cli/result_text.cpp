@@ -83,13 +83,16 @@ std::string series_text(const json& series) {
 std::string result_text(std::string_view method, const json& result) {
   if (method == "status") return status_text(status_from_json(result));
   if (result.value("cancelled", false))
-    return fmt::format("The checkpoint of {} is cancelled.", result.value("name", ""));
+    return fmt::format("The {} of {} is cancelled.", method, result.value("name", ""));
   if (result.contains("taken")) return series_text(result);
   if (method == "checkpoint") return report_text(report_from_json(result.dump()));
   if (method == "mark")
     return fmt::format("{} is marked (it stood still for {} us).", result.value("name", ""),
                        result.value("pause_us", std::uint64_t{0}));
   if (method == "reset") return reset_text(result);
+  if (method == "suspend")
+    return fmt::format("{} is suspended: `tintype resume {}` goes on with it.", result.value("name", ""),
+                       result.value("suspended", ""));
   if (method == "stop") return end_text(result.value("name", ""), result.value("reason", ""));
   return fmt::format("{} is {}.", result.value("name", ""), result.value("state", ""));
 }

@@ -13,6 +13,7 @@ std::vector<VerbEntry> verbs() {
   }
   const VerbEntry rest[] = {
       {"restore", "Run a machine on from a checkpoint", make_restore_verb},
+      {"resume", "Run a suspended machine on", make_resume_verb},
       {"show", "Show the checkpoints of a repository, or one of them", make_show_verb},
       {"verify", "Read checkpoints whole and check every byte", make_verify_verb},
       {"diff", "Say which pages and disk blocks differ between two checkpoints", make_diff_verb},

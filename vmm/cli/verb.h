@@ -37,6 +37,7 @@ std::unique_ptr<Verb> make_method_verb(const RpcMethod& method);
 std::unique_ptr<Verb> make_run_verb();
 std::unique_ptr<Verb> make_list_verb();
 std::unique_ptr<Verb> make_restore_verb();
+std::unique_ptr<Verb> make_resume_verb();
 std::unique_ptr<Verb> make_show_verb();
 std::unique_ptr<Verb> make_verify_verb();
 std::unique_ptr<Verb> make_delete_verb();

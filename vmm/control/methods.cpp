@@ -33,6 +33,16 @@ void parameters(auto& list, StopRequest& request) {
   list.number("patience_ms", request.patience_ms, {});
 }
 
+struct SuspendRequest {
+  std::string directory;
+  bool cancel = false;
+};
+
+void parameters(auto& list, SuspendRequest& request) {
+  list.directory("directory", request.directory, {"--to", "DIR", "Where it is saved, by default beside its disks"});
+  list.flag("cancel", request.cancel, {});
+}
+
 struct CheckpointRequest {
   CheckpointOptions options;
   SeriesOptions series;
@@ -145,6 +155,18 @@ json checkpoint(Machine& machine, const CheckpointRequest& request, const Progre
   return {{"name", machine.config().name}, {"cancelled", true}};
 }
 
+json suspend(Machine& machine, const SuspendRequest& request, const ProgressSink& progress) {
+  if (request.cancel) {
+    machine.cancel_checkpoint();
+    return {{"name", machine.config().name}, {"cancelled", true}};
+  }
+  const SuspendReport report = machine.suspend(request.directory, progress);
+  json result = state_of(machine, RunState::kStopped);
+  result["suspended"] = report.state.string();
+  result["bytes_written"] = report.bytes_written;
+  return result;
+}
+
 /// A line of the table: the function `body` with its parameters read from JSON.
 template <typename Request, json (*body)(Machine&, const Request&, const ProgressSink&)>
 constexpr RpcMethod method(std::string_view name, std::string_view help, MethodPace pace = MethodPace::kQuick,
@@ -168,6 +190,10 @@ constexpr std::array kMethods = {
                            "Memory, CPUs, devices and disks: what was written since is dropped."),
     method<CheckpointRequest, checkpoint>("checkpoint", "Photograph a machine while it runs", MethodPace::kLong,
                                           "The machine does the work. Ctrl-C cancels it, and the machine runs on."),
+    method<SuspendRequest, suspend>("suspend", "Save a machine and end it, to go on with `tintype resume`",
+                                    MethodPace::kLongThenEnds,
+                                    "Its memory and devices go to NAME.suspended; its disks stay where they are, and "
+                                    "nobody else may write to them until it is resumed."),
 };
 
 }  // namespace

@@ -45,7 +45,14 @@ enum class MethodPace : std::uint8_t {
   kQuick,
   kLong,         ///< reports progress, and is cancelled by a call of it with `cancel`
   kEndsMachine,  ///< when it has been answered, the machine closes its disks and hangs up
+  kLongThenEnds,
 };
+constexpr bool is_long(MethodPace pace) noexcept {
+  return pace == MethodPace::kLong || pace == MethodPace::kLongThenEnds;
+}
+constexpr bool ends_machine(MethodPace pace) noexcept {
+  return pace == MethodPace::kEndsMachine || pace == MethodPace::kLongThenEnds;
+}
 
 /// A verb for a running machine: what the control socket calls, and the command line offers.
 struct RpcMethod {

@@ -49,7 +49,8 @@ struct MachineConfig {
   std::filesystem::path disk_directory;  ///< of redo logs; empty: beside each image
   SerialConfig serial;
   TraceConfig trace;
-  DiskTuning disk_tuning;  ///< of all disks; for tests
+  std::string suspended_as;  ///< of a machine that resumes: id of its saved state, which its images bear
+  DiskTuning disk_tuning;    ///< of all disks; for tests
 };
 
 }  // namespace tintype

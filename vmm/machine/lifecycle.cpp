@@ -35,8 +35,9 @@ void Lifecycle::restore_lazily(const CheckpointReader& checkpoint, std::shared_p
 }
 
 void Lifecycle::begin_from(const ParentRef& checkpoint) {
-  memory_compared_ = guest_.load() == nullptr;
-  if (memory_compared_) {
+  all_loaded_ = guest_.load() == nullptr;
+  builds_on_checkpoint_ = true;
+  if (all_loaded_) {
     checkpointer_.begin_from(checkpoint);
   } else {
     checkpointer_.begin_from_absent(checkpoint);
@@ -50,6 +51,7 @@ void Lifecycle::start() {
     if (std::exchange(started_, true)) throw Error("the machine runs already");
   }
   watch_disks();
+  leave_suspension();
   guest_.start();
 }
 
@@ -105,6 +107,7 @@ void Lifecycle::resume() {
   if (stalled) retry_load();
   {
     const std::lock_guard lock(state_mutex_);
+    if (suspending_) throw Error("the machine {} is being suspended: wait until it is", config().name);
     if (!std::exchange(paused_by_user_, false) && !stalled) return;
   }
   let_disks_go_on();
@@ -183,18 +186,20 @@ void Lifecycle::retry_load() {
   }
 }
 
-/// With the checkpoint's mutex: all of memory is there, and it is known what of it is as the checkpoint has it that it
-/// came from.
+/// With the checkpoint's mutex: all of memory is there, and where it came from a checkpoint it is known what of it is as
+/// that has it.
 void Lifecycle::finish_load(const ProgressSink& progress) {
-  if (memory_compared_) return;
+  if (all_loaded_) return;
   LazyLoad& load = *guest_.load();
   load.wait([&](const Progress& so_far) {
     if (checkpointer_.cancelled()) throw Cancelled("the checkpoint was cancelled");
     if (progress) progress(so_far);
   });
-  checkpointer_.memory_is_there(
-      [&load](std::size_t chunk, const PageSet& there) { return load.as_saved(chunk, there); });
-  memory_compared_ = true;
+  if (builds_on_checkpoint_) {
+    checkpointer_.memory_is_there(
+        [&load](std::size_t chunk, const PageSet& there) { return load.as_saved(chunk, there); });
+  }
+  all_loaded_ = true;
 }
 
 void Lifecycle::stop(bool force, std::chrono::milliseconds patience) {
@@ -238,24 +243,20 @@ MachineStatus Lifecycle::status() const {
   return status;
 }
 
-template <typename Take>
-auto Lifecycle::as_the_only_checkpoint(Take take) {
-  const std::unique_lock only_one(checkpoint_mutex_, std::try_to_lock);
-  {
-    const std::lock_guard lock(state_mutex_);
-    if (!started_ || end_) throw Error("the machine {} is not running", config().name);  // close() may hold the mutex
-    if (!only_one) throw Error("a checkpoint of {} is being taken already: wait until it is finished", config().name);
-    checkpoint_running_ = true;
-    checkpointer_.forget_cancel();  // with the flag, so that a request is for the checkpoint that it was meant for
-  }
-  struct Reset {
-    Lifecycle& machine;
-    ~Reset() {
-      const std::lock_guard lock(machine.state_mutex_);
-      machine.checkpoint_running_ = false;
-    }
-  } reset{*this};
-  return take();
+Lifecycle::OnlyOne::OnlyOne(Lifecycle& machine)
+    : machine_(machine), lock_(machine.checkpoint_mutex_, std::try_to_lock) {
+  const std::lock_guard lock(machine_.state_mutex_);
+  const std::string& name = machine_.config().name;
+  if (!machine_.started_ || machine_.end_) throw Error("the machine {} is not running", name);  // close() may hold it
+  if (!lock_) throw Error("a checkpoint of {} is being taken already: wait until it is finished", name);
+  machine_.checkpoint_running_ = true;
+  machine_.checkpointer_
+      .forget_cancel();  // with the flag, so that a request is for the checkpoint that it was meant for
+}
+
+Lifecycle::OnlyOne::~OnlyOne() {
+  const std::lock_guard lock(machine_.state_mutex_);
+  machine_.checkpoint_running_ = false;
 }
 
 class Lifecycle::StandStill {
@@ -290,21 +291,20 @@ std::uint64_t microseconds_since(std::chrono::steady_clock::time_point start) {
 }  // namespace
 
 MarkReport Lifecycle::mark() {
-  return as_the_only_checkpoint([&] {
-    finish_load({});
-    mark_.reset();
-    auto mark = std::make_unique<Mark>(guest_);
-    const auto start = std::chrono::steady_clock::now();
-    {
-      const StandStill still(*this);
-      mark->take();
-    }
-    const MarkReport report{microseconds_since(start)};
-    mark->finish();
-    mark_ = std::move(mark);
-    resets_ = 0;
-    return report;
-  });
+  const OnlyOne only(*this);
+  finish_load({});
+  mark_.reset();
+  auto mark = std::make_unique<Mark>(guest_);
+  const auto start = std::chrono::steady_clock::now();
+  {
+    const StandStill still(*this);
+    mark->take();
+  }
+  const MarkReport report{microseconds_since(start)};
+  mark->finish();
+  mark_ = std::move(mark);
+  resets_ = 0;
+  return report;
 }
 
 /// A machine that is neither here nor there must not run on.
@@ -319,33 +319,29 @@ Mark::Return Lifecycle::go_back() {
 }
 
 ResetReport Lifecycle::reset() {
-  return as_the_only_checkpoint([&] {
-    if (!mark_)
-      throw Error("{} has no mark to go back to: set one with `tintype mark {}`", config().name, config().name);
-    const auto start = std::chrono::steady_clock::now();
-    Mark::Return back;
-    {
-      const StandStill still(*this);
-      back = go_back();
-    }
-    if (back.disks) checkpointer_.disks_went_back();
-    return ResetReport{back.pages, back.disks, microseconds_since(start), ++resets_};
-  });
+  const OnlyOne only(*this);
+  if (!mark_) throw Error("{} has no mark to go back to: set one with `tintype mark {}`", config().name, config().name);
+  const auto start = std::chrono::steady_clock::now();
+  Mark::Return back;
+  {
+    const StandStill still(*this);
+    back = go_back();
+  }
+  if (back.disks) checkpointer_.disks_went_back();
+  return ResetReport{back.pages, back.disks, microseconds_since(start), ++resets_};
 }
 
 CheckpointReport Lifecycle::checkpoint(const CheckpointOptions& options, const ProgressSink& progress) {
-  return as_the_only_checkpoint([&] {
-    finish_load(progress);
-    return checkpointer_.take(options, progress);
-  });
+  const OnlyOne only(*this);
+  finish_load(progress);
+  return checkpointer_.take(options, progress);
 }
 
 SeriesReport Lifecycle::checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
                                           const ProgressSink& progress) {
-  return as_the_only_checkpoint([&] {
-    finish_load(progress);
-    return take_series(checkpointer_, options, series, progress);
-  });
+  const OnlyOne only(*this);
+  finish_load(progress);
+  return take_series(checkpointer_, options, series, progress);
 }
 
 void Lifecycle::cancel_checkpoint() {

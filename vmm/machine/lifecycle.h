@@ -30,6 +30,9 @@ class Lifecycle final : public Machine, private VcpuEvents {
   /// It has been given this checkpoint, and has its disks: its own next one builds on it. Before start().
   void begin_from(const ParentRef& checkpoint);
 
+  /// It has been given this saved state, and has its disks: it stays suspended until start(). Before that.
+  void resumes_from(const std::filesystem::path& saved_state);
+
   const MachineConfig& config() const noexcept override { return guest_.config(); }
   void start() override;
   MachineEnd wait() override;
@@ -42,6 +45,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) override;
   SeriesReport checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
                                  const ProgressSink& progress) override;
+  SuspendReport suspend(const std::filesystem::path& directory, const ProgressSink& progress) override;
   void cancel_checkpoint() override;
 
  private:
@@ -65,11 +69,25 @@ class Lifecycle final : public Machine, private VcpuEvents {
     std::unique_lock<std::mutex> pause_lock_;  // the machine's pause_mutex_, from pause() to resume()
   };
 
+  /// Of all that takes hold of a machine's state, one at a time: throws tintype::Error where another is under way, or the
+  /// machine does not run.
+  class OnlyOne {
+   public:
+    explicit OnlyOne(Lifecycle& machine);
+    ~OnlyOne();
+    OnlyOne(const OnlyOne&) = delete;
+    OnlyOne& operator=(const OnlyOne&) = delete;
+
+   private:
+    Lifecycle& machine_;
+    const std::unique_lock<std::mutex> lock_;
+  };
   /// The machine paused, its devices frozen, from beginning to end.
   class StandStill;
+  class Suspension;
+  std::filesystem::path place_to_suspend(const std::filesystem::path& directory) const;
+  void leave_suspension();
   Mark::Return go_back();
-  template <typename Take>
-  auto as_the_only_checkpoint(Take take);
   GuestRequests guest_requests();
   /// The machine ends, for the first reason that is given. Any thread; never blocks.
   void end(MachineEnd how) noexcept;
@@ -107,9 +125,13 @@ class Lifecycle final : public Machine, private VcpuEvents {
   bool paused_by_user_ = false;
   bool checkpoint_running_ = false;
   std::optional<MachineEnd> end_;
-  bool stalls_ = false;  ///< memory could not be read
+  bool stalls_ = false;      ///< memory could not be read
+  bool suspending_ = false;  ///< nobody lets it run on meanwhile
 
-  bool memory_compared_ = true;  // guarded by checkpoint_mutex_: the checkpointer knows what memory is as saved
+  // Guarded by checkpoint_mutex_.
+  bool all_loaded_ = true;                 // and where the next checkpoint builds on one, it knows what is as saved
+  bool builds_on_checkpoint_ = false;      // its first one does
+  std::filesystem::path suspended_state_;  // until start(): what it resumes from
 
   DiskWatch disk_watch_{[this] { on_disk_trouble(); }};
   Guest guest_;                 // after all that its threads call

@@ -64,6 +64,12 @@ struct ResetReport {
   std::uint64_t resets = 0;  ///< of this mark, this one included
 };
 
+/// Where a machine is that was suspended.
+struct SuspendReport {
+  std::filesystem::path state;      ///< the directory that resume_machine() takes
+  std::uint64_t bytes_written = 0;  ///< of memory
+};
+
 /// How a machine ended. `exit_code` is what `tintype run` returns: the guest's debug-exit code, 0 on power-off or stop,
 /// 1 on a crash.
 struct MachineEnd {
@@ -74,6 +80,8 @@ struct MachineEnd {
 
 /// The reason where the guest resets the machine, which ends it.
 inline constexpr std::string_view kResetReason = "reset";
+/// The reason where it was suspended.
+inline constexpr std::string_view kSuspendedReason = "suspended";
 
 /// When memory is read: while the machine runs, or before it does.
 enum class MemoryLoad : std::uint8_t { kLazy, kEager };
@@ -92,6 +100,15 @@ struct RestoreOptions {
   TraceConfig trace;
   /// What tests turn: memory of the checkpoint, read in another way.
   std::function<std::shared_ptr<const BlockSource>(std::shared_ptr<const BlockSource>)> wrap_memory;
+};
+
+struct ResumeOptions {
+  std::filesystem::path directory;        ///< the saved state, or a directory in which there is one
+  std::string name;                       ///< empty: the name it had
+  std::filesystem::path disk_directory;   ///< where redo logs go; empty: beside each image
+  std::optional<MemoryLoad> memory_load;  ///< nothing: lazy where the host can
+  SerialConfig serial;
+  TraceConfig trace;
 };
 
 /// A virtual machine, as the control socket and the command line see it. Every method may be called from any thread.
@@ -130,6 +147,9 @@ class Machine {
   /// Takes a series of them, as one checkpoint that is under way; cancelled, it returns what it has done.
   virtual SeriesReport checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
                                          const ProgressSink& progress) = 0;
+  /// Saves the machine beside its disks (or to `directory`, where that is not empty) and ends it: whole, or not at all;
+  /// then it runs on, and this throws why. Ended when this returns.
+  virtual SuspendReport suspend(const std::filesystem::path& directory, const ProgressSink& progress) = 0;
   /// The checkpoint that is under way ends at once, whatever its destination does, and its caller is told so. Throws
   /// tintype::Error where there is none.
   virtual void cancel_checkpoint() = 0;
@@ -139,5 +159,8 @@ class Machine {
 std::unique_ptr<Machine> boot_machine(const MachineConfig& config);
 /// Checks everything in the checkpoint first, then builds the machine from it. Nothing runs yet.
 std::unique_ptr<Machine> restore_machine(const RestoreOptions& options, const ProgressSink& progress);
+
+/// A suspended machine, on its own disks. It stays suspended until it is started, and is not from then on.
+std::unique_ptr<Machine> resume_machine(const ResumeOptions& options, const ProgressSink& progress);
 
 }  // namespace tintype

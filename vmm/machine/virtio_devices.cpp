@@ -22,6 +22,7 @@ DiskOptions disk_options(const MachineConfig& config, std::size_t number) {
   options.serial = disk.serial.empty() ? options.id : disk.serial;
   options.log_directory = config.disk_directory;
   options.behaviour = disk.behaviour;
+  options.suspended_as = config.suspended_as;
   return options;
 }
 
