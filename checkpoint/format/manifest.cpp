@@ -80,6 +80,14 @@ void fields(auto& archive, Same<RegionDescription> auto& region) {
   archive("first_block", region.first_block);
 }
 
+void fields(auto& archive, Same<DiskBehaviourDescription> auto& behaviour) {
+  archive("cache", behaviour.cache);
+  archive("on_error", behaviour.on_error);
+  archive("block_size", behaviour.block_size);
+  archive("iops", behaviour.iops);
+  archive("bytes_per_second", behaviour.bytes_per_second);
+}
+
 void fields(auto& archive, Same<DiskDescription> auto& disk) {
   archive("id", disk.id);
   archive("image", disk.image);
@@ -87,6 +95,7 @@ void fields(auto& archive, Same<DiskDescription> auto& disk) {
   archive("mode", disk.mode);
   archive("read_only", disk.read_only);
   archive("serial", disk.serial);
+  archive.later("behaviour", disk.behaviour);
 }
 
 void fields(auto& archive, Same<CpuDescription> auto& cpu) {
@@ -249,6 +258,9 @@ void check_disks(const MachineDescription& machine, const std::string& what) {
       throw ImageError("{} describes a disk {:?} that cannot be", what, disk.id);
     if (disk.size == 0 || disk.size % kSectorBytes != 0 || disk.size > kMaximumDiskBytes)
       throw ImageError("{} describes a disk of {} bytes, which cannot be", what, disk.size);
+    const std::uint32_t block = disk.behaviour.block_size;
+    if ((block != 512 && block != 4096) || disk.size % block != 0)
+      throw ImageError("{} describes a disk with blocks of {} bytes, which cannot be", what, block);
     if (disk.serial.size() > kMaximumSerialBytes)
       throw ImageError("{} describes a disk with a serial number that is too long", what);
   }

@@ -17,6 +17,14 @@ namespace tintype {
 inline constexpr std::uint32_t kManifestFormat = 2, kOldestManifestFormat = 1;
 
 /// A disk as the machine had it. The machine turns its own configuration into this and back.
+/// How the disk treated its requests. Older checkpoints do not tell.
+struct DiskBehaviourDescription {
+  std::string cache = "writeback", on_error = "report";
+  std::uint32_t block_size = 512;                ///< bytes, as the guest saw it
+  std::uint64_t iops = 0, bytes_per_second = 0;  ///< limits; 0: none
+  bool operator==(const DiskBehaviourDescription&) const = default;
+};
+
 struct DiskDescription {
   std::string id;  ///< "disk0"
   std::filesystem::path image;
@@ -24,6 +32,7 @@ struct DiskDescription {
   std::string mode;        ///< "persistent", "undoable", "nonpersistent"
   bool read_only = false;
   std::string serial;
+  DiskBehaviourDescription behaviour{};
   bool operator==(const DiskDescription&) const = default;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/uio.h>
+
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
@@ -19,6 +21,12 @@ class BlockFile {
 
   int fd() const noexcept { return fd_.get(); }
   const std::filesystem::path& path() const noexcept { return path_; }
+
+  /// From now on transfers that are aligned for it bypass the page cache; the kernel keeps the two views the same.
+  /// False where the file system does not know how.
+  [[nodiscard]] bool use_direct_io();
+  /// The descriptor for a transfer of these segments.
+  int fd_for(std::uint64_t offset, const std::vector<iovec>& segments) const noexcept;
 
   /// A write to the file has landed in the page cache.
   void note_write() noexcept { written_.fetch_add(1); }
@@ -50,6 +58,8 @@ class BlockFile {
  private:
   std::filesystem::path path_;
   UniqueFd fd_;
+  UniqueFd direct_fd_;
+  std::uint64_t direct_alignment_ = 0;  ///< bytes, of offsets, lengths and memory
   std::atomic<std::uint64_t> written_{0};
   std::atomic<std::uint64_t> synced_{0};
   std::atomic<int> sync_error_{0};

@@ -16,9 +16,23 @@ namespace {
 
 constexpr std::uint64_t kChunkSectors = (1 << 20) / kSectorSize;  ///< a step copies so much
 
+void punch_hole(RawFile& base, const SectorRange& range) {
+  HostIo zero;
+  zero.kind = HostIo::Kind::kZero;
+  zero.fd = base.fd();
+  zero.offset = range.start * kSectorSize;
+  zero.length = range.count() * kSectorSize;
+  zero.punches = true;
+  while (!zero.settle(zero.perform())) {
+  }
+  base.note_write();
+  if (zero.error_number != 0) throw_errno_text(zero.error_number, "fallocate " + base.path().string());
+}
+
 }  // namespace
 
 void copy_extent(const RedoLog& log, RawFile& base, const ExtentIndex::Extent& extent, std::vector<std::byte>& buffer) {
+  if (extent.zeros) return punch_hole(base, extent.range);
   const std::uint64_t length = extent.range.count() * kSectorSize;
   buffer.resize(kChunkSectors * kSectorSize);
   for (std::uint64_t done = 0; done < length;) {
@@ -124,6 +138,7 @@ void Committer::copy(const LayerStack& stack, const ExtentIndex::Extent& extent)
   const RedoLog& log = stack.to_commit();
   RedoLog* const kept = stack.commits_into();
   if (kept == nullptr) return copy_extent(log, *stack.base, extent, buffer_);
+  if (extent.zeros) return core_->note_copied(*kept, {extent.range, ExtentIndex::kNoRoom, true});
   const std::uint64_t length = extent.range.count() * kSectorSize;
   buffer_.resize(std::max(buffer_.size(), length));
   read_exactly(log.fd(), std::span(buffer_).first(length), extent.position * kSectorSize, log.path().string());
@@ -134,7 +149,9 @@ void Committer::copy(const LayerStack& stack, const ExtentIndex::Extent& extent)
                   place.position * kSectorSize, kept->path().string());
     kept->note_write();
   }
-  core_->note_copied(*kept, places);
+  for (const RedoLog::Place& place : places) {
+    if (place.is_new) core_->note_copied(*kept, place);
+  }
 }
 
 void Committer::make_durable_below(const LayerStack& stack) {

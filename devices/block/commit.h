@@ -14,7 +14,8 @@
 
 namespace tintype {
 
-/// Copies `extent` of the log to its place in the base, on this thread. Throws std::system_error.
+/// Copies `extent` of the log to its place in the base, on this thread: zeros by punching a hole. Throws
+/// std::system_error.
 void copy_extent(const RedoLog& log, RawFile& base, const ExtentIndex::Extent& extent, std::vector<std::byte>& buffer);
 
 /// The thread that makes a stack short again while the guest runs. It works in small steps, between which a

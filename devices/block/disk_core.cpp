@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "devices/block/disk_core.h"
 
+#include <fcntl.h>
+
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <thread>
@@ -16,9 +19,11 @@ constexpr auto kSyncPoll = std::chrono::microseconds(200);
 
 }  // namespace
 
-DiskCore::DiskCore(std::shared_ptr<const LayerStack> stack, std::unique_ptr<IoEngine> engine, bool read_only,
-                   bool makes_durable)
-    : engine_(std::move(engine)), read_only_(read_only), makes_durable_(makes_durable), stack_(std::move(stack)) {
+DiskCore::DiskCore(std::shared_ptr<const LayerStack> stack, std::unique_ptr<IoEngine> engine, const Policy& policy)
+    : engine_(std::move(engine)),
+      policy_(policy),
+      zeros_("/dev/zero", open_file("/dev/zero", O_RDONLY)),
+      stack_(std::move(stack)) {
   changes_ = std::make_shared<ChangedBlocks>(stack_->base->size() / kSectorSize);
   changes_->insert_all();  // nobody knows what has changed, or since when
 }
@@ -38,7 +43,29 @@ void DiskCore::submit(BlockRequest& request) noexcept {
   Flight& flight = take_flight(request);
   const std::lock_guard lock(mutex_);
   ++in_flight_;
-  start(flight);
+  if (request.operation == BlockOperation::kFlush || giving_up_) return start(flight);
+  const auto now = Clock::now();
+  const auto time = policy_.limit.admit(now, flight.range.count() * kSectorSize);
+  if (time <= now && delayed_.empty()) return start(flight);
+  delayed_.push_back({time, &flight});
+  ring_bell_at(delayed_.front().start);
+}
+
+void DiskCore::start_delayed() noexcept {
+  while (!delayed_.empty() && (delayed_.front().start <= Clock::now() || giving_up_)) {
+    Flight& flight = *delayed_.front().flight;
+    delayed_.pop_front();
+    start(flight);
+  }
+  if (!delayed_.empty()) ring_bell_at(delayed_.front().start);
+}
+
+// An engine may know of one time only: who comes to wait for a later one is looked at again when that is over.
+void DiskCore::ring_bell_at(Clock::time_point time) noexcept {
+  if (bell_due_at_ && *bell_due_at_ <= time) return;
+  bell_due_at_ = time;
+  engine_->ring_bell_after(
+      std::chrono::ceil<std::chrono::milliseconds>(std::max(Clock::duration::zero(), time - Clock::now())));
 }
 
 void DiskCore::start(Flight& flight) {
@@ -52,9 +79,10 @@ void DiskCore::start(Flight& flight) {
       plan_flush(flight);
       return launch(flight);
     case BlockOperation::kWrite:
+    case BlockOperation::kZero:
       break;
   }
-  if (read_only_) {
+  if (policy_.read_only) {
     flight.error_number = EROFS;
     return finish(flight), engine_->ring_bell();
   }
@@ -68,7 +96,11 @@ void DiskCore::launch(Flight& flight) noexcept {
     engine_->ring_bell();
     return;
   }
-  for (std::size_t i = 0; i < flight.io_count; ++i) engine_->queue(flight.ios[i]);
+  for (std::size_t i = 0; i < flight.io_count; ++i) {
+    FlightIo& io = flight.ios[i];
+    if (!io.segments.empty()) io.fd = io.file->fd_for(io.offset, io.segments);
+    engine_->queue(io);
+  }
 }
 
 void DiskCore::advance_locked() noexcept {
@@ -77,7 +109,7 @@ void DiskCore::advance_locked() noexcept {
 
 void DiskCore::io_finished(FlightIo& io) noexcept {
   Flight& flight = *io.flight;
-  if (io.kind == HostIo::Kind::kWrite) io.file->note_write();
+  if (io.kind == HostIo::Kind::kWrite || io.kind == HostIo::Kind::kZero) io.file->note_write();
   if (io.kind == HostIo::Kind::kSync) {
     io.file->note_sync(io.covers, io.error_number);
     io.file->end_sync(io.sync_number);
@@ -94,9 +126,9 @@ void DiskCore::io_finished(FlightIo& io) noexcept {
 void DiskCore::stage_finished(Flight& flight) noexcept {
   if (flight.io_count > 0 && flight.ios[0].kind == HostIo::Kind::kSync) return unjudged_.push_back(&flight);
   if (flight.request == nullptr) return;
-  if (flight.request->operation == BlockOperation::kWrite) return write_finished(flight);
+  if (flight.is_write()) return write_finished(flight);
   if (flight.request->operation == BlockOperation::kFlush) return flush_finished(flight);
-  if (flight.error_number != 0 || !plan_next_part(flight)) return finish(flight);
+  if (flight.error_number != 0 || !plan_next_part(flight)) return stop_or_finish(flight);
   launch(flight);
   engine_->ring_bell();  // we may be in a thread that must not submit reads
 }
@@ -169,13 +201,10 @@ std::vector<RedoLog::Place> DiskCore::take_places(RedoLog& log, const SectorRang
   return places;
 }
 
-void DiskCore::note_copied(RedoLog& log, const std::vector<RedoLog::Place>& places) {
-  for (const RedoLog::Place& place : places) {
-    if (!place.is_new) continue;
-    if (!log.is_volatile()) write_record(log, place);
-    const std::lock_guard lock(mutex_);
-    log.index().insert(place.range, place.position);
-  }
+void DiskCore::note_copied(RedoLog& log, const RedoLog::Run& run) {
+  if (!log.is_volatile()) write_record(log, run);
+  const std::lock_guard lock(mutex_);
+  log.note(run);
 }
 
 void DiskCore::write_record(RedoLog& log, const RedoLog::Run& run) {
@@ -184,7 +213,7 @@ void DiskCore::write_record(RedoLog& log, const RedoLog::Run& run) {
     const std::lock_guard lock(mutex_);
     slot = log.take_slot();
   }
-  const log_format::Record record = log.hold_record(run, slot);
+  const log_format::Record record = log.record_of(run, slot);
   write_exactly(log.fd(), std::as_bytes(std::span(&record, 1)), log_format::slot_offset(slot), log.path().string());
   log.note_write();
 }
@@ -203,6 +232,7 @@ void DiskCore::complete() noexcept {
     const std::lock_guard lock(mutex_);
     advance_locked();
     retry_if_due();
+    start_delayed();
     finished = std::exchange(finished_first_, nullptr);
     finished_last_ = nullptr;
   }
@@ -226,9 +256,38 @@ void DiskCore::give_up_waiting() noexcept {
   {
     const std::lock_guard lock(mutex_);
     giving_up_ = true;
-    retry_if_due();
+    start_what_waited();
+    start_delayed();
   }
   engine_->kick();
+}
+
+void DiskCore::wait_again() noexcept {
+  const std::lock_guard lock(mutex_);
+  giving_up_ = false;
+}
+
+void DiskCore::make_durable() noexcept {
+  const std::lock_guard lock(mutex_);
+  policy_.makes_durable = true;
+}
+
+void DiskCore::set_on_stop(std::function<void()> on_stop) {
+  const std::lock_guard lock(mutex_);
+  on_stop_ = std::move(on_stop);
+  if (stopped_by_ != 0 && on_stop_) on_stop_();
+}
+
+int DiskCore::stopped_by() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return stopped_by_;
+}
+
+void DiskCore::go_on() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (stopped_by_ == 0) return;
+  go_on_ = true;
+  engine_->ring_bell();
 }
 
 bool DiskCore::waits_for_room() const noexcept {
@@ -241,6 +300,7 @@ bool DiskCore::idle() noexcept {
   {
     const std::lock_guard lock(mutex_);
     advance_locked();
+    start_delayed();  // nobody else may do it
     idle = in_flight_ == 0;
   }
   engine_->kick();

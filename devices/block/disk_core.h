@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -11,6 +12,7 @@
 #include "devices/block/changed_blocks.h"
 #include "devices/block/flight.h"
 #include "devices/block/live_commit.h"
+#include "devices/block/rate_limit.h"
 #include "devices/block/write_order.h"
 
 namespace tintype {
@@ -22,9 +24,13 @@ namespace tintype {
 /// Threads: submit() and complete() belong to the disk's I/O thread. All else may be called from any thread.
 class DiskCore {
  public:
-  /// `makes_durable`: a flush makes the host write all to stable storage; else it is answered at once.
-  DiskCore(std::shared_ptr<const LayerStack> stack, std::unique_ptr<IoEngine> engine, bool read_only,
-           bool makes_durable);
+  struct Policy {
+    bool read_only = false;
+    bool makes_durable = true;     ///< a flush makes the host write all to stable storage; else it is answered at once
+    bool stops_on_errors = false;  ///< what the host cannot do waits until it is asked for again; else it fails
+    RateLimit limit{0, 0};
+  };
+  DiskCore(std::shared_ptr<const LayerStack> stack, std::unique_ptr<IoEngine> engine, const Policy& policy);
   DiskCore(const DiskCore&) = delete;
   DiskCore& operator=(const DiskCore&) = delete;
 
@@ -40,8 +46,18 @@ class DiskCore {
   /// Called, with the mutex held, whenever a request begins to wait for room in the file system of the logs.
   void set_on_no_room(std::function<void()> on_no_room) { on_no_room_ = std::move(on_no_room); }
   bool waits_for_room() const noexcept;
-  /// The guest has gone: what waits for room, or comes to, fails.
+  /// Called, with the mutex held, whenever a request begins to wait because the host could not do it.
+  void set_on_stop(std::function<void()> on_stop);
+  /// Why requests wait: 0 where none does.
+  int stopped_by() const noexcept;
+  /// Try them again. Any thread; the I/O thread does it.
+  void go_on() noexcept;
+  /// The guest has gone, or goes back in time: what waits for room, or because it failed, or comes to, fails.
   void give_up_waiting() noexcept;
+  /// It is back.
+  void wait_again() noexcept;
+  /// From now on a flush does what it says.
+  void make_durable() noexcept;
   /// No write of `epoch` or before is in flight any more. Submits no read: the threads that ask this must not find
   /// themselves waiting for guest memory to be released (IoEngine::kick_writes).
   bool writes_landed(std::uint64_t epoch) noexcept;
@@ -54,8 +70,8 @@ class DiskCore {
 
   // Copying into a log that is kept, on the committing thread. Nobody else writes to these sectors of it meanwhile.
   std::vector<RedoLog::Place> take_places(RedoLog& log, const SectorRange& range);
-  /// The data has landed: now the log says so. Throws std::system_error.
-  void note_copied(RedoLog& log, const std::vector<RedoLog::Place>& places);
+  /// The data has landed, or there are zeros: now the log says so. Throws std::system_error.
+  void note_copied(RedoLog& log, const RedoLog::Run& run);
 
   /// What becomes superfluous at a switch, to be destroyed by somebody who has time.
   struct Leftovers {
@@ -99,7 +115,10 @@ class DiskCore {
   void plan_read(Flight& flight);
   void plan_flush(Flight& flight);
   void plan_write(Flight& flight);
+  void plan_base_write(Flight& flight, const SectorRange& range);
   void plan_log_write(Flight& flight, RedoLog& log, const SectorRange& range);
+  void plan_log_zeros(Flight& flight, RedoLog& log, const SectorRange& range);
+  void overwrite_with_zeros(Flight& flight, RedoLog& log, const SectorRange& range);
   void plan_live_commit_write(Flight& flight, RedoLog& log);
   void plan_records(Flight& flight);
   void launch(Flight& flight) noexcept;
@@ -110,7 +129,12 @@ class DiskCore {
   void write_finished(Flight& flight) noexcept;
   void start_waiting_writes() noexcept;
   void wait_for_room(Flight& flight) noexcept;
+  void wait(Flight& flight) noexcept;
+  void stop_or_finish(Flight& flight) noexcept;
   void retry_if_due() noexcept;
+  void start_delayed() noexcept;
+  void start_what_waited() noexcept;
+  void ring_bell_at(Clock::time_point time) noexcept;
   void finish(Flight& flight) noexcept;
   void add_sync(Flight& flight, BlockFile& file);
   void write_record(RedoLog& log, const RedoLog::Run& run);
@@ -120,8 +144,8 @@ class DiskCore {
   void plan_flush_points(Flight& flight);
 
   const std::unique_ptr<IoEngine> engine_;
-  const bool read_only_;
-  const bool makes_durable_;
+  Policy policy_;    ///< mutex_ guards what changes of it
+  BlockFile zeros_;  ///< what reads of zeros that lie nowhere are read from, in the same way as all else
 
   std::vector<std::unique_ptr<Flight>> flights_;  ///< all there are; the I/O thread's, as is the next
   std::vector<Flight*> idle_;
@@ -132,11 +156,20 @@ class DiskCore {
   std::shared_ptr<ChangedBlocks> changes_;   ///< by writes that were planned since the last switch
   std::unique_ptr<LiveCommit> live_commit_;  ///< while the active log is being emptied
   WriteOrder order_;
-  std::vector<Flight*> unjudged_;              ///< their syncs have ended, but others have not that may know better
-  std::vector<Flight*> waiting_flushes_;       ///< for room; writes that wait for it are in order_
+  std::vector<Flight*> unjudged_;  ///< their syncs have ended, but others have not that may know better
+  /// Reads and flushes that wait for room, or because the host could not do them. Writes that do are in order_.
+  std::vector<Flight*> waiting_;
   std::optional<Clock::time_point> retry_at_;  ///< while something waits for room
+  int stopped_by_ = 0;                         ///< while something waits that the host could not do: its errno
+  bool go_on_ = false;
   bool giving_up_ = false;
-  std::function<void()> on_no_room_;
+  std::function<void()> on_no_room_, on_stop_;
+  struct Delayed {
+    Clock::time_point start;
+    Flight* flight = nullptr;
+  };
+  std::deque<Delayed> delayed_;                   ///< by the limit on the rate
+  std::optional<Clock::time_point> bell_due_at_;  ///< the engine will ring it then
   std::size_t in_flight_ = 0;         ///< requests of all kinds that have not finished, waiting writes included
   Flight* finished_first_ = nullptr;  ///< by the host; complete() tells their owners
   Flight* finished_last_ = nullptr;

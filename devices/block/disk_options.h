@@ -21,6 +21,32 @@ inline constexpr auto kWords<DiskMode> = std::to_array<Word<DiskMode>>({{DiskMod
                                                                         {DiskMode::kUndoable, "undoable"},
                                                                         {DiskMode::kNonpersistent, "nonpersistent"}});
 
+/// Where the host keeps what the guest has written: in its page cache, until the guest flushes; nowhere (O_DIRECT); in
+/// its page cache, whatever the guest flushes.
+enum class DiskCache : std::uint8_t { kWriteback, kNone, kUnsafe };
+
+template <>
+inline constexpr auto kWords<DiskCache> = std::to_array<Word<DiskCache>>({{DiskCache::kWriteback, "writeback"},
+                                                                          {DiskCache::kNone, "none"},
+                                                                          {DiskCache::kUnsafe, "unsafe"}});
+
+/// What becomes of a request that the host cannot do: the guest is told, or the machine pauses, so that what is wrong
+/// can be mended.
+enum class OnDiskError : std::uint8_t { kReport, kPause };
+
+template <>
+inline constexpr auto kWords<OnDiskError> = std::to_array<Word<OnDiskError>>({{OnDiskError::kReport, "report"},
+                                                                              {OnDiskError::kPause, "pause"}});
+
+/// How a disk treats its requests.
+struct DiskBehaviour {
+  DiskCache cache = DiskCache::kWriteback;
+  OnDiskError on_error = OnDiskError::kReport;
+  std::uint32_t block_size = 512;                ///< bytes of a logical block: 512 or 4096
+  std::uint64_t iops = 0, bytes_per_second = 0;  ///< at most so many requests and bytes a second; 0: no limit
+  bool operator==(const DiskBehaviour&) const = default;
+};
+
 /// What tests turn.
 struct DiskTuning {
   IoEngineKind engine = IoEngineKind::kAuto;
@@ -35,6 +61,7 @@ struct DiskOptions {
   std::string serial;                   ///< by default the id
   std::filesystem::path log_directory;  ///< where redo logs lie; empty: beside the image
   std::string suspended_as;             ///< of a machine that resumes: the id that its images bear; empty: of any other
+  DiskBehaviour behaviour{};
 };
 
 }  // namespace tintype

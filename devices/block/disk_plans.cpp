@@ -2,6 +2,9 @@
 // DiskCore's other half: how a request is laid out over the layers, and what remains to be done when its data
 // has landed. The mutex is held throughout.
 
+#include <cerrno>
+#include <utility>
+
 #include "devices/block/disk_core.h"
 
 namespace tintype {
@@ -12,6 +15,7 @@ using log_format::slot_offset;
 namespace {
 
 constexpr std::uint64_t kSectorsPerPart = (512 << 10) / kSectorSize;
+constexpr std::uint64_t kZerosPerPart = (16 << 20) / kSectorSize;
 constexpr auto kRetry = std::chrono::milliseconds(200);  ///< of what found no room
 
 }  // namespace
@@ -20,7 +24,8 @@ constexpr auto kRetry = std::chrono::milliseconds(200);  ///< of what found no r
 // logs: neither the plan nor the time that the mutex is held grows with the request.
 bool DiskCore::plan_next_part(Flight& flight) {
   if (flight.part.end >= flight.range.end) return false;
-  const std::uint64_t longest = stack_->logs.empty() ? flight.range.count() : kSectorsPerPart;
+  const std::uint64_t part = flight.is_zero() ? kZerosPerPart : kSectorsPerPart;
+  const std::uint64_t longest = stack_->logs.empty() ? flight.range.count() : part;
   flight.part = {flight.part.end, std::min(flight.range.end, flight.part.end + longest)};
   plan_part(flight);
   return true;
@@ -38,13 +43,16 @@ void DiskCore::plan_part(Flight& flight) {
 void DiskCore::plan_read(Flight& flight) {
   flight.pieces.clear();
   resolve(*flight.stack, flight.part, flight.pieces);
-  for (const Piece& piece : flight.pieces) flight.add_transfer(HostIo::Kind::kRead, piece);
+  for (Piece& piece : flight.pieces) {
+    if (piece.file == nullptr) piece = {piece.range, &zeros_, piece.range.start * kSectorSize};
+    flight.add_transfer(HostIo::Kind::kRead, piece);
+  }
 }
 
 // Whatever has been acknowledged lies in a layer of the stack: a log leaves the stack only when all of it is
 // in the base, and durable there.
 void DiskCore::plan_flush(Flight& flight) {
-  if (!makes_durable_) return;
+  if (!policy_.makes_durable) return;
   if (flight.stack->base->needs_sync()) add_sync(flight, *flight.stack->base);
   for (const auto& log : flight.stack->logs) {
     if (log->needs_sync() || log->has_unflushed_records()) add_sync(flight, *log);
@@ -94,7 +102,8 @@ void DiskCore::plan_flush_points(Flight& flight) {
 
 void DiskCore::start_write(Flight& flight) {
   order_.started(flight);
-  if (flight.no_room) {
+  flight.error_number = 0;
+  if (std::exchange(flight.again, false)) {
     plan_part(flight);
   } else {
     plan_next_part(flight);
@@ -105,8 +114,7 @@ void DiskCore::start_write(Flight& flight) {
 void DiskCore::plan_write(Flight& flight) {
   RedoLog* const log = flight.stack->active();
   if (log == nullptr) {
-    if (flight.part.empty()) return;
-    flight.add_transfer(HostIo::Kind::kWrite, {flight.part, flight.stack->base.get(), flight.part.start * kSectorSize});
+    if (!flight.part.empty()) plan_base_write(flight, flight.part);
   } else if (live_commit_ != nullptr) {
     plan_live_commit_write(flight, *log);
   } else {
@@ -114,17 +122,46 @@ void DiskCore::plan_write(Flight& flight) {
   }
 }
 
-void DiskCore::plan_log_write(Flight& flight, RedoLog& log, const SectorRange& range) {
-  flight.places.clear();
-  log.place(range, flight.places);
-  flight.grows = &log;
-  for (const RedoLog::Place& place : flight.places) {
-    flight.add_transfer(HostIo::Kind::kWrite, {place.range, &log, place.position * kSectorSize});
-    if (place.is_new) flight.appended.push_back(place);
+void DiskCore::plan_base_write(Flight& flight, const SectorRange& range) {
+  RawFile& base = *flight.stack->base;
+  const Piece piece{range, &base, range.start * kSectorSize};
+  if (flight.is_zero()) {
+    flight.add_zeros(piece);
+  } else {
+    flight.add_transfer(HostIo::Kind::kWrite, piece);
   }
 }
 
-// What the log goes into is the base, or a log that is kept.
+void DiskCore::plan_log_write(Flight& flight, RedoLog& log, const SectorRange& range) {
+  if (flight.is_zero()) return plan_log_zeros(flight, log, range);
+  flight.places.clear();
+  log.place(range, flight.places);
+  for (const RedoLog::Place& place : flight.places) {
+    flight.add_transfer(HostIo::Kind::kWrite, {place.range, &log, place.position * kSectorSize});
+    if (place.is_new) flight.growths.push_back({place, &log});
+  }
+}
+
+// The log says by a record that the sectors are zeros. Room that their data had remains theirs, but need not be filled.
+// Should the power be cut before the record lasts, the sectors are zeros or what they were, as after any write.
+void DiskCore::plan_log_zeros(Flight& flight, RedoLog& log, const SectorRange& range) {
+  if (log.index().holds_only_zeros(range)) return;
+  if (flight.request->may_unmap) overwrite_with_zeros(flight, log, range);
+  flight.growths.push_back({{range, ExtentIndex::kNoRoom, true}, &log});
+}
+
+// The data that the log holds becomes zeros where it lies. No record is needed.
+void DiskCore::overwrite_with_zeros(Flight& flight, RedoLog& log, const SectorRange& range) {
+  for (auto extent = log.index().at_or_after(range.start); extent && extent->range.start < range.end;
+       extent = log.index().at_or_after(extent->range.end)) {
+    const ExtentIndex::Extent held = extent->cut_to(range);
+    if (!held.zeros) flight.add_zeros({held.range, &log, held.position * kSectorSize});
+  }
+}
+
+// A log that is on its way into what lies below, which is the base or a log that is kept. What becomes zeros is
+// overwritten there, so that no record is needed. Where it says that there are zeros, though, data needs one: each
+// sector at most once, and both have the same all the time.
 void DiskCore::plan_live_commit_write(Flight& flight, RedoLog& log) {
   RedoLog* const kept = flight.stack->commits_into();
   std::vector<LiveCommit::Part> parts;
@@ -134,13 +171,16 @@ void DiskCore::plan_live_commit_write(Flight& flight, RedoLog& log) {
     if (kept != nullptr) {
       plan_log_write(flight, *kept, part.range);
     } else {
-      flight.add_transfer(HostIo::Kind::kWrite, {part.range, flight.stack->base.get(), part.range.start * kSectorSize});
+      plan_base_write(flight, part.range);
     }
     if (part.target == LiveCommit::Target::kBoth) flight.mirrored.push_back(part.range);
   }
   for (const LiveCommit::Part& part : parts) {
-    if (part.target != LiveCommit::Target::kBase) {
-      flight.add_transfer(HostIo::Kind::kWrite, {part.range, &log, part.position * kSectorSize});
+    if (part.target == LiveCommit::Target::kBase) continue;
+    if (flight.is_zero()) {
+      overwrite_with_zeros(flight, log, part.range);
+    } else {
+      plan_log_write(flight, log, part.range);
     }
   }
 }
@@ -148,11 +188,11 @@ void DiskCore::plan_live_commit_write(Flight& flight, RedoLog& log) {
 void DiskCore::write_finished(Flight& flight) noexcept {
   if (!flight.records.empty()) {
     records_finished(flight);
-  } else if (!flight.appended.empty() && flight.error_number == 0 && !flight.no_room) {
-    if (!flight.grows->is_volatile()) return plan_records(flight);
-    for (const RedoLog::Run& run : flight.appended) flight.grows->index().insert(run.range, run.position);
+  } else if (!flight.growths.empty() && flight.error_number == 0 && !flight.no_room) {
+    if (!flight.growths.front().log->is_volatile()) return plan_records(flight);
+    for (const Flight::Growth& growth : flight.growths) growth.log->note(growth);
   } else {
-    for (const RedoLog::Run& run : flight.appended) flight.grows->give_back(run);
+    for (const Flight::Growth& growth : flight.growths) growth.log->give_back(growth);
   }
   if (live_commit_ != nullptr && flight.stack->active() == stack_->active()) {
     const bool succeeded = flight.error_number == 0 && !flight.no_room;
@@ -163,13 +203,13 @@ void DiskCore::write_finished(Flight& flight) noexcept {
   if (flight.error_number == 0 && flight.no_room) {
     wait_for_room(flight);
   } else {
-    finish(flight);
+    stop_or_finish(flight);
   }
   start_waiting_writes();
 }
 
 void DiskCore::start_waiting_writes() noexcept {
-  if (retry_at_) return;  // all at once, when it is time
+  if (retry_at_ || stopped_by_ != 0) return;  // all at once, when it is time
   while (Flight* const next = order_.release()) start_write(*next);
 }
 
@@ -180,41 +220,76 @@ void DiskCore::wait_for_room(Flight& flight) noexcept {
     flight.error_number = ENOSPC;
     return finish(flight);
   }
-  if (flight.request->operation == BlockOperation::kWrite) {
-    order_.put_back(flight);
-  } else {
-    waiting_flushes_.push_back(&flight);
-  }
+  wait(flight);
   if (!retry_at_) {
     retry_at_ = Clock::now() + kRetry;
-    engine_->ring_bell_after(kRetry);
+    ring_bell_at(*retry_at_);
     if (on_no_room_) on_no_room_();
   }
 }
 
+void DiskCore::wait(Flight& flight) noexcept {
+  flight.again = true;
+  if (flight.is_write()) {
+    order_.put_back(flight);
+  } else {
+    waiting_.push_back(&flight);
+  }
+}
+
+// The host cannot do it. Where the machine is to be stopped for that, the request waits, and whoever stops it is told.
+// (Not a flush: what the host has lost it will not find when it is asked again.)
+void DiskCore::stop_or_finish(Flight& flight) noexcept {
+  const bool waits = flight.error_number != 0 && policy_.stops_on_errors && !giving_up_;
+  if (!waits) return finish(flight);
+  const bool first = stopped_by_ == 0;
+  stopped_by_ = flight.error_number;
+  wait(flight);
+  if (first && on_stop_) on_stop_();
+}
+
 void DiskCore::retry_if_due() noexcept {
-  if (!retry_at_ || (Clock::now() < *retry_at_ && !giving_up_)) return;
+  const auto now = Clock::now();
+  if (bell_due_at_ && *bell_due_at_ <= now) bell_due_at_.reset();
+  if (std::exchange(go_on_, false) || (retry_at_ && *retry_at_ <= now && stopped_by_ == 0)) start_what_waited();
+  if (retry_at_) ring_bell_at(*retry_at_);
+}
+
+void DiskCore::start_what_waited() noexcept {
   retry_at_.reset();
-  for (Flight* const flush : std::exchange(waiting_flushes_, {})) {
-    flush->clear_plan();
-    flush->stack = stack_;
-    plan_flush(*flush);
-    launch(*flush);
+  stopped_by_ = 0;
+  for (Flight* const flight : std::exchange(waiting_, {})) {
+    flight->again = false;
+    if (giving_up_) {
+      if (flight->error_number == 0) flight->error_number = ENOSPC;
+      finish(*flight);
+      continue;
+    }
+    flight->error_number = 0;
+    if (flight->request->operation == BlockOperation::kFlush) {
+      flight->clear_plan();
+      flight->stack = stack_;
+      plan_flush(*flight);
+    } else {
+      plan_part(*flight);
+    }
+    launch(*flight);
   }
   start_waiting_writes();
 }
 
 // The data has landed; only now may a record say so. Neighbouring slots are written in one go.
 void DiskCore::plan_records(Flight& flight) {
-  RedoLog& log = *flight.grows;
-  for (const RedoLog::Run& run : flight.appended) {
-    flight.slots.push_back(log.take_slot());
-    flight.records.push_back(log.hold_record(run, flight.slots.back()));
+  for (const Flight::Growth& growth : flight.growths) {
+    flight.slots.push_back(growth.log->take_slot());
+    flight.records.push_back(growth.log->record_of(growth, flight.slots.back()));
   }
   flight.io_count = 0;
   for (std::size_t i = 0; i < flight.records.size(); ++i) {
     const iovec bytes{&flight.records[i], sizeof flight.records[i]};
-    const bool continues = i > 0 && flight.slots[i] % kSlotsPerGroup != 0;
+    RedoLog& log = *flight.growths[i].log;
+    const bool continues = i > 0 && flight.growths[i - 1].log == &log && flight.slots[i] == flight.slots[i - 1] + 1 &&
+                           flight.slots[i] % kSlotsPerGroup != 0;
     FlightIo& io = continues ? flight.ios[flight.io_count - 1]
                              : flight.add_io(HostIo::Kind::kWrite, log, slot_offset(flight.slots[i]));
     io.segments.push_back(bytes);
@@ -226,13 +301,13 @@ void DiskCore::plan_records(Flight& flight) {
 // forgotten here but found after a crash, it would bring back old data over newer: so look, and believe the
 // file.
 void DiskCore::records_finished(Flight& flight) noexcept {
-  RedoLog& log = *flight.grows;
   bool all = true;
   for (std::size_t i = 0; i < flight.records.size(); ++i) {
+    const Flight::Growth& growth = flight.growths[i];
     const bool written = flight.error_number == 0 && !flight.no_room;
-    const bool there = written || log.has_record(flight.records[i], flight.slots[i]);
-    if (there) log.index().insert(flight.appended[i].range, flight.appended[i].position);
-    if (!there && flight.no_room) log.give_back(flight.appended[i]);
+    const bool there = written || growth.log->has_record(flight.records[i], flight.slots[i]);
+    if (there) growth.log->note(growth);
+    if (!there && flight.no_room) growth.log->give_back(growth);
     all = all && there;
   }
   if (!all) return;

@@ -7,10 +7,12 @@ namespace tintype {
 
 void Flight::reset(BlockRequest& new_request) noexcept {
   request = &new_request;
-  range = {new_request.offset / kSectorSize, (new_request.offset + total_length(new_request.segments)) / kSectorSize};
+  const std::uint64_t length = is_zero() ? new_request.length : total_length(new_request.segments);
+  range = {new_request.offset / kSectorSize, (new_request.offset + length) / kSectorSize};
   if (new_request.operation == BlockOperation::kFlush) range = {};
   part = {range.start, range.start};
   error_number = 0;
+  again = false;
   next = nullptr;
   clear_plan();
 }
@@ -19,7 +21,7 @@ void Flight::clear_plan() noexcept {
   no_room = false;
   io_count = 0;
   outstanding = 0;
-  appended.clear();
+  growths.clear();
   records.clear();
   slots.clear();
   mirrored.clear();
@@ -50,6 +52,18 @@ void Flight::add_transfer(HostIo::Kind kind, const Piece& piece) {
   }
   slice_segments(request->segments, start - request->offset, length, io->segments);
   io->disk_end = start + length;
+  io->file_end = piece.offset + length;
+}
+
+void Flight::add_zeros(const Piece& piece) {
+  const std::uint64_t length = piece.range.count() * kSectorSize;
+  FlightIo* io = io_count == 0 ? nullptr : &ios[io_count - 1];
+  if (io == nullptr || io->file != piece.file || io->file_end != piece.offset) {
+    io = &add_io(HostIo::Kind::kZero, *piece.file, piece.offset);
+    io->length = 0;
+    io->punches = request->may_unmap;
+  }
+  io->length += length;
   io->file_end = piece.offset + length;
 }
 

@@ -35,6 +35,7 @@ struct Flight {
   std::shared_ptr<const LayerStack> stack;  ///< keeps the layers that the request uses
   int error_number = 0;                     ///< the first failure
   bool no_room = false;                     ///< a log could not take what was to be written
+  bool again = false;                       ///< it has waited: this part is to be done once more
   Flight* next = nullptr;                   ///< in the list of finished ones
 
   std::deque<FlightIo> ios;     ///< a deque, because host I/O in flight must not move
@@ -51,13 +52,19 @@ struct Flight {
   FlushStage flush_stage = FlushStage::kSync;
   std::vector<FlushPoint> flush_points;
 
-  RedoLog* grows = nullptr;                 ///< the log that has `appended`
-  std::vector<RedoLog::Run> appended;       ///< data in new places of a log, without a record so far
-  std::vector<log_format::Record> records;  ///< of `appended`; empty in the first stage
+  /// What a log is to hold when the data has landed: it needs a record to say so.
+  struct Growth : RedoLog::Run {
+    RedoLog* log = nullptr;
+  };
+  std::vector<Growth> growths;
+  std::vector<log_format::Record> records;  ///< of `growths`; empty in the first stage
   std::vector<std::uint64_t> slots;         ///< of `records`
   std::vector<SectorRange> mirrored;        ///< written to log and base both
   std::vector<Piece> pieces;                ///< scratch, as is the next
   std::vector<RedoLog::Place> places;
+
+  bool is_write() const noexcept { return request->operation == BlockOperation::kWrite || is_zero(); }
+  bool is_zero() const noexcept { return request->operation == BlockOperation::kZero; }
 
   void reset(BlockRequest& new_request) noexcept;
   /// Forgets the host I/O of the stage before.
@@ -66,6 +73,8 @@ struct Flight {
   /// A transfer of `piece` of the request. Continues the I/O before it where it goes on at the same place in
   /// the same file.
   void add_transfer(HostIo::Kind kind, const Piece& piece);
+  /// Zeros, for a request that wants them; likewise.
+  void add_zeros(const Piece& piece);
 };
 
 /// Appends to `into` the part of `segments` that begins `skip` bytes in and is `length` bytes long.

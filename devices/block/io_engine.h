@@ -10,15 +10,19 @@
 
 namespace tintype {
 
-/// One transfer between memory and one place in one host file, or an fdatasync of it. Owned by whoever queues
-/// it, who keeps it, its buffers and the descriptor alive until reap() has returned it.
+/// One transfer between memory and one place in one host file, or zeros put there, or an fdatasync of it. Owned by
+/// whoever queues it, who keeps it, its buffers and the descriptor alive until reap() has returned it.
 struct HostIo {
-  enum class Kind : std::uint8_t { kRead, kWrite, kSync };
+  /// kZero: by a hole (`punches`) or by what else the file system has, and where it has nothing, by writing zeros: the
+  /// transfer is a kWrite then.
+  enum class Kind : std::uint8_t { kRead, kWrite, kZero, kSync };
 
   Kind kind = Kind::kRead;
   int fd = -1;
   std::uint64_t offset = 0;     ///< bytes, in the file; moves forward when a transfer comes out short
   std::vector<iovec> segments;  ///< the engine consumes them
+  std::uint64_t length = 0;     ///< bytes, of a kZero
+  bool punches = false;         ///< a kZero gives back the room
   int error_number = 0;         ///< of a finished one: 0, or the errno
 
   // The engine's own.
@@ -28,9 +32,15 @@ struct HostIo {
   /// The segments still to be transferred, at most as many as the kernel takes in one call.
   iovec* remaining() noexcept { return segments.data() + first_segment; }
   unsigned remaining_count() const noexcept;
+  int fallocate_mode() const noexcept;  ///< of a kZero
   /// Takes the result of one system call (bytes, or a negative errno). True where the transfer is over; else
   /// what remains must be tried again.
   bool settle(std::int64_t result) noexcept;
+  /// The system call, on this thread: what settle() takes.
+  std::int64_t perform() noexcept;
+
+ private:
+  void write_zeros_instead() noexcept;
 };
 
 /// Does host I/O in the background. Every method may be called from any thread; none waits for I/O.

@@ -107,6 +107,10 @@ void IoRing::prepare(HostIo& io) noexcept {
     case HostIo::Kind::kWrite:
       ::io_uring_prep_writev(entry, io.fd, io.remaining(), io.remaining_count(), io.offset);
       break;
+    case HostIo::Kind::kZero:
+      ::io_uring_prep_fallocate(entry, io.fd, io.fallocate_mode(), static_cast<off_t>(io.offset),
+                                static_cast<off_t>(io.length));
+      break;
     case HostIo::Kind::kSync:
       ::io_uring_prep_fsync(entry, io.fd, IORING_FSYNC_DATASYNC);
       break;

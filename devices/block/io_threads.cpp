@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "devices/block/io_threads.h"
 
-#include <unistd.h>
-
-#include <cerrno>
 #include <utility>
 
 #include "vmm/base/thread.h"
@@ -12,24 +9,6 @@ namespace tintype {
 namespace {
 
 constexpr int kThreads = 4;
-
-std::int64_t transfer(HostIo& io) noexcept {
-  std::int64_t result = 0;
-  const auto count = static_cast<int>(io.remaining_count());
-  const auto offset = static_cast<off_t>(io.offset);
-  switch (io.kind) {
-    case HostIo::Kind::kRead:
-      result = ::preadv(io.fd, io.remaining(), count, offset);
-      break;
-    case HostIo::Kind::kWrite:
-      result = ::pwritev(io.fd, io.remaining(), count, offset);
-      break;
-    case HostIo::Kind::kSync:
-      result = ::fdatasync(io.fd);
-      break;
-  }
-  return result < 0 ? -errno : result;
-}
 
 }  // namespace
 
@@ -102,7 +81,7 @@ void IoThreads::work() noexcept {
     HostIo* const io = todo_.pop();
     if (io == nullptr) return;
     lock.unlock();
-    while (!io->settle(transfer(*io))) {
+    while (!io->settle(io->perform())) {
     }
     lock.lock();
     finished_.push(*io);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "devices/block/layer_stack.h"
 
+#include <algorithm>
+
 #include "devices/block/backend.h"
 #include "vmm/base/io.h"
 
@@ -18,10 +20,20 @@ void resolve_below(const LayerStack& stack, std::size_t depth, SectorRange range
     const auto extent = log.index().at_or_after(range.start);
     if (!extent || extent->range.start >= range.end) return resolve_below(stack, depth - 1, range, into);
     if (extent->range.start > range.start) resolve_below(stack, depth - 1, {range.start, extent->range.start}, into);
-    const SectorRange held = intersection(extent->range, range);
-    into.push_back({held, &log, extent->position * kSectorSize});
-    range.start = held.end;
+    const ExtentIndex::Extent held = extent->cut_to(range);
+    if (held.zeros) {
+      into.push_back({held.range, nullptr, 0});
+    } else {
+      into.push_back({held.range, &log, held.position * kSectorSize});
+    }
+    range.start = held.range.end;
   }
+}
+
+std::optional<ExtentIndex::Extent> next_data(const ExtentIndex& index, std::uint64_t sector) {
+  auto extent = index.at_or_after(sector);
+  while (extent && extent->zeros) extent = index.at_or_after(extent->range.end);
+  return extent;
 }
 
 }  // namespace
@@ -35,7 +47,11 @@ void read_stack(const LayerStack& stack, std::uint64_t sector, std::span<std::by
   resolve(stack, {sector, sector + into.size() / kSectorSize}, pieces);
   for (const Piece& piece : pieces) {
     const std::uint64_t length = piece.range.count() * kSectorSize;
-    read_exactly(piece.file->fd(), into.first(length), piece.offset, piece.file->path().string());
+    if (piece.file == nullptr) {
+      std::fill_n(into.begin(), length, std::byte{0});
+    } else {
+      read_exactly(piece.file->fd(), into.first(length), piece.offset, piece.file->path().string());
+    }
     into = into.subspan(length);
   }
 }
@@ -45,7 +61,7 @@ std::optional<SectorRange> next_data(const LayerStack& stack, std::uint64_t sect
   if (const auto data = stack.base->next_data(sector * kSectorSize))
     first = {data->offset / kSectorSize, (data->offset + data->length) / kSectorSize};
   for (const auto& log : stack.logs) {
-    const auto extent = log->index().at_or_after(sector);
+    const auto extent = next_data(log->index(), sector);
     if (!extent) continue;
     const SectorRange& held = extent->range;
     if (!first || held.start < first->start || (held.start == first->start && held.end > first->end)) first = held;

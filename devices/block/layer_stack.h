@@ -32,8 +32,8 @@ struct LayerStack {
 /// A range of the disk, and the place in a layer where its newest contents lie.
 struct Piece {
   SectorRange range;
-  BlockFile* file = nullptr;
-  std::uint64_t offset = 0;  ///< bytes, in the file
+  BlockFile* file = nullptr;  ///< null: they are zeros, and lie nowhere
+  std::uint64_t offset = 0;   ///< bytes, in the file
 };
 
 /// Appends the pieces that make up `range`, in order: each sector from the highest layer that holds it.

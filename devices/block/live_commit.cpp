@@ -31,19 +31,18 @@ void LiveCommit::route(const SectorRange& range, std::vector<Part>& into) {
   while (at < range.end) {
     const auto extent = index_->at_or_after(at);
     if (!extent || extent->range.start >= range.end) {
-      into.push_back({{at, range.end}, Target::kBase, 0});
+      into.push_back({{at, range.end}, Target::kBase});
       return;
     }
-    if (extent->range.start > at) into.push_back({{at, extent->range.start}, Target::kBase, 0});
+    if (extent->range.start > at) into.push_back({{at, extent->range.start}, Target::kBase});
     const SectorRange held = intersection(extent->range, range);
     std::vector<SectorRange> copied;
     for (const SectorRange& copying : copying_) {
       if (copying.overlaps(held)) copied.push_back(intersection(copying, held));
     }
-    const auto position_of = [&](const SectorRange& part) { return extent->position + (part.start - held.start); };
-    for (const SectorRange& part : subtract(held, copied)) into.push_back({part, Target::kBoth, position_of(part)});
+    for (const SectorRange& part : subtract(held, copied)) into.push_back({part, Target::kBoth});
     for (const SectorRange& part : copied) {
-      into.push_back({part, Target::kLog, position_of(part)});
+      into.push_back({part, Target::kLog});
       overwritten_.insert(part);
     }
     at = held.end;
@@ -84,7 +83,7 @@ void LiveCommit::add_parts(Chunk& chunk, const ExtentIndex::Extent& extent, cons
   std::vector<SectorRange> left_alone = busy(extent.range);
   add_overlaps(mirrored_, extent.range, left_alone);
   for (const SectorRange& part : subtract(extent.range, left_alone)) {
-    chunk.extents.push_back({part, extent.position + (part.start - extent.range.start)});
+    chunk.extents.push_back(extent.cut_to(part));
     chunk.sectors += part.count();
   }
 }

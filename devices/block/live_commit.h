@@ -32,9 +32,8 @@ class LiveCommit {
   struct Part {
     SectorRange range;
     Target target = Target::kBase;
-    std::uint64_t position = 0;  ///< in the log, unless kBase
   };
-  /// Where a write to `range` goes. The caller is about to do it.
+  /// Where a write (or a zeroing) to `range` goes. The caller is about to do it.
   void route(const SectorRange& range, std::vector<Part>& into);
   /// A write that went to both has finished in both, or has failed in one of them.
   void mirrored(const SectorRange& range, bool succeeded);

@@ -149,6 +149,7 @@ void LogScan::take_record(const Record& record, std::uint64_t slot) {
   }
   const SectorRange range{record.first_sector, record.first_sector + record.sector_count};
   if (record.kind == RecordKind::kRelease) index_.erase(range);
+  if (record.kind == RecordKind::kZeros) index_.insert_zeros(range);
   if (record.kind != RecordKind::kHold) return;
   data_end_ = std::max(data_end_, data_number(record.position) + record.sector_count);
   index_.insert(range, record.position);
@@ -162,6 +163,7 @@ std::string LogScan::wrong_with(const Record& record, std::uint64_t slot) const 
     return fmt::format("record {} lies outside the disk", slot);
   }
   if (record.kind == RecordKind::kHold) return wrong_with_hold(record, slot);
+  if (record.kind == RecordKind::kZeros && superblock_.version >= 3) return {};
   return record.kind == RecordKind::kRelease ? "" : fmt::format("record {} is of an unknown kind", slot);
 }
 

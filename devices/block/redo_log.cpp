@@ -82,15 +82,19 @@ void RedoLog::place(SectorRange range, std::vector<Place>& into) {
     allocate({range.start, held_from}, into);
     range.start = held_from;
     if (range.empty()) return;
-    const SectorRange held = intersection(extent->range, range);
-    into.push_back({{held, extent->position}, false});
-    range.start = held.end;
+    const ExtentIndex::Extent held = extent->cut_to(range);
+    if (held.position == ExtentIndex::kNoRoom) {
+      allocate(held.range, into);
+    } else {
+      into.push_back({{held.range, held.position}, held.zeros});
+    }
+    range.start = held.range.end;
   }
 }
 
 void RedoLog::allocate(SectorRange range, std::vector<Place>& into) {
   while (!range.empty()) {
-    Place run{{range, 0}, true};
+    Place run{{range, ExtentIndex::kNoRoom, false, true}, true};
     if (!free_.empty()) {
       FreeRun& room = free_.back();
       run.range.end = range.start + std::min(room.count, range.count());
@@ -109,10 +113,22 @@ void RedoLog::allocate(SectorRange range, std::vector<Place>& into) {
   }
 }
 
-void RedoLog::give_back(const Run& run) { free_.push_back({run.position, run.range.count()}); }
+void RedoLog::note(const Run& run) {
+  if (run.zeros) {
+    index_.insert_zeros(run.range);
+  } else {
+    index_.insert(run.range, run.position);
+  }
+}
 
-Record RedoLog::hold_record(const Run& run, std::uint64_t slot) const noexcept {
-  Record record{run.range.start, run.position, static_cast<std::uint32_t>(run.range.count()), RecordKind::kHold, 0};
+void RedoLog::give_back(const Run& run) {
+  if (run.fresh) free_.push_back({run.position, run.range.count()});
+}
+
+Record RedoLog::record_of(const Run& run, std::uint64_t slot) const noexcept {
+  const auto count = static_cast<std::uint32_t>(run.range.count());
+  Record record{run.range.start, run.position, count, RecordKind::kHold, 0};
+  if (run.zeros) record = {run.range.start, 0, count, RecordKind::kZeros, 0};
   record.checksum = checksum_of(record, seed_, slot);
   return record;
 }

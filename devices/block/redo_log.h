@@ -20,10 +20,12 @@ namespace tintype {
 /// its data where the index said, whatever happens meanwhile.
 class RedoLog : public BlockFile {
  public:
-  /// Appended data: sectors of the disk, and where in the file they lie.
+  /// Of what the log holds: sectors of the disk, and where in the file they lie.
   struct Run {
     SectorRange range;
-    std::uint64_t position = 0;
+    std::uint64_t position = ExtentIndex::kNoRoom;
+    bool zeros = false;  ///< they are zeros, wherever there may be room for them
+    bool fresh = false;  ///< the room is theirs from now on
   };
 
   /// A log above `base`, in a new file in `directory` (empty: beside the image), durable when this returns.
@@ -44,21 +46,23 @@ class RedoLog : public BlockFile {
   /// The highest sequence number whose updates it has, its own included.
   std::uint64_t covers() const noexcept { return std::max(sequence(), state_.merged_through); }
 
-  /// A run, and whether it is new room, of which the index does not know so far.
+  /// A run, and whether the index is to learn of it, and the file by a record.
   struct Place : Run {
     bool is_new = false;
   };
   /// Where writes to `range` go, in order: sectors that the log holds are overwritten where they lie, so that it grows
-  /// no larger than the disk, the others get new room (and a record, once their data has landed). Appended to `into`.
+  /// no larger than the disk, the others get new room. Appended to `into`.
   void place(SectorRange range, std::vector<Place>& into);
-  /// Room that no record speaks of: data that could not be written.
+  /// A record tells of the run, and the index too from now on.
+  void note(const Run& run);
+  /// Data that could not be written: its room, if no record speaks of it.
   void give_back(const Run& run);
   /// The slot of a record whose data has landed.
   std::uint64_t take_slot() noexcept {
     records_end_ = next_slot_ + 1;
     return next_slot_++;
   }
-  log_format::Record hold_record(const Run& run, std::uint64_t slot) const noexcept;
+  log_format::Record record_of(const Run& run, std::uint64_t slot) const noexcept;
 
   // Flush points. After a power cut only records count that a flush point speaks for.
   /// Slots below it are taken: what a sync that begins now makes durable.

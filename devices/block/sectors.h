@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <utility>
 
 namespace tintype {
 
@@ -42,30 +43,46 @@ class RangeSet {
   std::uint64_t sectors_ = 0;
 };
 
-/// Which sectors of the disk a redo log holds, and where in its file.
+/// Which sectors of the disk a redo log holds, and where in its file. Sectors that hold nothing but zeros need no room
+/// there; but where they had some they keep it, so that sectors which are written and discarded in turn do not make the
+/// log grow.
 class ExtentIndex {
  public:
+  static constexpr std::uint64_t kNoRoom = 0;  ///< as a position
+
   struct Extent {
     SectorRange range;
-    std::uint64_t position = 0;  ///< of the first sector's data, in sectors from the start of the log file
+    std::uint64_t position = kNoRoom;  ///< of the first sector's data or room, in sectors from the start of the file
+    bool zeros = false;                ///< the room, if there is any, is not looked at
+
+    /// The part of it that lies in `part`, which overlaps it.
+    Extent cut_to(const SectorRange& part) const noexcept;
   };
 
   /// The sectors of `range` now lie at `position` and after it, whatever was known of them before.
-  void insert(const SectorRange& range, std::uint64_t position);
+  void insert(const SectorRange& range, std::uint64_t position) { put({range, position, false}); }
+  /// The sectors of `range` are zeros now.
+  void insert_zeros(const SectorRange& range);
   void erase(const SectorRange& range);
   void clear() noexcept;
 
   bool empty() const noexcept { return extents_.empty(); }
   std::size_t extent_count() const noexcept { return extents_.size(); }
   std::uint64_t sector_count() const noexcept { return sectors_; }
+  /// It holds all of `range`, and knows it to be zeros.
+  bool holds_only_zeros(const SectorRange& range) const noexcept;
   /// The first extent that ends after `sector`, cut off so that it starts no earlier.
   std::optional<Extent> at_or_after(std::uint64_t sector) const noexcept;
 
  private:
   struct Tail {
-    std::uint64_t end = 0, position = 0;
+    std::uint64_t end = 0, position = kNoRoom;
+    bool zeros = false;
   };
-  std::map<std::uint64_t, Tail> extents_;  ///< start -> end and position; disjoint
+  static Extent extent_of(const std::pair<const std::uint64_t, Tail>& entry) noexcept;
+  void put(const Extent& extent);
+
+  std::map<std::uint64_t, Tail> extents_;  ///< by their starts; disjoint
   std::uint64_t sectors_ = 0;
 };
 

@@ -29,6 +29,15 @@ void check_options(const DiskOptions& options) {
   }
 }
 
+void check_blocks(const DiskOptions& options, const RawFile& base) {
+  if (base.size() % options.behaviour.block_size == 0) return;
+  throw Error(
+      "the disk image {} has {} bytes, which is not a multiple of its block-size={}: extend it with `truncate -s %{} "
+      "{}`, or leave out block-size=",
+      base.path().string(), base.size(), options.behaviour.block_size, options.behaviour.block_size,
+      base.path().string());
+}
+
 void wait_for_host(DiskCore& core, const RawFile& base, int limit_ms = kCloseLimitMs) {
   const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(limit_ms);
   while (!core.idle()) {
@@ -50,12 +59,27 @@ std::optional<std::uint64_t> allocated_in(int fd) {
 VirtualDisk::VirtualDisk(const DiskOptions& options, const DiskTuning& tuning) : options_(options) {
   check_options(options_);
   base_ = RawFile::open(options_.image, options_.read_only || is_nonpersistent());
+  check_blocks(options_, *base_);
   gate_ = std::make_shared<CommitGate>();
   auto stack = recover(base_, options_);
-  core_ = std::make_shared<DiskCore>(std::move(stack),
-                                     tuning.make_engine ? tuning.make_engine() : make_io_engine(tuning.engine),
-                                     options_.read_only, !is_nonpersistent());
+  use_direct_io(*stack);
+  const DiskBehaviour& behaviour = options_.behaviour;
+  core_ = std::make_shared<DiskCore>(
+      std::move(stack), tuning.make_engine ? tuning.make_engine() : make_io_engine(tuning.engine),
+      DiskCore::Policy{options_.read_only, !is_nonpersistent() && behaviour.cache != DiskCache::kUnsafe,
+                       behaviour.on_error == OnDiskError::kPause,
+                       RateLimit(behaviour.iops, behaviour.bytes_per_second)});
   core_->set_on_no_room([this] { on_no_room(); });
+}
+
+// A log may lie in a file system that does not know how, or have been made by one: then it uses the page cache.
+void VirtualDisk::use_direct_io(const LayerStack& stack) {
+  if (options_.behaviour.cache != DiskCache::kNone) return;
+  if (!stack.base->use_direct_io()) {
+    throw Error("the file system of the disk image {} does not know O_DIRECT, which cache=none needs: leave it out",
+                stack.base->path().string());
+  }
+  for (const auto& log : stack.logs) (void)log->use_direct_io();
 }
 
 void VirtualDisk::on_no_room() noexcept {
@@ -104,10 +128,11 @@ Committer& VirtualDisk::committer() {
 
 std::shared_ptr<RedoLog> VirtualDisk::make_fresh_log(const LayerStack& below) {
   const std::uint64_t sequence = below.active() == nullptr ? 1 : below.active()->covers() + 1;
-  if (is_nonpersistent()) return RedoLog::create_volatile(*base_, options_.log_directory, sequence);
-  const bool kept = options_.mode == DiskMode::kUndoable;
-  return RedoLog::create(*base_, options_.log_directory, sequence,
-                         kept ? log_format::Purpose::kKeep : log_format::Purpose::kCommit);
+  const auto purpose = options_.mode == DiskMode::kUndoable ? log_format::Purpose::kKeep : log_format::Purpose::kCommit;
+  auto log = is_nonpersistent() ? RedoLog::create_volatile(*base_, options_.log_directory, sequence)
+                                : RedoLog::create(*base_, options_.log_directory, sequence, purpose);
+  if (options_.behaviour.cache == DiskCache::kNone) (void)log->use_direct_io();
+  return log;
 }
 
 // However often checkpoints are taken, the next one waits for what the last but one has left. Not where somebody keeps
@@ -179,7 +204,11 @@ void VirtualDisk::start_commit(CommitDone on_done) noexcept {
   }
 }
 
-void VirtualDisk::wait_until_idle() { wait_for_host(*core_, *base_); }
+void VirtualDisk::wait_until_idle() {
+  core_->give_up_waiting();
+  wait_for_host(*core_, *base_);
+  core_->wait_again();
+}
 
 // The logs go from the top down, when the fresh one is there: whenever we are killed, what is left is the disk of some
 // instant. The fresh log has the number of the lowest that goes, which recovery allows to a log that holds nothing.
@@ -264,6 +293,10 @@ void VirtualDisk::suspend(const std::string& id, const std::filesystem::path& st
     throw Error("{} is a block device, which cannot say that its machine is suspended: take a checkpoint instead",
                 options_.id);
   }
+  if (const int error = core_->stopped_by()) {
+    throw Error("the host cannot read or write {} ({}), for which requests of the guest wait: mend that first",
+                base_->path().string(), errno_text(error));
+  }
   wait_for_host(*core_, *base_, kSuspendLimitMs);
   commit_what_is_left();
   core_->sync(*base_);
@@ -309,6 +342,7 @@ void VirtualDisk::close() {
   complete();
   if (read_only() || is_nonpersistent()) return base_->unlock();
   commit_what_is_left();
+  core_->make_durable();
   flush_and_wait();
   if (options_.mode == DiskMode::kUndoable) leave_kept_log();
   settle_note();

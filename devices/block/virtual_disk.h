@@ -34,6 +34,7 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
 
   std::uint64_t size() const noexcept override { return base_->size(); }
   bool read_only() const noexcept override { return options_.read_only; }
+  std::uint32_t block_size() const noexcept override { return options_.behaviour.block_size; }
   std::string serial() const override;
   void submit(BlockRequest& request) noexcept override { core_->submit(request); }
   void kick() noexcept override { core_->kick(); }
@@ -75,6 +76,14 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   /// The file system of the redo logs is full, and requests of the guest wait until there is room.
   bool waits_for_room() const noexcept { return core_->waits_for_room(); }
 
+  // Where errors are to stop the machine.
+  /// Called, on any thread and from inside the disk, when a request begins to wait because the host could not do it.
+  void set_on_stop(std::function<void()> on_stop) { core_->set_on_stop(std::move(on_stop)); }
+  /// The errno for which requests wait; 0 where none does.
+  int stopped_by() const noexcept { return core_->stopped_by(); }
+  /// Try them again.
+  void go_on() noexcept { core_->go_on(); }
+
   /// The machine has stopped: no more submit(). Waits for I/O in flight and for committing, commits what is left so
   /// that the base is whole and no log remains (persistent) or one is left for the user to decide about (undoable),
   /// flushes, unlocks. Throws what went wrong; the log is kept then.
@@ -97,6 +106,7 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   std::string commit_and_wait(int limit_ms);
   void commit_what_is_left();
   void flush_and_wait();
+  void use_direct_io(const LayerStack& stack);
   void leave_kept_log();
   void on_no_room() noexcept;
   void forget_unsaved() noexcept;

@@ -13,13 +13,15 @@ BlockOperation operation_of(BlkAction action) {
       return BlockOperation::kRead;
     case BlkAction::kWrite:
       return BlockOperation::kWrite;
+    case BlkAction::kZero:
+      return BlockOperation::kZero;
     case BlkAction::kFlush:
       return BlockOperation::kFlush;
     case BlkAction::kGetId:
     case BlkAction::kRefuse:
       break;
   }
-  check(false, "only reads, writes and flushes are carried out by the disk");
+  check(false, "only what concerns its contents is carried out by the disk");
   return BlockOperation::kFlush;
 }
 
@@ -41,9 +43,12 @@ void BlkExecutor::start() noexcept {
   free_.pop_back();
   slot.busy_ = true;
   slot.abandoned_ = false;
-  slot.flush_follows_ = write_through_ && slot.command.action == BlkAction::kWrite;
+  const bool writes = slot.command.action == BlkAction::kWrite || slot.command.action == BlkAction::kZero;
+  slot.flush_follows_ = write_through_ && writes;
   slot.request_.operation = operation_of(slot.command.action);
   slot.request_.offset = slot.command.offset;
+  slot.request_.length = slot.command.length;
+  slot.request_.may_unmap = slot.command.may_unmap;
   slot.request_.segments.clear();
   for (const ChainBuffer& buffer : slot.command.data) {
     slot.request_.segments.push_back({buffer.host.data(), buffer.host.size()});
@@ -83,10 +88,10 @@ void BlkExecutor::release(Slot& slot) noexcept {
   free_.push_back(static_cast<std::uint32_t>(&slot - slots_.data()));
 }
 
-void BlkExecutor::abandon_all() noexcept {
+void BlkExecutor::abandon(std::uint16_t queue) noexcept {
   if (free_.size() == slots_.size()) return;
   for (Slot& slot : slots_) {
-    if (!slot.busy_ || slot.abandoned_) continue;
+    if (!slot.busy_ || slot.abandoned_ || slot.queue != queue) continue;
     slot.abandoned_ = true;
     ++abandoned_;
   }

@@ -16,10 +16,11 @@ namespace tintype {
 /// Used by one thread at a time (under the transport's lock).
 class BlkExecutor {
  public:
-  /// One command under way. `tag` is the caller's.
+  /// One command under way. `queue` and `head` are the caller's.
   struct Slot {
     BlkCommand command;
-    std::uint32_t tag = 0;
+    std::uint16_t queue = 0;
+    std::uint16_t head = 0;
 
    private:
     friend class BlkExecutor;
@@ -49,7 +50,7 @@ class BlkExecutor {
   bool has_room() const noexcept { return !free_.empty(); }
   /// A free slot, to be filled. There must be room. It is used by start(), or free again if not.
   Slot& next_slot() noexcept { return slots_[free_.back()]; }
-  /// Hands next_slot(), whose action is kRead, kWrite or kFlush, to the backend. finished() may come before
+  /// Hands next_slot(), whose action is kRead, kWrite, kZero or kFlush, to the backend. finished() may come before
   /// it returns.
   void start() noexcept;
   /// Lets the host begin with what was started.
@@ -57,8 +58,8 @@ class BlkExecutor {
   /// Collects what the host has finished.
   void complete() noexcept { backend_.complete(); }
 
-  /// Nobody waits for what is under way any more.
-  void abandon_all() noexcept;
+  /// Nobody waits any more for what is under way of that queue.
+  void abandon(std::uint16_t queue) noexcept;
   bool quiescing() const noexcept { return abandoned_ != 0; }
 
  private:

@@ -45,6 +45,10 @@ class VirtioDevice {
 
   /// The configuration space, for the driver to read at any offset and width.
   virtual std::span<const std::byte> config() const noexcept = 0;
+  /// The driver writes to it. What it must not write is ignored.
+  virtual void write_config(std::uint64_t /*offset*/, std::span<const std::byte> /*data*/) noexcept {}
+  /// The driver resets the device: it is as it was when it was made.
+  virtual void reset() noexcept {}
 
   /// The driver is ready (DRIVER_OK), or was when the state was saved.
   virtual void activate(std::uint64_t /*negotiated*/) noexcept {}
@@ -68,6 +72,8 @@ class VirtioDevice {
   virtual StateRecord save(const VirtioMmioStateV1& transport) const = 0;
   /// Checks the device's part (throws StateError) and gives the transport its own.
   virtual VirtioMmioStateV1 check_record(const StateRecord& record, std::string_view name) const = 0;
+  /// Takes on the device's part, which was checked. Before activate().
+  virtual void restore(const StateRecord& /*record*/) {}
 };
 
 }  // namespace tintype

@@ -51,7 +51,11 @@ void MmioTransport::bus_read(std::uint64_t offset, std::span<std::byte> data) no
 
 void MmioTransport::bus_write(std::uint64_t offset, std::span<const std::byte> data) noexcept {
   std::uint32_t value = 0;
-  if (offset >= kConfig || data.size() != sizeof value || offset % sizeof value != 0) return;
+  if (offset >= kConfig) {
+    const Held held = lock_.work();
+    return device_.write_config(offset - kConfig, data);
+  }
+  if (data.size() != sizeof value || offset % sizeof value != 0) return;
   std::memcpy(&value, data.data(), sizeof value);
   if (offset == kQueueNotify) {
     if (value < bells_.size()) bells_[value].signal();
@@ -226,6 +230,7 @@ void MmioTransport::forget_everything() noexcept {
     device_.abandon(i);
     queues_[i].reset();
   }
+  device_.reset();
   to_issue_again_.clear();
   failure_ = QueueError::kNone;
   status_ = status_before_reset_ = 0;

@@ -116,21 +116,37 @@ inline constexpr std::uint64_t kBlkSegMax = 1ULL << 2;
 inline constexpr std::uint64_t kBlkReadOnly = 1ULL << 5;
 inline constexpr std::uint64_t kBlkBlockSize = 1ULL << 6;
 inline constexpr std::uint64_t kBlkFlush = 1ULL << 9;
+inline constexpr std::uint64_t kBlkTopologyBit = 1ULL << 10;
+inline constexpr std::uint64_t kBlkConfigWriteback = 1ULL << 11;
+inline constexpr std::uint64_t kBlkMultiQueue = 1ULL << 12;
+inline constexpr std::uint64_t kBlkDiscardBit = 1ULL << 13;
+inline constexpr std::uint64_t kBlkWriteZeroesBit = 1ULL << 14;
 
 // 5.2.4: Block Device configuration layout
 struct BlkConfig {
-  std::uint64_t capacity = 0;               // 0   in sectors of 512
-  std::uint32_t size_max = 0;               // 8
-  std::uint32_t seg_max = 0;                // 12
-  std::uint8_t geometry[4] = {};            // 16
-  std::uint32_t blk_size = 0;               // 20
-  std::uint8_t topology[8] = {};            // 24
-  std::uint8_t writeback = 0;               // 32
-  std::uint8_t unused0 = 0;                 // 33
-  std::uint16_t num_queues = 0;             // 34
-  std::uint8_t discard_and_erase[36] = {};  // 36
+  std::uint64_t capacity = 0;                  // 0   in sectors of 512
+  std::uint32_t size_max = 0;                  // 8
+  std::uint32_t seg_max = 0;                   // 12
+  std::uint8_t geometry[4] = {};               // 16
+  std::uint32_t blk_size = 0;                  // 20  bytes of a logical block
+  std::uint8_t physical_block_exp = 0;         // 24  log2 of logical blocks per physical one
+  std::uint8_t alignment_offset = 0;           // 25
+  std::uint16_t min_io_size = 0;               // 26  logical blocks, as is the next
+  std::uint32_t opt_io_size = 0;               // 28
+  std::uint8_t writeback = 0;                  // 32  RW
+  std::uint8_t unused0 = 0;                    // 33
+  std::uint16_t num_queues = 0;                // 34
+  std::uint32_t max_discard_sectors = 0;       // 36
+  std::uint32_t max_discard_seg = 0;           // 40
+  std::uint32_t discard_sector_alignment = 0;  // 44
+  std::uint32_t max_write_zeroes_sectors = 0;  // 48
+  std::uint32_t max_write_zeroes_seg = 0;      // 52
+  std::uint8_t write_zeroes_may_unmap = 0;     // 56
+  std::uint8_t unused1[3] = {};                // 57
+  std::uint8_t secure_erase[12] = {};          // 60
 };
-static_assert(sizeof(BlkConfig) == 72 && offsetof(BlkConfig, blk_size) == 20 && offsetof(BlkConfig, num_queues) == 34);
+static_assert(sizeof(BlkConfig) == 72 && offsetof(BlkConfig, blk_size) == 20 && offsetof(BlkConfig, writeback) == 32 &&
+              offsetof(BlkConfig, num_queues) == 34 && offsetof(BlkConfig, write_zeroes_may_unmap) == 56);
 
 // 5.2.6: Block Device operation. A request is this header, data, and a status byte that the device writes.
 struct BlkHeader {
@@ -143,9 +159,20 @@ inline constexpr std::uint32_t kBlkIn = 0;
 inline constexpr std::uint32_t kBlkOut = 1;
 inline constexpr std::uint32_t kBlkFlushRequest = 4;
 inline constexpr std::uint32_t kBlkGetId = 8;
+inline constexpr std::uint32_t kBlkDiscard = 11;
+inline constexpr std::uint32_t kBlkWriteZeroes = 13;
 inline constexpr std::uint8_t kBlkOk = 0;
 inline constexpr std::uint8_t kBlkIoError = 1;
 inline constexpr std::uint8_t kBlkUnsupported = 2;
 inline constexpr std::size_t kBlkIdBytes = 20;
+
+/// The data of a kBlkDiscard or a kBlkWriteZeroes.
+struct BlkZeroSegment {
+  std::uint64_t sector = 0;       // 0
+  std::uint32_t num_sectors = 0;  // 8
+  std::uint32_t flags = 0;        // 12
+};
+static_assert(sizeof(BlkZeroSegment) == 16);
+inline constexpr std::uint32_t kBlkUnmap = 1;  // of a kBlkWriteZeroes: the room may go
 
 }  // namespace tintype::virtio

@@ -76,6 +76,26 @@ struct VirtioBlkStateV1 {
   }
 };
 
+struct VirtioBlkStateV2 {
+  static constexpr std::string_view kType = "virtio-blk";
+  static constexpr std::uint32_t kVersion = 2;
+  VirtioMmioStateV1 transport;
+  std::uint64_t capacity = 0;  ///< bytes; the guest has seen it, as it has the next three
+  bool read_only = false;
+  std::string serial;
+  std::uint32_t block_size = 0;  ///< bytes; 512 in what version 1 saved
+  bool writeback = true;         ///< what the driver made of it, where it may
+  bool operator==(const VirtioBlkStateV2&) const = default;
+  static void fields(auto& self, auto&& field) {
+    field(1, "transport", self.transport);
+    field(2, "capacity", self.capacity);
+    field(3, "read_only", self.read_only);
+    field(4, "serial", self.serial);
+    field(5, "block_size", self.block_size);
+    field(6, "writeback", self.writeback);
+  }
+};
+
 struct VirtioRngStateV1 {
   static constexpr std::string_view kType = "virtio-rng";
   static constexpr std::uint32_t kVersion = 1;

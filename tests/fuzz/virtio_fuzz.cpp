@@ -247,7 +247,8 @@ class Session {
     const std::uint64_t table = indirect ? kVirtioTable : rings_ + first * sizeof(Descriptor);
     const std::uint64_t header = kVirtioHeaders + first * sizeof(BlkHeader);
     store(header, BlkHeader{type, 0, sector});
-    const std::uint16_t direction = type == kBlkOut ? 0 : kDescriptorWrite;
+    const bool sends = type == kBlkOut || type == kBlkDiscard || type == kBlkWriteZeroes;
+    const std::uint16_t direction = sends ? 0 : kDescriptorWrite;
     const std::uint16_t base = static_cast<std::uint16_t>(indirect ? 0 : first);
     const auto next = [&](std::uint32_t n) { return static_cast<std::uint16_t>(base + n + 1); };
     store(table, Descriptor{header, sizeof(BlkHeader), kDescriptorNext, next(0)});

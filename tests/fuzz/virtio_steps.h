@@ -93,10 +93,10 @@ inline constexpr std::uint64_t kVirtioAddresses[] = {
 };
 inline constexpr std::uint32_t kVirtioLengths[] = {512, 512, 512, 1024,  4096,      1,          0,         16,
                                                    20,  511, 513, 65536, 0x1000000, 0x7fffffff, 0xffffffff};
-inline constexpr std::uint32_t kVirtioRequests[] = {0, 0, 0, 1, 1, 4, 8, 8, 2, 11, 0x80000000};
+inline constexpr std::uint32_t kVirtioRequests[] = {0, 0, 0, 1, 1, 4, 8, 8, 2, 11, 13, 0x80000000};
 inline constexpr std::uint64_t kVirtioSectors[] = {
     0, 1, 8, 100, kVirtioDiskSectors - 1, kVirtioDiskSectors, kVirtioDiskSectors + 1, 1ULL << 55, ~0ULL};
-inline constexpr std::uint32_t kVirtioFeatures[] = {0x30000246, 0x30000246, 0x20000200, 0x10000200,
+inline constexpr std::uint32_t kVirtioFeatures[] = {0x30006e46, 0x30000246, 0x20000200, 0x10000200,
                                                     0x200,      0,          0xffffffff};
 inline constexpr std::uint64_t kVirtioRegisters[] = {
     0x070, 0x070, 0x014, 0x020, 0x024, 0x030, 0x038, 0x044, 0x044, 0x050, 0x060, 0x064, 0x080, 0x084,

@@ -24,6 +24,8 @@ class MockBlockBackend final : public BlockBackend {
 
   std::uint64_t size() const noexcept override { return content_.size(); }
   bool read_only() const noexcept override { return read_only_; }
+  std::uint32_t block_size() const noexcept override { return block_size_; }
+  void set_block_size(std::uint32_t bytes) { block_size_ = bytes; }
   std::string serial() const override { return serial_; }
   int completion_fd() const noexcept override { return bell_.fd(); }
 
@@ -77,14 +79,15 @@ class MockBlockBackend final : public BlockBackend {
       if (!request.segments.empty()) complain("a flush with data");
       return;
     }
-    std::uint64_t length = 0;
+    if (request.operation == BlockOperation::kZero && !request.segments.empty()) complain("zeros with data");
+    std::uint64_t length = request.operation == BlockOperation::kZero ? request.length : 0;
     for (const iovec& segment : request.segments) {
       length += segment.iov_len;
       if (memory_ != nullptr && !is_guest_memory(segment)) complain("a segment outside guest memory");
     }
     if (length == 0 || length % kSectorSize != 0 || request.offset % kSectorSize != 0) complain("not whole sectors");
     if (!range_fits<std::uint64_t>(request.offset, length, content_.size())) complain("outside the disk");
-    if (request.operation == BlockOperation::kWrite && read_only_) complain("a write to a read-only disk");
+    if (request.operation != BlockOperation::kRead && read_only_) complain("a write to a read-only disk");
   }
   bool is_guest_memory(const iovec& segment) const {
     const auto* start = static_cast<const std::byte*>(segment.iov_base);
@@ -103,6 +106,7 @@ class MockBlockBackend final : public BlockBackend {
     }
     ++transfers_;
     std::byte* at = content_.data() + request.offset;
+    if (request.operation == BlockOperation::kZero) std::memset(at, 0, request.length);
     for (const iovec& segment : request.segments) {
       if (request.operation == BlockOperation::kRead) std::memcpy(segment.iov_base, at, segment.iov_len);
       if (request.operation == BlockOperation::kWrite) std::memcpy(at, segment.iov_base, segment.iov_len);
@@ -112,6 +116,7 @@ class MockBlockBackend final : public BlockBackend {
 
   std::vector<std::byte> content_;
   bool read_only_;
+  std::uint32_t block_size_ = kSectorSize;
   std::string serial_;
   EventFd bell_;
   bool holding_ = false;

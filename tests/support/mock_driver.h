@@ -241,12 +241,13 @@ class MockDriver {
     write(virtio::kDriverFeaturesSel, 1);
     write(virtio::kDriverFeatures, static_cast<std::uint32_t>(features >> 32));
   }
-  void set_up_queue() {
-    write(virtio::kQueueSel, 0);
-    write(virtio::kQueueNum, queue_.size());
-    write_address(virtio::kQueueDescLow, queue_.descriptors());
-    write_address(virtio::kQueueDriverLow, queue_.available());
-    write_address(virtio::kQueueDeviceLow, queue_.used());
+  void set_up_queue() { set_up_queue(queue_, 0); }
+  void set_up_queue(const MockQueue& queue, std::uint32_t number) {
+    write(virtio::kQueueSel, number);
+    write(virtio::kQueueNum, queue.size());
+    write_address(virtio::kQueueDescLow, queue.descriptors());
+    write_address(virtio::kQueueDriverLow, queue.available());
+    write_address(virtio::kQueueDeviceLow, queue.used());
     write(virtio::kQueueReady, 1);
   }
   void write_address(std::uint64_t low_register, Gpa address) {

@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <unistd.h>
-
-#include <sys/uio.h>
-
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <functional>
 #include <mutex>
 #include <utility>
@@ -95,11 +90,8 @@ class ScriptedEngine final : public BellEngine {
   }
   void move_data(HostIo& io) noexcept {
     const int error_number = fail ? fail(io) : 0;
-    if (error_number != 0) {
-      io.settle(-error_number);
-      return;
-    }
-    while (!io.settle(transfer(io))) {
+    if (error_number != 0 && io.settle(-error_number)) return;
+    while (!io.settle(io.kind == HostIo::Kind::kSync ? 0 : io.perform())) {
     }
   }
   void finish(HostIo& io) noexcept {
@@ -107,15 +99,6 @@ class ScriptedEngine final : public BellEngine {
     done.push_back(io.kind);
     if (io.kind == HostIo::Kind::kSync) ++syncs;
     tell_finished(io);
-  }
-
-  static std::int64_t transfer(HostIo& io) noexcept {
-    const auto count = static_cast<int>(io.remaining_count());
-    const auto offset = static_cast<off_t>(io.offset);
-    std::int64_t result = 0;
-    if (io.kind == HostIo::Kind::kRead) result = ::preadv(io.fd, io.remaining(), count, offset);
-    if (io.kind == HostIo::Kind::kWrite) result = ::pwritev(io.fd, io.remaining(), count, offset);
-    return result < 0 ? -errno : result;
   }
 
   std::vector<Held> held_;

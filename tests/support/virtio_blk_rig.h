@@ -18,10 +18,10 @@ inline constexpr std::uint64_t kRigDisk = 1 << 20;
 
 /// A block device with everything around it faked, and no thread: serve() does what the thread would do.
 struct VirtioBlkRig {
-  explicit VirtioBlkRig(std::uint64_t memory_size = 4 << 20, bool read_only = false)
+  explicit VirtioBlkRig(std::uint64_t memory_size = 4 << 20, bool read_only = false, std::size_t queues = 1)
       : memory(memory_size),
         backend(kRigDisk, read_only),
-        blk(backend),
+        blk(backend, queues),
         transport("disk0", memory, irq, blk),
         driver(transport, memory) {
     backend.expect_segments_in(memory);

@@ -41,6 +41,8 @@ class Entry {
     if (!number || *number < 0) refuse(fmt::format("{} must be a whole number, 0 or more", key_));
     return static_cast<std::uint64_t>(*number);
   }
+  /// A text or a number, as on the command line.
+  std::string word() const { return value_.is_integer() ? std::to_string(number()) : text(); }
   std::uint64_t size() const {
     return value_.is_integer() ? number() : parsed([this] { return parse_size(text(), key_); });
   }
@@ -85,14 +87,10 @@ class Entry {
 void apply_disk_key(const Entry& entry, DiskConfig& disk) {
   if (entry.key() == "file") {
     disk.image = entry.path();
-  } else if (entry.key() == "mode") {
-    disk.mode = entry.parsed([&] { return chosen_value<DiskMode>(entry.text(), "the disk mode"); });
   } else if (entry.key() == "readonly") {
     disk.read_only = entry.flag();
-  } else if (entry.key() == "serial") {
-    disk.serial = entry.parsed([&] { return checked_disk_serial(entry.text()); });
-  } else {
-    entry.refuse(fmt::format("a disk has no key \"{}\": there are file, mode, readonly and serial", entry.key()));
+  } else if (!entry.parsed([&] { return apply_disk_setting(entry.key(), entry.word(), disk); })) {
+    entry.refuse(fmt::format("a disk has no key \"{}\": there are file, {}", entry.key(), kDiskSettings));
   }
 }
 

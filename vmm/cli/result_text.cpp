@@ -64,10 +64,14 @@ std::string status_text(const StatusReport& status) {
   line("serial", status.serial);
   if (status.restored_from) line("restored from", fmt::format("checkpoint {}", *status.restored_from));
   for (const DiskStatus& disk : status.disks) {
+    std::string trouble;
+    if (disk.waits_for_room) trouble = ": its redo log's file system is full; writes wait until you make room";
+    if (!disk.problem.empty()) {
+      trouble = fmt::format(": the host cannot read or write it ({}); mend that and `tintype continue {}`",
+                            disk.problem, status.name);
+    }
     line(disk.id.c_str(),
-         fmt::format(
-             "{} ({}{}){}", disk.image, name_of(disk.mode), disk.read_only ? ", read-only" : "",
-             disk.waits_for_room ? ": its redo log's file system is full; writes wait until you make room" : ""));
+         fmt::format("{} ({}{}){}", disk.image, name_of(disk.mode), disk.read_only ? ", read-only" : "", trouble));
   }
   for (const BackupStatus& backup : status.backups)
     line("backup", fmt::format("to {}, {}", backup.to, backup_text(backup)));

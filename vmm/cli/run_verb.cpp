@@ -23,8 +23,11 @@ class RunVerb final : public Verb {
     options.number("--cpus", given_.cpus, "Number of CPUs, 1 to 64, by default 1");
     options.text("--name", "NAME", given_.name, "Name by which other verbs know the machine, by default vm-PID");
     options.list("--disk", "FILE[,...]", disks_,
-                 "Raw disk image, then: readonly, serial=TEXT, or mode= one of " + offered_words<DiskMode>() +
-                     " (updates reach the image, wait in a log for you to decide, or go with the machine)");
+                 "Raw disk image, then: readonly, serial=TEXT, mode= one of " + offered_words<DiskMode>() +
+                     " (updates reach the image, wait in a log for you to decide, or go with the machine), cache= one "
+                     "of " +
+                     offered_words<DiskCache>() + " (unsafe: not even a flush is waited for), on-error= one of " +
+                     offered_words<OnDiskError>() + ", block-size=512 or 4096, iops=N and bps=SIZE as limits");
     options.text("--disk-dir", "DIR", given_.disk_directory,
                  "Where run-time files of disks lie, by default beside each image");
     options.text("--serial", "WHERE", given_.serial, "COM1: stdio, null, file:PATH or unix:PATH");
@@ -47,9 +50,9 @@ class RunVerb final : public Verb {
     if (config_) given_.fill_from(read_config_file(absolute_path(*config_, "--config")));
     const MachineConfig config = machine_config(given_, output.json());
     check_files(config);
-    return launch({config.name, given_.detach, [&config](const Cancellation&) { return boot_machine(config); },
-                   given_.backups},
-                  output);
+    return launch(
+        {config.name, given_.detach, [&config](const Cancellation&) { return boot_machine(config); }, given_.backups},
+        output);
   }
 
  private:

@@ -31,27 +31,20 @@ std::vector<std::string> split_at_commas(std::string_view text) {
   return words;
 }
 
-/// The value where `word` is KEY=VALUE.
-bool take_value(std::string_view word, std::string_view key, std::string_view& value) {
-  if (!word.starts_with(key) || word.size() <= key.size() || word[key.size()] != '=') return false;
-  value = word.substr(key.size() + 1);
-  return true;
-}
-
-void apply_disk_word(std::string_view word, DiskConfig& disk) {
-  std::string_view value;
+void apply_disk_word(const std::string& word, DiskConfig& disk) {
+  const auto equals = word.find('=');
   if (word == "readonly") {
     disk.read_only = true;
-  } else if (take_value(word, "mode", value)) {
-    disk.mode = chosen_value<DiskMode>(value, "the disk mode");
-  } else if (take_value(word, "serial", value)) {
-    disk.serial = checked_disk_serial(value);
-  } else {
+  } else if (equals == word.npos || !apply_disk_setting(word.substr(0, equals), word.substr(equals + 1), disk)) {
     throw UsageError(
-        "--disk does not know \"{}\": after the file may come mode=, readonly and serial=, and a comma in the file's "
-        "name is written twice",
-        word);
+        "--disk does not know \"{}\": after the file may come {}, and a comma in the file's name is written twice",
+        word, kDiskSettings);
   }
+}
+
+std::uint64_t checked_limit(std::uint64_t limit, std::string_view what) {
+  if (limit == 0) throw UsageError("{} of a disk cannot be 0: leave it out for no limit", what);
+  return limit;
 }
 
 bool is_printable(char c) { return c > ' ' && c <= '~'; }
@@ -144,6 +137,29 @@ DiskConfig parse_disk(std::string_view text) {
   if (disk.image.empty()) throw UsageError("--disk needs the name of an image file first");
   std::for_each(words.begin() + 1, words.end(), [&](const std::string& word) { apply_disk_word(word, disk); });
   return disk;
+}
+
+bool apply_disk_setting(std::string_view key, std::string_view value, DiskConfig& disk) {
+  DiskBehaviour& behaviour = disk.behaviour;
+  if (key == "mode") {
+    disk.mode = chosen_value<DiskMode>(value, "the disk mode");
+  } else if (key == "serial") {
+    disk.serial = checked_disk_serial(value);
+  } else if (key == "cache") {
+    behaviour.cache = chosen_value<DiskCache>(value, "the cache of a disk");
+  } else if (key == "on-error") {
+    behaviour.on_error = chosen_value<OnDiskError>(value, "what is done on a disk's error");
+  } else if (key == "block-size") {
+    if (value != "512" && value != "4096") throw UsageError("block-size cannot be {}: give 512 or 4096", value);
+    behaviour.block_size = value == "512" ? 512 : 4096;
+  } else if (key == "iops") {
+    behaviour.iops = checked_limit(parse_number(value, "iops"), "iops");
+  } else if (key == "bps") {
+    behaviour.bytes_per_second = checked_limit(parse_size(value, "bps"), "bps");
+  } else {
+    return false;
+  }
+  return true;
 }
 
 std::string checked_disk_serial(std::string_view text) {

@@ -34,7 +34,12 @@ std::filesystem::path absolute_path(const std::filesystem::path& path, std::stri
 std::uint64_t checked_memory_size(std::uint64_t bytes);
 unsigned checked_cpu_count(std::uint64_t count);
 
-/// FILE[,mode=persistent|undoable|nonpersistent][,readonly][,serial=TEXT]; a comma in a value is written twice.
+inline constexpr std::string_view kDiskSettings =
+    "mode=, readonly, serial=, cache=, on-error=, block-size=, iops= and bps=";
+/// One of them that has a value; false where there is no such key.
+bool apply_disk_setting(std::string_view key, std::string_view value, DiskConfig& disk);
+/// FILE[,mode=persistent|undoable|nonpersistent][,readonly][,serial=TEXT][,cache=writeback|none|unsafe]
+/// [,on-error=report|pause][,block-size=512|4096][,iops=N][,bps=SIZE]; a comma in a value is written twice.
 DiskConfig parse_disk(std::string_view text);
 /// The text at most 20 printable ASCII characters (virtio-blk has no room for more).
 std::string checked_disk_serial(std::string_view text);

@@ -17,6 +17,7 @@ void fields(auto& archive, Same<DiskStatus> auto& disk) {
   archive("mode", disk.mode);
   archive("read_only", disk.read_only);
   archive("waits_for_room", disk.waits_for_room);
+  archive("problem", disk.problem);
 }
 
 void fields(auto& archive, Same<LoadReport> auto& load) {
@@ -108,10 +109,11 @@ StatusReport status_report(const MachineConfig& config, const MachineStatus& sta
       std::string(name_of(config.serial.kind)) + (config.serial.path.empty() ? "" : ":" + config.serial.path.string());
   for (const DiskConfig& disk : config.disks)
     report.disks.push_back(
-        {fmt::format("disk{}", report.disks.size()), disk.image.string(), disk.mode, disk.read_only});
+        {fmt::format("disk{}", report.disks.size()), disk.image.string(), disk.mode, disk.read_only, false, {}});
   report.backups = status.backups;
   report.stands_still = status.stands_still;
   for (const std::size_t number : status.disks_without_room) report.disks.at(number).waits_for_room = true;
+  for (const auto& [number, problem] : status.disk_problems) report.disks.at(number).problem = problem;
   return report;
 }
 

@@ -21,6 +21,7 @@ struct DiskStatus {
   DiskMode mode = DiskMode::kPersistent;
   bool read_only = false;
   bool waits_for_room = false;  ///< for its redo log; the guest's writes are held until there is some
+  std::string problem;          ///< why the host cannot read or write it: the machine is paused until it is continued
 };
 
 /// Memory that is still being brought in after a lazy restore.

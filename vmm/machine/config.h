@@ -16,6 +16,7 @@ struct DiskConfig {
   bool read_only = false;
   std::string serial;      ///< empty: the disk's id
   std::uint64_t size = 0;  ///< bytes, of a disk that is restored; otherwise the image tells
+  DiskBehaviour behaviour{};
 };
 
 enum class SerialKind : std::uint8_t { kStdio, kNull, kFile, kUnix };

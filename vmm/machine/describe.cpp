@@ -14,6 +14,18 @@ DiskMode mode_from(const std::string& text) {
   throw Error("the checkpoint has a disk of mode {}, which this program does not know: use a newer one", text);
 }
 
+DiskBehaviourDescription described(const DiskBehaviour& behaviour) {
+  return {std::string(name_of(behaviour.cache)), std::string(name_of(behaviour.on_error)), behaviour.block_size,
+          behaviour.iops, behaviour.bytes_per_second};
+}
+
+// How the host caches is no part of what the guest saw: an unknown word is no reason to refuse.
+DiskBehaviour behaviour_from(const DiskBehaviourDescription& description) {
+  return {value_of<DiskCache>(description.cache).value_or(DiskCache::kWriteback),
+          value_of<OnDiskError>(description.on_error).value_or(OnDiskError::kReport), description.block_size,
+          description.iops, description.bytes_per_second};
+}
+
 const kvm_cpuid_entry2* leaf_of(const std::vector<kvm_cpuid_entry2>& leaves, std::uint32_t function) {
   for (const kvm_cpuid_entry2& leaf : leaves) {
     if (leaf.function == function && leaf.index == 0) return &leaf;
@@ -58,7 +70,7 @@ MachineDescription describe_machine(const MachineConfig& config, const GuestMemo
   for (const auto& disk : disks) {
     const DiskOptions& options = disk->disk()->options();
     description.disks.push_back({options.id, options.image, disk->size(), std::string(name_of(options.mode)),
-                                 options.read_only, options.serial});
+                                 options.read_only, options.serial, described(options.behaviour)});
   }
   description.cpu = cpu;
   return description;
@@ -72,7 +84,8 @@ MachineConfig config_from(const MachineDescription& description) {
   config.memory = description.memory;
   config.cpus = description.cpus;
   for (const DiskDescription& disk : description.disks) {
-    config.disks.push_back({{}, mode_from(disk.mode), disk.read_only, disk.serial, disk.size});
+    config.disks.push_back(
+        {{}, mode_from(disk.mode), disk.read_only, disk.serial, disk.size, behaviour_from(disk.behaviour)});
   }
   return config;
 }

@@ -27,6 +27,7 @@ class DiskSlot final : public BlockBackend {
   const std::string& id() const noexcept { return options_.id; }
   std::uint64_t size() const noexcept override { return disk_ ? disk_->size() : size_; }
   bool read_only() const noexcept override { return options_.read_only; }
+  std::uint32_t block_size() const noexcept override { return options_.behaviour.block_size; }
   std::string serial() const override { return options_.serial; }
   void submit(BlockRequest& request) noexcept override { disk_->submit(request); }
   void kick() noexcept override {

@@ -68,6 +68,7 @@ void Lifecycle::start() {
     if (std::exchange(started_, true)) throw Error("the machine runs already");
     state_changed_.notify_all();
   }
+  watch_disks();
   leave_suspension();
   announce(EventKind::kStarted);  // before what the guest does
   guest_.start();
@@ -101,6 +102,7 @@ void Lifecycle::close() {
   companions.clear();
   if (guest_.load() != nullptr) guest_.load()->give_up();
   const std::lock_guard checkpoint_lock(checkpoint_mutex_);
+  disk_watch_.stop();
   mark_.reset();
   guest_.close();
 }
@@ -146,11 +148,40 @@ void Lifecycle::resume() {
     if (suspending_) throw Error("the machine {} is being suspended: wait until it is", config().name);
     if (!std::exchange(paused_by_user_, false) && !stalled) return;
   }
+  let_disks_go_on();
   if (!stalled) guest_.processors().announce_pause();  // a CPU that waits for memory can be told nothing
   panicked_ = false;
   announce(EventKind::kContinued);
   guest_.processors().resume();
   if (stalls()) stall();  // it came again before the gate was open
+}
+
+// ---- disks that cannot go on ----
+
+void Lifecycle::watch_disks() {
+  for (const auto& slot : guest_.virtio().disks())
+    if (slot->disk() != nullptr) slot->disk()->set_on_stop([this] { disk_watch_.ring(); });
+}
+
+void Lifecycle::let_disks_go_on() noexcept {
+  for (const auto& slot : guest_.virtio().disks())
+    if (slot->disk() != nullptr) slot->disk()->go_on();
+}
+
+// On the watch's thread. The requests wait, and the guest knows of nothing.
+void Lifecycle::on_disk_trouble() noexcept {
+  try {
+    pause();
+    for (const auto& slot : guest_.virtio().disks()) {
+      const int error = slot->disk() == nullptr ? 0 : slot->disk()->stopped_by();
+      if (error == 0) continue;
+      log_note(
+          "the machine {} is paused, because the host cannot read or write {} ({}): mend that and `tintype continue "
+          "{}`, or `tintype stop {}`",
+          config().name, slot->disk()->options().image.string(), errno_text(error), config().name, config().name);
+    }
+  } catch (const std::exception&) {  // it has ended: nobody needs the answers
+  }
 }
 
 // ---- memory that cannot be read ----
@@ -249,7 +280,9 @@ MachineStatus Lifecycle::status() const {
   const auto disks = guest_.virtio().disks();
   for (std::size_t number = 0; number < disks.size(); ++number) {
     const VirtualDisk* disk = disks[number]->disk();
-    if (disk != nullptr && disk->waits_for_room()) status.disks_without_room.push_back(number);
+    if (disk == nullptr) continue;
+    if (disk->waits_for_room()) status.disks_without_room.push_back(number);
+    if (const int error = disk->stopped_by()) status.disk_problems.push_back({number, errno_text(error)});
   }
   return status;
 }
@@ -387,9 +420,12 @@ CheckpointReport Lifecycle::checkpoint(const CheckpointOptions& options, const P
 
 SeriesReport Lifecycle::checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
                                           const ProgressSink& progress) {
-  return with_events(progress, [&](const ProgressSink& told, const auto& taken) {
-    return take_series(checkpointer_, options, series, told, taken);
-  }, Patience::kRefuse);
+  return with_events(
+      progress,
+      [&](const ProgressSink& told, const auto& taken) {
+        return take_series(checkpointer_, options, series, told, taken);
+      },
+      Patience::kRefuse);
 }
 
 BackupMeans Lifecycle::backup_means() {

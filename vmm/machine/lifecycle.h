@@ -8,6 +8,7 @@
 
 #include "checkpoint/backup/backup_service.h"
 #include "checkpoint/capture/live_checkpoint.h"
+#include "vmm/machine/disk_watch.h"
 #include "vmm/machine/errand.h"
 #include "vmm/machine/guest.h"
 #include "vmm/machine/machine.h"
@@ -136,6 +137,11 @@ class Lifecycle final : public Machine, private VcpuEvents {
   void retry_load();
   void finish_load(const ProgressSink& progress);
 
+  // Disks whose errors stop the machine.
+  void watch_disks();
+  void on_disk_trouble() noexcept;
+  void let_disks_go_on() noexcept;
+
   // VcpuEvents: on vCPU threads.
   void on_crash(VcpuThread& thread, const std::string& why) noexcept override;
   void on_system_event(std::uint32_t type) noexcept override;
@@ -165,6 +171,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   bool builds_on_checkpoint_ = false;      // its first one does
   std::filesystem::path suspended_state_;  // until start(): what it resumes from
 
+  DiskWatch disk_watch_{[this] { on_disk_trouble(); }};
   Guest guest_;                 // after all that its threads call
   std::unique_ptr<Mark> mark_;  // guarded by checkpoint_mutex_, as is the next
   std::uint64_t resets_ = 0;

@@ -50,6 +50,12 @@ struct MachineStatus {
   std::optional<LoadStatus> load;   ///< nothing where all memory is there
   /// Numbers of the disks whose writes wait until there is room for their redo logs.
   std::vector<std::size_t> disks_without_room;
+  /// A disk that the host cannot read or write: the machine is paused, and its requests wait until it is continued.
+  struct DiskProblem {
+    std::size_t number = 0;
+    std::string problem;
+  };
+  std::vector<DiskProblem> disk_problems;
   std::vector<BackupStatus> backups;
   std::string stands_still;  ///< why it may not run on, whatever its user says; empty where it may
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/machine/virtio_devices.h"
 
+#include <algorithm>
+
 #include "vmm/base/address_map.h"
 #include "vmm/base/error.h"
 #include "vmm/base/log.h"
@@ -8,6 +10,8 @@
 namespace tintype {
 
 namespace {
+
+constexpr unsigned kMostQueues = 16;  ///< of a disk: KVM has room for a thousand bells
 
 DiskOptions disk_options(const MachineConfig& config, std::size_t number) {
   const DiskConfig& disk = config.disks[number];
@@ -17,6 +21,7 @@ DiskOptions disk_options(const MachineConfig& config, std::size_t number) {
   options.read_only = disk.read_only;
   options.serial = disk.serial.empty() ? options.id : disk.serial;
   options.log_directory = config.disk_directory;
+  options.behaviour = disk.behaviour;
   options.suspended_as = config.suspended_as;
   return options;
 }
@@ -40,8 +45,8 @@ VirtioDevices::VirtioDevices(KvmVm& vm, Backplane& backplane, GuestMemory& memor
     DiskSlot& disk = *disks_.emplace_back(
         std::make_unique<DiskSlot>(disk_options(config, i), config.disk_tuning, config.disks[i].size));
     if (!config.disks[i].image.empty()) open_disk(disk, config.disks[i].image);
-    plugs_.push_back(
-        std::make_unique<VirtioPlug>(vm, backplane, memory, i, disk.id(), std::make_unique<VirtioBlk>(disk)));
+    plugs_.push_back(std::make_unique<VirtioPlug>(
+        vm, backplane, memory, i, disk.id(), std::make_unique<VirtioBlk>(disk, std::min(config.cpus, kMostQueues))));
   }
   plugs_.push_back(
       std::make_unique<VirtioPlug>(vm, backplane, memory, plugs_.size(), "rng", std::make_unique<VirtioRng>()));

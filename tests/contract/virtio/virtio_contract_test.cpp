@@ -3,6 +3,7 @@
 
 #include "devices/virtio/rng.h"
 #include "devices/virtio/spec.h"
+#include "tests/support/bus_access.h"
 #include "tests/support/state_contract.h"
 #include "tests/support/virtio_blk_rig.h"
 
@@ -74,12 +75,18 @@ TEST_CASE("virtio-blk: state contract, with requests in flight") {
                                 f.backend.finish(f.backend.pending() - 1);
                                 f.serve();
                               }});
+  contract.changes.push_back({"the driver switches the cache off", [](BlkFixture& f) {
+                                bus_out(f.transport, kConfig + offsetof(BlkConfig, writeback), 0);
+                              }});
   contract.refused = kRefused;
+  contract.refused.push_back({"block_size", std::uint64_t{4096}});
+  contract.refused.push_back({"writeback", std::uint64_t{2}});
   contract.refused.push_back({"capacity", std::uint64_t{kRigDisk + 512}});
   contract.refused.push_back({"read_only", std::uint64_t{1}});
   contract.refused.push_back({"serial", StateBytes{'x'}});
   contract.constant = kConstant;
-  contract.constant.insert({"capacity", "read_only", "serial"});  // of the disk that was given, which does not change
+  contract.constant.insert(
+      {"block_size", "capacity", "read_only", "serial"});  // of the disk that was given, which does not change
   contract.verify();
 }
 

@@ -30,7 +30,7 @@ void note(Blocks& blocks, const SectorRange& range) {
   for (std::uint64_t block = range.start / 8; block * 8 < range.end; ++block) blocks.insert(block);
 }
 
-/// A guest that writes at random, many requests at a time, and notes which blocks it writes.
+/// A guest that writes and discards at random, many requests at a time, and notes which blocks it writes.
 class WritingGuest {
  public:
   WritingGuest(VirtualDisk& disk, unsigned seed) : disk_(disk), random_(seed) {}
@@ -49,6 +49,12 @@ class WritingGuest {
     job->data.resize(job->range.count() * 512);
     if (roll(6) != 0) DiskModel::fill(job->data, ++last_tag_, start);  // the rest writes zeros
     job->request = {BlockOperation::kWrite, start * 512, {{job->data.data(), job->data.size()}}, finished, job.get()};
+    if (roll(10) == 0) {
+      job->request.operation = BlockOperation::kZero;
+      job->request.segments.clear();
+      job->request.length = job->range.count() * 512;
+      job->request.may_unmap = roll(2) == 0;
+    }
     note(written_, job->range);
     in_flight_.insert(job.get());
     disk_.submit(job.release()->request);

@@ -56,6 +56,14 @@ class DiskDriver {
   int write(std::uint64_t offset, std::span<const std::byte> from) {
     return run(BlockOperation::kWrite, offset, {const_cast<std::byte*>(from.data()), from.size()});
   }
+  int zero(std::uint64_t offset, std::uint64_t length, bool may_unmap = true) {
+    BlockRequest request;
+    request.operation = BlockOperation::kZero;
+    request.offset = offset;
+    request.length = length;
+    request.may_unmap = may_unmap;
+    return run(request);
+  }
   int flush() { return run(BlockOperation::kFlush, 0, {}); }
 
   int fill(std::uint64_t offset, std::size_t length, std::uint8_t value) {
@@ -74,6 +82,9 @@ class DiskDriver {
     request.operation = operation;
     request.offset = offset;
     if (!data.empty()) request.segments.push_back({data.data(), data.size()});
+    return run(request);
+  }
+  int run(BlockRequest& request) {
     int result = -1;
     request.owner = &result;
     request.done = [](BlockRequest& done, int error_number) noexcept { *static_cast<int*>(done.owner) = error_number; };

@@ -35,11 +35,11 @@ void DiskModel::fill(std::span<std::byte> data, Tag tag, std::uint64_t first_sec
   }
 }
 
-DiskModel::Tag DiskModel::begin_write(const SectorRange& range) {
+DiskModel::Tag DiskModel::begin_write(const SectorRange& range, bool zeros) {
   const Tag tag = ++last_tag_;
   const Time time = now();
   for (std::uint64_t sector = range.start; sector < range.end; ++sector)
-    sectors_[sector].push_back({tag, time, kNever, kNever});
+    sectors_[sector].push_back({tag, time, kNever, kNever, zeros});
   return tag;
 }
 
@@ -61,9 +61,8 @@ std::string DiskModel::check_read(const SectorRange& range, std::span<const std:
   for (std::uint64_t sector = range.start; sector < range.end; ++sector) {
     auto& values = sectors_[sector];
     const auto allowed = [&](std::uint64_t seen) {
-      return std::any_of(values.begin(), values.end(), [&](const Value& value) {
-        return word(value.tag, sector) == seen && value.superseded > begun;
-      });
+      return std::any_of(values.begin(), values.end(),
+                         [&](const Value& value) { return value.word(sector) == seen && value.superseded > begun; });
     };
     const std::size_t first = (sector - range.start) * 64;
     for (std::size_t i = first; i < first + 64; ++i) {
@@ -77,7 +76,7 @@ std::string DiskModel::check_read(const SectorRange& range, std::span<const std:
     const std::uint64_t seen = word_at(data, first);
     if (!quiet || word_at(data, first + 63) != seen) continue;
     for (Value& value : values) {  // nothing was going on: what begins after this may see only the same
-      if (word(value.tag, sector) != seen) value.superseded = std::min(value.superseded, time);
+      if (value.word(sector) != seen) value.superseded = std::min(value.superseded, time);
     }
     std::erase_if(values, [&](const Value& value) {
       return value.superseded < kNever && value.superseded + kLongestRead < time;

@@ -30,6 +30,9 @@ class DiskModel {
     Time begun = 0;
     Time ended = 0;  ///< acknowledged (or failed); kNever while in flight
     Time superseded = kNever;
+    bool zeros = false;
+
+    std::uint64_t word(std::uint64_t sector) const { return zeros ? 0 : DiskModel::word(tag, sector); }
   };
 
   explicit DiskModel(std::uint64_t sectors) : sectors_(sectors, {Value{}}) {}
@@ -40,7 +43,7 @@ class DiskModel {
   std::uint64_t sector_count() const { return sectors_.size(); }
   Time now() { return ++clock_; }
 
-  Tag begin_write(const SectorRange& range);
+  Tag begin_write(const SectorRange& range, bool zeros = false);
   void end_write(const SectorRange& range, Tag tag, bool succeeded);
 
   /// Checks what a read that began at `begun` and has ended now has seen; returns what is wrong with it, or

@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::uint64_t kSectors = 12'000;  ///< nearly three groups of a log
 
-/// A guest that reads, writes and flushes at random, many requests at a time, and compares all it sees with
+/// A guest that reads, writes, discards and flushes at random, many requests at a time, and compares all it sees with
 /// the model.
 class RandomGuest {
  public:
@@ -40,15 +40,15 @@ class RandomGuest {
     job->request.owner = job.get();
     job->request.done = finished;
     const std::uint64_t kind = roll(20);
-    job->request.operation = kind == 0  ? BlockOperation::kFlush
-                             : kind < 9 ? BlockOperation::kRead
-                                        : BlockOperation::kWrite;
+    job->request.operation = kind == 0   ? BlockOperation::kFlush
+                             : kind < 9  ? BlockOperation::kRead
+                             : kind < 16 ? BlockOperation::kWrite
+                                         : BlockOperation::kZero;
     if (job->request.operation != BlockOperation::kFlush) lay_out(*job);
     job->begun = model_.now();
-    if (job->request.operation == BlockOperation::kWrite) {
-      job->tag = model_.begin_write(job->range);
-      DiskModel::fill(job->data, job->tag, job->range.start);
-    }
+    const bool zeros = job->request.operation == BlockOperation::kZero;
+    if (zeros || job->request.operation == BlockOperation::kWrite) job->tag = model_.begin_write(job->range, zeros);
+    if (job->request.operation == BlockOperation::kWrite) DiskModel::fill(job->data, job->tag, job->range.start);
     ++in_flight_;
     disk_.submit(job.release()->request);
   }
@@ -108,8 +108,13 @@ class RandomGuest {
     const std::uint64_t room = roll(3) == 0 ? 200 : kSectors - 400;  // a third of it goes to a few hot sectors
     job.range.start = roll(room);
     job.range.end = job.range.start + count;
-    job.data.resize(count * 512);
     job.request.offset = job.range.start * 512;
+    if (job.request.operation == BlockOperation::kZero) {
+      job.request.length = count * 512;
+      job.request.may_unmap = roll(3) != 0;
+      return;
+    }
+    job.data.resize(count * 512);
     for (std::size_t at = 0; at < job.data.size();) {  // in a few segments of odd lengths
       const std::size_t length = std::min<std::size_t>(job.data.size() - at, 1 + roll(job.data.size()));
       job.request.segments.push_back({job.data.data() + at, length});
@@ -125,7 +130,9 @@ class RandomGuest {
   void check(const Job& job, int error_number) {
     --in_flight_;
     if (error_number != 0 && error.empty()) error = fmt::format("a request failed with {}", error_number);
-    if (job.request.operation == BlockOperation::kWrite) model_.end_write(job.range, job.tag, error_number == 0);
+    const bool writes =
+        job.request.operation == BlockOperation::kWrite || job.request.operation == BlockOperation::kZero;
+    if (writes) model_.end_write(job.range, job.tag, error_number == 0);
     if (job.request.operation != BlockOperation::kRead || error_number != 0) return;
     const std::string wrong = model_.check_read(job.range, job.data, job.begun);
     if (error.empty()) error = wrong;

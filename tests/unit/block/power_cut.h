@@ -40,12 +40,14 @@ class PowerCut {
     std::erase_if(durable_, [](const auto& file) { return !std::filesystem::exists(file.first); });
   }
 
-  /// Writes what would be found afterwards, under the same names, into `after`.
+  /// Writes what would be found afterwards, under the same names, into `after`. A file that was deleted, but not
+  /// forgotten, may be there again.
   void happen(const std::filesystem::path& image, const std::filesystem::path& after) {
-    forget_deleted();
     chance_ = std::array{0.0, 0.1, 0.5, 0.9, 1.0}[random_() % 5];
     for (const auto& [file, durable] : durable_) {
-      const std::string left = what_is_left(durable, read_text_file(file, kLimit));
+      const bool deleted = !std::filesystem::exists(file);
+      if (deleted && coin()) continue;
+      const std::string left = deleted ? durable : what_is_left(durable, read_text_file(file, kLimit));
       std::ofstream(after / file.filename(), std::ios::binary).write(left.data(), std::ssize(left)).flush();
     }
     const auto image_after = after / image.filename();
@@ -54,7 +56,8 @@ class PowerCut {
     const timespec times[2] = {info.st_atim, info.st_mtim};
     ::utimensat(AT_FDCWD, image_after.c_str(), times, 0);
     for (const auto& [file, durable] : durable_) {
-      if (file.extension() == ".redo") move_to(after / file.filename(), image_after);
+      const auto log = after / file.filename();
+      if (file.extension() == ".redo" && std::filesystem::exists(log)) move_to(log, image_after);
     }
   }
 
@@ -90,7 +93,7 @@ class PowerCut {
     const BaseIdentity identity = *identity_of(image);
     superblock.base_inode = identity.inode;
     superblock.base_birth_ns = identity.birth_ns;
-    superblock.boot_id[0] ^= 1;
+    ++superblock.boot_id[0];
     superblock.checksum = log_format::checksum_of(superblock);
     write_exactly(fd.get(), bytes, 0, log.string());
   }

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include "devices/block/recovery.h"
+#include "tests/unit/block/host_calls.h"
 #include "tests/unit/block/test_disk.h"
 
 namespace tintype {
@@ -38,11 +39,11 @@ class Trial {
       if (dice < 4)
         flush();
       else
-        write();
+        dice < 8 ? zero() : write();
     }
   }
 
-  int cuts = 0, commits = 0;
+  int cuts = 0, commits = 0, cuts_while_opening = 0;
   std::string wrong;  ///< the first thing that was
 
  private:
@@ -54,6 +55,14 @@ class Trial {
     for (std::uint64_t s = first; s < first + count; ++s) possible_[s].insert(tag);
     REQUIRE(test_.driver->write(first * kSectorSize, std::as_bytes(std::span(data))) == 0);
     for (std::uint64_t s = first; s < first + count; ++s) newest_[s] = tag;
+  }
+
+  void zero() {
+    const std::uint64_t first = random_() % kCutSectors;
+    const std::uint64_t count = 1 + random_() % (kCutSectors - first);
+    for (std::uint64_t s = first; s < first + count; ++s) possible_[s].insert(0);
+    REQUIRE(test_.driver->zero(first * kSectorSize, count * kSectorSize, random_() % 2 == 0) == 0);
+    for (std::uint64_t s = first; s < first + count; ++s) newest_[s] = 0;
   }
 
   void flush() {
@@ -82,9 +91,11 @@ class Trial {
   void maybe_cut() {
     if (random_() % 3 != 0 || !wrong.empty()) return;
     ++cuts;
-    const TempDir after(fast_directory());
+    cut_.forget_deleted();
+    const TempDir after(fast_directory()), twice(fast_directory());
     cut_.happen(image_, after.path());
     try {
+      if (random_() % 4 == 0) cut_again(after.path(), twice.path());
       look_at(after.path() / image_.filename());
     } catch (const std::exception& error) {
       wrong = error.what();
@@ -108,6 +119,42 @@ class Trial {
       bytes = std::move(now);
     }
     return bytes;
+  }
+
+  /// And the power is cut once more, while what the first cut has left is opened, wherever that is: what is found then
+  /// is what would have been found.
+  void cut_again(const fs::path& left, const fs::path& copy) {
+    PowerCut once(left, random_());
+    once.new_files_synced();
+    once.happen(left / image_.filename(), copy);  // nothing is lost: it is a copy
+    const fs::path image = copy / image_.filename();
+    PowerCut again(copy, random_());
+    again.new_files_synced();
+    std::vector<std::string> found;
+    std::string failure;
+    {
+      const HostCalls calls([&](HostCalls::Moment moment, const fs::path& file) {
+        if (moment == HostCalls::Moment::kAfterSync) {
+          if (fs::is_directory(file)) again.forget_deleted();
+          if (file == image || (file.extension() == ".redo" && fs::exists(file))) again.synced(file);
+          return;
+        }
+        if (random_() % 4 != 0 || !failure.empty()) return;
+        const TempDir after(fast_directory());
+        try {
+          again.happen(image, after.path());
+          found.push_back(contents_after(after.path() / image.filename()));
+        } catch (const std::exception& error) {
+          failure = error.what();
+        }
+      });
+      recover(RawFile::open(image, false), options(image));
+    }
+    if (!failure.empty()) throw Error("after a cut in the middle of opening it: {}", failure);
+    const std::string expected = contents_after(image);
+    for (const std::string& contents : found)
+      if (contents != expected) throw Error("a cut in the middle of opening the disk changes what it shows");
+    cuts_while_opening += static_cast<int>(found.size());
   }
 
   void look_at(const fs::path& image) {
@@ -162,7 +209,7 @@ class Trial {
 void cut_power(DiskMode mode, std::uint64_t first_seed) {
   const char* const wanted = std::getenv("TINTYPE_POWER_CUTS");
   const int enough = wanted != nullptr ? std::atoi(wanted) : 2'000;
-  int cuts = 0, commits = 0;
+  int cuts = 0, commits = 0, cuts_while_opening = 0;
   for (std::uint64_t seed = first_seed; cuts < enough; ++seed) {
     CAPTURE(seed);
     Trial trial(seed, mode);
@@ -170,8 +217,10 @@ void cut_power(DiskMode mode, std::uint64_t first_seed) {
     REQUIRE(trial.wrong == "");
     cuts += trial.cuts;
     commits += trial.commits;
+    cuts_while_opening += trial.cuts_while_opening;
   }
-  MESSAGE(cuts, " power cuts, ", commits, " commits");
+  MESSAGE(cuts, " power cuts, ", commits, " commits, ", cuts_while_opening, " cuts while the disk was opened again");
+  CHECK(cuts_while_opening > cuts / 10);
   CHECK(commits > cuts / 500);
 }
 

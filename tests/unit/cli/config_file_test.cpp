@@ -55,6 +55,10 @@ TEST_CASE("other ways to write the same") {
   CHECK(options.memory == 1 << 20);
   CHECK(options.trace.size() == 1);
   CHECK(options.disks.size() == 1);
+  const RunOptions disk = parse_config(
+      "[[disk]]\nfile = \"x\"\ncache = \"unsafe\"\non-error = \"pause\"\nblock-size = 4096\niops = 50\nbps = \"1M\"\n",
+      kFile);
+  CHECK(disk.disks.at(0).behaviour == DiskBehaviour{DiskCache::kUnsafe, OnDiskError::kPause, 4096, 50, 1 << 20});
   CHECK(parse_config("[[disk]]\nfile = \"x\"\n[[disk]]\nfile = \"y\"\nreadonly = true\n", kFile).disks.at(1).read_only);
 }
 
@@ -77,6 +81,9 @@ TEST_CASE("a value of the wrong kind is an error that names the line") {
   refused("disk = [{ mode = \"persistent\" }]", "line 1: a disk needs a file");
   refused("disk = [{ file = \"x\", mode = \"fast\" }]", "line 1");
   refused("disk = 5", "line 1");
+  refused("[[disk]]\nfile = \"x\"\ncache = \"fast\"\n", "line 3");
+  refused("[[disk]]\nfile = \"x\"\nblock-size = 1000\n", "line 3");
+  refused("[[disk]]\nfile = \"x\"\niops = true\n", "line 3");
 }
 
 TEST_CASE("a file that is not TOML is an error that names the line") {

@@ -68,6 +68,9 @@ TEST_CASE("a disk is a file and what follows it") {
   CHECK(full.read_only);
   CHECK(full.serial == "S-1");
   CHECK(parse_disk("a,,b,,,readonly").image == "a,b,");
+  const DiskBehaviour behaviour = parse_disk("x,cache=none,on-error=pause,block-size=4096,iops=100,bps=2M").behaviour;
+  CHECK(behaviour == DiskBehaviour{DiskCache::kNone, OnDiskError::kPause, 4096, 100, 2 << 20});
+  CHECK(plain.behaviour == DiskBehaviour{});
   CHECK(parse_disk("a,,b,,,readonly").read_only);
 }
 

@@ -49,7 +49,8 @@ TEST_CASE("status tells what the machine is and does") {
                                    {"image", "/images/a.raw"},
                                    {"mode", "persistent"},
                                    {"read_only", false},
-                                   {"waits_for_room", false}});
+                                   {"waits_for_room", false},
+                                   {"problem", ""}});
 }
 
 TEST_CASE("status tells of a disk whose writes wait for room") {

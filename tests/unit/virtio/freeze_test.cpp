@@ -183,17 +183,17 @@ TEST_CASE("a state that does not fit the disk or the memory is refused in one se
   REQUIRE(rig.driver.start());
   rig.read_chain(0, 512).offer();
   rig.kick();
-  const auto good = from_record<VirtioBlkStateV1>(rig.save());
+  const auto good = from_record<VirtioBlkStateV2>(rig.save());
   VirtioBlkRig other;
   const StateRecord untouched = other.save();
   const auto refused = [&](auto change) {
-    VirtioBlkStateV1 state = good;
+    VirtioBlkStateV2 state = good;
     change(state, state.transport.queues[0]);
     CHECK_THROWS_AS(other.transport.check_state(to_record(state)), StateError);
     CHECK_THROWS_AS(other.transport.restore_state(to_record(state)), StateError);
     CHECK(other.save() == untouched);
   };
-  using Blk = VirtioBlkStateV1;
+  using Blk = VirtioBlkStateV2;
   using Ring = VirtioQueueStateV1;
   refused([](Blk& blk, Ring&) { blk.capacity += 512; });
   refused([](Blk& blk, Ring&) { blk.read_only = true; });

@@ -61,7 +61,7 @@ TEST_CASE("features cannot be changed once they are agreed on") {
   VirtioBlkRig rig;
   REQUIRE(rig.driver.start(kFeatureVersion1));
   rig.driver.choose_features(~0ULL);
-  CHECK(from_record<VirtioBlkStateV1>(rig.save()).transport.driver_features == kFeatureVersion1);
+  CHECK(from_record<VirtioBlkStateV2>(rig.save()).transport.driver_features == kFeatureVersion1);
 }
 
 TEST_CASE("DRIVER_OK without FEATURES_OK starts nothing") {
