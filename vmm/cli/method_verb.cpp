@@ -37,8 +37,6 @@ json value_from_text(const Parameter& parameter, const std::string& text) {
     case ParameterKind::kWord:
       parameter.check_word(text, option);
       return text;
-    case ParameterKind::kText:
-      return text;
     case ParameterKind::kPlace:
       if (text.find("://") != std::string::npos) return text;
       [[fallthrough]];

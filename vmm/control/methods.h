@@ -24,10 +24,10 @@ struct ParameterOption {
 enum class ParameterKind : std::uint8_t {
   kFlag,
   kNumber,
-  kSize,  ///< bytes
-  kTime,  ///< milliseconds
-  kWord,  ///< of an enumeration
-  kText,
+  kSize,       ///< bytes
+  kTime,       ///< milliseconds
+  kWord,       ///< of an enumeration
+  kText,       ///< of any bytes
   kDirectory,  ///< absolute
   kPlace,      ///< a directory, absolute; or what has a scheme: tcp://HOST:PORT
 };

@@ -17,7 +17,7 @@ CheckpointSummary checkpoint(std::uint64_t id, const std::string& vm) {
   manifest.machine.disks.push_back({"disk0", "/images/<b>.raw", 1 << 20, "persistent", false, ""});
   manifest.report.pause_us = {.total = 1234, .kick = 1000, .state = 234};
   manifest.report.disks.push_back({"disk0", 4096});
-  return {id, 5 << 20, manifest, ""};
+  return {id, 5 << 20, manifest, "", {}};
 }
 
 RepositoryFilm film_of(const std::string& vm) {
@@ -62,7 +62,7 @@ TEST_CASE("the page needs nothing from elsewhere, and text of a checkpoint stays
 
 TEST_CASE("a checkpoint that cannot be read is shown as that, and a repository of nothing else too") {
   RepositoryFilm film;
-  film.checkpoints.push_back({7, 100, std::nullopt, "its manifest is <damaged>"});
+  film.checkpoints.push_back({7, 100, std::nullopt, "its manifest is <damaged>", {}});
   film.verification = Verification{1, 100, 0, {{7, "memory.part", "a checksum is wrong"}}};
   film.notes.push_back("1 and 2 are not compared");
   const std::string page = report_page(film);
