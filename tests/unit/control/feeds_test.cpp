@@ -110,6 +110,23 @@ TEST_CASE("console: the past that is asked for, then what comes, byte for byte")
   for (auto* client : {&all, &some, &none}) CHECK(read_console(*client, bytes.size()) == bytes);
 }
 
+// The server looks around once a second anyway: without the bell each of these would take that long.
+TEST_CASE("a follower is woken when there is something new") {
+  FeedFixture fixture;
+  auto events = fixture.follow("events");
+  auto console = fixture.follow("console");
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 20; ++i) {
+    std::this_thread::sleep_for(30ms);  // until it has nothing to do
+    fixture.print("x");
+    CHECK(read_console(console) == "x");
+    std::this_thread::sleep_for(30ms);
+    fixture.post(EventKind::kPaused);
+    CHECK(events.next(5s));
+  }
+  CHECK(std::chrono::steady_clock::now() - start < 10s);
+}
+
 TEST_CASE("console: a follower that sleeps costs nothing, and is told what it has missed") {
   FeedFixture fixture;
   RawClient sleeper(fixture.claim.socket_path());
