@@ -159,8 +159,15 @@ void Standby::take_in(SecureChannel& channel) {
     problem_.clear();
   }
   channel.send_line(std::string(link_words::kKept) + identity);
+  prune_now_and_then();
+}
+
+/// The first one waits for its turn meanwhile: with twenty checkpoints a second not after each.
+void Standby::prune_now_and_then() {
   const std::lock_guard lock(importing_);
-  if (!promoted_) prune(options_.repository, {options_.keep, {}, false});
+  if (promoted_ || Clock::now() < next_prune_) return;
+  prune(options_.repository, {options_.keep, {}, false});
+  next_prune_ = Clock::now() + std::chrono::seconds(1);
 }
 
 /// What is still on its way is read for a while: who hangs up on it would have his last words thrown away.

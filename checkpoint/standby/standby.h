@@ -73,6 +73,7 @@ class Standby {
   void talk(SecureChannel& channel);
   bool answer(SecureChannel& channel, const std::string& line);
   void take_in(SecureChannel& channel);
+  void prune_now_and_then();
   void refuse(SecureChannel& channel, const std::string& why) const;
   void begin_session(SecureChannel& channel, const std::string& vm);
   void end_session(SecureChannel& channel) noexcept;
@@ -86,6 +87,7 @@ class Standby {
   const StandbyOptions options_;
   const UniqueFd listener_;
   std::mutex importing_;  ///< one at a time; a promotion waits until it is over
+  Clock::time_point next_prune_{};  ///< guarded by importing_
   std::mutex promoting_;
   mutable std::mutex mutex_;  // guards the rest
   std::condition_variable changed_;

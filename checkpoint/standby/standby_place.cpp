@@ -71,6 +71,8 @@ class StandbyPlace final : public BackupPlace {
   }
 
   void prune(const std::optional<Retention>&, const ProgressSink& progress) override {
+    if (std::chrono::steady_clock::now() < next_prune_) return;
+    next_prune_ = std::chrono::steady_clock::now() + std::chrono::seconds(1);
     if (Repository::open(link_.spool).ids().empty()) return;  // what was sent came from another repository
     tintype::prune(link_.spool, {parse_retention(kSpoolKeeps, "the spool"), {}, false}, progress);
   }
@@ -162,6 +164,7 @@ class StandbyPlace final : public BackupPlace {
   }
 
   const StandbyLink link_;
+  std::chrono::steady_clock::time_point next_prune_{};
   std::mutex mutex_;  // guards the next three
   std::unique_ptr<SecureChannel> channel_;
   std::string has_;  ///< identity of the newest that the standby has
