@@ -35,6 +35,7 @@ void read_stack(const LayerStack& stack, std::uint64_t sector, std::span<std::by
   resolve(stack, {sector, sector + into.size() / kSectorSize}, pieces);
   for (const Piece& piece : pieces) {
     const std::uint64_t length = piece.range.count() * kSectorSize;
+    if (piece.file == stack.base.get()) stack.base->bring(piece.offset, length);
     read_exactly(piece.file->fd(), into.first(length), piece.offset, piece.file->path().string());
     into = into.subspan(length);
   }

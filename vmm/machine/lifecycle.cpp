@@ -11,7 +11,15 @@
 namespace tintype {
 
 Lifecycle::Lifecycle(const MachineConfig& config, FileStart serial_start, std::uint64_t restored_from)
-    : restored_from_(restored_from), guest_(config, serial_start, guest_requests(), *this) {}
+    : restored_from_(restored_from), guest_(config, serial_start, guest_requests(), *this) {
+  using Then = std::function<void()>;
+  harness_ = std::make_unique<Harness>(
+      guest_.memory(), Harness::Work{[this](const Then& then) { return mark_and(OnlyOne::in_turn(*this), then); },
+                                     [this](const Then& then) { return reset_and(OnlyOne::in_turn(*this), then); }});
+}
+
+/// The guest may ask it for things until its CPUs have ended; it does nothing for it from here on.
+Lifecycle::~Lifecycle() { harness_->stop(); }
 
 GuestRequests Lifecycle::guest_requests() {
   return {[this](int code) {
@@ -25,7 +33,8 @@ GuestRequests Lifecycle::guest_requests() {
           },
           [this] {
             end({0, "left by Ctrl-A x", {}});
-          }};
+          },
+          [this](std::uint32_t address) { harness_->post(address); }};
 }
 
 void Lifecycle::restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<const BlockSource> memory,
@@ -69,6 +78,7 @@ MachineEnd Lifecycle::wait() {
 // Where it still waits for memory, it has waited in vain.
 void Lifecycle::close() {
   if (guest_.load() != nullptr) guest_.load()->give_up();
+  harness_->stop();
   const std::lock_guard checkpoint_lock(checkpoint_mutex_);
   mark_.reset();
   guest_.close();
@@ -210,8 +220,8 @@ MachineStatus Lifecycle::status() const {
   return status;
 }
 
-Lifecycle::OnlyOne::OnlyOne(Lifecycle& machine)
-    : machine_(machine), lock_(machine.checkpoint_mutex_, std::try_to_lock) {
+Lifecycle::OnlyOne::OnlyOne(Lifecycle& machine, std::unique_lock<std::mutex> only)
+    : machine_(machine), lock_(std::move(only)) {
   const std::lock_guard lock(machine_.state_mutex_);
   const std::string& name = machine_.config().name;
   if (!machine_.started_ || machine_.end_) throw Error("the machine {} is not running", name);  // close() may hold it
@@ -258,7 +268,14 @@ std::uint64_t microseconds_since(std::chrono::steady_clock::time_point start) {
 }  // namespace
 
 MarkReport Lifecycle::mark() {
-  const OnlyOne only(*this);
+  return mark_and(OnlyOne(*this), [] {});
+}
+
+ResetReport Lifecycle::reset() {
+  return reset_and(OnlyOne(*this), [] {});
+}
+
+MarkReport Lifecycle::mark_and(const OnlyOne&, const std::function<void()>& then) {
   finish_load({});
   mark_.reset();
   auto mark = std::make_unique<Mark>(guest_);
@@ -266,6 +283,7 @@ MarkReport Lifecycle::mark() {
   {
     const StandStill still(*this);
     mark->take();
+    then();
   }
   const MarkReport report{microseconds_since(start)};
   mark->finish();
@@ -285,14 +303,14 @@ Mark::Return Lifecycle::go_back() {
   }
 }
 
-ResetReport Lifecycle::reset() {
-  const OnlyOne only(*this);
+ResetReport Lifecycle::reset_and(const OnlyOne&, const std::function<void()>& then) {
   if (!mark_) throw Error("{} has no mark to go back to: set one with `tintype mark {}`", config().name, config().name);
   const auto start = std::chrono::steady_clock::now();
   Mark::Return back;
   {
     const StandStill still(*this);
     back = go_back();
+    then();
   }
   if (back.disks) checkpointer_.disks_went_back();
   return ResetReport{back.pages, back.disks, microseconds_since(start), ++resets_};

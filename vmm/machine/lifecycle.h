@@ -7,6 +7,7 @@
 
 #include "checkpoint/capture/live_checkpoint.h"
 #include "vmm/machine/guest.h"
+#include "vmm/machine/harness.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/mark.h"
 
@@ -20,6 +21,8 @@ class Lifecycle final : public Machine, private VcpuEvents {
  public:
   /// `restored_from`: id of the checkpoint that the guest will be restored from; 0: it boots.
   Lifecycle(const MachineConfig& config, FileStart serial_start, std::uint64_t restored_from);
+
+  ~Lifecycle() override;
 
   /// To be given a kernel or a checkpoint, before start().
   Guest& guest() noexcept { return guest_; }
@@ -46,6 +49,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
                                  const ProgressSink& progress) override;
   SuspendReport suspend(const std::filesystem::path& directory, const ProgressSink& progress) override;
   void cancel_checkpoint() override;
+  void attach_harness(const std::filesystem::path& area) override { harness_->attach(area); }
 
  private:
   /// The machine as a checkpoint sees it. On the thread that takes the checkpoint.
@@ -72,12 +76,17 @@ class Lifecycle final : public Machine, private VcpuEvents {
   /// machine does not run.
   class OnlyOne {
    public:
-    explicit OnlyOne(Lifecycle& machine);
+    explicit OnlyOne(Lifecycle& machine) : OnlyOne(machine, {machine.checkpoint_mutex_, std::try_to_lock}) {}
+    /// Waits for the other one.
+    static OnlyOne in_turn(Lifecycle& machine) {
+      return OnlyOne(machine, std::unique_lock<std::mutex>(machine.checkpoint_mutex_));
+    }
     ~OnlyOne();
     OnlyOne(const OnlyOne&) = delete;
     OnlyOne& operator=(const OnlyOne&) = delete;
 
    private:
+    OnlyOne(Lifecycle& machine, std::unique_lock<std::mutex> lock);
     Lifecycle& machine_;
     const std::unique_lock<std::mutex> lock_;
   };
@@ -87,6 +96,9 @@ class Lifecycle final : public Machine, private VcpuEvents {
   std::filesystem::path place_to_suspend(const std::filesystem::path& directory) const;
   void leave_suspension();
   Mark::Return go_back();
+  /// The same as mark() and reset(); `then` is done before the CPUs go on.
+  MarkReport mark_and(const OnlyOne& only, const std::function<void()>& then);
+  ResetReport reset_and(const OnlyOne& only, const std::function<void()>& then);
   GuestRequests guest_requests();
   /// The machine ends, for the first reason that is given. Any thread; never blocks.
   void end(MachineEnd how) noexcept;
@@ -127,6 +139,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   bool builds_on_checkpoint_ = false;      // its first one does
   std::filesystem::path suspended_state_;  // until start(): what it resumes from
 
+  std::unique_ptr<Harness> harness_;
   Guest guest_;                 // after all that its threads call
   std::unique_ptr<Mark> mark_;  // guarded by checkpoint_mutex_, as is the next
   std::uint64_t resets_ = 0;
