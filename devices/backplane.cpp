@@ -11,6 +11,11 @@ void Backplane::plug(Device& device, std::initializer_list<Window> windows) {
   devices_.push_back(&device);
 }
 
+void Backplane::plug_stateless(const Window& window) {
+  Bus& bus = window.space == Space::kPorts ? ports_ : mmio_;
+  bus.attach(window.start, window.length, window.answers, window.name);
+}
+
 void Backplane::freeze() noexcept {
   for (Device* device : devices_) device->freeze();
 }

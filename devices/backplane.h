@@ -29,6 +29,8 @@ class Backplane {
 
   /// Throws tintype::Error where a window overlaps one that is taken.
   void plug(Device& device, std::initializer_list<Window> windows);
+  /// What answers there remembers nothing, and is no device.
+  void plug_stateless(const Window& window);
 
   const Bus& ports() const noexcept { return ports_; }
   const Bus& mmio() const noexcept { return mmio_; }

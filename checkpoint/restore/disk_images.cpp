@@ -6,17 +6,20 @@
 #include "checkpoint/store/flat_copy.h"
 #include "checkpoint/store/space.h"
 #include "vmm/base/error.h"
+#include "vmm/base/image_note.h"
 #include "vmm/base/io.h"
 
 namespace tintype {
 
 namespace fs = std::filesystem;
 
-DiskImages::DiskImages(const CheckpointReader& checkpoint, std::string machine, fs::path directory)
-    : checkpoint_(checkpoint),
+DiskImages::DiskImages(std::shared_ptr<const CheckpointReader> checkpoint, std::string machine, fs::path directory,
+                       Wrap wrap)
+    : checkpoint_(std::move(checkpoint)),
       machine_(std::move(machine)),
-      directory_(directory.empty() ? fs::current_path() : std::move(directory)) {
-  if (!checkpoint_.manifest().machine.disks.empty()) check_directory();
+      directory_(directory.empty() ? fs::current_path() : std::move(directory)),
+      wrap_(std::move(wrap)) {
+  if (!disks().empty()) check_directory();
 }
 
 DiskImages::~DiskImages() {
@@ -36,18 +39,26 @@ void DiskImages::check_directory() const {
                 errno_text(errno));
   }
   std::uint64_t bytes = 0;
-  for (const DiskDescription& disk : checkpoint_.manifest().machine.disks)
-    bytes += checkpoint_.disk(disk.id)->data_blocks() * kBlockSize;
+  for (const DiskDescription& disk : disks()) bytes += checkpoint_->disk(disk.id)->data_blocks() * kBlockSize;
   require_space(directory_, bytes, "the restored disks");
 }
 
-void DiskImages::write(const ProgressSink& progress) {
-  for (std::size_t i = 0; i < checkpoint_.manifest().machine.disks.size(); ++i) {
-    const std::string& id = checkpoint_.manifest().machine.disks[i].id;
-    const BlockSource& part = *checkpoint_.disk(id);
+bool DiskImages::tell_incomplete(std::size_t disk, const SparseFile& file) const {
+  const Manifest& manifest = checkpoint_->manifest();
+  return write_incomplete_note(file.duplicate().get(),
+                               {manifest.identity, manifest.id, disks()[disk].id, checkpoint_->repository()});
+}
+
+// The note is durable before there is a name by which the image could be taken for a whole one.
+void DiskImages::write(std::span<const Completion> completions, const ProgressSink& progress) {
+  for (std::size_t i = 0; i < disks().size(); ++i) {
+    const BlockSource& part = *checkpoint_->disk(disks()[i].id);
     SparseFile& file = *files_.emplace_back(std::make_unique<SparseFile>(name_of(i, 1), part.content_bytes()));
+    const bool later = completions[i] != Completion::kBefore && tell_incomplete(i, file);
+    completions_.push_back(later ? completions[i] : Completion::kBefore);
+    progress({part.name().c_str(), 0, 1});
     const FlatPlacement whole = whole_part(part);
-    copy_flat(part, std::span(&whole, 1), file, progress);
+    if (!later) copy_flat(part, std::span(&whole, 1), file, progress);
     file.sync();
   }
 }
@@ -58,10 +69,22 @@ const std::vector<fs::path>& DiskImages::publish() {
     unsigned attempt = 1;
     while (!files_[i]->take_name(name_of(i, attempt))) ++attempt;  // images of earlier restores are left alone
     named_.push_back(name_of(i, attempt));
+    absent_.emplace_back();
+    if (completions_[i] == Completion::kBefore) continue;
+    std::shared_ptr<const BlockSource> source(checkpoint_, checkpoint_->disk(disks()[i].id));
+    if (wrap_) source = wrap_(std::move(source));
+    absent_.back() = std::make_shared<LazyDisk>(std::move(source), files_[i]->duplicate(), named_.back().string(),
+                                                completions_[i] == Completion::kMeanwhile);
   }
   if (!files_.empty()) sync_directory(directory_);
   files_.clear();
   return named_;
+}
+
+void DiskImages::keep() {
+  for (std::size_t i = 0; i < named_.size(); ++i)
+    if (completions_[i] == Completion::kNever) fs::remove(named_[i]);
+  named_.clear();
 }
 
 fs::path DiskImages::name_of(std::size_t disk, unsigned attempt) const {

@@ -11,6 +11,7 @@ namespace tintype {
 
 CheckpointReader::CheckpointReader(const std::filesystem::path& path, std::optional<std::uint64_t> id) {
   const Repository repository = Repository::open(path);
+  repository_ = repository.path();
   read_in_motion(repository, [&] { open(repository, repository.resolve(id)); });
 }
 

@@ -25,6 +25,8 @@ class CheckpointReader {
   /// Without an id: the newest. Throws tintype::Error (ImageError and StateError where it is damaged).
   CheckpointReader(const std::filesystem::path& repository, std::optional<std::uint64_t> id);
 
+  /// Where it lies: absolute.
+  const std::filesystem::path& repository() const noexcept { return repository_; }
   const Manifest& manifest() const noexcept { return manifest_; }
   /// Throws tintype::Error where the checkpoint does not hold that: what else is read here is not of its instant.
   void require(Portion portion) const;
@@ -37,6 +39,7 @@ class CheckpointReader {
  private:
   void open(const Repository& repository, std::uint64_t id);
 
+  std::filesystem::path repository_;
   Manifest manifest_;
   std::vector<NamedState> states_;
   std::unique_ptr<BlockSource> memory_;

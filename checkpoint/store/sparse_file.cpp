@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/store/sparse_file.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "checkpoint/store/space.h"
@@ -39,6 +40,12 @@ SparseFile::SparseFile(const fs::path& path, std::uint64_t bytes) : path_(path),
 
 void SparseFile::write(std::uint64_t offset, std::span<const std::byte> data) {
   said_plainly([&] { write_exactly(file_.fd(), data, offset, path_.string()); });
+}
+
+UniqueFd SparseFile::duplicate() const {
+  UniqueFd fd(::fcntl(file_.fd(), F_DUPFD_CLOEXEC, 0));
+  if (!fd) throw_errno("fcntl(F_DUPFD_CLOEXEC) on {}", path_.string());
+  return fd;
 }
 
 void SparseFile::sync() {

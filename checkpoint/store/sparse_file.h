@@ -34,6 +34,9 @@ class SparseFile final : public FlatFile {
   /// Its data is on the device. Before it takes a name.
   void sync();
 
+  /// Its own, for whoever goes on with it.
+  UniqueFd duplicate() const;
+
   const std::filesystem::path& path() const noexcept { return path_; }
   std::uint64_t size() const noexcept override { return size_; }
 

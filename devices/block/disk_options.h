@@ -8,6 +8,7 @@
 #include <string>
 
 #include "devices/block/io_engine.h"
+#include "vmm/base/absent_blocks.h"
 #include "vmm/base/words.h"
 
 namespace tintype {
@@ -62,6 +63,9 @@ struct DiskOptions {
   std::filesystem::path log_directory;  ///< where redo logs lie; empty: beside the image
   std::string suspended_as;             ///< of a machine that resumes: the id that its images bear; empty: of any other
   DiskBehaviour behaviour{};
+  /// Of a disk that is being restored: what the image has not yet. Then it may say that it is not whole. Not for an
+  /// undoable one.
+  std::shared_ptr<AbsentBlocks> absent{};
 };
 
 }  // namespace tintype

@@ -27,6 +27,7 @@ void FrozenStack::wait_for_old_io(int limit_ms, const WhileWaiting& meanwhile) {
   // Should we be killed, and should somebody then change the image before the log has been committed to it,
   // this lets us notice.
   if (fresh_ == nullptr || fresh_->state().kind != log_format::StateKind::kFresh) return;
+  if (!stack_->base->is_whole()) return;  // it does not rest yet
   stack_->base->settle();
   fresh_->set_state(log_format::StateKind::kStable, stack_->base->modified_ns());
 }

@@ -50,6 +50,7 @@ void read_stack(const LayerStack& stack, std::uint64_t sector, std::span<std::by
     if (piece.file == nullptr) {
       std::fill_n(into.begin(), length, std::byte{0});
     } else {
+      if (piece.file == stack.base.get()) stack.base->bring(piece.offset, length);
       read_exactly(piece.file->fd(), into.first(length), piece.offset, piece.file->path().string());
     }
     into = into.subspan(length);

@@ -107,7 +107,21 @@ void check_size(std::uint64_t size, const std::string& path) {
 
 }  // namespace
 
-std::shared_ptr<RawFile> RawFile::open(const std::filesystem::path& path, bool read_only) {
+namespace {
+
+void refuse_incomplete(int fd, const std::string& path) {
+  const auto note = read_incomplete_note(fd);
+  if (!note) return;
+  throw Error(
+      "the disk image {} is not whole, because the machine that it was being restored for was killed: `tintype disk "
+      "complete {}` copies what is missing from checkpoint {} in {}; or delete it and restore that once more",
+      path, path, note->id, note->repository.string());
+}
+
+}  // namespace
+
+std::shared_ptr<RawFile> RawFile::open(const std::filesystem::path& path, bool read_only,
+                                       std::shared_ptr<AbsentBlocks> absent) {
   UniqueFd fd = open_image(path, read_only);
   struct stat info {};
   if (::fstat(fd.get(), &info) != 0) throw_errno("fstat {}", path.string());
@@ -117,10 +131,12 @@ std::shared_ptr<RawFile> RawFile::open(const std::filesystem::path& path, bool r
   }
   ::fcntl(fd.get(), F_SETFL, 0);  // no longer non-blocking
   lock_image(fd.get(), path.string(), read_only);
+  if (absent == nullptr) refuse_incomplete(fd.get(), path.string());
   const std::uint64_t size = image_size(fd.get(), info, path.string());
   check_size(size, path.string());
   std::shared_ptr<RawFile> file(
       new RawFile(std::filesystem::canonical(path), std::move(fd), size, S_ISBLK(info.st_mode)));
+  file->absent_ = std::move(absent);
   if (!file->is_block_device()) {
     file->mark_ = read_image_mark(file->fd());
     file->suspended_ = read_suspend_note(file->fd());
@@ -171,6 +187,13 @@ BaseIdentity RawFile::identity() const { return identity_from(stat_of(*this)); }
 std::uint64_t RawFile::modified_ns() const { return nanoseconds(stat_of(*this).stx_mtime); }
 
 std::optional<RawFile::Range> RawFile::next_data(std::uint64_t offset) const {
+  const auto there = next_data_there(offset);
+  const auto absent = absent_ ? absent_->next_absent(offset) : std::nullopt;
+  if (!absent || *absent >= size_ || (there && there->offset <= *absent)) return there;
+  return Range{*absent, kSectorSize};  // whoever reads it brings it, and more
+}
+
+std::optional<RawFile::Range> RawFile::next_data_there(std::uint64_t offset) const {
   if (offset >= size_) return std::nullopt;
   const off_t data = ::lseek(fd(), static_cast<off_t>(offset), SEEK_DATA);
   if (data < 0 && errno == ENXIO) return std::nullopt;

@@ -7,7 +7,8 @@
 
 #include "devices/block/block_file.h"
 #include "devices/block/image_mark.h"
-#include "devices/block/image_note.h"
+#include "vmm/base/absent_blocks.h"
+#include "vmm/base/image_note.h"
 
 namespace tintype {
 
@@ -27,10 +28,20 @@ std::optional<BaseIdentity> identity_of(const std::filesystem::path& path);
 class RawFile : public BlockFile {
  public:
   /// Throws tintype::Error, one sentence each: missing, neither a regular file nor a block device, no
-  /// permission, in use, empty, not a multiple of 512 bytes. Changes nothing.
-  static std::shared_ptr<RawFile> open(const std::filesystem::path& path, bool read_only);
+  /// permission, in use, empty, not a multiple of 512 bytes, and, unless `absent` knows the rest, not whole. Changes
+  /// nothing.
+  static std::shared_ptr<RawFile> open(const std::filesystem::path& path, bool read_only,
+                                       std::shared_ptr<AbsentBlocks> absent = {});
 
   std::uint64_t size() const noexcept { return size_; }
+
+  /// What is not there yet; null where it was all there when it was opened.
+  AbsentBlocks* absent() const noexcept { return absent_.get(); }
+  bool is_whole() const noexcept { return absent_ == nullptr || absent_->bytes_left() == 0; }
+  /// To be called before reading a range by the descriptor. Throws where it cannot be had.
+  void bring(std::uint64_t offset, std::uint64_t length) const {
+    if (!is_whole()) absent_->bring(offset, length);
+  }
   bool is_block_device() const noexcept { return is_block_device_; }
 
   /// Lets others have the image, though the descriptor stays open.
@@ -59,11 +70,12 @@ class RawFile : public BlockFile {
   struct Range {
     std::uint64_t offset = 0, length = 0;
   };
-  /// The next range at or after `offset` that the file system holds data for (bytes). Where it cannot tell,
-  /// everything is data.
+  /// The next range at or after `offset` that the file system holds data for (bytes), or that is not there yet. Where it
+  /// cannot tell, everything is data.
   std::optional<Range> next_data(std::uint64_t offset) const;
 
  private:
+  std::optional<Range> next_data_there(std::uint64_t offset) const;
   RawFile(std::filesystem::path path, UniqueFd fd, std::uint64_t size, bool is_block_device)
       : BlockFile(std::move(path), std::move(fd)), size_(size), is_block_device_(is_block_device) {}
 
@@ -71,6 +83,7 @@ class RawFile : public BlockFile {
   bool is_block_device_;
   std::optional<ImageMark> mark_;
   std::optional<SuspendNote> suspended_;
+  std::shared_ptr<AbsentBlocks> absent_;
 };
 
 }  // namespace tintype

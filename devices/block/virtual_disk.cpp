@@ -9,6 +9,7 @@
 #include <ranges>
 #include <thread>
 
+#include "devices/block/filling_engine.h"
 #include "devices/block/recovery.h"
 #include "vmm/base/error.h"
 #include "vmm/base/log.h"
@@ -58,14 +59,16 @@ std::optional<std::uint64_t> allocated_in(int fd) {
 
 VirtualDisk::VirtualDisk(const DiskOptions& options, const DiskTuning& tuning) : options_(options) {
   check_options(options_);
-  base_ = RawFile::open(options_.image, options_.read_only || is_nonpersistent());
+  check(options_.absent == nullptr || options_.mode != DiskMode::kUndoable, "an undoable disk is restored whole");
+  base_ = RawFile::open(options_.image, options_.read_only || is_nonpersistent(), options_.absent);
   check_blocks(options_, *base_);
   gate_ = std::make_shared<CommitGate>();
   auto stack = recover(base_, options_);
+  if (rests_on_absent()) stack = above_incomplete(*stack);
   use_direct_io(*stack);
   const DiskBehaviour& behaviour = options_.behaviour;
   core_ = std::make_shared<DiskCore>(
-      std::move(stack), tuning.make_engine ? tuning.make_engine() : make_io_engine(tuning.engine),
+      std::move(stack), make_engine(tuning),
       DiskCore::Policy{options_.read_only, !is_nonpersistent() && behaviour.cache != DiskCache::kUnsafe,
                        behaviour.on_error == OnDiskError::kPause,
                        RateLimit(behaviour.iops, behaviour.bytes_per_second)});
@@ -82,6 +85,33 @@ void VirtualDisk::use_direct_io(const LayerStack& stack) {
   for (const auto& log : stack.logs) (void)log->use_direct_io();
 }
 
+std::unique_ptr<IoEngine> VirtualDisk::make_engine(const DiskTuning& tuning) const {
+  auto engine = tuning.make_engine ? tuning.make_engine() : make_io_engine(tuning.engine);
+  if (options_.absent == nullptr) return engine;
+  return std::make_unique<FillingEngine>(std::move(engine), base_->fd(), options_.absent);
+}
+
+/// The image takes nothing from the guest before it is whole.
+bool VirtualDisk::rests_on_absent() const noexcept {
+  return options_.absent != nullptr && !read_only() && !is_nonpersistent();
+}
+
+std::shared_ptr<const LayerStack> VirtualDisk::above_incomplete(const LayerStack& image) {
+  incomplete_ = std::make_unique<CommitHold>(gate_, kHoldLimitMs);
+  auto stack = with_log(image, make_fresh_log(image));
+  mark_base(*stack);
+  return stack;
+}
+
+void VirtualDisk::start_completing() {
+  if (options_.absent == nullptr || std::exchange(completing_, true)) return;
+  if (rests_on_absent()) committer();  // made before two threads may want it
+  options_.absent->start([this] {
+    incomplete_.reset();
+    start_commit();
+  });
+}
+
 void VirtualDisk::on_no_room() noexcept {
   if (const auto now = std::chrono::steady_clock::now(); now >= next_no_room_note_) {
     next_no_room_note_ = now + kNoRoomNoteEvery;
@@ -93,6 +123,7 @@ void VirtualDisk::on_no_room() noexcept {
 
 // Without close(): what the logs hold stays in them for the next time, as if we had been killed.
 VirtualDisk::~VirtualDisk() {
+  if (options_.absent != nullptr) options_.absent->stop();
   cancel_switch();
   committer_.reset();
   core_->give_up_waiting();
@@ -109,6 +140,7 @@ std::uint64_t VirtualDisk::allocated_bytes() const {
   const auto stack = core_->stack();
   std::uint64_t bytes = allocated_in(stack->base->fd()).value_or(size());
   for (const auto& log : stack->logs) bytes += allocated_in(log->fd()).value_or(0);
+  if (base_->absent() != nullptr) bytes += base_->absent()->bytes_left();
   return std::min(bytes, size());
 }
 
@@ -220,7 +252,7 @@ bool VirtualDisk::go_back_to(const FrozenDisk& frozen) {
                                                       now->logs.end());
   if (std::ranges::all_of(dropped, [](const auto& log) { return log->index().empty(); })) return false;
   auto fresh = make_fresh_log(*to.stack());
-  fresh->set_state(log_format::StateKind::kStable, base_->modified_ns());
+  if (base_->is_whole()) fresh->set_state(log_format::StateKind::kStable, base_->modified_ns());
   core_->replace_stack(with_log(*to.stack(), std::move(fresh)));
   for (auto log = dropped.rbegin(); log != dropped.rend(); ++log) {
     (*log)->set_state(log_format::StateKind::kRetired);
@@ -297,6 +329,7 @@ void VirtualDisk::suspend(const std::string& id, const std::filesystem::path& st
     throw Error("the host cannot read or write {} ({}), for which requests of the guest wait: mend that first",
                 base_->path().string(), errno_text(error));
   }
+  if (options_.absent != nullptr) options_.absent->finish();
   wait_for_host(*core_, *base_, kSuspendLimitMs);
   commit_what_is_left();
   core_->sync(*base_);
@@ -335,11 +368,24 @@ void VirtualDisk::settle_note() noexcept {
   }
 }
 
+/// The machine that the disk was being restored for never ran.
+void VirtualDisk::leave_unused() {
+  if (rests_on_absent()) {
+    base_->clear_mark();
+    core_->stack()->active()->remove();
+  }
+  base_->unlock();
+}
+
 void VirtualDisk::close() {
   cancel_switch();
   core_->give_up_waiting();
   wait_for_host(*core_, *base_);
   complete();
+  if (options_.absent != nullptr) {
+    if (!completing_) return leave_unused();
+    options_.absent->finish();
+  }
   if (read_only() || is_nonpersistent()) return base_->unlock();
   commit_what_is_left();
   core_->make_durable();

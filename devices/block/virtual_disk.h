@@ -32,6 +32,9 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   VirtualDisk(const VirtualDisk&) = delete;
   VirtualDisk& operator=(const VirtualDisk&) = delete;
 
+  /// Of a disk that is being restored: its image is made whole in the background, from here on.
+  void start_completing();
+
   std::uint64_t size() const noexcept override { return base_->size(); }
   bool read_only() const noexcept override { return options_.read_only; }
   std::uint32_t block_size() const noexcept override { return options_.behaviour.block_size; }
@@ -99,6 +102,9 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
 
   Committer& committer();
   bool is_nonpersistent() const noexcept { return options_.mode == DiskMode::kNonpersistent; }
+  std::unique_ptr<IoEngine> make_engine(const DiskTuning& tuning) const;
+  bool rests_on_absent() const noexcept;
+  std::shared_ptr<const LayerStack> above_incomplete(const LayerStack& image);
   std::shared_ptr<RedoLog> make_fresh_log(const LayerStack& below);
   void await_short_stack();
   bool is_suspendable() const noexcept { return !read_only() && !is_nonpersistent(); }
@@ -108,12 +114,15 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   void flush_and_wait();
   void use_direct_io(const LayerStack& stack);
   void leave_kept_log();
+  void leave_unused();
   void on_no_room() noexcept;
   void forget_unsaved() noexcept;
 
   DiskOptions options_;
   std::shared_ptr<RawFile> base_;
   std::shared_ptr<CommitGate> gate_;
+  std::unique_ptr<CommitHold> incomplete_;  ///< until the image is whole
+  bool completing_ = false;
   std::chrono::steady_clock::time_point next_no_room_note_{};
   std::shared_ptr<DiskCore> core_;
   std::optional<Prepared> prepared_;                      ///< the checkpoint thread's, as is the next

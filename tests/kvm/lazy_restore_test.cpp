@@ -16,6 +16,7 @@
 #include "checkpoint/tracking/userfault.h"
 #include "tests/kvm/ledger_verdict.h"
 #include "tests/support/skip.h"
+#include "tests/support/slow_source.h"
 #include "tests/support/tintype_process.h"
 #include "vmm/base/io.h"
 #include "vmm/machine/machine.h"
@@ -29,27 +30,6 @@ namespace fs = std::filesystem;
 
 #define NEEDS_LAZY_RESTORE() \
   if (!probe_userfault().missing_pages) SKIP_TEST("userfaultfd is not permitted to us here")
-
-/// Another source, each read of which takes its time.
-class SlowSource final : public BlockSource {
- public:
-  SlowSource(std::shared_ptr<const BlockSource> source, std::chrono::milliseconds delay)
-      : source_(std::move(source)), delay_(delay) {}
-  const std::string& name() const noexcept override { return source_->name(); }
-  std::uint64_t content_bytes() const noexcept override { return source_->content_bytes(); }
-  std::uint64_t data_blocks() const noexcept override { return source_->data_blocks(); }
-  std::optional<Run> next_run(std::uint64_t block) const noexcept override { return source_->next_run(block); }
-  std::size_t extent_count() const noexcept override { return source_->extent_count(); }
-  const Extent& extent(std::size_t number) const noexcept override { return source_->extent(number); }
-  void read_extent(std::size_t number, std::span<std::byte> into) const override {
-    std::this_thread::sleep_for(delay_);
-    source_->read_extent(number, into);
-  }
-
- private:
-  const std::shared_ptr<const BlockSource> source_;
-  const std::chrono::milliseconds delay_;
-};
 
 /// A checkpoint of a guest that writes to two disks and all of its memory's ledger.
 struct Fixture {

@@ -3,8 +3,8 @@
 
 #include <fcntl.h>
 
-#include "devices/block/image_note.h"
 #include "vmm/base/error.h"
+#include "vmm/base/image_note.h"
 #include "vmm/base/unique_fd.h"
 
 namespace tintype {

@@ -12,6 +12,7 @@
 #include "vmm/cli/verb.h"
 #include "vmm/cli/verb_options.h"
 #include "vmm/control/status_json.h"
+#include "vmm/machine/complete_image.h"
 
 namespace tintype {
 
@@ -34,7 +35,7 @@ std::string_view fate(const ImageLog& log) {
 class DiskVerb final : public Verb {
  public:
   void declare(VerbOptions& options) override {
-    options.positional("ACTION", action_, "info, commit, discard, check or export");
+    options.positional("ACTION", action_, "info, commit, discard, check, complete or export");
     options.positional("FILE", file_, "Disk image that no machine writes to");
     options.optional_positional("OUT", out_, "export: the file to write");
     options.path("--disk-dir", "DIR", log_directory_, "Where its redo logs lie, if not beside it");
@@ -45,19 +46,19 @@ class DiskVerb final : public Verb {
         "commit   puts the updates in the logs into the image\n"
         "discard  throws them away\n"
         "check    names everything that is wrong\n"
+        "complete copies what is missing of an image whose machine was killed while it was being restored\n"
         "export   writes the disk as it is with its updates, as a raw or qcow2 image");
   }
 
   int run(Output& output) override {
     using Action = int (DiskVerb::*)(Output&);
-    static const std::map<std::string_view, Action> kActions = {{"info", &DiskVerb::info},
-                                                                {"commit", &DiskVerb::commit},
-                                                                {"discard", &DiskVerb::discard},
-                                                                {"check", &DiskVerb::check_disk},
-                                                                {"export", &DiskVerb::export_image}};
+    static const std::map<std::string_view, Action> kActions = {
+        {"info", &DiskVerb::info},        {"commit", &DiskVerb::commit},     {"discard", &DiskVerb::discard},
+        {"check", &DiskVerb::check_disk}, {"complete", &DiskVerb::complete}, {"export", &DiskVerb::export_image}};
     const auto action = kActions.find(action_);
     if (action == kActions.end())
-      throw UsageError("`tintype disk` cannot {}: choose one of info, commit, discard, check and export", action_);
+      throw UsageError("`tintype disk` cannot {}: choose one of info, commit, discard, check, complete and export",
+                       action_);
     if (out_ && action_ != "export")
       throw UsageError("`tintype disk {}` takes one file, and not {} too", action_, *out_);
     if (format_ && action_ != "export") throw UsageError("--format is for `tintype disk export` only");
@@ -68,6 +69,13 @@ class DiskVerb final : public Verb {
 
  private:
   std::filesystem::path logs() const { return log_directory_.value_or(std::filesystem::path()); }
+
+  int complete(Output& output) {
+    const std::uint64_t bytes = complete_image(image_);
+    output.line("{} is whole: {} were copied.", image_.string(), format_size(bytes));
+    output.result({{"image", path_to_json(image_)}, {"bytes", bytes}});
+    return 0;
+  }
 
   int info(Output& output) {
     const ImageInfo info = describe_image(image_, logs());

@@ -34,6 +34,14 @@ void parameters(auto& list, StopRequest& request) {
   list.number("patience_ms", request.patience_ms, {});
 }
 
+struct HarnessRequest {
+  std::string area;
+};
+
+void parameters(auto& list, HarnessRequest& request) {
+  list.directory("area", request.area, {"--area", "FILE", "What tintype_harness_open() made"});
+}
+
 struct SuspendRequest {
   std::string directory;
   bool cancel = false;
@@ -112,6 +120,10 @@ void validate(const CheckpointRequest& request, const json& given) {
   if (request.series.every_ms == 0 && (given.contains("every_ms") || given.contains("count") || given.contains("keep")))
     throw UsageError("say how often: --every TIME (the parameter \"every_ms\"), at least 1ms");
   if (request.cancel && given.size() > 1) throw UsageError("--cancel (the parameter \"cancel\") takes no other");
+}
+
+void validate(const HarnessRequest& request, const json&) {
+  if (request.area.empty()) throw UsageError("say which area is shared: --area FILE (the parameter \"area\")");
 }
 
 template <typename Request>
@@ -195,6 +207,11 @@ json checkpoint(Machine& machine, const CheckpointRequest& request, const Progre
   return {{"name", machine.config().name}, {"cancelled", true}};
 }
 
+json harness(Machine& machine, const HarnessRequest& request, const ProgressSink&) {
+  machine.attach_harness(request.area);
+  return state_of(machine, machine.status().state);
+}
+
 json suspend(Machine& machine, const SuspendRequest& request, const ProgressSink& progress) {
   if (request.cancel) {
     machine.cancel_checkpoint();
@@ -243,6 +260,8 @@ constexpr std::array kMethods = {
                           "again, its disks' images are not written to; redo logs beside them are."),
     method<Nothing, reset>("reset", "Put a machine back to its mark, in place", MethodPace::kQuick,
                            "Memory, CPUs, devices and disks: what was written since is dropped."),
+    method<HarnessRequest, harness>("harness", "Let a program feed a guest that resets itself", MethodPace::kQuick,
+                                    "Programs do this by tintype_harness_open(): tools/harness/README.md."),
     method<CheckpointRequest, checkpoint>("checkpoint", "Photograph a machine while it runs", MethodPace::kLong,
                                           "The machine does the work. Ctrl-C cancels it, and the machine runs on."),
     method<SuspendRequest, suspend>("suspend", "Save a machine and end it, to go on with `tintype resume`",

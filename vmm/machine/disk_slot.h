@@ -16,9 +16,10 @@ class DiskSlot final : public BlockBackend {
   DiskSlot(DiskOptions options, DiskTuning tuning, std::uint64_t size)
       : options_(std::move(options)), tuning_(std::move(tuning)), size_(size) {}
 
-  /// Opens and locks the image. Throws tintype::Error for what the user can mend.
-  void open(const std::filesystem::path& image) {
+  /// Opens and locks the image, of which `absent`, where that is not null, is still to come. Throws tintype::Error for what the user can mend.
+  void open(const std::filesystem::path& image, std::shared_ptr<AbsentBlocks> absent) {
     options_.image = image;
+    options_.absent = std::move(absent);
     disk_ = std::make_unique<VirtualDisk>(options_, tuning_);
   }
   /// Null before open().

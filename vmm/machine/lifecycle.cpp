@@ -26,7 +26,20 @@ MachineEvent event_of(EventKind kind, const std::string& reason) {
 }  // namespace
 
 Lifecycle::Lifecycle(const MachineConfig& config, FileStart serial_start, std::uint64_t restored_from)
-    : restored_from_(restored_from), guest_(config, serial_start, guest_requests(), *this) {}
+    : restored_from_(restored_from), guest_(config, serial_start, guest_requests(), *this) {
+  using Then = std::function<void()>;
+  harness_ = std::make_unique<Harness>(
+      guest_.memory(),
+      Harness::Work{[this](const Then& then) { return mark_and(OnlyOne(*this, Patience::kWait), then); },
+                    [this](const Then& then) { return reset_and(OnlyOne(*this, Patience::kWait), then); }});
+}
+
+/// One that never ran has ended, too: nobody need wait for it to run. The guest may ask the harness for things until its
+/// CPUs have ended; it does nothing for it from here on.
+Lifecycle::~Lifecycle() {
+  end({1, "never started", {}});
+  harness_->stop();
+}
 
 GuestRequests Lifecycle::guest_requests() {
   return {[this](int code) {
@@ -42,7 +55,8 @@ GuestRequests Lifecycle::guest_requests() {
           [this] {
             end({0, "left by Ctrl-A x", {}});
           },
-          [this](Pvpanic::Event event) { on_panic(event); }};
+          [this](Pvpanic::Event event) { on_panic(event); },
+          [this](std::uint32_t address) { harness_->post(address); }};
 }
 
 void Lifecycle::restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<const BlockSource> memory,
@@ -101,6 +115,7 @@ void Lifecycle::close() {
   }
   companions.clear();
   if (guest_.load() != nullptr) guest_.load()->give_up();
+  harness_->stop();
   const std::lock_guard checkpoint_lock(checkpoint_mutex_);
   disk_watch_.stop();
   mark_.reset();
@@ -338,7 +353,14 @@ std::uint64_t microseconds_since(std::chrono::steady_clock::time_point start) {
 }  // namespace
 
 MarkReport Lifecycle::mark() {
-  const OnlyOne only(*this);
+  return mark_and(OnlyOne(*this), [] {});
+}
+
+ResetReport Lifecycle::reset() {
+  return reset_and(OnlyOne(*this), [] {});
+}
+
+MarkReport Lifecycle::mark_and(const OnlyOne&, const std::function<void()>& then) {
   finish_load({});
   mark_.reset();
   auto mark = std::make_unique<Mark>(guest_);
@@ -346,6 +368,7 @@ MarkReport Lifecycle::mark() {
   {
     const StandStill still(*this);
     mark->take();
+    then();
   }
   const MarkReport report{microseconds_since(start)};
   mark->finish();
@@ -366,14 +389,14 @@ Mark::Return Lifecycle::go_back() {
   }
 }
 
-ResetReport Lifecycle::reset() {
-  const OnlyOne only(*this);
+ResetReport Lifecycle::reset_and(const OnlyOne&, const std::function<void()>& then) {
   if (!mark_) throw Error("{} has no mark to go back to: set one with `tintype mark {}`", config().name, config().name);
   const auto start = std::chrono::steady_clock::now();
   Mark::Return back;
   {
     const StandStill still(*this);
     back = go_back();
+    then();
   }
   if (back.disks) checkpointer_.disks_went_back();
   panicked_ = false;

@@ -11,6 +11,7 @@
 #include "vmm/machine/disk_watch.h"
 #include "vmm/machine/errand.h"
 #include "vmm/machine/guest.h"
+#include "vmm/machine/harness.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/mark.h"
 
@@ -25,8 +26,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   /// `restored_from`: id of the checkpoint that the guest will be restored from; 0: it boots.
   Lifecycle(const MachineConfig& config, FileStart serial_start, std::uint64_t restored_from);
 
-  /// One that never ran has ended, too: nobody need wait for it to run.
-  ~Lifecycle() override { end({1, "never started", {}}); }
+  ~Lifecycle() override;
 
   /// To be given a kernel or a checkpoint, before start().
   Guest& guest() noexcept { return guest_; }
@@ -62,6 +62,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   void go_on() override;
   void accompany(std::shared_ptr<void> companion) override;
   BackupService& backups() noexcept override { return backups_; }
+  void attach_harness(const std::filesystem::path& area) override { harness_->attach(area); }
 
  private:
   /// The machine as a checkpoint sees it. On the thread that takes the checkpoint.
@@ -113,6 +114,9 @@ class Lifecycle final : public Machine, private VcpuEvents {
   BackupMeans backup_means();
   CheckpointReport back_up(const std::filesystem::path& repository);
   std::unique_ptr<BackupPlace> backup_place(const BackupPlan& plan);
+  /// The same as mark() and reset(); `then` is done before the CPUs go on.
+  MarkReport mark_and(const OnlyOne& only, const std::function<void()>& then);
+  ResetReport reset_and(const OnlyOne& only, const std::function<void()>& then);
   GuestRequests guest_requests();
   /// The machine ends, for the first reason that is given. Any thread; never blocks.
   void end(MachineEnd how) noexcept;
@@ -172,6 +176,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   std::filesystem::path suspended_state_;  // until start(): what it resumes from
 
   DiskWatch disk_watch_{[this] { on_disk_trouble(); }};
+  std::unique_ptr<Harness> harness_;
   Guest guest_;                 // after all that its threads call
   std::unique_ptr<Mark> mark_;  // guarded by checkpoint_mutex_, as is the next
   std::uint64_t resets_ = 0;

@@ -23,6 +23,18 @@ bool loads_lazily(std::optional<MemoryLoad> wanted) {
   return wanted ? *wanted == MemoryLoad::kLazy : probe_userfault().missing_pages;
 }
 
+/// The image of an undoable disk rests while there are logs above it.
+std::vector<Completion> completions(const MachineConfig& config, const RestoreOptions& options) {
+  std::vector<Completion> list;
+  for (const DiskConfig& disk : config.disks) {
+    const bool at_once = options.memory_load == MemoryLoad::kEager || disk.mode == DiskMode::kUndoable;
+    list.push_back(at_once                                 ? Completion::kBefore
+                   : disk.mode == DiskMode::kNonpersistent ? Completion::kNever
+                                                           : Completion::kMeanwhile);
+  }
+  return list;
+}
+
 }  // namespace
 
 std::unique_ptr<Machine> restore_machine(const RestoreOptions& options, const ProgressSink& progress) {
@@ -35,11 +47,11 @@ std::unique_ptr<Machine> restore_machine(const RestoreOptions& options, const Pr
   config.serial = options.serial;
   config.trace = options.trace;
   config.on_failure = options.on_failure;
-  DiskImages disks(*checkpoint, config.name, options.disk_directory);
+  DiskImages disks(checkpoint, config.name, options.disk_directory, options.wrap_disk);
   tell({"check", 0, 1});
   auto machine = std::make_unique<Lifecycle>(config, FileStart::kAppend, checkpoint->manifest().id);
   machine->guest().check(*checkpoint);
-  disks.write(tell);
+  disks.write(completions(config, options), tell);
   if (loads_lazily(options.memory_load)) {
     const std::shared_ptr<const BlockSource> memory(checkpoint, &checkpoint->memory());
     machine->restore_lazily(*checkpoint, options.wrap_memory ? options.wrap_memory(memory) : memory, tell);
@@ -47,7 +59,8 @@ std::unique_ptr<Machine> restore_machine(const RestoreOptions& options, const Pr
     machine->guest().restore(*checkpoint, tell);
   }
   tell({"disks", 0, 1});
-  machine->guest().virtio().open_disks(disks.publish());
+  const auto& images = disks.publish();
+  machine->guest().virtio().open_disks(images, disks.absent());
   machine->begin_from({checkpoint->manifest().id, checkpoint->manifest().identity});
   disks.keep();
   return machine;

@@ -111,8 +111,8 @@ struct RestoreOptions {
   SerialConfig serial;
   TraceConfig trace;
   FailurePolicy on_failure;
-  /// What tests turn: memory of the checkpoint, read in another way.
-  std::function<std::shared_ptr<const BlockSource>(std::shared_ptr<const BlockSource>)> wrap_memory;
+  /// What tests turn: memory and disks of the checkpoint, read in another way.
+  std::function<std::shared_ptr<const BlockSource>(std::shared_ptr<const BlockSource>)> wrap_memory, wrap_disk;
 };
 
 struct ResumeOptions {
@@ -161,6 +161,10 @@ class Machine {
   /// Back to it: memory, CPUs, interrupt controllers, timers, devices, and disks, whose writes since are dropped. A
   /// paused machine stays paused. Throws tintype::Error where there is no mark.
   virtual ResetReport reset() = 0;
+
+  /// Marks and resets that the guest asks for by its harness port get their inputs from this shared area
+  /// (tools/harness/README.md). Throws tintype::Error.
+  virtual void attach_harness(const std::filesystem::path& area) = 0;
 
   /// Takes a live checkpoint; returns when it is sealed. One at a time: a second call throws tintype::Error. Works on a
   /// paused machine as well, which stays paused.

@@ -32,7 +32,10 @@ Mark::~Mark() {
 void Mark::take() {
   memory_ = std::make_unique<MarkedMemory>(guest_.memory(), guest_.vm());
   vcpus_ = guest_.processors().remember();
-  for (Stateful* thing : guest_.states().subspan(vcpus_.size())) states_.emplace_back(thing, thing->save_state());
+  const auto things = guest_.states().subspan(vcpus_.size());
+  const std::size_t of_kvm = things.size() - guest_.backplane().devices().size();
+  for (Stateful* thing : things.first(of_kvm)) platform_.emplace_back(thing, thing->save_state());
+  for (Stateful* device : things.subspan(of_kvm)) devices_.emplace_back(device, device->save_state());
   prepared_ = 0;
   for (FreezableDisk* disk : guest_.virtio().freezable()) disks_.push_back(disk->switch_to_fresh_log());
 }
@@ -42,7 +45,8 @@ void Mark::finish() {
 }
 
 // Disks first: once nothing is in flight, nobody writes to memory any more; and they may fail. The states last, in the
-// order in which they are restored from a checkpoint.
+// order in which they are restored from a checkpoint. A device that nothing has happened to is left alone: a virtio
+// device would wake its thread, to look for nothing.
 Mark::Return Mark::go_back(bool& half_way) {
   Return result;
   const auto disks = guest_.virtio().disks();
@@ -53,7 +57,9 @@ Mark::Return Mark::go_back(bool& half_way) {
   result.pages = memory_->go_back();
   half_way = true;
   guest_.processors().go_back_to(vcpus_);
-  for (const auto& [thing, state] : states_) thing->restore_state(state);
+  for (const auto& [thing, state] : platform_) thing->restore_state(state);
+  for (const auto& [device, state] : devices_)
+    if (device->save_state() != state) device->restore_state(state);
   half_way = false;
   return result;
 }

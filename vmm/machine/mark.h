@@ -44,7 +44,8 @@ class Mark {
   std::size_t prepared_ = 0;  ///< disks that could still be left as they are
   std::vector<std::unique_ptr<FrozenDisk>> disks_;
   Processors::Remembered vcpus_;
-  std::vector<std::pair<Stateful*, StateRecord>> states_;  ///< of all but the vCPUs
+  using States = std::vector<std::pair<Stateful*, StateRecord>>;
+  States platform_, devices_;  ///< KVM's, but for the vCPUs; and ours
   std::unique_ptr<MarkedMemory> memory_;
 };
 

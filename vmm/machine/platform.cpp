@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/machine/platform.h"
 
+#include "tools/harness/tintype_harness.h"
 #include "vmm/base/address_map.h"
 
 namespace tintype {
@@ -35,7 +36,8 @@ Platform::Platform(KvmVm& vm, Backplane& backplane, const SerialConfig& serial, 
       keyboard_(keyboard_irq_, requests.reset),
       power_(power_irq_, clock_, requests.power_off, requests.reset),
       debug_exit_(requests.debug_exit),
-      pvpanic_(requests.panic) {
+      pvpanic_(requests.panic),
+      harness_(requests.harness) {
   constexpr auto kPorts = Backplane::Space::kPorts;
   backplane.plug(uart_, {{kPorts, kCom1Port, kCom1PortCount, uart_, "com1"}});
   backplane.plug(rtc_, {{kPorts, kRtcPort, kRtcPortCount, rtc_, "rtc"}});
@@ -43,8 +45,9 @@ Platform::Platform(KvmVm& vm, Backplane& backplane, const SerialConfig& serial, 
                              {kPorts, kI8042CommandPort, 1, keyboard_.command_port(), "i8042"}});
   backplane.plug(power_, {{kPorts, kAcpiPmBase, kAcpiPmPortCount, power_, "acpi-pm"},
                           {kPorts, kAcpiResetPort, 1, power_.reset_port(), "acpi-reset"}});
-  backplane.plug(debug_exit_, {{kPorts, kDebugExitPort, kDebugExitPortCount, debug_exit_, "debug-exit"},
-                               {kPorts, kPvpanicPort, 1, pvpanic_, "pvpanic"}});  // it has no state of its own
+  backplane.plug(debug_exit_, {{kPorts, kDebugExitPort, kDebugExitPortCount, debug_exit_, "debug-exit"}});
+  backplane.plug_stateless({kPorts, kPvpanicPort, 1, pvpanic_, "pvpanic"});
+  backplane.plug_stateless({kPorts, TINTYPE_HARNESS_PORT, sizeof(std::uint32_t), harness_, "harness"});
 }
 
 }  // namespace tintype

@@ -6,6 +6,7 @@
 #include "devices/acpi_pm.h"
 #include "devices/backplane.h"
 #include "devices/debug_exit.h"
+#include "devices/harness_port.h"
 #include "devices/host_clock.h"
 #include "devices/i8042.h"
 #include "devices/pvpanic.h"
@@ -24,6 +25,7 @@ struct GuestRequests {
   std::function<void()> reset;
   std::function<void()> leave_console;  ///< the user's Ctrl-A x
   std::function<void(Pvpanic::Event)> panic;
+  std::function<void(std::uint32_t address)> harness;
 };
 
 /// The devices that every machine has, on the port bus: serial port, clock, keyboard controller, power, debug-exit.
@@ -51,6 +53,7 @@ class Platform {
   AcpiPm power_;
   DebugExit debug_exit_;
   Pvpanic pvpanic_;
+  HarnessPort harness_;
 };
 
 }  // namespace tintype

@@ -11,7 +11,7 @@ namespace tintype {
 /// it: memory and devices. Its disks stay where they are.
 ///
 /// Whether the machine is suspended is decided by one name, that of the checkpoint: it appears as the last step of
-/// suspending, and goes as the first of running on. What its images say (devices/block/image_note.h) is prepared before
+/// suspending, and goes as the first of running on. What its images say (vmm/base/image_note.h) is prepared before
 /// and cleared up after.
 
 /// Where a machine of that name would be saved in `directory`. Throws tintype::Error where there is one already.

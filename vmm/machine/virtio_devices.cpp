@@ -52,14 +52,17 @@ VirtioDevices::VirtioDevices(KvmVm& vm, Backplane& backplane, GuestMemory& memor
       std::make_unique<VirtioPlug>(vm, backplane, memory, plugs_.size(), "rng", std::make_unique<VirtioRng>()));
 }
 
-void VirtioDevices::open_disk(DiskSlot& disk, const std::filesystem::path& image) {
-  disk.open(image);
+void VirtioDevices::open_disk(DiskSlot& disk, const std::filesystem::path& image,
+                              std::shared_ptr<AbsentBlocks> absent) {
+  disk.open(image, std::move(absent));
   freezable_.push_back(disk.disk());
 }
 
-void VirtioDevices::open_disks(std::span<const std::filesystem::path> images) {
+void VirtioDevices::open_disks(std::span<const std::filesystem::path> images,
+                               std::span<const std::shared_ptr<AbsentBlocks>> absent) {
   check(images.size() == disks_.size(), "each disk has an image");
-  for (std::size_t i = 0; i < images.size(); ++i) open_disk(*disks_[i], images[i]);
+  for (std::size_t i = 0; i < images.size(); ++i)
+    open_disk(*disks_[i], images[i], absent.empty() ? nullptr : absent[i]);
 }
 
 VirtioDevices::~VirtioDevices() {
@@ -79,6 +82,7 @@ std::vector<VirtioSlot> VirtioDevices::slots() const {
 }
 
 void VirtioDevices::start() {
+  for (const auto& disk : disks_) disk->disk()->start_completing();
   for (const auto& plug : plugs_) plug->transport().start();
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "devices/block/image_note.h"
+#include "vmm/base/image_note.h"
 
 #include <fcntl.h>
 
@@ -15,6 +15,7 @@ namespace tintype {
 namespace {
 
 constexpr const char* kSuspended = "user.tintype.suspended";
+constexpr const char* kIncomplete = "user.tintype.incomplete";
 
 /// Nothing where the file has none, or its file system knows none.
 std::optional<std::string> read_attribute(int fd, const char* name) {
@@ -64,6 +65,27 @@ void write_suspend_note(int fd, const SuspendNote& note, const std::filesystem::
 
 void clear_suspend_note(int fd) {
   if (::fremovexattr(fd, kSuspended) == 0) make_durable(fd, "the image");
+}
+
+std::optional<IncompleteNote> read_incomplete_note(int fd) {
+  const auto text = read_attribute(fd, kIncomplete);
+  if (!text) return std::nullopt;
+  std::istringstream words(*text);
+  IncompleteNote note;
+  std::string repository;
+  words >> note.identity >> note.id >> note.disk;
+  if (words && words.get() == ' ') std::getline(words, repository, '\0');
+  note.repository = repository;
+  return note;
+}
+
+bool write_incomplete_note(int fd, const IncompleteNote& note) {
+  const std::string text = fmt::format("{} {} {} {}", note.identity, note.id, note.disk, note.repository.string());
+  return ::fsetxattr(fd, kIncomplete, text.data(), text.size(), 0) == 0;
+}
+
+void clear_incomplete_note(int fd) {
+  if (::fremovexattr(fd, kIncomplete) == 0) make_durable(fd, "the image");
 }
 
 }  // namespace tintype

@@ -29,4 +29,17 @@ std::optional<SuspendNote> read_suspend_note(int fd);
 void write_suspend_note(int fd, const SuspendNote& note, const std::filesystem::path& image);
 void clear_suspend_note(int fd);
 
+/// Part of it is still in a checkpoint, from which it was being restored.
+struct IncompleteNote {
+  std::string identity;  ///< of the checkpoint: one word
+  std::uint64_t id = 0;
+  std::string disk;  ///< one word
+  std::filesystem::path repository;
+};
+
+std::optional<IncompleteNote> read_incomplete_note(int fd);
+/// False where the file system takes none.
+[[nodiscard]] bool write_incomplete_note(int fd, const IncompleteNote& note);
+void clear_incomplete_note(int fd);
+
 }  // namespace tintype

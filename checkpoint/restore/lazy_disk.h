@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "checkpoint/format/block_source.h"
+#include "vmm/base/absent_blocks.h"
+#include "vmm/base/unique_fd.h"
+
+namespace tintype {
+
+/// The image of a disk that is restored while the machine runs. It holds what the checkpoint has, and nothing else: what
+/// the guest writes goes to a log above it. A piece that somebody wants is brought at once; the rest comes in the
+/// background where the image is to become whole. Until then it says that it is not (vmm/base/image_note.h).
+class LazyDisk final : public AbsentBlocks {
+ public:
+  /// `image` is empty, as long as the disk, and open for writing; `what` names it for messages.
+  LazyDisk(std::shared_ptr<const BlockSource> source, UniqueFd image, std::string what, bool becomes_whole);
+  ~LazyDisk() override;
+
+  bool is_there(std::uint64_t offset, std::uint64_t length) const noexcept override;
+  void bring(std::uint64_t offset, std::uint64_t length) override;
+  std::optional<std::uint64_t> next_absent(std::uint64_t offset) const noexcept override;
+  std::uint64_t bytes_left() const noexcept override { return bytes_left_.load(); }
+  bool becomes_whole() const noexcept override { return becomes_whole_; }
+  void start(std::function<void()> whole) override;
+  void finish() override;
+  void stop() noexcept override;
+
+ private:
+  enum class State : std::uint8_t { kAbsent, kLoading, kThere };
+  std::uint64_t size() const noexcept { return source_->content_bytes(); }
+  std::uint64_t bytes_of(std::size_t chunk) const noexcept;
+  void bring_chunk(std::size_t chunk);
+  void copy(std::size_t chunk) const;
+  void complete(const std::function<void()>& whole) noexcept;
+  void make_whole();
+
+  const std::shared_ptr<const BlockSource> source_;
+  const UniqueFd image_;
+  const std::string what_;
+  const bool becomes_whole_;
+  std::vector<std::atomic<State>> chunks_;
+  std::atomic<std::uint64_t> bytes_left_ = 0;
+
+  std::mutex mutex_;  // guards the rest, and changes of chunks_
+  std::condition_variable changed_;
+  bool whole_ = false, stopping_ = false;
+  std::string problem_;
+  std::thread thread_;
+};
+
+}  // namespace tintype

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "devices/block/io_engine.h"
+#include "vmm/base/absent_blocks.h"
+
+namespace tintype {
+
+/// Another engine, before which reads of an image wait until what they want is there. The rest goes straight through.
+class FillingEngine final : public IoEngine {
+ public:
+  FillingEngine(std::unique_ptr<IoEngine> engine, int image, std::shared_ptr<AbsentBlocks> absent);
+  ~FillingEngine() override;
+
+  const char* name() const noexcept override { return engine_->name(); }
+  void queue(HostIo& io) noexcept override;
+  void kick() noexcept override { engine_->kick(); }
+  void kick_writes() noexcept override { engine_->kick_writes(); }
+  HostIo* reap() noexcept override;
+  int completion_fd() const noexcept override { return engine_->completion_fd(); }
+  void acknowledge() noexcept override { engine_->acknowledge(); }
+  void ring_bell() noexcept override { engine_->ring_bell(); }
+  void ring_bell_after(std::chrono::milliseconds time) noexcept override { engine_->ring_bell_after(time); }
+
+ private:
+  void work() noexcept;
+  HostIo* next();
+
+  const std::unique_ptr<IoEngine> engine_;
+  const int image_;
+  const std::shared_ptr<AbsentBlocks> absent_;
+  std::mutex mutex_;  // guards the next
+  std::condition_variable changed_;
+  std::deque<HostIo*> waiting_, failed_;
+  bool ending_ = false;
+  std::thread thread_;
+};
+
+}  // namespace tintype

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// A machine that runs before its disks have been read: photographed meanwhile, killed meanwhile, and on disks that are
+// never whole.
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <sys/wait.h>
+
+#include <chrono>
+#include <functional>
+#include <random>
+#include <thread>
+
+#include <doctest/doctest.h>
+
+#include "checkpoint/store/checkpoint_reader.h"
+#include "tests/kvm/ledger_verdict.h"
+#include "tests/support/rounds.h"
+#include "tests/support/slow_source.h"
+#include "tests/support/tintype_process.h"
+#include "vmm/base/image_note.h"
+#include "vmm/base/io.h"
+#include "vmm/machine/machine.h"
+
+namespace tintype::test {
+
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+/// A checkpoint of a guest that writes matching records to memory and two disks.
+struct Fixture {
+  explicit Fixture(const std::string& mode = {}) {
+    fs::create_directory(disks);
+    MachineProcess machine({"run", "--name", "ledger", "--kernel", guest_image("ledger"), "--memory", "32M", "--append",
+                            "mb=2", "--cpus", "2", "--disk", directory.blank_image("a.img", 8 << 20).string() + mode,
+                            "--disk", directory.blank_image("b.img", 8 << 20)});
+    REQUIRE(machine.wait_for("LEDGER RUN"));
+    std::this_thread::sleep_for(300ms);
+    REQUIRE(tintype({"checkpoint", "ledger", "--to", repository}).exit_code == 0);
+    machine.kill();
+  }
+
+  std::unique_ptr<Machine> restore(std::chrono::milliseconds delay) const {
+    RestoreOptions options;
+    options.repository = repository;
+    options.name = "slow";
+    options.disk_directory = disks;
+    options.serial = {SerialKind::kFile, directory / "serial.log"};
+    options.wrap_disk = [delay](std::shared_ptr<const BlockSource> source) {
+      return std::make_shared<SlowSource>(std::move(source), delay);
+    };
+    return restore_machine(options, {});
+  }
+
+  /// What the checkpoint has of a disk.
+  std::string saved(const std::string& disk) const {
+    const fs::path file = directory / (disk + ".raw");
+    REQUIRE(tintype({"export", repository, "--id", "1", "--disk", disk + "=" + file.string()}).exit_code == 0);
+    return read_text_file(file, 1 << 30);
+  }
+  fs::path image(int number) const { return disks / ("slow-disk" + std::to_string(number) + ".img"); }
+
+  TestDirectory directory;
+  fs::path repository = directory / "repository", disks = directory / "disks";
+};
+
+void take(Machine& machine, const fs::path& to, bool full) {
+  CheckpointOptions options;
+  options.repository = to;
+  options.full = full;
+  machine.checkpoint(options, {});
+}
+
+bool is_incomplete(const fs::path& image) { return read_incomplete_note(open_file(image, O_RDONLY).get()).has_value(); }
+
+/// In a process of its own, which is killed after a while.
+void restore_and_kill(const Fixture& fixture, std::chrono::milliseconds delay, std::chrono::microseconds when) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    try {
+      const auto machine = fixture.restore(delay);
+      machine->start();
+      machine->wait();
+    } catch (const std::exception&) {
+    }
+    ::_exit(0);
+  }
+  std::this_thread::sleep_for(when);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+}
+
+}  // namespace
+
+TEST_CASE("photographed before its disks are there, whole or by what changed, it is of one instant") {
+  for (const bool full : {false, true}) {
+    CAPTURE(full);
+    const Fixture fixture;
+    const auto start = std::chrono::steady_clock::now();
+    const auto machine = fixture.restore(700ms);
+    machine->start();
+    CHECK(is_incomplete(fixture.image(0)));
+    CHECK(std::chrono::steady_clock::now() - start < 10s);
+    take(*machine, fixture.repository, full);
+    CHECK(ledger_verdict(fixture.directory, fixture.repository, 1).substr(0, 9) == "LEDGER OK");
+    take(*machine, fixture.repository, false);
+    CHECK(ledger_verdict(fixture.directory, fixture.repository, 2).substr(0, 9) == "LEDGER OK");
+    machine->stop(true);
+    machine->wait();
+    CHECK_FALSE(is_incomplete(fixture.image(0)));
+    CHECK_FALSE(is_incomplete(fixture.image(1)));
+    CHECK(CheckpointReader(fixture.repository, 2).manifest().parent == (full ? 0 : 1));
+  }
+}
+
+TEST_CASE("nonpersistent disks are never whole, and nothing of them is left") {
+  const Fixture fixture(",mode=nonpersistent");
+  const auto machine = fixture.restore(1ms);
+  machine->start();
+  CHECK_FALSE(fs::exists(fixture.image(0)));
+  CHECK(fs::exists(fixture.image(1)));
+  take(*machine, fixture.repository, true);
+  CHECK(ledger_verdict(fixture.directory, fixture.repository, 1).substr(0, 9) == "LEDGER OK");
+  machine->stop(true);
+  machine->wait();
+}
+
+TEST_CASE("killed before a disk is whole, its image says so, is refused, and can be completed") {
+  std::mt19937 random(17);
+  unsigned incomplete = 0;
+  for (unsigned round = 0; round < rounds(8); ++round) {
+    CAPTURE(round);
+    const Fixture fixture;
+    restore_and_kill(fixture, 40ms, round == 0 ? 1s : std::chrono::microseconds(random() % 1'500'000));
+    for (int disk = 0; disk < 2; ++disk) {
+      const fs::path image = fixture.image(disk);
+      if (!fs::exists(image) || !is_incomplete(image)) continue;
+      ++incomplete;
+      const CommandResult refused = tintype({"run", "--kernel", guest_image("hello"), "--disk", image});
+      CHECK(refused.err.find("tintype disk complete") != std::string::npos);
+      const CommandResult completed = tintype({"disk", "complete", image});
+      INFO(completed.err);
+      REQUIRE(completed.exit_code == 0);
+      CHECK(read_text_file(image, 1 << 30) == fixture.saved("disk" + std::to_string(disk)));
+      CHECK(tintype({"disk", "complete", image}).exit_code == 1);
+      CHECK(tintype({"disk", "check", image}).exit_code == 0);
+      CHECK(tintype({"run", "--kernel", guest_image("hello"), "--disk", image}).err.find("not whole") ==
+            std::string::npos);
+    }
+  }
+  CHECK(incomplete > 0);
+}
+
+TEST_CASE("a machine that is restored and never started leaves images that say what they are") {
+  const Fixture fixture;
+  fixture.restore(1ms);
+  CHECK(is_incomplete(fixture.image(0)));
+  CHECK(tintype({"disk", "complete", fixture.image(0)}).exit_code == 0);
+}
+
+}  // namespace tintype::test

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "checkpoint/format/block_source.h"
+
+namespace tintype::test {
+
+/// Another source, each read of which takes its time.
+class SlowSource final : public BlockSource {
+ public:
+  SlowSource(std::shared_ptr<const BlockSource> source, std::chrono::milliseconds delay)
+      : source_(std::move(source)), delay_(delay) {}
+  const std::string& name() const noexcept override { return source_->name(); }
+  std::uint64_t content_bytes() const noexcept override { return source_->content_bytes(); }
+  std::uint64_t data_blocks() const noexcept override { return source_->data_blocks(); }
+  std::optional<Run> next_run(std::uint64_t block) const noexcept override { return source_->next_run(block); }
+  std::size_t extent_count() const noexcept override { return source_->extent_count(); }
+  const Extent& extent(std::size_t number) const noexcept override { return source_->extent(number); }
+  void read_extent(std::size_t number, std::span<std::byte> into) const override {
+    std::this_thread::sleep_for(delay_);
+    source_->read_extent(number, into);
+  }
+
+ private:
+  const std::shared_ptr<const BlockSource> source_;
+  const std::chrono::milliseconds delay_;
+};
+
+}  // namespace tintype::test

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/restore/lazy_disk.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <future>
+#include <thread>
+
+#include <doctest/doctest.h>
+
+#include "tests/unit/restore/scripted_source.h"
+#include "vmm/base/image_note.h"
+#include "vmm/base/io.h"
+#include "vmm/base/unnamed_file.h"
+
+namespace tintype::test {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t kDisk = (8 << 20) + 512;  // the last block is not whole
+
+/// One that goes over three pieces of the image, one that stands alone, one at the very end; the rest is zero.
+std::shared_ptr<ScriptedSource> source() {
+  return std::make_shared<ScriptedSource>(
+      kDisk, std::vector<ScriptedSource::Stretch>{{10, 600}, {1300, 1}, {kDisk / kBlockSize - 1, 2}});
+}
+
+struct Image {
+  Image() {
+    REQUIRE(::ftruncate(file.fd(), kDisk) == 0);
+    CHECK(write_incomplete_note(file.fd(), {"identity", 7, "disk0", "/a repository"}));
+  }
+  UniqueFd descriptor() const { return UniqueFd(::dup(file.fd())); }
+  bool has(std::uint64_t block) const {
+    const std::uint64_t bytes = std::min(kBlockSize, kDisk - block * kBlockSize);
+    std::vector<std::byte> found(bytes), wanted(kBlockSize);
+    read_exactly(file.fd(), found, block * kBlockSize, "image");
+    ScriptedSource::fill(block, wanted);
+    wanted.resize(bytes);
+    return found == wanted;
+  }
+  bool is_zero(std::uint64_t block) const {
+    std::vector<std::byte> found(kBlockSize);
+    read_exactly(file.fd(), found, block * kBlockSize, "image");
+    return found == std::vector<std::byte>(kBlockSize);
+  }
+
+  UnnamedFile file{std::filesystem::temp_directory_path()};
+};
+
+}  // namespace
+
+TEST_CASE("what is asked for is brought, and nothing else; zeros are there from the beginning") {
+  const Image image;
+  LazyDisk disk(source(), image.descriptor(), "image", false);
+  CHECK(disk.bytes_left() == (5 << 20) + 512);
+  CHECK(disk.is_there(3 << 20, 1 << 20));
+  CHECK_FALSE(disk.is_there(512, 512));
+  CHECK(*disk.next_absent(0) == 0);
+  disk.bring(300 * kBlockSize, 512);
+  CHECK(image.has(300));
+  CHECK(image.is_zero(20));
+  CHECK(*disk.next_absent(1 << 20) == 2 << 20);
+  disk.bring(0, kDisk);
+  for (const std::uint64_t block : {10, 255, 256, 609, 1300, 2047, 2048}) CHECK(image.has(block));
+  for (const std::uint64_t block : {0, 9, 610, 1299, 1301, 2046}) CHECK(image.is_zero(block));
+  CHECK(disk.bytes_left() == 0);
+  CHECK(read_incomplete_note(image.file.fd()));  // it was never to be whole
+}
+
+TEST_CASE("an image becomes whole in the background, and only then stops saying that it is not") {
+  const Image image;
+  const auto slow = source();
+  slow->delay = 20ms;
+  LazyDisk disk(slow, image.descriptor(), "image", true);
+  CHECK(read_incomplete_note(image.file.fd())->repository == "/a repository");
+  std::promise<bool> whole;
+  disk.start([&] { whole.set_value(!read_incomplete_note(image.file.fd())); });
+  disk.finish();
+  CHECK(whole.get_future().get());
+  for (const std::uint64_t block : {10, 609, 1300, 2048}) CHECK(image.has(block));
+}
+
+TEST_CASE("damage is told to whoever asked, and does not make an image whole") {
+  const Image image;
+  const auto damaged = source();
+  damaged->fails = 1;
+  LazyDisk disk(damaged, image.descriptor(), "image", true);
+  CHECK_THROWS_AS(disk.bring(1300 * kBlockSize, 512), ImageError);
+  disk.start({});
+  CHECK_THROWS_AS(disk.finish(), Error);
+  CHECK(read_incomplete_note(image.file.fd()));
+  damaged->fails = -1;
+  disk.bring(1300 * kBlockSize, 512);
+  CHECK(image.has(1300));
+}
+
+TEST_CASE("several who want one piece have it read once") {
+  const Image image;
+  const auto slow = source();
+  slow->delay = 50ms;
+  LazyDisk disk(slow, image.descriptor(), "image", false);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) threads.emplace_back([&] { disk.bring(1300 * kBlockSize, 512); });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(slow->order().size() == 1);
+}
+
+}  // namespace tintype::test

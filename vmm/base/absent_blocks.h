@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+namespace tintype {
+
+/// What an image has not yet, and somebody else has: the part of it that was never brought in. Bytes, in whole sectors.
+/// Any thread.
+class AbsentBlocks {
+ public:
+  virtual ~AbsentBlocks() = default;
+  /// Asks nobody and waits for nothing.
+  virtual bool is_there(std::uint64_t offset, std::uint64_t length) const noexcept = 0;
+  /// Returns when all of it is in the image. Throws where it cannot be read, or written.
+  virtual void bring(std::uint64_t offset, std::uint64_t length) = 0;
+  /// At or after `offset`: where what is not there begins; nothing where all is.
+  virtual std::optional<std::uint64_t> next_absent(std::uint64_t offset) const noexcept = 0;
+  virtual std::uint64_t bytes_left() const noexcept = 0;
+
+  /// Whether the image is made whole, in the background, or only ever has what somebody asked for.
+  virtual bool becomes_whole() const noexcept = 0;
+  /// Begins with that; `whole` is called once when the image is, durably. On a thread that may not be waited for.
+  virtual void start(std::function<void()> whole) = 0;
+  /// Waits until it is. Throws why it cannot be.
+  virtual void finish() = 0;
+  /// Ends the thread; the image stays as it is.
+  virtual void stop() noexcept = 0;
+};
+
+}  // namespace tintype
