@@ -31,9 +31,9 @@ void discard_logs(const FoundLogs& found, RawFile& base);
 /// Deletes those that are retired, and leaves the current ones.
 void delete_void_logs(const FoundLogs& found, const std::shared_ptr<RawFile>& base);
 
-/// An image whose machine is suspended is changed by nobody but that machine: `suspended_as` is the id of the saved state
-/// of whoever opens it, empty for all others. What was noted by somebody who was killed too early or too late to mean it
-/// is taken away. Throws tintype::Error.
+/// An image whose machine is suspended is changed by nobody but that machine: `suspended_as` is the id of the saved
+/// state of whoever opens it, empty for all others. What was noted by somebody who was killed too early or too late to
+/// mean it is taken away. Throws tintype::Error.
 void check_suspended(RawFile& base, const std::string& suspended_as);
 
 /// The stack of a disk that is being opened. Redo logs that a killed machine left are all checked first; then

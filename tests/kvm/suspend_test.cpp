@@ -71,8 +71,8 @@ CommandResult suspend(const Arguments& more = {}) {
   return tintype(all);
 }
 
-/// Whoever was killed at whatever instant: the machine is suspended, and its images are nobody else's; or it is not, and
-/// they are as a killed machine leaves them.
+/// Whoever was killed at whatever instant: the machine is suspended, and its images are nobody else's; or it is not,
+/// and they are as a killed machine leaves them.
 bool check_one_of_both(const Suspendable& machine) {
   if (!machine.is_suspended()) {
     CHECK(tintype(machine.resume()).exit_code == 1);

@@ -165,8 +165,8 @@ void Lifecycle::retry_load() {
   }
 }
 
-/// With the checkpoint's mutex: all of memory is there, and where it came from a checkpoint it is known what of it is as
-/// that has it.
+/// With the checkpoint's mutex: all of memory is there, and where it came from a checkpoint it is known what of it is
+/// as that has it.
 void Lifecycle::finish_load(const ProgressSink& progress) {
   if (all_loaded_) return;
   LazyLoad& load = *guest_.load();

@@ -72,8 +72,8 @@ class Lifecycle final : public Machine, private VcpuEvents {
     std::unique_lock<std::mutex> pause_lock_;  // the machine's pause_mutex_, from pause() to resume()
   };
 
-  /// Of all that takes hold of a machine's state, one at a time: throws tintype::Error where another is under way, or the
-  /// machine does not run.
+  /// Of all that takes hold of a machine's state, one at a time: throws tintype::Error where another is under way, or
+  /// the machine does not run.
   class OnlyOne {
    public:
     explicit OnlyOne(Lifecycle& machine) : OnlyOne(machine, {machine.checkpoint_mutex_, std::try_to_lock}) {}
