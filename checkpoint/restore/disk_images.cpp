@@ -56,9 +56,12 @@ void DiskImages::write(std::span<const Completion> completions, const ProgressSi
     SparseFile& file = *files_.emplace_back(std::make_unique<SparseFile>(name_of(i, 1), part.content_bytes()));
     const bool later = completions[i] != Completion::kBefore && tell_incomplete(i, file);
     completions_.push_back(later ? completions[i] : Completion::kBefore);
-    progress({part.name().c_str(), 0, 1});
     const FlatPlacement whole = whole_part(part);
-    if (!later) copy_flat(part, std::span(&whole, 1), file, progress);
+    if (!later) {
+      copy_flat(part, std::span(&whole, 1), file, progress);
+    } else if (progress) {
+      progress({part.name().c_str(), 0, 1});
+    }
     file.sync();
   }
 }

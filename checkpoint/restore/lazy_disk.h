@@ -15,8 +15,8 @@
 
 namespace tintype {
 
-/// The image of a disk that is restored while the machine runs. It holds what the checkpoint has, and nothing else: what
-/// the guest writes goes to a log above it. A piece that somebody wants is brought at once; the rest comes in the
+/// The image of a disk that is restored while the machine runs. It holds what the checkpoint has, and nothing else:
+/// what the guest writes goes to a log above it. A piece that somebody wants is brought at once; the rest comes in the
 /// background where the image is to become whole. Until then it says that it is not (vmm/base/image_note.h).
 class LazyDisk final : public AbsentBlocks {
  public:

@@ -70,8 +70,8 @@ class RawFile : public BlockFile {
   struct Range {
     std::uint64_t offset = 0, length = 0;
   };
-  /// The next range at or after `offset` that the file system holds data for (bytes), or that is not there yet. Where it
-  /// cannot tell, everything is data.
+  /// The next range at or after `offset` that the file system holds data for (bytes), or that is not there yet. Where
+  /// it cannot tell, everything is data.
   std::optional<Range> next_data(std::uint64_t offset) const;
 
  private:

@@ -16,7 +16,8 @@ class DiskSlot final : public BlockBackend {
   DiskSlot(DiskOptions options, DiskTuning tuning, std::uint64_t size)
       : options_(std::move(options)), tuning_(std::move(tuning)), size_(size) {}
 
-  /// Opens and locks the image, of which `absent`, where that is not null, is still to come. Throws tintype::Error for what the user can mend.
+  /// Opens and locks the image, of which `absent`, where that is not null, is still to come. Throws tintype::Error for
+  /// what the user can mend.
   void open(const std::filesystem::path& image, std::shared_ptr<AbsentBlocks> absent) {
     options_.image = image;
     options_.absent = std::move(absent);
