@@ -23,7 +23,7 @@ std::vector<Placement> memory_layout(const MachineDescription& machine) {
 ExportedFile export_part(const BlockSource& part, std::span<const Placement> layout, const fs::path& file,
                          std::uint64_t bytes, ImageFormat format, const ProgressSink& progress) {
   const fs::path name = replaceable_name(file);
-  ImageFile output(name, bytes, format);
+  DiskImageFile output(name, bytes, format);
   require_space(name.has_parent_path() ? name.parent_path() : ".", part.data_blocks() * kBlockSize, part.name());
   const std::uint64_t written = copy_flat(part, layout, output, progress);
   return {name, output.replace(), written};

@@ -5,7 +5,7 @@
 
 namespace tintype {
 
-ImageFile::ImageFile(const std::filesystem::path& path, std::uint64_t disk_bytes, ImageFormat format)
+DiskImageFile::DiskImageFile(const std::filesystem::path& path, std::uint64_t disk_bytes, ImageFormat format)
     : disk_bytes_(disk_bytes), file_(path, format == ImageFormat::kRaw ? disk_bytes : 0) {
   if (format == ImageFormat::kRaw) {
     file_bytes_ = disk_bytes;
@@ -17,11 +17,11 @@ ImageFile::ImageFile(const std::filesystem::path& path, std::uint64_t disk_bytes
   });
 }
 
-void ImageFile::write(std::uint64_t offset, std::span<const std::byte> data) {
+void DiskImageFile::write(std::uint64_t offset, std::span<const std::byte> data) {
   qcow2_ ? qcow2_->write(offset, data) : file_.write(offset, data);
 }
 
-std::uint64_t ImageFile::replace() {
+std::uint64_t DiskImageFile::replace() {
   if (qcow2_) qcow2_->finish();
   file_.replace();
   return file_bytes_;

@@ -16,10 +16,10 @@ inline constexpr auto kWords<ImageFormat> = std::to_array<Word<ImageFormat>>({{I
                                                                               {ImageFormat::kQcow2, "qcow2"}});
 
 /// A disk image in the making, in either format; what is not written is zero. It takes its name when it is whole.
-class ImageFile final : public FlatFile {
+class DiskImageFile final : public FlatFile {
  public:
   /// Throws as SparseFile does.
-  ImageFile(const std::filesystem::path& path, std::uint64_t disk_bytes, ImageFormat format);
+  DiskImageFile(const std::filesystem::path& path, std::uint64_t disk_bytes, ImageFormat format);
   /// Offsets never go back.
   void write(std::uint64_t offset, std::span<const std::byte> data) override;
   std::uint64_t size() const noexcept override { return disk_bytes_; }

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "checkpoint/format/manifest.h"
-#include "checkpoint/store/repository.h"
+#include "checkpoint/store/checkpoint_store.h"
 
 namespace tintype {
 

@@ -131,10 +131,11 @@ class DiskVerb final : public Verb {
     std::error_code missing;
     if (std::filesystem::equivalent(destination, image_, missing))
       throw Error("{} is the image itself: name another file", destination.string());
-    std::unique_ptr<ImageFile> file;
+    std::unique_ptr<DiskImageFile> file;
     std::uint64_t data_bytes = 0;
     read_image(
-        image_, logs(), [&](std::uint64_t bytes) { file = std::make_unique<ImageFile>(destination, bytes, format); },
+        image_, logs(),
+        [&](std::uint64_t bytes) { file = std::make_unique<DiskImageFile>(destination, bytes, format); },
         [&](std::uint64_t offset, std::span<const std::byte> data) {
           data_bytes += data.size();
           file->write(offset, data);

@@ -39,6 +39,8 @@ json value_from_text(const Parameter& parameter, const std::string& text) {
       return text;
     case ParameterKind::kDirectory:
       return path_to_json(absolute_path(text, option));
+    case ParameterKind::kRepository:
+      return path_to_json(repository_name(text, option));
   }
   return {};
 }
@@ -79,6 +81,7 @@ class MethodVerb final : public Verb {
 
   void declare(const Parameter& parameter, VerbOptions& options) {
     if (parameter.option.option == nullptr) return;
+    if (parameter.kind == ParameterKind::kRepository) options.endpoint();
     const auto take = [this, &parameter](const std::string& text) {
       params_[parameter.name] = value_from_text(parameter, text);
     };

@@ -24,10 +24,11 @@ struct ParameterOption {
 enum class ParameterKind : std::uint8_t {
   kFlag,
   kNumber,
-  kSize,       ///< bytes
-  kTime,       ///< milliseconds
-  kWord,       ///< of an enumeration
-  kDirectory,  ///< absolute
+  kSize,        ///< bytes
+  kTime,        ///< milliseconds
+  kWord,        ///< of an enumeration
+  kDirectory,   ///< absolute
+  kRepository,  ///< a directory, absolute; or s3://BUCKET/PREFIX
 };
 
 /// A parameter of a method, for the command line and its help.

@@ -35,6 +35,9 @@ class ParameterCatalogue {
   void directory(const char* name, std::string&, const ParameterOption& option) {
     add(name, ParameterKind::kDirectory, option);
   }
+  void repository(const char* name, std::string&, const ParameterOption& option) {
+    add(name, ParameterKind::kRepository, option);
+  }
   template <HasWords T>
   void word(const char* name, T&, const ParameterOption& option) {
     Parameter& parameter = add(name, ParameterKind::kWord, option);
@@ -63,6 +66,7 @@ class ParameterReader {
   void size(const char* name, std::uint64_t& value, const ParameterOption& option) { number(name, value, option); }
   void time(const char* name, std::uint64_t& value, const ParameterOption& option) { number(name, value, option); }
   void directory(const char* name, std::string& value, const ParameterOption&);
+  void repository(const char* name, std::string& value, const ParameterOption& option);
   template <HasWords T>
   void word(const char* name, T& value, const ParameterOption&) {
     if (const nlohmann::json* text = find(name)) value = chosen_value<T>(text_of(name, *text), name);
