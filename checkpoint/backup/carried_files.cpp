@@ -1,25 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/backup/carried_files.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 
 #include "checkpoint/store/chain.h"
-#include "checkpoint/store/repository_names.h"
 #include "vmm/base/error.h"
-#include "vmm/base/io.h"
 
 namespace tintype {
 namespace {
 
-CarriedCheckpoint open_link(const ChainLink& link) {
+CarriedCheckpoint open_link(const ChainLink& link, bool base) {
   check_files(link);
   CarriedCheckpoint carried;
   carried.manifest = *link.manifest;
-  carried.base = repository_names::id_after(repository_names::kBase, link.directory.filename().string()).has_value();
+  carried.base = base;
   for (const PartDescription& part : link.manifest->parts)
-    carried.files.push_back({part.file, open_file(link.directory / part.file, O_RDONLY), part.summary.file_bytes});
+    carried.files.push_back({part.file, link.folder->open(part.file), part.summary.file_bytes});
   return carried;
 }
 
@@ -31,17 +27,18 @@ std::uint64_t CarriedCheckpoint::bytes() const noexcept {
   return bytes;
 }
 
-std::vector<CarriedCheckpoint> open_to_carry(const Repository& repository, std::uint64_t id,
+std::vector<CarriedCheckpoint> open_to_carry(const CheckpointStore& store, std::uint64_t id,
                                              std::optional<std::uint64_t> after) {
-  return read_in_motion(repository, [&] {
+  return read_in_motion(store, [&] {
+    const auto bases = store.bases();
     std::vector<CarriedCheckpoint> carried;
     bool met = false;
-    for (const ChainLink& link : read_chain(repository, id)) {
+    for (const ChainLink& link : read_chain(store, id)) {
       if (after && link.manifest->id == *after) {
         met = true;
         break;
       }
-      carried.push_back(open_link(link));
+      carried.push_back(open_link(link, std::ranges::binary_search(bases, link.id())));
     }
     if (after && !met)
       throw Error(

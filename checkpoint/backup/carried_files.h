@@ -2,20 +2,20 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "checkpoint/format/manifest.h"
-#include "checkpoint/store/repository.h"
-#include "vmm/base/unique_fd.h"
+#include "checkpoint/store/checkpoint_store.h"
 
 namespace tintype {
 
 /// A file of a checkpoint as it lies there, open: it can be read to its end whatever becomes of its name.
 struct CarriedFile {
   std::string name;  ///< "memory.part"
-  UniqueFd fd;
+  std::unique_ptr<ByteSource> source;
   std::uint64_t bytes = 0;
 };
 
@@ -31,7 +31,7 @@ struct CarriedCheckpoint {
 
 /// A checkpoint and all that it builds on, oldest first. With `after` only those that come after this one, which must
 /// be in its chain. Throws tintype::Error (ImageError where something is missing or of another length).
-std::vector<CarriedCheckpoint> open_to_carry(const Repository& repository, std::uint64_t id,
+std::vector<CarriedCheckpoint> open_to_carry(const CheckpointStore& store, std::uint64_t id,
                                              std::optional<std::uint64_t> after = {});
 
 }  // namespace tintype

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/backup/import.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 
 #include "checkpoint/format/checkpoint_files.h"
 #include "checkpoint/store/chain.h"
 #include "checkpoint/store/open_checkpoint.h"
-#include "checkpoint/store/small_file.h"
-#include "checkpoint/store/space.h"
 #include "vmm/base/error.h"
-#include "vmm/base/io.h"
 
 namespace tintype {
 namespace {
@@ -35,19 +30,17 @@ std::uint64_t bytes_of(const Manifest& manifest) {
   return bytes;
 }
 
-PendingCheckpoint begin(Repository& repository, const Identities& known, const Manifest& manifest) {
-  const auto parent = parent_here(known, manifest);
-  require_space(repository.path(), bytes_of(manifest), "the checkpoint");
-  return repository.begin(parent, Parents::kDeletedToo);
+std::unique_ptr<CheckpointDraft> begin(CheckpointStore& store, const Identities& known, const Manifest& manifest) {
+  return store.draft(parent_here(known, manifest), Parents::kDeletedToo, bytes_of(manifest));
 }
 
 }  // namespace
 
-Identities::Identities(const Repository& repository) {
-  for (const auto& ids : {repository.bases(), repository.ids()}) {
+Identities::Identities(const CheckpointStore& store) {
+  for (const auto& ids : {store.bases(), store.ids()}) {
     for (const std::uint64_t id : ids) {
       try {
-        add({id, repository.read_manifest(repository.directory_of(id), id)->identity});
+        add({id, store.manifest_of(id)->identity});
       } catch (const std::exception&) {  // whoever verifies it will hear of it
       }
     }
@@ -59,13 +52,12 @@ std::optional<ParentRef> Identities::find(const std::string& identity) const {
   return found == ids_.end() ? std::nullopt : std::optional(ParentRef{found->second, identity});
 }
 
-CheckpointImport::CheckpointImport(Repository& repository, const Identities& known, Manifest manifest)
-    : manifest_(std::move(manifest)), pending_(begin(repository, known, manifest_)) {
-  const Manifest* const parent = pending_.parent().get();
+CheckpointImport::CheckpointImport(CheckpointStore& store, const Identities& known, Manifest manifest)
+    : manifest_(std::move(manifest)), draft_(begin(store, known, manifest_)) {
+  const Manifest* const parent = draft_->parent().get();
   manifest_.format = kManifestFormat;
-  manifest_.id = manifest_.report.id = pending_.id();
   manifest_.parent = manifest_.report.parent = parent != nullptr ? parent->id : 0;
-  manifest_.report.repository = repository.path().string();
+  manifest_.report.repository = store.name();
   if (parent != nullptr) check_parent(manifest_, *parent);
 }
 
@@ -73,55 +65,50 @@ void CheckpointImport::begin_file(const std::string& name) {
   end_file();
   const auto part = std::ranges::find(manifest_.parts, name, &PartDescription::file);
   if (part == manifest_.parts.end()) throw ImageError("{} does not belong to the checkpoint", name);
-  const auto path = pending_.directory() / name;
-  if (std::ranges::find(files_, path, &Written::path) != files_.end()) throw ImageError("{} comes twice", name);
-  files_.push_back({path, open_file(path, O_RDWR | O_CREAT | O_EXCL, 0600), 0, part->summary.file_bytes});
+  if (std::ranges::find(files_, name, &Written::name) != files_.end()) throw ImageError("{} comes twice", name);
+  files_.push_back({name, draft_->create(name, part->summary.file_bytes), 0, part->summary.file_bytes});
 }
 
 void CheckpointImport::write(std::span<const std::byte> bytes) {
   if (files_.empty()) throw ImageError("there is data that belongs to no file");
   Written& file = files_.back();
   if (bytes.size() > file.expected - file.bytes)
-    throw ImageError("{} is longer than its {} bytes", file.path.filename().string(), file.expected);
-  try {
-    write_exactly(file.fd.get(), bytes, file.bytes, file.path.string());
-  } catch (const std::system_error& error) {
-    throw_write_error(file.path, error.code().value());
-  }
+    throw ImageError("{} is longer than its {} bytes", file.name, file.expected);
+  file.output->write(bytes, file.bytes);
   file.bytes += bytes.size();
 }
 
-void CheckpointImport::end_file() const {
+void CheckpointImport::end_file() {
   if (files_.empty()) return;
   const Written& file = files_.back();
   if (file.bytes != file.expected)
-    throw ImageError("{} has {} bytes instead of {}", file.path.filename().string(), file.bytes, file.expected);
-  start_writeback(file.fd.get());
+    throw ImageError("{} has {} bytes instead of {}", file.name, file.bytes, file.expected);
+  file.output->truncate(file.bytes);
+  file.output->start_writeback();
 }
 
 ParentRef CheckpointImport::finish() {
   end_file();
+  for (const Written& file : files_) file.output->finish_writeback();
   check_all();
-  const std::string text = encode_manifest(manifest_);
-  SmallFile manifest(pending_.directory() / checkpoint_files::kManifest, std::as_bytes(std::span(text)));
-  for (const Written& file : files_) sync_file(file.fd.get(), file.path.string());
-  manifest.sync();
-  const ParentRef done{pending_.id(), manifest_.identity};
-  pending_.seal();
-  return done;
+  draft_->seal(manifest_, [this] {
+    for (const Written& file : files_) file.output->sync();
+  });
+  return {manifest_.id, manifest_.identity};
 }
 
 // As verify does. What comes may have been damaged where it comes from, before anybody summed it up for the way.
 void CheckpointImport::check_all() const {
   check_machine(manifest_);
+  const auto folder = draft_->written();
   std::vector<std::byte> data;
   for (const PartDescription& part : manifest_.parts) {
     if (part.name == checkpoint_files::kStateName) {
-      static_cast<void>(read_states(pending_.directory(), manifest_));
+      static_cast<void>(read_states(*folder, manifest_));
       continue;
     }
     const auto kind = part.name == checkpoint_files::kMemoryName ? PartKind::kMemory : PartKind::kDisk;
-    const auto reader = open_part(pending_.directory(), part, kind);
+    const auto reader = open_part(*folder, part, kind);
     reader->check_gaps();
     for (const Extent& extent : reader->extents()) {
       data.resize(extent.data_bytes());

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "checkpoint/format/manifest.h"
-#include "checkpoint/store/repository.h"
+#include "checkpoint/store/checkpoint_store.h"
 #include "vmm/base/unique_fd.h"
 
 namespace tintype {
@@ -19,7 +19,7 @@ namespace tintype {
 class Identities {
  public:
   /// Looks at all manifests; what cannot be read is left out.
-  explicit Identities(const Repository& repository);
+  explicit Identities(const CheckpointStore& store);
   std::optional<ParentRef> find(const std::string& identity) const;
   void add(const ParentRef& checkpoint) { ids_[checkpoint.identity] = checkpoint.id; }
 
@@ -34,7 +34,7 @@ class CheckpointImport {
  public:
   /// `manifest` is as it was where it comes from; its parent must be in `known`. Throws tintype::Error: the parent is
   /// not here, no room, not writable.
-  CheckpointImport(Repository& repository, const Identities& known, Manifest manifest);
+  CheckpointImport(CheckpointStore& store, const Identities& known, Manifest manifest);
 
   /// In any order, each once. Throws ImageError where the manifest knows no such file, or the last one was too short.
   void begin_file(const std::string& name);
@@ -45,15 +45,15 @@ class CheckpointImport {
 
  private:
   struct Written {
-    std::filesystem::path path;
-    UniqueFd fd;
+    std::string name;
+    std::shared_ptr<PartOutput> output;
     std::uint64_t bytes = 0, expected = 0;
   };
-  void end_file() const;
+  void end_file();
   void check_all() const;
 
   Manifest manifest_;
-  PendingCheckpoint pending_;
+  std::unique_ptr<CheckpointDraft> draft_;
   std::vector<Written> files_;
 };
 

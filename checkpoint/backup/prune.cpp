@@ -27,10 +27,10 @@ ByMachine group(const std::vector<CheckpointSummary>& list, const std::string& v
 
 /// Oldest first: then what goes is never what the next one builds on for a moment longer than it must.
 void remove_all(const std::filesystem::path& path, Pruning& pruning, const ProgressSink& progress) {
-  Repository repository = Repository::open(path);
+  const auto store = open_store(path);
   for (const Pruned& checkpoint : pruning.checkpoints)
-    if (checkpoint.because.empty()) repository.remove(checkpoint.id, progress);
-  Tidied tidied = tidy_chains(path, progress);
+    if (checkpoint.because.empty()) store->remove(checkpoint.id, progress);
+  Tidied tidied = store->tidy(progress);
   pruning.merged = std::move(tidied.merged);
   pruning.problems = std::move(tidied.problems);
 }

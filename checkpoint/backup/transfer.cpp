@@ -7,9 +7,8 @@
 #include "checkpoint/backup/carried_files.h"
 #include "checkpoint/backup/import.h"
 #include "checkpoint/backup/stream.h"
-#include "checkpoint/store/repository.h"
+#include "checkpoint/store/checkpoint_store.h"
 #include "vmm/base/error.h"
-#include "vmm/base/io.h"
 
 namespace tintype {
 namespace {
@@ -25,7 +24,7 @@ void for_each_piece(const CarriedFile& file, const std::function<void(std::span<
   std::vector<std::byte> buffer(std::min(file.bytes, kMaximumFrameBytes));
   for (std::uint64_t done = 0; done < file.bytes; done += buffer.size()) {
     buffer.resize(std::min(file.bytes - done, kMaximumFrameBytes));
-    read_exactly(file.fd.get(), buffer, done, file.name);
+    file.source->read(done, buffer);
     take(buffer);
   }
 }
@@ -49,11 +48,13 @@ class Meter {
 /// What comes into a repository, whichever way.
 class Arrivals {
  public:
-  explicit Arrivals(const fs::path& to) : repository_(Repository::create(to)), known_(repository_) {}
+  explicit Arrivals(const fs::path& to) : store_(create_store(to)), known_(*store_) {}
+
+  const CheckpointStore& store() const { return *store_; }
 
   bool has(const Manifest& manifest) const { return known_.find(manifest.identity).has_value(); }
   std::uint64_t id_of(const Manifest& manifest) const { return known_.find(manifest.identity)->id; }
-  CheckpointImport begin(const Manifest& manifest) { return {repository_, known_, manifest}; }
+  CheckpointImport begin(const Manifest& manifest) { return {*store_, known_, manifest}; }
   std::uint64_t finish(CheckpointImport& import, bool base) {
     const ParentRef done = import.finish();
     known_.add(done);
@@ -62,12 +63,12 @@ class Arrivals {
   }
   /// Those that were deleted where they come from are needed now, and listed no more.
   void hide_bases() {
-    for (const std::uint64_t id : hidden_) repository_.remove(id);
+    for (const std::uint64_t id : hidden_) store_->remove(id);
     hidden_.clear();
   }
 
  private:
-  Repository repository_;
+  const std::unique_ptr<CheckpointStore> store_;
   Identities known_;
   std::vector<std::uint64_t> hidden_;
 };
@@ -115,17 +116,16 @@ Carried receive_one(const Frame& first, StreamReader& stream, Arrivals& to, Mete
 
 std::vector<Carried> copy_checkpoints(const fs::path& from, const fs::path& to, std::optional<std::uint64_t> id,
                                       const ProgressSink& progress) {
-  const Repository source = Repository::open(from);
-  source.require_repository();
-  std::error_code error;
-  if (fs::equivalent(from, to, error))
-    throw Error("{} cannot be copied to itself: name another repository", from.string());
-  const auto ids = id ? std::vector{source.resolve(id)} : source.ids();
+  const auto source = open_store(from);
+  source->require_repository();
+  const auto ids = id ? std::vector{source->resolve(id)} : source->ids();
   Arrivals arrivals(to);
+  if (source->is_same(arrivals.store()))
+    throw Error("{} cannot be copied to itself: name another repository", source->name());
   Meter meter("copy", progress);
   std::vector<Carried> all;
   for (const std::uint64_t each : ids) {
-    for (const CarriedCheckpoint& checkpoint : open_to_carry(source, each)) {
+    for (const CarriedCheckpoint& checkpoint : open_to_carry(*source, each)) {
       if (std::ranges::find(all, checkpoint.manifest.identity, &Carried::identity) != all.end()) continue;
       all.push_back(copy_one(checkpoint, arrivals, meter));
     }
@@ -137,8 +137,8 @@ std::vector<Carried> copy_checkpoints(const fs::path& from, const fs::path& to, 
 std::vector<Carried> send_checkpoint(const fs::path& from, std::optional<std::uint64_t> id,
                                      std::optional<std::uint64_t> after, const PutBytes& put,
                                      const ProgressSink& progress) {
-  const Repository source = Repository::open(from);
-  const auto chain = open_to_carry(source, source.resolve(id), after);
+  const auto source = open_store(from);
+  const auto chain = open_to_carry(*source, source->resolve(id), after);
   Meter meter("send", progress);
   for (const CarriedCheckpoint& checkpoint : chain) meter.expect(checkpoint.bytes());
   StreamWriter stream(put);

@@ -234,6 +234,7 @@ NewCheckpoint LiveCheckpoint::wanted_checkpoint() const {
   wanted.memory_bytes = subject_.memory().size();
   wanted.disks = description_.disks;
   wanted.known = machine_.known_;
+  wanted.rewrites = report_.strategy == Strategy::kPrecopy || report_.strategy == Strategy::kHybrid;
   const bool builds_on = machine_.engine_.knows_what_was_written() || !takes_memory();
   if (!options_.full && builds_on) wanted.parent = machine_.latest_;
   if (takes_memory() && !machine_.memory_saved_) wanted.full_parts.emplace_back(checkpoint_files::kMemoryName);
@@ -382,7 +383,9 @@ void LiveCheckpoint::seal() {
                          outcome->report.seal_ms = watch.total_us() / 1000;
                          outcome->report.total_ms = all.total_us() / 1000;
                          manifest.report = outcome->report;
-                         target.seal(manifest);
+                         const CheckpointReport sealed = target.seal(manifest).report;
+                         outcome->report.repository = sealed.repository;
+                         outcome->report.id = sealed.id;  // unless somebody took that one first
                        });
   report_ = outcome->report;
   keep();

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <sys/uio.h>
-
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -10,35 +8,32 @@
 #include <mutex>
 #include <span>
 
+#include "checkpoint/format/part_output.h"
 #include "vmm/base/unique_fd.h"
 
 namespace tintype {
 
-/// The file of a part as it is written. Any thread may write to a place of its own.
+/// The file of a part as it is written, in a directory.
 ///
 /// Large pieces go past the host's page cache (O_DIRECT), where the file system does that: what nobody will read soon
 /// need not be copied, and does not push out what others use.
-class PartFile {
+class PartFile final : public PartOutput {
  public:
   /// Creates it; it must not exist. Throws tintype::Error.
   explicit PartFile(const std::filesystem::path& path);
 
-  const std::filesystem::path& path() const noexcept { return path_; }
-
-  /// Pieces of memory that hold still, one after the other; uses up the list. Throws DestinationFull or tintype::Error.
-  void write(std::span<iovec> pieces, std::uint64_t offset);
-  void write(std::span<const std::byte> bytes, std::uint64_t offset);
-  /// Room up to there at least, where the file system sets some aside. One thread at a time.
-  void reserve(std::uint64_t end, std::uint64_t step);
-  /// Makes it zeros, a hole at best.
-  void erase(std::uint64_t offset, std::uint64_t bytes);
-  void truncate(std::uint64_t end);
+  std::string name() const override { return path_.string(); }
+  void write(std::span<iovec> pieces, std::uint64_t offset) override;
+  void write(std::span<const std::byte> bytes, std::uint64_t offset) override;
+  void reserve(std::uint64_t end, std::uint64_t step) override;
+  /// A hole at best.
+  void erase(std::uint64_t offset, std::uint64_t bytes) override;
+  void truncate(std::uint64_t end) override;
   /// Lets the device begin on what is left in the cache.
-  void start_writeback() noexcept;
-  /// Waits until all data is on the device; the file itself lasts only after sync(). Throws as write() does.
-  void finish_writeback();
+  void start_writeback() noexcept override;
+  void finish_writeback() override;
   /// fsync.
-  void sync();
+  void sync() override;
 
  private:
   bool write_past_cache(std::span<iovec>& pieces, std::uint64_t& offset);

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/format/part_reader.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -13,7 +10,6 @@
 #include "checkpoint/format/part_layout.h"
 #include "checkpoint/format/zero_scan.h"
 #include "vmm/base/checksum.h"
-#include "vmm/base/io.h"
 #include "vmm/base/overflow.h"
 
 namespace tintype {
@@ -28,14 +24,16 @@ std::unique_ptr<std::byte[]> buffer_of(std::uint64_t bytes) {
 
 }  // namespace
 
-PartReader::PartReader(const std::filesystem::path& path) : path_(path), fd_(open_file(path, O_RDONLY)) {
+PartReader::PartReader(const std::filesystem::path& path) : PartReader(std::make_unique<FileSource>(path)) {}
+
+PartReader::PartReader(std::unique_ptr<ByteSource> file) : file_(std::move(file)) {
   using namespace part_layout;
-  const std::string what = path_.string();
-  summary_.file_bytes = file_size(fd_.get(), what);
+  const std::string& what = file_->name();
+  summary_.file_bytes = file_->size();
   if (summary_.file_bytes < kDataOffset + kFooterBytes) throw ImageError("{} is cut short", what);
 
   HeaderBytes header_bytes;
-  read_exactly(fd_.get(), header_bytes, 0, what);
+  file_->read(0, header_bytes);
   const Header header = decode_header(header_bytes, what);
   kind_ = header.kind;
   summary_.content_bytes = header.content_bytes;
@@ -45,7 +43,7 @@ PartReader::PartReader(const std::filesystem::path& path) : path_(path), fd_(ope
   }
 
   FooterBytes footer_bytes;
-  read_exactly(fd_.get(), footer_bytes, summary_.file_bytes - kFooterBytes, what);
+  file_->read(summary_.file_bytes - kFooterBytes, footer_bytes);
   const Footer footer = decode_footer(footer_bytes, what);
   if (footer.format != header.format) throw ImageError("{} begins in one format version and ends in another", what);
   Checksum checksum;
@@ -59,7 +57,7 @@ PartReader::PartReader(const std::filesystem::path& path) : path_(path), fd_(ope
 // In pieces, each of which is checked before the next is read: an entry that holds nothing is refused, so what is kept
 // in memory is never more than what really lies on disk, whatever size the file says it has.
 void PartReader::read_index(const part_layout::Footer& footer, Checksum& whole) {
-  const std::string what = path_.string();
+  const std::string& what = file_->name();
   const auto bytes = checked_multiply<std::uint64_t>(footer.entries, part_layout::kEntryBytes);
   const std::uint64_t end = summary_.file_bytes - part_layout::kFooterBytes;
   if (!bytes || footer.index_offset < part_layout::kDataOffset || footer.index_offset > end ||
@@ -71,7 +69,7 @@ void PartReader::read_index(const part_layout::Footer& footer, Checksum& whole) 
   std::vector<std::byte> buffer(std::min<std::uint64_t>(*bytes, kIndexStep));
   for (std::uint64_t offset = index_offset_; offset < end;) {
     const auto piece = std::span(buffer).first(std::min<std::uint64_t>(end - offset, buffer.size()));
-    read_exactly(fd_.get(), piece, offset, what);
+    file_->read(offset, piece);
     checksum.add(piece);
     whole.add(piece);
     take_index(piece);
@@ -85,7 +83,7 @@ void PartReader::take_index(std::span<const std::byte> index) {
   for (; !index.empty(); index = index.subspan(part_layout::kEntryBytes)) {
     const auto extent = part_layout::decode_entry(index.first(part_layout::kEntryBytes));
     if (!extent || extent->first_block < next_block || !extent_is_sound(*extent)) {
-      throw ImageError("the index of {} is wrong at entry {}", path_.string(), extents_.size());
+      throw ImageError("the index of {} is wrong at entry {}", file_->name(), extents_.size());
     }
     next_block = extent->end_block();
     summary_.data_blocks += extent->zero ? 0 : extent->blocks;
@@ -114,7 +112,7 @@ std::vector<Extent> PartReader::extents_by_offset() const {
 void PartReader::check_places() const {
   std::uint64_t end = part_layout::kDataOffset;
   for (const Extent& extent : extents_by_offset()) {
-    if (extent.offset < end) throw ImageError("two extents of {} overlap at {}", path_.string(), extent.offset);
+    if (extent.offset < end) throw ImageError("two extents of {} overlap at {}", file_->name(), extent.offset);
     end = extent.end_offset();
   }
 }
@@ -133,13 +131,13 @@ void PartReader::read_extent(const Extent& extent, std::span<std::byte> into) co
 }
 
 void PartReader::read_stored(const Extent& extent, std::span<std::byte> into) const {
-  read_exactly(fd_.get(), into, extent.offset, path_.string());
+  file_->read(extent.offset, into);
   if (checksum_of(into) != extent.checksum) throw_damaged(extent, "are damaged: their checksum does not match");
 }
 
 void PartReader::throw_damaged(const Extent& extent, std::string_view why) const {
   throw ImageError("blocks {} to {} of {} (bytes {} to {} of the file) {}", extent.first_block, extent.end_block() - 1,
-                   path_.string(), extent.offset, extent.end_offset() - 1, why);
+                   file_->name(), extent.offset, extent.end_offset() - 1, why);
 }
 
 void PartReader::check_gaps() const {
@@ -154,20 +152,13 @@ void PartReader::check_gaps() const {
 void PartReader::check_gap(std::uint64_t from, std::uint64_t to) const {
   if (from == to) return;
   std::vector<std::byte> buffer(std::min<std::uint64_t>(to - from, kGapStep));
-  while ((from = next_data(from, to)) < to) {
+  while ((from = file_->next_data(from, to)) < to) {
     const auto piece = std::span(buffer).first(std::min<std::uint64_t>(to - from, buffer.size()));
-    read_exactly(fd_.get(), piece, from, path_.string());
+    file_->read(from, piece);
     if (!is_zero(piece))
-      throw ImageError("{} holds something between {} and {} where nothing may be", path_.string(), from, to);
+      throw ImageError("{} holds something between {} and {} where nothing may be", file_->name(), from, to);
     from += piece.size();
   }
-}
-
-// Holes are zero. Where the file system knows none, all is data.
-std::uint64_t PartReader::next_data(std::uint64_t from, std::uint64_t to) const noexcept {
-  const off_t data = ::lseek(fd_.get(), static_cast<off_t>(from), SEEK_DATA);
-  if (data < 0) return errno == ENXIO ? to : from;
-  return std::min(std::max(static_cast<std::uint64_t>(data), from), to);
 }
 
 }  // namespace tintype

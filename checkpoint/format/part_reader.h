@@ -4,13 +4,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/format/byte_source.h"
 #include "checkpoint/format/part_format.h"
-#include "vmm/base/unique_fd.h"
 
 namespace tintype {
 
@@ -27,12 +28,14 @@ class PartReader {
  public:
   /// Throws ImageError where the file is damaged, std::system_error where it cannot be read.
   explicit PartReader(const std::filesystem::path& path);
+  explicit PartReader(std::unique_ptr<ByteSource> file);
 
   PartKind kind() const noexcept { return kind_; }
   std::uint64_t content_bytes() const noexcept { return summary_.content_bytes; }
   std::uint64_t blocks() const noexcept { return (content_bytes() + kBlockSize - 1) / kBlockSize; }
   const PartSummary& summary() const noexcept { return summary_; }
-  const std::filesystem::path& path() const noexcept { return path_; }
+  /// Where it lies, for messages.
+  std::filesystem::path path() const { return file_->name(); }
 
   /// Blocks in no extent are the parent's; otherwise they are zero.
   bool incremental() const noexcept { return summary_.incremental; }
@@ -58,11 +61,9 @@ class PartReader {
   void check_places() const;
   std::vector<Extent> extents_by_offset() const;
   void check_gap(std::uint64_t from, std::uint64_t to) const;
-  std::uint64_t next_data(std::uint64_t from, std::uint64_t to) const noexcept;
   [[noreturn]] void throw_damaged(const Extent& extent, std::string_view why) const;
 
-  std::filesystem::path path_;
-  UniqueFd fd_;
+  std::unique_ptr<ByteSource> file_;
   PartKind kind_ = PartKind::kMemory;
   PartSummary summary_;
   std::uint64_t index_offset_ = 0;

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "checkpoint/format/part_file.h"
 #include "checkpoint/format/part_layout.h"
 #include "vmm/base/checksum.h"
 #include "vmm/base/overflow.h"
@@ -51,8 +52,18 @@ class PartWriter::CutterLease {
 };
 
 PartWriter::PartWriter(const std::filesystem::path& path, const PartOptions& options)
-    : options_(options), blocks_(block_count(options.content_bytes)), file_(path), position_(part_layout::kDataOffset) {
-  file_.write(part_layout::encode_header({options_.kind, options_.content_bytes, options_.incremental}), 0);
+    : PartWriter(std::make_unique<PartFile>(path), options) {}
+
+PartWriter::PartWriter(std::shared_ptr<PartOutput> output, const PartOptions& options)
+    : options_(options),
+      blocks_(block_count(options.content_bytes)),
+      file_(std::move(output)),
+      position_(part_layout::kDataOffset) {
+  // With the zeros behind it: what takes a file piece by piece wants all of each.
+  std::array<std::byte, part_layout::kDataOffset> beginning{};
+  std::ranges::copy(part_layout::encode_header({options_.kind, options_.content_bytes, options_.incremental}),
+                    beginning.begin());
+  file_->write(beginning, 0);
 }
 
 PartWriter::~PartWriter() = default;
@@ -96,7 +107,7 @@ void PartWriter::append_stored(const Extent& extent, std::span<const std::byte> 
 PartWriter::Ticket PartWriter::store(ExtentCutter& cut) {
   Ticket ticket;
   const std::uint64_t place = take_places(cut, ticket);
-  file_.write(cut.pieces(), place);
+  file_->write(cut.pieces(), place);
   const std::lock_guard lock(mutex_);
   --unwritten_;
   return ticket;
@@ -115,7 +126,7 @@ std::uint64_t PartWriter::take_places(ExtentCutter& cut, Ticket& ticket) {
   stored_blocks_ += cut.stored_blocks();
   ++unwritten_;
   if (position_ > kSmallPart)
-    file_.reserve(position_, std::min(kReserveStep, align_up(options_.content_bytes, kBlockSize)));
+    file_->reserve(position_, std::min(kReserveStep, align_up(options_.content_bytes, kBlockSize)));
   return place;
 }
 
@@ -136,7 +147,7 @@ void PartWriter::drop(const Ticket& ticket) {
 
 void PartWriter::finish() {
   check(!finished_, "a part is finished once");
-  if (unwritten_ != 0) throw Error("{} is not whole: an earlier write failed", file_.path().string());
+  if (unwritten_ != 0) throw Error("{} is not whole: an earlier write failed", file_->name());
   erase_given_up();
   sort_extents();
   join_zeros();
@@ -153,10 +164,10 @@ void PartWriter::erase_given_up() {
       whole.bytes += range.bytes;
     } else {
       const Range before = std::exchange(whole, range);
-      file_.erase(before.offset, before.bytes);
+      file_->erase(before.offset, before.bytes);
     }
   }
-  file_.erase(whole.offset, whole.bytes);
+  file_->erase(whole.offset, whole.bytes);
   given_up_.clear();
   given_up_bytes_ = 0;
 }
@@ -166,7 +177,7 @@ void PartWriter::sort_extents() {
   std::ranges::sort(extents_, {}, &Extent::first_block);
   for (std::size_t i = 1; i < extents_.size(); ++i) {
     if (extents_[i - 1].end_block() > extents_[i].first_block) {
-      throw ImageError("block {} was written twice to {}", extents_[i].first_block, file_.path().string());
+      throw ImageError("block {} was written twice to {}", extents_[i].first_block, file_->name());
     }
   }
 }
@@ -196,9 +207,9 @@ void PartWriter::write_index() {
     part_layout::encode_entry(extents_[i], index.subspan(i * part_layout::kEntryBytes, part_layout::kEntryBytes));
   const auto footer = part_layout::encode_footer({position_, extents_.size(), checksum_of(index)});
   std::ranges::copy(footer, ending.begin() + static_cast<std::ptrdiff_t>(index_bytes));
-  file_.write(ending, position_);
+  file_->write(ending, position_);
   const std::uint64_t end = position_ + ending.size();
-  file_.truncate(end);
+  file_->truncate(end);
 
   Checksum checksum;
   checksum.add(part_layout::encode_header({options_.kind, options_.content_bytes, options_.incremental}));
@@ -208,7 +219,7 @@ void PartWriter::write_index() {
 
 void PartWriter::sync() {
   check(finished_, "a part is finished before it is synced");
-  file_.sync();
+  file_->sync();
 }
 
 std::uint64_t PartWriter::stored_bytes() const {

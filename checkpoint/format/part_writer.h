@@ -11,8 +11,8 @@
 
 #include "checkpoint/format/block_sink.h"
 #include "checkpoint/format/extent_cutter.h"
-#include "checkpoint/format/part_file.h"
 #include "checkpoint/format/part_format.h"
+#include "checkpoint/format/part_output.h"
 
 namespace tintype {
 
@@ -31,6 +31,7 @@ class PartWriter final : public BlockSink {
  public:
   /// Creates the file, which must not exist. Throws tintype::Error.
   PartWriter(const std::filesystem::path& path, const PartOptions& options);
+  PartWriter(std::shared_ptr<PartOutput> output, const PartOptions& options);
   ~PartWriter() override;
   PartWriter(const PartWriter&) = delete;
   PartWriter& operator=(const PartWriter&) = delete;
@@ -49,8 +50,8 @@ class PartWriter final : public BlockSink {
 
   /// Of the data, the long half of sync(), in two: of several parts all begin before the first is waited for. After
   /// finish().
-  void start_writeback() noexcept { file_.start_writeback(); }
-  void finish_writeback() { file_.finish_writeback(); }
+  void start_writeback() noexcept { file_->start_writeback(); }
+  void finish_writeback() { file_->finish_writeback(); }
   /// fsync. After finish().
   void sync();
 
@@ -75,7 +76,7 @@ class PartWriter final : public BlockSink {
 
   const PartOptions options_;
   const std::uint64_t blocks_;
-  PartFile file_;
+  const std::shared_ptr<PartOutput> file_;
   mutable std::mutex mutex_;                            // guards the rest against threads that append
   std::vector<std::unique_ptr<ExtentCutter>> cutters_;  ///< those nobody uses
   std::vector<Extent> extents_;  ///< in the order of places, until finish() sorts them; 0 blocks: dropped

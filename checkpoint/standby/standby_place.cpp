@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/store/repository.h"
 #include "checkpoint/standby/standby_place.h"
 
 #include <stdlib.h>

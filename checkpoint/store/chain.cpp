@@ -2,19 +2,15 @@
 #include "checkpoint/store/chain.h"
 
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 
 #include "checkpoint/format/checkpoint_files.h"
 #include "checkpoint/format/part_chain.h"
 #include "checkpoint/store/open_checkpoint.h"
-#include "checkpoint/store/repository_names.h"
 
 namespace tintype {
 namespace {
-
-namespace fs = std::filesystem;
 
 PartKind kind_of(const std::string& part) {
   return part == checkpoint_files::kMemoryName ? PartKind::kMemory : PartKind::kDisk;
@@ -31,17 +27,17 @@ void allow_many_files() noexcept {
 
 }  // namespace
 
-Chain read_chain(const Repository& repository, std::uint64_t id) {
-  return read_chain(repository, id, [](const ChainLink&) { return true; });
+Chain read_chain(const CheckpointStore& store, std::uint64_t id) {
+  return read_chain(store, id, [](const ChainLink&) { return true; });
 }
 
-Chain read_chain(const Repository& repository, std::uint64_t id, const std::function<bool(const ChainLink&)>& needed) {
+Chain read_chain(const CheckpointStore& store, std::uint64_t id, const std::function<bool(const ChainLink&)>& needed) {
   Chain chain;
   for (std::uint64_t next = id; next != 0; next = chain.back().manifest->parent) {
-    const fs::path directory = repository.directory_of(next);
-    std::error_code error;
-    if (!chain.empty() && !fs::exists(directory, error)) throw_parent_missing(*chain.back().manifest, repository);
-    ChainLink link{directory, repository.read_manifest(directory, next)};
+    ChainLink link{store.folder_of(next), nullptr};
+    if (!link.folder && !chain.empty()) throw_parent_missing(*chain.back().manifest, store);
+    if (!link.folder) throw ImageError("checkpoint {} is not in {} any more", next, store.name());
+    link.manifest = store.manifest_in(*link.folder, next);
     if (!chain.empty()) check_parent(*chain.back().manifest, *link.manifest);
     chain.push_back(std::move(link));
     if (!needed(chain.back())) break;
@@ -68,19 +64,19 @@ void check_parent(const Manifest& child, const Manifest& parent) {
   }
 }
 
-void throw_parent_missing(const Manifest& child, const Repository& repository) {
+void throw_parent_missing(const Manifest& child, const CheckpointStore& store) {
   throw ImageError("checkpoint {} builds on checkpoint {}, which is not in {}: restore from another", child.id,
-                   child.parent, repository.path().string());
+                   child.parent, store.name());
 }
 
 void check_files(const ChainLink& link) {
+  const auto files = link.folder->files();
   for (const PartDescription& part : link.manifest->parts) {
-    std::error_code error;
-    const fs::path path = link.directory / part.file;
-    const auto bytes = fs::file_size(path, error);
-    if (error) throw ImageError("{} is missing: the checkpoint is not whole", path.string());
-    if (bytes != part.summary.file_bytes)
-      throw ImageError("{} has {} bytes instead of {}", path.string(), bytes, part.summary.file_bytes);
+    const std::string path = link.folder->path_of(part.file);
+    const auto found = files.find(part.file);
+    if (found == files.end()) throw ImageError("{} is missing: the checkpoint is not whole", path);
+    if (found->second != part.summary.file_bytes)
+      throw ImageError("{} has {} bytes instead of {}", path, found->second, part.summary.file_bytes);
   }
 }
 
@@ -90,7 +86,7 @@ std::vector<std::unique_ptr<PartReader>> open_parts(std::span<const ChainLink> c
   for (const ChainLink& link : chain) {
     const PartDescription* description = link.manifest->find_part(part);
     if (description == nullptr) throw ImageError("checkpoint {} has no {}", link.manifest->id, part);
-    parts.push_back(open_part(link.directory, *description, kind_of(part)));
+    parts.push_back(open_part(*link.folder, *description, kind_of(part)));
     parts.back()->check_gaps();
     if (!description->summary.incremental) break;
   }
@@ -101,18 +97,7 @@ std::unique_ptr<BlockSource> open_source(const Chain& chain, const std::string& 
   return std::make_unique<PartChain>(part, open_parts(chain, part));
 }
 
-NamesAndInodes names_and_inodes(const Repository& repository) {
-  using namespace repository_names;
-  NamesAndInodes names;
-  for_each_name(repository.path(), [&](const std::string& name) {
-    struct stat info {};
-    const bool wanted = id_of(name) || id_after(kBase, name) || id_after(kReplacement, name);
-    if (wanted && ::stat((repository.path() / name).c_str(), &info) == 0) names[name] = info.st_ino;
-  });
-  return names;
-}
-
-bool still_there(const NamesAndInodes& before, const NamesAndInodes& now) {
+bool still_there(const CheckpointStore::Stamps& before, const CheckpointStore::Stamps& now) {
   return std::ranges::all_of(before, [&](const auto& entry) {
     const auto found = now.find(entry.first);
     return found != now.end() && found->second == entry.second;

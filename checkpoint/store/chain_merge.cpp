@@ -116,7 +116,7 @@ bool ChainMerge::build() {
     if (part.summary.incremental) {
       part.summary = merge_part(part.name);
     } else {
-      link_or_copy(chain_.front().directory / part.file, merged_ / part.file);
+      link_or_copy(listed_ / part.file, merged_ / part.file);
     }
     step();
   }

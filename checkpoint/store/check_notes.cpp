@@ -50,6 +50,7 @@ void change(const std::filesystem::path& checkpoint, const std::function<void(Ch
 }  // namespace
 
 CheckNotes read_check_notes(const std::filesystem::path& checkpoint) {
+  if (checkpoint.empty()) return {};
   CheckNotes notes;
   try {
     const auto json = json_fields::Json::parse(read_text_file(checkpoint / kFile));

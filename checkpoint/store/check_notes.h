@@ -21,6 +21,8 @@ struct CheckNotes {
   std::optional<CheckNote> verified, drilled;
 };
 
+// Where: CheckpointStore::place_of_remarks(). Empty: there is nothing, and nothing is kept.
+
 /// Nothing where there is none, or none that can be read.
 CheckNotes read_check_notes(const std::filesystem::path& checkpoint);
 /// Of a checkpoint in a repository; where it cannot be written it is left out. Never throws.

@@ -10,16 +10,16 @@
 namespace tintype {
 
 CheckpointReader::CheckpointReader(const std::filesystem::path& path, std::optional<std::uint64_t> id) {
-  const Repository repository = Repository::open(path);
-  repository_ = repository.path();
-  read_in_motion(repository, [&] { open(repository, repository.resolve(id)); });
+  const auto store = open_store(path);
+  repository_ = store->name();
+  read_in_motion(*store, [&] { open(*store, store->resolve(id)); });
 }
 
-void CheckpointReader::open(const Repository& repository, std::uint64_t id) {
-  const Chain chain = read_chain(repository, id);
+void CheckpointReader::open(const CheckpointStore& store, std::uint64_t id) {
+  const Chain chain = read_chain(store, id);
   manifest_ = *chain.front().manifest;
   check_machine(manifest_);
-  states_ = read_states(chain.front().directory, manifest_);
+  states_ = read_states(*chain.front().folder, manifest_);
   disks_.clear();
   memory_ = open_source(chain, checkpoint_files::kMemoryName);
   for (const DiskDescription& disk : manifest_.machine.disks) disks_.push_back(open_source(chain, disk.id));

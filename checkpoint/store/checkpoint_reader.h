@@ -12,7 +12,7 @@
 #include "checkpoint/format/block_source.h"
 #include "checkpoint/format/manifest.h"
 #include "checkpoint/state/codec.h"
-#include "checkpoint/store/repository.h"
+#include "checkpoint/store/checkpoint_store.h"
 
 namespace tintype {
 
@@ -37,7 +37,7 @@ class CheckpointReader {
   const BlockSource* disk(std::string_view id) const noexcept;
 
  private:
-  void open(const Repository& repository, std::uint64_t id);
+  void open(const CheckpointStore& store, std::uint64_t id);
 
   std::filesystem::path repository_;
   Manifest manifest_;

@@ -1,27 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/store/checkpoint_writer.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 
 #include "checkpoint/format/checkpoint_files.h"
-#include "checkpoint/store/small_file.h"
-#include "checkpoint/store/space.h"
 #include "vmm/base/checksum.h"
 #include "vmm/base/error.h"
-#include "vmm/base/io.h"
 
 namespace tintype {
 namespace {
-
-PendingCheckpoint begin(const NewCheckpoint& options) {
-  Repository repository = Repository::create(options.repository, options.known);
-  if (options.expected_bytes != 0) require_space(repository.path(), options.expected_bytes, "the checkpoint");
-  return repository.begin(options.parent);
-}
 
 /// What the parent has of this part is as large, and may be built on.
 bool builds_on(const Manifest& parent, const std::string& part, std::uint64_t bytes, const NewCheckpoint& options) {
@@ -37,22 +27,26 @@ std::string host_name() {
 
 }  // namespace
 
-CheckpointWriter::CheckpointWriter(const NewCheckpoint& options) : pending_(begin(options)), parent_(options.parent) {
+CheckpointWriter::CheckpointWriter(const NewCheckpoint& options)
+    : store_(create_store(options.repository, options.known)),
+      draft_(store_->draft(options.parent, Parents::kListed, options.expected_bytes)),
+      parent_(options.parent) {
   create_parts(options);
 }
 
 void CheckpointWriter::create_parts(const NewCheckpoint& options) {
   const Manifest nothing;  // with no parts
-  const Manifest& parent = pending_.parent() ? *pending_.parent() : nothing;
+  const Manifest& parent = draft_->parent() ? *draft_->parent() : nothing;
   if (parent_ && parent.machine.memory != options.memory_bytes) {
     throw ParentGone(
         "checkpoint {} is of a machine with {} bytes of memory, and nothing of another size can build on it", parent.id,
         parent.machine.memory);
   }
   const auto create = [&](PartKind kind, const std::string& name, std::uint64_t bytes) {
+    const auto output = draft_->create(checkpoint_files::part_file(name), bytes);
+    if (options.rewrites && kind == PartKind::kMemory) output->expect_erasures();
     return std::make_unique<PartWriter>(
-        directory() / checkpoint_files::part_file(name),
-        PartOptions{kind, bytes, options.compression, builds_on(parent, name, bytes, options)});
+        output, PartOptions{kind, bytes, options.compression, builds_on(parent, name, bytes, options)});
   };
   memory_ = create(PartKind::kMemory, checkpoint_files::kMemoryName, options.memory_bytes);
   for (const DiskDescription& disk : options.disks)
@@ -67,7 +61,7 @@ PartWriter& CheckpointWriter::disk_part(std::string_view id) {
 
 void CheckpointWriter::write_state(std::span<const NamedState> states) {
   const auto bytes = encode_states(states);
-  small_files_.emplace_back(directory() / checkpoint_files::kState, bytes);
+  draft_->put(checkpoint_files::kState, bytes);
   state_ = {0, bytes.size(), checksum_of(bytes), 0};
 }
 
@@ -81,8 +75,7 @@ void CheckpointWriter::sync() {
 
 Manifest CheckpointWriter::seal(Manifest manifest) {
   check(synced_ && state_.file_bytes != 0, "a checkpoint is sealed with its state written and its parts synced");
-  manifest.id = manifest.report.id = id();
-  manifest.report.repository = directory().parent_path().string();
+  manifest.report.repository = store_->name();
   manifest.report.vm = manifest.vm;
   manifest.format = kManifestFormat;
   manifest.identity = manifest.report.identity = identity_;
@@ -92,17 +85,10 @@ Manifest CheckpointWriter::seal(Manifest manifest) {
   manifest.tintype_version = TINTYPE_VERSION;
   if (manifest.time.empty()) manifest.time = utc_time_text();
   manifest.parts = describe_parts();
-  const std::string text = encode_manifest(manifest);
-  small_files_.emplace_back(directory() / checkpoint_files::kManifest, std::as_bytes(std::span(text)));
-  make_all_last();
-  pending_.seal();
+  draft_->seal(manifest, [this] {
+    for (PartWriter* part : parts()) part->sync();
+  });
   return manifest;
-}
-
-/// One after the other at the end: the first turns the file system's journal, and the others find it turned.
-void CheckpointWriter::make_all_last() {
-  for (PartWriter* part : parts()) part->sync();
-  for (SmallFile& file : small_files_) file.sync();
 }
 
 std::vector<PartWriter*> CheckpointWriter::parts() {
@@ -120,6 +106,6 @@ std::vector<PartDescription> CheckpointWriter::describe_parts() const {
   return parts;
 }
 
-void CheckpointWriter::abandon() noexcept { pending_.abandon(); }
+void CheckpointWriter::abandon() noexcept { draft_->abandon(); }
 
 }  // namespace tintype

@@ -11,9 +11,8 @@
 
 #include "checkpoint/format/part_format.h"
 #include "checkpoint/format/part_writer.h"
+#include "checkpoint/store/checkpoint_store.h"
 #include "checkpoint/store/checkpoint_target.h"
-#include "checkpoint/store/repository.h"
-#include "checkpoint/store/small_file.h"
 
 namespace tintype {
 
@@ -27,20 +26,21 @@ struct NewCheckpoint {
   /// or is a disk that the parent has not, or not of this size.
   std::optional<ParentRef> parent{};
   std::vector<std::string> full_parts{};
+  /// Some of memory is written more than once, and what was written before is dropped.
+  bool rewrites = false;
   /// What whoever takes one checkpoint after another keeps between them; or nothing.
   std::shared_ptr<KnownManifests> known{};
 };
 
-/// A checkpoint in a directory. All files are created by the constructor, while the guest still runs, so that nothing
-/// is left for the pause.
+/// A checkpoint in a store. All files are created by the constructor, while the guest still runs, so that nothing is
+/// left for the pause.
 class CheckpointWriter final : public CheckpointTarget {
  public:
   /// Throws tintype::Error: destination is a file, unwritable, too small. ParentGone: only a full one can be taken.
   explicit CheckpointWriter(const NewCheckpoint& options);
 
-  std::uint64_t id() const noexcept override { return pending_.id(); }
+  std::uint64_t id() const noexcept override { return draft_->id(); }
   const std::string& identity() const noexcept override { return identity_; }
-  const std::filesystem::path& directory() const noexcept { return pending_.directory(); }
 
   PartWriter& memory_part() override { return *memory_; }
   PartWriter& disk_part(std::string_view id) override;
@@ -58,15 +58,14 @@ class CheckpointWriter final : public CheckpointTarget {
   void create_parts(const NewCheckpoint& options);
   std::vector<PartWriter*> parts();
   std::vector<PartDescription> describe_parts() const;
-  void make_all_last();
 
-  PendingCheckpoint pending_;  // destroyed last: it removes the directory of the files below
+  const std::unique_ptr<CheckpointStore> store_;
+  const std::unique_ptr<CheckpointDraft> draft_;  // destroyed after the parts below, which it removes
   const std::string identity_ = new_identity();
   const std::optional<ParentRef> parent_;
   std::unique_ptr<PartWriter> memory_;
   std::vector<DiskPart> disks_;
   PartSummary state_;
-  std::vector<SmallFile> small_files_;  ///< to be synced
   bool synced_ = false;
 };
 

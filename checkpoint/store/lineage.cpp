@@ -3,27 +3,25 @@
 
 #include <algorithm>
 
-#include "checkpoint/store/repository.h"
-#include "checkpoint/store/repository_names.h"
+#include "checkpoint/store/checkpoint_store.h"
 
 namespace tintype {
 
-Lineage::Lineage(const Repository& repository) {
-  for (const std::uint64_t id : repository.bases()) add(repository, id, true);
-  for (const std::uint64_t id : repository.ids()) add(repository, id, false);
+Lineage::Lineage(const CheckpointStore& store) {
+  for (const std::uint64_t id : store.bases()) add(store, id, true);
+  for (const std::uint64_t id : store.ids()) add(store, id, false);
   for (auto& [id, member] : members_) {
     const auto parent = member.manifest ? members_.find(member.manifest->parent) : members_.end();
     if (parent != members_.end()) parent->second.children.insert(id);
   }
-  add_writers(repository);
+  add_writers(store);
 }
 
-void Lineage::add(const Repository& repository, std::uint64_t id, bool base) {
+void Lineage::add(const CheckpointStore& store, std::uint64_t id, bool base) {
   Member member;
-  member.directory = repository.directory_of(id);
   member.base = base;
   try {
-    member.manifest = repository.read_manifest(member.directory, id);
+    member.manifest = store.manifest_of(id);
   } catch (const std::exception&) {
     member.manifest.reset();
     newest_unreadable_ = std::max(newest_unreadable_, id);
@@ -31,14 +29,11 @@ void Lineage::add(const Repository& repository, std::uint64_t id, bool base) {
   members_[id] = std::move(member);
 }
 
-void Lineage::add_writers(const Repository& repository) {
-  using namespace repository_names;
-  for_each_name(repository.path(), [&](const std::string& name) {
-    const std::filesystem::path pending = repository.path() / name;
-    if (!id_after(kPending, name) || writer_is_dead(pending)) return;
-    const auto parent = members_.find(writers_parent(pending));
+void Lineage::add_writers(const CheckpointStore& store) {
+  for (const std::uint64_t id : store.parents_of_writers()) {
+    const auto parent = members_.find(id);
     if (parent != members_.end()) parent->second.written_on = true;
-  });
+  }
 }
 
 bool Lineage::is_needed(std::uint64_t id) const {

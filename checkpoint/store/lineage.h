@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <set>
@@ -12,21 +11,20 @@
 
 namespace tintype {
 
-class Repository;
+class CheckpointStore;
 
 /// Who builds on whom in a repository, as its manifests and the writers at work say. True as long as the lock on names
 /// is held.
 class Lineage {
  public:
   struct Member {
-    std::filesystem::path directory;
     bool base = false;                         ///< deleted, and listed no more
     std::shared_ptr<const Manifest> manifest;  ///< nothing where it cannot be read
     std::set<std::uint64_t> children;
     bool written_on = false;  ///< somebody is writing a child of it
   };
 
-  explicit Lineage(const Repository& repository);
+  explicit Lineage(const CheckpointStore& store);
 
   const std::map<std::uint64_t, Member>& members() const noexcept { return members_; }
   /// A checkpoint builds on this one, or may: one whose manifest cannot be read may build on any that is older.
@@ -37,8 +35,8 @@ class Lineage {
   std::vector<std::uint64_t> unneeded_bases() const;
 
  private:
-  void add(const Repository& repository, std::uint64_t id, bool base);
-  void add_writers(const Repository& repository);
+  void add(const CheckpointStore& store, std::uint64_t id, bool base);
+  void add_writers(const CheckpointStore& store);
 
   std::map<std::uint64_t, Member> members_;
   std::uint64_t newest_unreadable_ = 0;  ///< 0: all can be read

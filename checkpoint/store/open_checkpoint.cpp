@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/store/open_checkpoint.h"
 
-#include <fcntl.h>
-
 #include "checkpoint/format/checkpoint_files.h"
 #include "vmm/base/checksum.h"
-#include "vmm/base/io.h"
 
 namespace tintype {
 namespace {
@@ -14,20 +11,20 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMaximumManifestBytes = 1 << 20;
 
-void require_file(const fs::path& path) {
-  std::error_code error;
-  if (!fs::is_regular_file(path, error)) throw ImageError("{} is missing: the checkpoint is not whole", path.string());
-}
-
 }  // namespace
 
-Manifest read_manifest(const fs::path& directory, std::uint64_t id) {
-  const fs::path path = directory / checkpoint_files::kManifest;
-  require_file(path);
-  Manifest manifest = decode_manifest(read_text_file(path, kMaximumManifestBytes), path.string());
+Manifest read_manifest(const CheckpointFolder& folder, std::uint64_t id) {
+  const auto file = folder.open(checkpoint_files::kManifest);
+  const auto bytes = read_all(*file, kMaximumManifestBytes);
+  Manifest manifest =
+      decode_manifest(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()), file->name());
   if (manifest.id != id)
-    throw ImageError("{} is the manifest of checkpoint {}, not of {}", path.string(), manifest.id, id);
+    throw ImageError("{} is the manifest of checkpoint {}, not of {}", file->name(), manifest.id, id);
   return manifest;
+}
+
+Manifest read_manifest(const fs::path& directory, std::uint64_t id) {
+  return read_manifest(DirectoryFolder(directory), id);
 }
 
 void check_machine(const Manifest& manifest) {
@@ -47,30 +44,29 @@ void check_machine(const Manifest& manifest) {
     throw ImageError("checkpoint {} has a part for a disk that its machine has not", manifest.id);
 }
 
-std::vector<NamedState> read_states(const fs::path& directory, const Manifest& manifest) {
+std::vector<NamedState> read_states(const CheckpointFolder& folder, const Manifest& manifest) {
   const PartDescription* part = manifest.find_part(checkpoint_files::kStateName);
   if (part == nullptr) throw ImageError("checkpoint {} has no machine state", manifest.id);
-  const fs::path path = directory / part->file;
-  require_file(path);
-  const UniqueFd fd = open_file(path, O_RDONLY);
-  const std::uint64_t size = file_size(fd.get(), path.string());
-  if (size != part->summary.file_bytes || size > kMaximumStateBytes) {
-    throw ImageError("{} has {} bytes instead of {}", path.string(), size, part->summary.file_bytes);
-  }
-  std::vector<std::byte> bytes(size);
-  read_exactly(fd.get(), bytes, 0, path.string());
+  const auto file = folder.open(part->file);
+  if (file->size() != part->summary.file_bytes || file->size() > kMaximumStateBytes)
+    throw ImageError("{} has {} bytes instead of {}", file->name(), file->size(), part->summary.file_bytes);
+  const auto bytes = read_all(*file, kMaximumStateBytes);
   if (checksum_of(bytes) != part->summary.checksum)
-    throw ImageError("{} is damaged, or belongs to another checkpoint", path.string());
-  return decode_states(bytes, path.string());
+    throw ImageError("{} is damaged, or belongs to another checkpoint", file->name());
+  return decode_states(bytes, file->name());
 }
 
-std::unique_ptr<PartReader> open_part(const fs::path& directory, const PartDescription& description, PartKind kind) {
-  const fs::path path = directory / description.file;
-  require_file(path);
-  auto part = std::make_unique<PartReader>(path);
+std::vector<NamedState> read_states(const fs::path& directory, const Manifest& manifest) {
+  return read_states(DirectoryFolder(directory), manifest);
+}
+
+std::unique_ptr<PartReader> open_part(const CheckpointFolder& folder, const PartDescription& description,
+                                      PartKind kind) {
+  auto part = std::make_unique<PartReader>(folder.open(description.file));
+  const std::string path = folder.path_of(description.file);
   if (part->summary() != description.summary)
-    throw ImageError("{} is not the one that belongs to this checkpoint", path.string());
-  if (part->kind() != kind) throw ImageError("{} is a part of the wrong kind", path.string());
+    throw ImageError("{} is not the one that belongs to this checkpoint", path);
+  if (part->kind() != kind) throw ImageError("{} is a part of the wrong kind", path);
   return part;
 }
 

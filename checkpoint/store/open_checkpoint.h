@@ -12,14 +12,17 @@
 #include "checkpoint/format/manifest.h"
 #include "checkpoint/format/part_reader.h"
 #include "checkpoint/state/codec.h"
+#include "checkpoint/store/checkpoint_folder.h"
 
 namespace tintype {
 
+Manifest read_manifest(const CheckpointFolder& folder, std::uint64_t id);
 Manifest read_manifest(const std::filesystem::path& directory, std::uint64_t id);
 /// The manifest's two halves, what the machine was and what the files are, must tell the same story.
 void check_machine(const Manifest& manifest);
+std::vector<NamedState> read_states(const CheckpointFolder& folder, const Manifest& manifest);
 std::vector<NamedState> read_states(const std::filesystem::path& directory, const Manifest& manifest);
-std::unique_ptr<PartReader> open_part(const std::filesystem::path& directory, const PartDescription& description,
+std::unique_ptr<PartReader> open_part(const CheckpointFolder& folder, const PartDescription& description,
                                       PartKind kind);
 
 }  // namespace tintype

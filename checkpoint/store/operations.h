@@ -12,7 +12,7 @@
 
 #include "checkpoint/format/manifest.h"
 #include "checkpoint/store/check_notes.h"
-#include "checkpoint/store/repository.h"
+#include "checkpoint/store/checkpoint_store.h"
 #include "checkpoint/store/verify.h"
 
 namespace tintype {

@@ -12,9 +12,11 @@
 #include <utility>
 
 #include "checkpoint/store/chain.h"
+#include "checkpoint/store/directory_draft.h"
 #include "checkpoint/store/lineage.h"
 #include "checkpoint/store/open_checkpoint.h"
 #include "checkpoint/store/repository_names.h"
+#include "checkpoint/store/space.h"
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
 
@@ -30,11 +32,6 @@ fs::path directory_path(const fs::path& path) {
   if (path.empty()) throw Error("the repository has an empty name; name a directory for the checkpoints");
   const fs::path absolute = fs::absolute(path).lexically_normal();
   return absolute.has_filename() ? absolute : absolute.parent_path();
-}
-
-/// "1 to 9", "only 1": of a list that is not empty.
-std::string range_of(const std::vector<std::uint64_t>& ids) {
-  return ids.size() == 1 ? fmt::format("only {}", ids.front()) : fmt::format("{} to {}", ids.front(), ids.back());
 }
 
 }  // namespace
@@ -134,13 +131,13 @@ std::shared_ptr<const Manifest> Repository::require_parent(const ParentRef& pare
   if (!fs::exists(parents == Parents::kListed ? path_ / id_name(parent.id) : directory_of(parent.id), error))
     throw ParentGone("checkpoint {} is not in {} any more, and nothing can build on it", parent.id, path_.string());
   try {
-    const Chain chain = read_chain(*this, parent.id,
-                                   [&](const ChainLink& link) { return !known_ || !known_->is_whole(link.directory); });
+    const Chain chain = read_chain(
+        *this, parent.id, [&](const ChainLink& link) { return !known_ || !known_->is_whole(directory_of(link.id())); });
     if (chain.front().manifest->identity != parent.identity)
       throw ParentGone("checkpoint {} in {} is another one than was meant", parent.id, path_.string());
     for (const ChainLink& link : chain) check_files(link);
     for (const ChainLink& link : chain)
-      if (known_) known_->note_whole(link.directory);
+      if (known_) known_->note_whole(directory_of(link.id()));
     return chain.front().manifest;
   } catch (const ImageError& error) {
     throw ParentGone("nothing can build on checkpoint {}: {}", parent.id, error.what());
@@ -228,14 +225,47 @@ std::vector<std::uint64_t> Repository::bases() const {
   return ids;
 }
 
-std::uint64_t Repository::resolve(std::optional<std::uint64_t> id) const {
-  const auto all = ids();
-  if (all.empty()) throw Error("{} holds no checkpoint", path_.string());
-  if (!id) return all.back();
-  if (!std::ranges::binary_search(all, *id))
-    throw Error("{} holds no checkpoint {}; it holds {}", path_.string(), *id, range_of(all));
-  return *id;
+std::unique_ptr<const CheckpointFolder> Repository::folder_of(std::uint64_t id) const {
+  std::error_code error;
+  const fs::path directory = directory_of(id);
+  return fs::exists(directory, error) ? std::make_unique<DirectoryFolder>(directory) : nullptr;
 }
+
+std::shared_ptr<const Manifest> Repository::manifest_in(const CheckpointFolder& folder, std::uint64_t id) const {
+  return read_manifest(static_cast<const DirectoryFolder&>(folder).directory(), id);
+}
+
+bool Repository::is_same(const CheckpointStore& other) const {
+  std::error_code error;
+  return fs::equivalent(path_, other.name(), error);
+}
+
+CheckpointStore::Stamps Repository::stamps() const {
+  Stamps stamps;
+  for_each_name(path_, [&](const std::string& name) {
+    struct stat info {};
+    const bool wanted = id_of(name) || id_after(kBase, name) || id_after(kReplacement, name);
+    if (wanted && ::stat((path_ / name).c_str(), &info) == 0) stamps[name] = std::to_string(info.st_ino);
+  });
+  return stamps;
+}
+
+std::vector<std::uint64_t> Repository::parents_of_writers() const {
+  std::vector<std::uint64_t> parents;
+  for_each_name(path_, [&](const std::string& name) {
+    const fs::path pending = path_ / name;
+    if (id_after(kPending, name) && !writer_is_dead(pending)) parents.push_back(writers_parent(pending));
+  });
+  return parents;
+}
+
+std::unique_ptr<CheckpointDraft> Repository::draft(const std::optional<ParentRef>& parent, Parents parents,
+                                                   std::uint64_t expected_bytes) {
+  if (expected_bytes != 0) require_space(path_, expected_bytes, "the checkpoint");
+  return std::make_unique<DirectoryDraft>(begin(parent, parents));
+}
+
+Tidied Repository::tidy(const ProgressSink& progress) { return tidy_chains(path_, progress); }
 
 fs::path Repository::directory_of(std::uint64_t id) const {
   std::error_code error;

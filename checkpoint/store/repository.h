@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "checkpoint/format/manifest.h"
+#include "checkpoint/store/checkpoint_store.h"
 #include "checkpoint/store/known_manifests.h"
 #include "checkpoint/store/parent.h"
 #include "vmm/base/progress.h"
@@ -49,18 +50,8 @@ class PendingCheckpoint {
 
 class Lineage;
 
-/// What became of a checkpoint that was deleted, and what went with it.
-struct Removal {
-  bool kept_as_base = false;        ///< others build on it: it is listed no more, and stays until they need it no more
-  std::vector<std::uint64_t> gone;  ///< with all their data, this one or bases that nobody needs any more
-};
-
-/// What a new checkpoint may build on: what is listed; or what was deleted, too, and is there for others.
-enum class Parents : std::uint8_t { kListed, kDeletedToo };
-
-/// A directory of checkpoints, `00000001/`, `00000002/`, ... Several machines may write to one at the same
-/// time.
-class Repository {
+/// A directory of checkpoints, `00000001/`, `00000002/`, ...
+class Repository final : public CheckpointStore {
  public:
   /// Created where missing. Throws tintype::Error where the path is a file, or cannot be written.
   /// Manifests are read by way of `known`, where there is one.
@@ -70,8 +61,9 @@ class Repository {
 
   const std::filesystem::path& path() const noexcept { return path_; }
 
-  /// Throws tintype::Error where no checkpoint was ever begun in this directory: it may be any.
-  void require_repository() const;
+  std::string name() const override { return path_.string(); }
+  void require_repository() const override;
+  bool is_same(const CheckpointStore& other) const override;
 
   /// The manifest in a directory of this repository. Throws ImageError.
   std::shared_ptr<const Manifest> read_manifest(const std::filesystem::path& directory, std::uint64_t id) const;
@@ -81,18 +73,23 @@ class Repository {
   /// somebody deletes it meanwhile. Throws ParentGone where it is not there as named, and whole.
   PendingCheckpoint begin(const std::optional<ParentRef>& parent = {}, Parents parents = Parents::kListed);
 
-  /// All ids, ascending; checkpoints that are damaged too.
-  std::vector<std::uint64_t> ids() const;
-  /// The one asked for, or the newest. Throws tintype::Error where there is none such.
-  std::uint64_t resolve(std::optional<std::uint64_t> id) const;
-  /// Those that were deleted and that others build on, ascending.
-  std::vector<std::uint64_t> bases() const;
+  std::unique_ptr<CheckpointDraft> draft(const std::optional<ParentRef>& parent, Parents parents,
+                                         std::uint64_t expected_bytes) override;
+
+  std::vector<std::uint64_t> ids() const override;
+  std::vector<std::uint64_t> bases() const override;
+  std::unique_ptr<const CheckpointFolder> folder_of(std::uint64_t id) const override;
+  std::shared_ptr<const Manifest> manifest_in(const CheckpointFolder& folder, std::uint64_t id) const override;
+  /// Names and inodes.
+  Stamps stamps() const override;
+  std::vector<std::uint64_t> parents_of_writers() const override;
   /// Where the files of a checkpoint are, of a base too. Where there is none such: where they would be.
   std::filesystem::path directory_of(std::uint64_t id) const;
+  std::filesystem::path place_of_remarks(std::uint64_t id) const override { return directory_of(id); }
 
-  /// Renamed away first, so that it is gone at once or not at all; so are bases that only it needed. Throws
-  /// tintype::Error where there is none such. The sink is called between any two steps.
-  Removal remove(std::uint64_t id, const ProgressSink& progress = {});
+  /// Renamed away first.
+  Removal remove(std::uint64_t id, const ProgressSink& progress = {}) override;
+  Tidied tidy(const ProgressSink& progress = {}) override;
   /// What dead processes left, and bases that nobody needs any more, whose ids it returns.
   std::vector<std::uint64_t> remove_leftovers(const ProgressSink& progress = {});
 

@@ -8,7 +8,6 @@
 #include "checkpoint/format/checkpoint_files.h"
 #include "checkpoint/store/chain.h"
 #include "checkpoint/store/open_checkpoint.h"
-#include "checkpoint/store/repository.h"
 #include "checkpoint/store/repository_names.h"
 #include "vmm/base/io.h"
 
@@ -23,8 +22,8 @@ constexpr std::size_t kNamedExtents = 20;
 /// Goes through the files of one checkpoint and through all of them, whatever it finds on the way.
 class FileVerifier {
  public:
-  FileVerifier(const fs::path& directory, std::uint64_t id, Verification& result, const ProgressSink& progress)
-      : directory_(directory), id_(id), result_(result), progress_(progress) {}
+  FileVerifier(const CheckpointFolder& folder, std::uint64_t id, Verification& result, const ProgressSink& progress)
+      : folder_(folder), id_(id), result_(result), progress_(progress) {}
 
   /// The manifest, where it can be read.
   std::optional<Manifest> run() {
@@ -36,7 +35,7 @@ class FileVerifier {
   void verify_all() {
     const std::size_t damages_before = result_.damages.size();
     count_bytes();
-    attempt(checkpoint_files::kManifest, [&] { manifest_ = read_manifest(directory_, id_); });
+    attempt(checkpoint_files::kManifest, [&] { manifest_ = read_manifest(folder_, id_); });
     if (manifest_) {
       verify_parts(*manifest_);
     } else {
@@ -61,11 +60,8 @@ class FileVerifier {
   }
 
   void count_bytes() {
-    for (const auto& entry : fs::directory_iterator(directory_)) {
-      std::error_code error;
-      const auto bytes = entry.is_regular_file(error) ? entry.file_size(error) : 0;
-      if (!error) total_ += bytes;
-    }
+    files_ = folder_.files();
+    for (const auto& [name, bytes] : files_) total_ += bytes;
     result_.bytes += total_;
   }
 
@@ -76,15 +72,14 @@ class FileVerifier {
     for (const PartDescription& description : manifest.parts) {
       expected.insert(description.file);
       if (description.name == checkpoint_files::kStateName) {
-        attempt(description.file, [&] { read_states(directory_, manifest); });
+        attempt(description.file, [&] { read_states(folder_, manifest); });
       } else {
-        verify_part(description.file, [&] { return open_part(directory_, description, kind_of(description)); });
+        verify_part(description.file, [&] { return open_part(folder_, description, kind_of(description)); });
       }
     }
-    for (const auto& entry : fs::directory_iterator(directory_)) {
-      const std::string name = entry.path().filename().string();
+    for (const auto& [name, bytes] : files_) {
       if (!expected.contains(name))
-        damage(name, fmt::format("{} does not belong to the checkpoint", entry.path().string()));
+        damage(name, fmt::format("{} does not belong to the checkpoint", folder_.path_of(name)));
     }
   }
 
@@ -95,19 +90,17 @@ class FileVerifier {
   /// Without a manifest nobody knows which files there should be, but those that are there can be sound in
   /// themselves.
   void verify_files_alone() {
-    for (const auto& entry : fs::directory_iterator(directory_)) {
-      const std::string name = entry.path().filename().string();
-      if (entry.path().extension() == ".part") {
-        verify_part(name, [&] { return std::make_unique<PartReader>(entry.path()); });
+    for (const auto& [name, bytes] : files_) {
+      if (name.ends_with(".part")) {
+        verify_part(name, [&, file = name] { return std::make_unique<PartReader>(folder_.open(file)); });
       } else if (name == checkpoint_files::kState) {
-        attempt(name, [&] { read_states_alone(entry.path()); });
+        attempt(name, [&, file = name] { read_states_alone(*folder_.open(file)); });
       }
     }
   }
 
-  static void read_states_alone(const fs::path& path) {
-    const std::string text = read_text_file(path, kMaximumStateBytes);
-    decode_states(std::as_bytes(std::span(text)), path.string());
+  static void read_states_alone(const ByteSource& file) {
+    decode_states(read_all(file, kMaximumStateBytes), file.name());
   }
 
   template <typename Open>
@@ -143,7 +136,8 @@ class FileVerifier {
     progress_({file, done_, total_});
   }
 
-  const fs::path directory_;
+  const CheckpointFolder& folder_;
+  std::map<std::string, std::uint64_t> files_;
   const std::uint64_t id_;
   std::optional<Manifest> manifest_;
   Verification& result_;
@@ -154,12 +148,11 @@ class FileVerifier {
 /// Every checkpoint by itself, and then whether each has what it builds on.
 class ChainVerifier {
  public:
-  ChainVerifier(const Repository& repository, const ProgressSink& progress)
-      : repository_(repository), progress_(progress) {}
+  ChainVerifier(const CheckpointStore& store, const ProgressSink& progress) : store_(store), progress_(progress) {}
 
   Verification run(std::optional<std::uint64_t> id) {
-    const auto bases = repository_.bases();
-    const auto ids = id ? with_ancestors(repository_.resolve(id)) : joined(repository_.ids(), bases);
+    const auto bases = store_.bases();
+    const auto ids = id ? with_ancestors(store_.resolve(id)) : joined(store_.ids(), bases);
     for (const std::uint64_t each : ids) {
       ++(std::ranges::binary_search(bases, each) ? result_.bases : result_.checkpoints);
       verify(each);
@@ -184,9 +177,9 @@ class ChainVerifier {
   std::set<std::uint64_t> with_ancestors(std::uint64_t id) const {
     std::set<std::uint64_t> ids;
     try {
-      while (id != 0 && fs::exists(repository_.directory_of(id))) {
+      while (id != 0 && store_.folder_of(id)) {
         ids.insert(id);
-        id = read_manifest(repository_.directory_of(id), id).parent;
+        id = store_.manifest_of(id)->parent;
       }
     } catch (const std::exception&) {
     }
@@ -196,7 +189,14 @@ class ChainVerifier {
   // Parents come first: their ids are lower.
   void verify(std::uint64_t id) {
     const std::size_t damages_before = result_.damages.size();
-    Seen seen{FileVerifier(repository_.directory_of(id), id, result_, progress_).run()};
+    Seen seen;
+    try {
+      const auto folder = store_.folder_of(id);
+      if (!folder) throw ImageError("checkpoint {} is not in {} any more", id, store_.name());
+      seen.manifest = FileVerifier(*folder, id, result_, progress_).run();
+    } catch (const std::exception& error) {
+      result_.damages.push_back({id, checkpoint_files::kManifest, error.what()});
+    }
     if (seen.manifest && seen.manifest->parent != 0) {
       try {
         check_ancestors(*seen.manifest);
@@ -210,13 +210,13 @@ class ChainVerifier {
 
   void check_ancestors(const Manifest& manifest) const {
     const auto parent = seen_.find(manifest.parent);
-    if (parent == seen_.end()) throw_parent_missing(manifest, repository_);
+    if (parent == seen_.end()) throw_parent_missing(manifest, store_);
     if (parent->second.manifest) check_parent(manifest, *parent->second.manifest);
     if (!parent->second.whole)
       throw ImageError("checkpoint {} builds on checkpoint {}, which is not whole", manifest.id, manifest.parent);
   }
 
-  const Repository& repository_;
+  const CheckpointStore& store_;
   const ProgressSink& progress_;
   Verification result_;
   std::map<std::uint64_t, Seen> seen_;
@@ -226,13 +226,13 @@ class ChainVerifier {
 
 Verification verify_checkpoints(const fs::path& path, std::optional<std::uint64_t> id, const ProgressSink& progress) {
   constexpr int kAttempts = 5;
-  const Repository repository = Repository::open(path);
-  repository.require_repository();
+  const auto store = open_store(path);
+  store->require_repository();
   for (int attempt = 1;; ++attempt) {
-    const auto before = names_and_inodes(repository);
-    Verification result = ChainVerifier(repository, progress).run(id);
+    const auto before = store->stamps();
+    Verification result = ChainVerifier(*store, progress).run(id);
     // What was deleted or merged while it was read is not damaged.
-    if (result.good() || attempt == kAttempts || still_there(before, names_and_inodes(repository))) return result;
+    if (result.good() || attempt == kAttempts || still_there(before, store->stamps())) return result;
   }
 }
 

@@ -36,14 +36,13 @@ class DrillVerb final : public Verb {
   }
 
   int run(Output& output) override {
-    const Repository repository = Repository::open(repository_);
     options_.repository = repository_;
     options_.id = show_checkpoint(repository_, id_).id;
     options_.expect = expect_.value_or("");
     if (expect_exit_) options_.expect_exit = static_cast<int>(*expect_exit_);
     const DrillResult result = drill(output);
     output.end_progress();
-    note_drilled(repository.directory_of(options_.id), result.lives, result.said);
+    note_drilled(open_store(repository_)->place_of_remarks(options_.id), result.lives, result.said);
     json object = {{"repository", path_to_json(repository_)},
                    {"id", options_.id},
                    {"lives", result.lives},

@@ -42,6 +42,8 @@ json value_from_text(const Parameter& parameter, const std::string& text) {
       [[fallthrough]];
     case ParameterKind::kDirectory:
       return path_to_json(absolute_path(text, option));
+    case ParameterKind::kRepository:
+      return path_to_json(repository_name(text, option));
     case ParameterKind::kText:
       return path_to_json(text);
   }
@@ -84,6 +86,7 @@ class MethodVerb final : public Verb {
 
   void declare(const Parameter& parameter, VerbOptions& options) {
     if (parameter.option.option == nullptr) return;
+    if (parameter.kind == ParameterKind::kRepository) options.endpoint();
     const auto take = [this, &parameter](const std::string& text) {
       params_[parameter.name] = value_from_text(parameter, text);
     };

@@ -55,7 +55,7 @@ class CopyVerb final : public Verb {
   }
 
   int run(Output& output) override {
-    const auto to = absolute_path(to_, "REPO2");
+    const auto to = repository_name(to_, "REPO2");
     const auto all = copy_checkpoints(from_, to, id_, output.progress());
     output.end_progress();
     print_arrivals(all, output);

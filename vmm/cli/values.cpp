@@ -6,6 +6,7 @@
 #include <charconv>
 #include <utility>
 
+#include "checkpoint/s3/location.h"
 #include "vmm/base/error.h"
 #include "vmm/base/overflow.h"
 #include "vmm/memory/guest_memory.h"
@@ -116,6 +117,11 @@ std::filesystem::path absolute_path(const std::filesystem::path& path, std::stri
   if (failure) throw Error("{} cannot be \"{}\": this directory is gone, give an absolute path", option, path.string());
   const bool goes_up = std::find(absolute.begin(), absolute.end(), "..") != absolute.end();
   return goes_up ? absolute : absolute.lexically_normal();
+}
+
+std::filesystem::path repository_name(const std::string& text, std::string_view option) {
+  if (S3Location::is_meant_by(text)) return S3Location::parse(text).completed().text();
+  return absolute_path(text, option);
 }
 
 std::uint64_t checked_memory_size(std::uint64_t bytes) {

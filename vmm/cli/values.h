@@ -29,6 +29,8 @@ std::string format_duration(std::uint64_t ms);
 /// A path as `option` gave it, absolute, since a machine has a working directory of its own. An empty one is wrong
 /// usage.
 std::filesystem::path absolute_path(const std::filesystem::path& path, std::string_view option);
+/// The name of a repository: a directory, made absolute; or s3://BUCKET/PREFIX, with where that store is.
+std::filesystem::path repository_name(const std::string& text, std::string_view option);
 
 /// Guest memory: a multiple of 4 KiB from 1 MiB to 1 TiB.
 std::uint64_t checked_memory_size(std::uint64_t bytes);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/cli/verb_options.h"
 
+#include <stdlib.h>
+
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -26,11 +28,20 @@ void VerbOptions::optional_positional(const char* name, std::optional<std::strin
 }
 
 void VerbOptions::repository(std::filesystem::path& into) {
+  endpoint();
   verb_
       .add_option_function<std::string>(
-          "REPO", [&into](const std::string& text) { into = absolute_path(text, "REPO"); }, "Directory of checkpoints")
+          "REPO", [&into](const std::string& text) { into = repository_name(text, "REPO"); },
+          "Directory of checkpoints, or s3://BUCKET/PREFIX")
       ->required()
       ->type_name("");
+}
+
+// Comes before the names that it is for: callbacks are called in the order in which options were declared.
+void VerbOptions::endpoint() {
+  value(
+      "--endpoint", "URL", [](const std::string& url) { ::setenv("AWS_ENDPOINT_URL_S3", url.c_str(), 1); },
+      "Where the object store of s3://BUCKET/PREFIX is, by default AWS_ENDPOINT_URL, else Amazon's", false);
 }
 
 void VerbOptions::flag(const char* option, bool& into, const char* help) { verb_.add_flag(option, into, help); }

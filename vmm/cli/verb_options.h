@@ -23,8 +23,10 @@ class VerbOptions {
   /// A word without `--`, which must be given.
   void positional(const char* name, std::string& into, const char* help);
   void optional_positional(const char* name, std::optional<std::string>& into, const char* help);
-  /// REPO, made absolute.
+  /// REPO, as repository_name() has it, and --endpoint.
   void repository(std::filesystem::path& into);
+  /// --endpoint, for verbs that take a repository in another way.
+  void endpoint();
   void flag(const char* option, bool& into, const char* help);
   // For what is not a variable: `take` is called with the text, and may throw UsageError.
   using Take = std::function<void(const std::string& text)>;

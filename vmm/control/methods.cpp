@@ -60,7 +60,8 @@ struct CheckpointRequest {
 
 void parameters(auto& list, CheckpointRequest& request) {
   CheckpointOptions& options = request.options;
-  list.directory("repository", options.repository, {"--to", "REPO", "Directory of checkpoints, created where missing"});
+  list.repository("repository", options.repository,
+                  {"--to", "REPO", "Directory of checkpoints, created where missing; or s3://BUCKET/PREFIX"});
   list.word("strategy", options.strategy, {"--strategy", "WORD", "How memory is captured"});
   list.word("compression", options.compression, {"--compress", "WORD", "How parts are compressed"});
   list.size("capture_area", options.capture_area,

@@ -29,6 +29,7 @@ enum class ParameterKind : std::uint8_t {
   kWord,       ///< of an enumeration
   kText,       ///< of any bytes
   kDirectory,  ///< absolute
+  kRepository, ///< a directory, absolute; or s3://BUCKET/PREFIX
   kPlace,      ///< a directory, absolute; or what has a scheme: tcp://HOST:PORT
 };
 

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "checkpoint/s3/location.h"
 #include "vmm/control/status_json.h"
 
 namespace tintype {
@@ -55,6 +56,13 @@ void ParameterReader::place(const char* name, std::string& value, const Paramete
   } else {
     directory(name, value, option);
   }
+}
+
+void ParameterReader::repository(const char* name, std::string& value, const ParameterOption& option) {
+  const json* given = find(name);
+  if (given == nullptr || !given->is_string() || !S3Location::is_meant_by(given->get<std::string>()))
+    return directory(name, value, option);
+  value = S3Location::parse(given->get<std::string>()).text();
 }
 
 void ParameterReader::refuse_others() const {

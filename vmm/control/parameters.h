@@ -39,6 +39,9 @@ class ParameterCatalogue {
   void place(const char* name, std::string&, const ParameterOption& option) {
     add(name, ParameterKind::kPlace, option);
   }
+  void repository(const char* name, std::string&, const ParameterOption& option) {
+    add(name, ParameterKind::kRepository, option);
+  }
   template <HasWords T>
   void word(const char* name, T&, const ParameterOption& option) {
     Parameter& parameter = add(name, ParameterKind::kWord, option);
@@ -69,6 +72,7 @@ class ParameterReader {
   void directory(const char* name, std::string& value, const ParameterOption&);
   void text(const char* name, std::string& value, const ParameterOption&);
   void place(const char* name, std::string& value, const ParameterOption& option);
+  void repository(const char* name, std::string& value, const ParameterOption& option);
   template <HasWords T>
   void word(const char* name, T& value, const ParameterOption&) {
     if (const nlohmann::json* text = find(name)) value = chosen_value<T>(text_of(name, *text), name);

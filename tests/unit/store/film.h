@@ -8,6 +8,7 @@
 
 #include "checkpoint/store/checkpoint_reader.h"
 #include "checkpoint/store/checkpoint_writer.h"
+#include "checkpoint/store/repository.h"
 #include "tests/unit/format/sample_manifest.h"
 #include "tests/unit/format/scratch.h"
 
@@ -127,7 +128,7 @@ inline std::string fault(const std::filesystem::path& repository, std::uint64_t 
 
 /// Of all that are listed.
 inline std::string first_fault(const std::filesystem::path& repository) {
-  for (const std::uint64_t id : Repository::open(repository).ids()) {
+  for (const std::uint64_t id : open_store(repository)->ids()) {
     if (std::string text = fault(repository, id); !text.empty()) return text;
   }
   return {};

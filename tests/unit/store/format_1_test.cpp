@@ -10,6 +10,7 @@
 #include "checkpoint/store/checkpoint_writer.h"
 #include "checkpoint/store/export.h"
 #include "checkpoint/store/operations.h"
+#include "checkpoint/store/repository.h"
 #include "checkpoint/store/tidy.h"
 #include "checkpoint/store/verify.h"
 #include "tests/unit/format/scratch.h"

@@ -3,6 +3,7 @@
 
 #include "checkpoint/format/block_source.h"
 #include "checkpoint/store/checkpoint_writer.h"
+#include "checkpoint/store/repository.h"
 #include "tests/unit/format/sample_manifest.h"
 #include "tests/unit/format/scratch.h"
 

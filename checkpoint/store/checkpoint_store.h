@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "checkpoint/format/manifest.h"
+#include "checkpoint/store/checkpoint_draft.h"
+#include "checkpoint/store/checkpoint_folder.h"
+#include "checkpoint/store/known_manifests.h"
+#include "checkpoint/store/parent.h"
+#include "checkpoint/store/tidy.h"
+#include "vmm/base/progress.h"
+
+namespace tintype {
+
+/// What became of a checkpoint that was deleted, and what went with it.
+struct Removal {
+  bool kept_as_base = false;        ///< others build on it: it is listed no more, and stays until they need it no more
+  std::vector<std::uint64_t> gone;  ///< with all their data, this one or bases that nobody needs any more
+};
+
+/// What a new checkpoint may build on: what is listed; or what was deleted, too, and is there for others.
+enum class Parents : std::uint8_t { kListed, kDeletedToo };
+
+/// Where numbered checkpoints lie: a directory (Repository), or a bucket of an object store (ObjectStore). Several
+/// machines may write to one at the same time.
+class CheckpointStore {
+ public:
+  virtual ~CheckpointStore() = default;
+
+  /// As people name it: "/srv/film", "s3://bucket/film".
+  virtual std::string name() const = 0;
+  /// Throws tintype::Error where no checkpoint was ever begun here.
+  virtual void require_repository() const = 0;
+  /// Whether the other is the same one.
+  virtual bool is_same(const CheckpointStore& other) const = 0;
+
+  /// All ids, ascending; checkpoints that are damaged too.
+  virtual std::vector<std::uint64_t> ids() const = 0;
+  /// Those that were deleted and that others build on, ascending.
+  virtual std::vector<std::uint64_t> bases() const = 0;
+  /// The one asked for, or the newest. Throws tintype::Error where there is none such.
+  std::uint64_t resolve(std::optional<std::uint64_t> id) const;
+
+  /// The files of a checkpoint, of a base too; nothing where there is none such.
+  virtual std::unique_ptr<const CheckpointFolder> folder_of(std::uint64_t id) const = 0;
+  /// What a folder of this store says of itself. Throws ImageError where it is damaged; so does the other, and where
+  /// there is none such.
+  virtual std::shared_ptr<const Manifest> manifest_in(const CheckpointFolder& folder, std::uint64_t id) const;
+  std::shared_ptr<const Manifest> manifest_of(std::uint64_t id) const;
+
+  /// Where remarks on a checkpoint lie (check_notes.h); empty where this store keeps none.
+  virtual std::filesystem::path place_of_remarks(std::uint64_t) const { return {}; }
+
+  /// For each checkpoint and base something that changes with what lies there: as long as those that were there are
+  /// there still, nothing was deleted or replaced.
+  using Stamps = std::map<std::string, std::string>;
+  virtual Stamps stamps() const = 0;
+  /// What writers that are at work build on.
+  virtual std::vector<std::uint64_t> parents_of_writers() const = 0;
+
+  /// Removes what dead writers left, and begins the next one. The parent, where one is named, stays as long as the
+  /// draft or what becomes of it, though somebody deletes it meanwhile. Throws ParentGone where it is not there as
+  /// named, and whole; tintype::Error where so many bytes have no room, as far as that can be known (0: not asked).
+  virtual std::unique_ptr<CheckpointDraft> draft(const std::optional<ParentRef>& parent, Parents parents,
+                                                 std::uint64_t expected_bytes) = 0;
+
+  /// Gone at once or not at all; so are bases that only it needed. Throws tintype::Error where there is none such. The
+  /// sink is called between any two steps.
+  virtual Removal remove(std::uint64_t id, const ProgressSink& progress = {}) = 0;
+  /// tidy.h.
+  virtual Tidied tidy(const ProgressSink& progress = {}) = 0;
+};
+
+/// By its name: `s3://BUCKET/PREFIX`, or a directory. Throws tintype::Error where it is not there. Needs no right to
+/// write.
+std::unique_ptr<CheckpointStore> open_store(const std::filesystem::path& name);
+/// Made where it is missing. Throws tintype::Error. Manifests are read by way of `known`, where there is one.
+std::unique_ptr<CheckpointStore> create_store(const std::filesystem::path& name,
+                                              std::shared_ptr<KnownManifests> known = {});
+
+}  // namespace tintype

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "checkpoint/s3/client.h"
+#include "checkpoint/s3/object_source.h"
+#include "checkpoint/s3/writer_lease.h"
+#include "checkpoint/store/checkpoint_store.h"
+#include "checkpoint/store/object_folder.h"
+
+namespace tintype {
+
+/// A bucket of an object store, or what lies there under a prefix. Its own engine keeps the data; here is only what
+/// makes objects into checkpoints: who writes puts his data into a folder of his own, and at the end one object, the
+/// seal, under the checkpoint's id.
+class ObjectStore final : public CheckpointStore {
+ public:
+  explicit ObjectStore(const S3Location& location);
+
+  std::string name() const override { return client_->location().name(); }
+  void require_repository() const override;
+  bool is_same(const CheckpointStore& other) const override;
+  std::vector<std::uint64_t> ids() const override;
+  std::vector<std::uint64_t> bases() const override;
+  std::unique_ptr<const CheckpointFolder> folder_of(std::uint64_t id) const override;
+  Stamps stamps() const override;
+  std::vector<std::uint64_t> parents_of_writers() const override;
+  std::unique_ptr<CheckpointDraft> draft(const std::optional<ParentRef>& parent, Parents parents,
+                                         std::uint64_t expected_bytes) override;
+  Removal remove(std::uint64_t id, const ProgressSink& progress = {}) override;
+  Tidied tidy(const ProgressSink& progress = {}) override;
+
+  /// What one look at all names finds.
+  struct Look {
+    std::map<std::uint64_t, std::string> seals, bases;  ///< their tags
+    std::vector<S3Client::Object> writers, deleted;     ///< their marks
+    std::uint64_t last_id = 0;
+    std::int64_t now = 0;
+  };
+  Look look() const;
+  std::shared_ptr<S3Client> client() const { return client_; }
+  std::shared_ptr<PieceCache> cache() const { return cache_; }
+
+ private:
+  std::unique_ptr<ObjectFolder> read_seal(std::uint64_t id) const;
+  bool is_sealed_as(const std::string& token, std::uint64_t id) const;
+  void remove_leftovers(const Look& look);
+  void remove_folder(const std::string& token);
+  bool discard(std::uint64_t id);
+  void discard_unneeded_bases(Removal& removal, const ProgressSink& progress);
+  void remember_last_id(std::uint64_t id);
+  std::shared_ptr<const Manifest> require_parent(const ParentRef& parent, Parents parents, const Look& look) const;
+
+  const std::shared_ptr<S3Client> client_;
+  const std::shared_ptr<PieceCache> cache_;
+};
+
+}  // namespace tintype

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "checkpoint/s3/location.h"
+#include "checkpoint/store/checkpoint_store.h"
+#include "checkpoint/store/repository.h"
+#include "vmm/base/error.h"
+
+#ifdef TINTYPE_HAS_S3
+#include "checkpoint/store/object_store.h"
+#endif
+
+namespace tintype {
+namespace {
+
+std::unique_ptr<CheckpointStore> object_store([[maybe_unused]] const std::string& name) {
+#ifdef TINTYPE_HAS_S3
+  return std::make_unique<ObjectStore>(S3Location::parse(name).completed());
+#else
+  throw Error("this tintype was built without object stores: install libcurl4-openssl-dev, and build it again");
+#endif
+}
+
+}  // namespace
+
+std::unique_ptr<CheckpointStore> open_store(const std::filesystem::path& name) {
+  if (S3Location::is_meant_by(name.native())) return object_store(name.native());
+  return std::make_unique<Repository>(Repository::open(name));
+}
+
+std::unique_ptr<CheckpointStore> create_store(const std::filesystem::path& name,
+                                              std::shared_ptr<KnownManifests> known) {
+  if (S3Location::is_meant_by(name.native())) return object_store(name.native());
+  return std::make_unique<Repository>(Repository::create(name, std::move(known)));
+}
+
+}  // namespace tintype
