@@ -86,7 +86,7 @@ class Standby {
 
   const StandbyOptions options_;
   const UniqueFd listener_;
-  std::mutex importing_;  ///< one at a time; a promotion waits until it is over
+  std::mutex importing_;            ///< one at a time; a promotion waits until it is over
   Clock::time_point next_prune_{};  ///< guarded by importing_
   std::mutex promoting_;
   mutable std::mutex mutex_;  // guards the rest
