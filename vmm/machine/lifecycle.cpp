@@ -34,8 +34,8 @@ Lifecycle::Lifecycle(const MachineConfig& config, FileStart serial_start, std::u
                     [this](const Then& then) { return reset_and(OnlyOne(*this, Patience::kWait), then); }});
 }
 
-/// One that never ran has ended, too: nobody need wait for it to run. The guest may ask the harness for things until its
-/// CPUs have ended; it does nothing for it from here on.
+/// One that never ran has ended, too: nobody need wait for it to run. The guest may ask the harness for things until
+/// its CPUs have ended; it does nothing for it from here on.
 Lifecycle::~Lifecycle() {
   end({1, "never started", {}});
   harness_->stop();

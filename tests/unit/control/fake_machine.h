@@ -29,7 +29,6 @@ class FakeMachine final : public Machine {
   CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) override;
   SeriesReport checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
                                  const ProgressSink& progress) override;
-  SuspendReport suspend(const std::filesystem::path&, const ProgressSink&) override { return {"/state", 4096}; }
   void attach_harness(const std::filesystem::path&) override {}
   void cancel_checkpoint() override { ++cancels; }
   void stand_still(const std::string&) override {}
