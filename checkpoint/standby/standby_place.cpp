@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "checkpoint/store/repository.h"
 #include "checkpoint/standby/standby_place.h"
 
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include "checkpoint/standby/link_words.h"
 #include "checkpoint/standby/secure_channel.h"
 #include "checkpoint/store/chain.h"
+#include "checkpoint/store/repository.h"
 #include "vmm/base/error.h"
 #include "vmm/base/printable.h"
 #include "vmm/base/thread.h"

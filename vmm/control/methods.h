@@ -24,13 +24,13 @@ struct ParameterOption {
 enum class ParameterKind : std::uint8_t {
   kFlag,
   kNumber,
-  kSize,       ///< bytes
-  kTime,       ///< milliseconds
-  kWord,       ///< of an enumeration
-  kText,       ///< of any bytes
-  kDirectory,  ///< absolute
-  kRepository, ///< a directory, absolute; or s3://BUCKET/PREFIX
-  kPlace,      ///< a directory, absolute; or what has a scheme: tcp://HOST:PORT
+  kSize,        ///< bytes
+  kTime,        ///< milliseconds
+  kWord,        ///< of an enumeration
+  kText,        ///< of any bytes
+  kDirectory,   ///< absolute
+  kRepository,  ///< a directory, absolute; or s3://BUCKET/PREFIX
+  kPlace,       ///< a directory, absolute; or what has a scheme: tcp://HOST:PORT
 };
 
 /// A parameter of a method, for the command line and its help.
