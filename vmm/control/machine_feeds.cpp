@@ -30,7 +30,7 @@ struct ConsoleRequest {
 void parameters(auto& list, ConsoleRequest& request) { list.size("past", request.past, {}); }
 
 template <typename Request>
-Request request_from(const json& object) {
+Request wish_from(const json& object) {
   ParameterReader reader(object);
   Request request;
   parameters(reader, request);
@@ -122,9 +122,8 @@ class ConsoleFeed final : public Feed {
 }  // namespace
 
 std::unique_ptr<Feed> open_machine_feed(Machine& machine, std::string_view method, const json& params) {
-  if (method == "events") return std::make_unique<EventFeed>(machine, request_from<EventsRequest>(params));
-  if (method == "console")
-    return std::make_unique<ConsoleFeed>(machine.console(), request_from<ConsoleRequest>(params));
+  if (method == "events") return std::make_unique<EventFeed>(machine, wish_from<EventsRequest>(params));
+  if (method == "console") return std::make_unique<ConsoleFeed>(machine.console(), wish_from<ConsoleRequest>(params));
   return nullptr;
 }
 

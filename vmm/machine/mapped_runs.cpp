@@ -3,19 +3,19 @@
 
 #include <array>
 
+#include "vmm/machine/paging_bits.h"
+
 namespace tintype {
+
+using namespace paging;
 
 namespace {
 
-constexpr std::uint64_t kCr0Paging = 1ULL << 31, kCr4FiveLevels = 1 << 12, kEferLongModeActive = 1 << 10;
-constexpr std::uint64_t kEntryPresent = 1, kEntryLarge = 1 << 7;
-constexpr std::uint64_t kAddressMask = 0x000f'ffff'ffff'f000;
-
 constexpr unsigned shift_of(int level) { return 12 + 9 * static_cast<unsigned>(level - 1); }
 
-class Walk {
+class RunFinder {
  public:
-  Walk(const ReadPhysical& memory, const MappedRunLimits& limits) : memory_(memory), limits_(limits) {}
+  RunFinder(const ReadPhysical& memory, const MappedRunLimits& limits) : memory_(memory), limits_(limits) {}
 
   MappedRuns run(std::uint64_t table, int levels) {
     levels_ = levels;
@@ -74,7 +74,7 @@ class Walk {
 
 MappedRuns mapped_runs(const ReadPhysical& memory, const kvm_sregs& sregs, const MappedRunLimits& limits) {
   if ((sregs.cr0 & kCr0Paging) == 0 || (sregs.efer & kEferLongModeActive) == 0) return {};
-  return Walk(memory, limits).run(sregs.cr3 & kAddressMask, (sregs.cr4 & kCr4FiveLevels) != 0 ? 5 : 4);
+  return RunFinder(memory, limits).run(sregs.cr3 & kAddressMask, (sregs.cr4 & kCr4FiveLevels) != 0 ? 5 : 4);
 }
 
 }  // namespace tintype

@@ -3,14 +3,13 @@
 
 #include <algorithm>
 
+#include "vmm/machine/paging_bits.h"
+
 namespace tintype {
 
-namespace {
+using namespace paging;
 
-constexpr std::uint64_t kCr0Paging = 1ULL << 31, kCr4LargePages = 1 << 4, kCr4Pae = 1 << 5, kCr4FiveLevels = 1 << 12;
-constexpr std::uint64_t kEferLongModeActive = 1 << 10;
-constexpr std::uint64_t kEntryPresent = 1, kEntryLarge = 1 << 7;
-constexpr std::uint64_t kAddressMask = 0x000f'ffff'ffff'f000;
+namespace {
 
 /// The bits that no table looks at must all be as the highest that one does (Intel SDM volume 1, 3.3.7.1).
 bool is_canonical(std::uint64_t linear, int levels) {

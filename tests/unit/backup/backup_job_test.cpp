@@ -10,21 +10,12 @@
 #include <doctest/doctest.h>
 
 #include "checkpoint/backup/backup_service.h"
+#include "tests/support/becomes_true.h"
 #include "vmm/base/error.h"
-
 namespace tintype {
 namespace {
 
 using std::chrono::milliseconds;
-
-/// Waits for it, as long as a crowded machine may need.
-bool becomes_true(const std::function<bool()>& condition) {
-  for (int i = 0; i < 30'000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(milliseconds(1));
-  }
-  return false;
-}
 
 /// A place that does what a test says.
 struct Script {

@@ -22,6 +22,7 @@
 #include "checkpoint/standby/link_words.h"
 #include "checkpoint/standby/standby_place.h"
 #include "checkpoint/store/operations.h"
+#include "tests/support/becomes_true.h"
 #include "tests/support/rounds.h"
 #include "tests/support/skip.h"
 #include "tests/support/small_file_system.h"
@@ -37,14 +38,6 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
 std::vector<std::byte> a_key(unsigned number = 1) { return std::vector<std::byte>(32, std::byte(number)); }
-
-bool becomes_true(const std::function<bool()>& condition) {
-  for (int i = 0; i < 30'000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(milliseconds(1));
-  }
-  return false;
-}
 
 /// A standby, and a film that is shot here and kept there.
 struct TwoComputers {

@@ -3,18 +3,11 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/unit/machine/long_mode.h"
+
 namespace tintype {
 
 namespace {
-
-kvm_sregs long_mode(std::uint64_t cr3) {
-  kvm_sregs sregs{};
-  sregs.cr0 = 1ULL << 31 | 1;
-  sregs.cr4 = 1 << 5;
-  sregs.efer = 1 << 10;
-  sregs.cr3 = cr3;
-  return sregs;
-}
 
 void store(GuestMemory& memory, std::uint64_t at, std::uint64_t entry) { REQUIRE(memory.store(Gpa(at), entry)); }
 

@@ -3,20 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/unit/machine/long_mode.h"
+
 namespace tintype {
-
-namespace {
-
-kvm_sregs long_mode(std::uint64_t cr3) {
-  kvm_sregs sregs{};
-  sregs.cr0 = 1ULL << 31 | 1;
-  sregs.cr4 = 1 << 5;
-  sregs.efer = 1 << 10;
-  sregs.cr3 = cr3;
-  return sregs;
-}
-
-}  // namespace
 
 TEST_CASE("four levels, a huge page, and a hole in the tables") {
   GuestMemory memory(16 << 20);
