@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/store/object_folder.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "checkpoint/format/checkpoint_files.h"
@@ -19,7 +20,7 @@ class TextSource final : public ByteSource {
   std::uint64_t size() const noexcept override { return text_.size(); }
   void read(std::uint64_t offset, std::span<std::byte> into) const override {
     if (!range_fits<std::uint64_t>(offset, into.size(), text_.size())) throw ImageError("{} ends too early", name_);
-    std::memcpy(into.data(), text_.data() + offset, into.size());
+    std::ranges::copy(std::as_bytes(std::span(text_)).subspan(offset, into.size()), into.begin());
   }
 
  private:
