@@ -2,7 +2,7 @@
 #include "checkpoint/store/object_folder.h"
 
 #include <algorithm>
-#include <cstring>
+#include <span>
 
 #include "checkpoint/format/checkpoint_files.h"
 #include "checkpoint/format/part_format.h"
