@@ -147,6 +147,7 @@ bool RedoLog::has_record(const Record& record, std::uint64_t slot) const noexcep
 }
 
 void RedoLog::set_state(StateKind kind, std::uint64_t base_modified_ns) {
+  const std::lock_guard lock(state_mutex_);
   State state = state_;
   state.kind = kind;
   if (base_modified_ns != 0) state.base_modified_ns = base_modified_ns;
@@ -154,6 +155,7 @@ void RedoLog::set_state(StateKind kind, std::uint64_t base_modified_ns) {
 }
 
 void RedoLog::set_merged_through(std::uint64_t sequence) {
+  const std::lock_guard lock(state_mutex_);
   State state = state_;
   state.merged_through = sequence;
   write_state(state);

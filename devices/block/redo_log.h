@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "devices/block/block_file.h"
@@ -41,10 +42,13 @@ class RedoLog : public BlockFile {
   const ExtentIndex& index() const noexcept { return index_; }
   ExtentIndex& index() noexcept { return index_; }
   const log_format::Superblock& superblock() const noexcept { return superblock_; }
-  const log_format::State& state() const noexcept { return state_; }
+  log_format::State state() const noexcept {
+    const std::lock_guard lock(state_mutex_);
+    return state_;
+  }
   std::uint64_t sequence() const noexcept { return superblock_.sequence; }
   /// The highest sequence number whose updates it has, its own included.
-  std::uint64_t covers() const noexcept { return std::max(sequence(), state_.merged_through); }
+  std::uint64_t covers() const noexcept { return std::max(sequence(), state().merged_through); }
 
   /// A run, and whether the index is to learn of it, and the file by a record.
   struct Place : Run {
@@ -104,6 +108,7 @@ class RedoLog : public BlockFile {
 
   std::filesystem::path link_;  ///< beside the image, where the log lies elsewhere; else empty
   log_format::Superblock superblock_;
+  mutable std::mutex state_mutex_;  ///< who waits for old writes sets it, while the next switch is prepared
   log_format::State state_;
   std::uint64_t seed_;
   ExtentIndex index_;
