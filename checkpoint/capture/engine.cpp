@@ -8,6 +8,7 @@
 
 #include "checkpoint/capture/area_size.h"
 #include "vmm/base/error.h"
+#include "vmm/base/thread_sanitizer.h"
 
 namespace tintype {
 
@@ -29,6 +30,7 @@ bool holds(const Chunk& chunk, const PageSet& pages, std::span<const std::byte> 
   bool same = true;
   pages.for_each_run(chunk.first_page, chunk.pages, [&](std::uint64_t page, std::uint64_t count) {
     const std::uint64_t offset = (page - chunk.first_page) * kPageSize;
+    const OrderedByKernel protected_memory;  // a write meanwhile is noted by the protection
     same = same && std::memcmp(chunk.host + offset, contents.data() + offset, count * kPageSize) == 0;
   });
   return same;
