@@ -2,6 +2,7 @@
 // What the virtual disk does, with QEMU beside it: the same guest on the same image file, in turns. README.md says what
 // each figure is.
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -136,6 +137,7 @@ class Bench {
   /// MiB a second at which the updates of an undoable run go into the image, and those of a plain write that lasts.
   double commit() const {
     tintype(polled("", "op=write bs=1M depth=4", false), "mode=undoable");
+    ::sync();  // the guest is idle, and the host has written down what it wrote
     const auto start = std::chrono::steady_clock::now();
     const CommandResult result =
         test::tintype({"disk", "commit", image_.string(), "--json"}, std::chrono::seconds(600));
