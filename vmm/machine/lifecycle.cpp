@@ -25,8 +25,8 @@ MachineEvent event_of(EventKind kind, const std::string& reason) {
 
 }  // namespace
 
-Lifecycle::Lifecycle(const MachineConfig& config, FileStart serial_start, std::uint64_t restored_from)
-    : restored_from_(restored_from), guest_(config, serial_start, guest_requests(), *this) {
+Lifecycle::Lifecycle(const MachineConfig& config, FileStart serial_start)
+    : guest_(config, serial_start, guest_requests(), *this) {
   using Then = std::function<void()>;
   harness_ = std::make_unique<Harness>(
       guest_.memory(),
@@ -66,6 +66,7 @@ void Lifecycle::restore_lazily(const CheckpointReader& checkpoint, std::shared_p
 }
 
 void Lifecycle::begin_from(const ParentRef& checkpoint) {
+  restored_from_ = checkpoint.id;
   all_loaded_ = guest_.load() == nullptr;
   builds_on_checkpoint_ = true;
   if (all_loaded_) {
