@@ -23,8 +23,8 @@ class Memory {
   std::map<std::uint64_t, std::uint64_t> entries_;
 };
 
-// The physical address that a CPU with this CR3 finds at a virtual one, by four levels of tables; nothing where it would
-// fault.
+// The physical address that a CPU with this CR3 finds at a virtual one, by four levels of tables; nothing where it
+// would fault.
 std::optional<std::uint64_t> translate(const Memory& memory, std::uint64_t cr3, std::uint64_t address) {
   // YOUR PART
   (void)memory, (void)cr3, (void)address;

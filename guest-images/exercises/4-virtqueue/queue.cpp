@@ -43,8 +43,8 @@ struct Guest {
 class Shouter {
  public:
   // Answers every request that the driver has made available since the last call. A request is a chain of descriptors:
-  // first those that are read (without kWrite), then those that are written to. The answer is what was read, in capitals,
-  // as much of it as there is room for.
+  // first those that are read (without kWrite), then those that are written to. The answer is what was read, in
+  // capitals, as much of it as there is room for.
   void serve(Guest& guest) {
     // YOUR PART
     (void)guest, (void)next_available_;

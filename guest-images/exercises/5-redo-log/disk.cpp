@@ -23,8 +23,8 @@ class Disk {
     return 0;
   }
   void write(unsigned sector, int value) { (void)sector, (void)value; }
-  // From now on writes go to a fresh log, and what lies below stands still: the instant. Returns how many logs lie below
-  // the fresh one.
+  // From now on writes go to a fresh log, and what lies below stands still: the instant. Returns how many logs lie
+  // below the fresh one.
   std::size_t switch_to_fresh_log() { return 0; }
   // A sector as it was at an instant.
   int read_below(std::size_t logs, unsigned sector) const {

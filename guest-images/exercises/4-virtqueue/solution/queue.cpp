@@ -43,8 +43,8 @@ struct Guest {
 class Shouter {
  public:
   // Answers every request that the driver has made available since the last call. A request is a chain of descriptors:
-  // first those that are read (without kWrite), then those that are written to. The answer is what was read, in capitals,
-  // as much of it as there is room for.
+  // first those that are read (without kWrite), then those that are written to. The answer is what was read, in
+  // capitals, as much of it as there is room for.
   void serve(Guest& guest) {
     for (; next_available_ != guest.available.index; ++next_available_) {
       const std::uint16_t head = guest.available.ring[next_available_ % kSize];

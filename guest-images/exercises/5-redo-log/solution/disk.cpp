@@ -24,8 +24,8 @@ class Disk {
       logs_.back()[sector] = value;
     }
   }
-  // From now on writes go to a fresh log, and what lies below stands still: the instant. Returns how many logs lie below
-  // the fresh one.
+  // From now on writes go to a fresh log, and what lies below stands still: the instant. Returns how many logs lie
+  // below the fresh one.
   std::size_t switch_to_fresh_log() {
     logs_.emplace_back();
     return logs_.size() - 1;
