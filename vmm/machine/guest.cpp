@@ -24,6 +24,12 @@ const MachineConfig& checked(const MachineConfig& config) {
   return config;
 }
 
+void give_memory(KvmVm& vm, const GuestMemory& memory, bool there) {
+  std::uint32_t slot = 0;
+  for (const MemoryRegion& region : memory.regions())
+    vm.set_memory(slot++, region.start.value(), there ? region.size : 0, region.host);
+}
+
 /// A VM with guest memory, interrupt controllers and timer, which must be there before the vCPUs and the devices'
 /// lines.
 KvmVm make_vm(const KvmSystem& system, const GuestMemory& memory) {
@@ -33,9 +39,7 @@ KvmVm make_vm(const KvmSystem& system, const GuestMemory& memory) {
   KvmVm vm(system);
   vm.set_identity_map_address(kIdentityMapAddress);
   vm.set_tss_address(kTssAddress);
-  std::uint32_t slot = 0;
-  for (const MemoryRegion& region : memory.regions())
-    vm.set_memory(slot++, region.start.value(), region.size, region.host);
+  give_memory(vm, memory, true);
   vm.create_irqchip();
   vm.set_gsi_routing(pc_gsi_routing());
   vm.create_pit();
@@ -104,6 +108,11 @@ void Guest::restore_states(const CheckpointReader& checkpoint, const ProgressSin
   progress({"state", 0, 1});
   tintype::restore_states(checkpoint, states_);
   processors_.announce_pause();
+}
+
+void Guest::forget_page_tables() {
+  give_memory(vm_, memory_, false);
+  give_memory(vm_, memory_, true);
 }
 
 void Guest::start() {

@@ -39,6 +39,10 @@ class Guest {
   LazyLoad* load() noexcept { return load_.get(); }
   const LazyLoad* load() const noexcept { return load_.get(); }
 
+  /// Memory was changed behind KVM's back: whatever it knows of the guest's page tables is no more. With all CPUs
+  /// parked.
+  void forget_page_tables();
+
   /// Starts the devices, then the vCPUs.
   void start();
   /// After Processors::request_end(): waits for the vCPUs' threads, stops the devices, closes the disks. Not on a
