@@ -52,7 +52,7 @@ void Lifecycle::CapturedMachine::resume() noexcept {
 }
 
 void Lifecycle::begin_from(const ParentRef& checkpoint) {
-  all_loaded_ = guest_.load() == nullptr;
+  all_loaded_ = guest_.load() == nullptr && guest_.shared() == nullptr;
   builds_on_checkpoint_ = true;
   if (all_loaded_) {
     checkpointer_.begin_from(checkpoint);

@@ -90,6 +90,12 @@ void Guest::restore(const CheckpointReader& checkpoint, const ProgressSink& prog
   restore_states(checkpoint, progress);
 }
 
+void Guest::restore_shared(const CheckpointReader& checkpoint, std::shared_ptr<const MemoryImage> memory,
+                           const ProgressSink& progress) {
+  shared_ = std::make_unique<SharedMemory>(std::move(memory), memory_);
+  restore_states(checkpoint, progress);
+}
+
 // Whoever reads or writes memory from here on waits for it: KVM too, to which some states are given.
 void Guest::restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<const BlockSource> memory,
                            LazyLoad::Events events, const ProgressSink& progress) {
