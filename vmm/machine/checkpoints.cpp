@@ -59,6 +59,8 @@ void Lifecycle::begin_from(const ParentRef& checkpoint) {
   } else {
     checkpointer_.begin_from_absent(checkpoint);
   }
+  // From here on what is written is known; where memory comes later, it is compared.
+  if (guest_.load() == nullptr) guest_.renew_generation();
 }
 
 template <typename Take>

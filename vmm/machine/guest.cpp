@@ -3,6 +3,7 @@
 
 #include "checkpoint/restore/eager.h"
 #include "vmm/base/error.h"
+#include "vmm/boot/generation_id.h"
 #include "vmm/kvm/capabilities.h"
 #include "vmm/machine/describe.h"
 #include "vmm/machine/gsi_routing.h"
@@ -103,6 +104,7 @@ void Guest::restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<c
   progress({"memory", 0, load_->bytes_total()});
   try {
     restore_states(checkpoint, progress);
+    if (config_.suspended_as.empty()) renew_generation();  // one that was suspended is still the only one
   } catch (...) {
     load_->machine_runs();  // where memory cannot be read, that is why
     throw;
@@ -114,6 +116,12 @@ void Guest::restore_states(const CheckpointReader& checkpoint, const ProgressSin
   progress({"state", 0, 1});
   tintype::restore_states(checkpoint, states_);
   processors_.announce_pause();
+}
+
+// The controllers are as the checkpoint has them by now, and take the edge where the guest listens.
+void Guest::renew_generation() {
+  if (!tintype::renew_generation(memory_)) return;
+  for (const bool asserted : {true, false}) vm_.set_irq_line(kGenerationIrq, asserted);
 }
 
 void Guest::forget_page_tables() {

@@ -49,6 +49,10 @@ class Guest {
   /// parked.
   void forget_page_tables();
 
+  /// The machine has come back from a checkpoint: it has another generation ID (vmm/boot/generation_id.h), if it has
+  /// one, and is told so. All memory can be read; CPUs parked, or not running yet.
+  void renew_generation();
+
   /// Starts the devices, then the vCPUs.
   void start();
   /// After Processors::request_end(): waits for the vCPUs' threads, stops the devices, closes the disks. Not on a

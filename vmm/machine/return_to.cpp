@@ -90,6 +90,7 @@ Mark::Return ReturnTo::go() {
   for (Stateful* thing : guest_.states().subspan(vcpus_.size()))
     thing->restore_state(*checkpoint_.find_state(thing->state_name()));
   guest_.processors().announce_pause();
+  guest_.renew_generation();
   return {memory_->pages(), disks_differ_};
 }
 
