@@ -136,6 +136,7 @@ bool Standby::answer(SecureChannel& channel, const std::string& line) {
 // is not, but counts.
 void Standby::take_in(SecureChannel& channel) {
   std::string identity;
+  std::uint64_t id = 0;
   try {
     const std::lock_guard lock(importing_);
     if (promoted_) return;
@@ -144,6 +145,7 @@ void Standby::take_in(SecureChannel& channel) {
       return channel.receive(into);
     });
     identity = carried.back().identity;
+    id = carried.back().id;
   } catch (const std::exception& error) {
     {
       const std::lock_guard lock(mutex_);
@@ -159,13 +161,14 @@ void Standby::take_in(SecureChannel& channel) {
     problem_.clear();
   }
   channel.send_line(std::string(link_words::kKept) + identity);
+  if (options_.on_checkpoint) options_.on_checkpoint(id);
   prune_now_and_then();
 }
 
 /// The first one waits for its turn meanwhile: with twenty checkpoints a second not after each.
 void Standby::prune_now_and_then() {
   const std::lock_guard lock(importing_);
-  if (promoted_ || Clock::now() < next_prune_) return;
+  if (promoted_ || Clock::now() < next_prune_ || (options_.may_prune && !options_.may_prune())) return;
   prune(options_.repository, {options_.keep, {}, false});
   next_prune_ = Clock::now() + std::chrono::seconds(1);
 }

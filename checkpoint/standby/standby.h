@@ -30,6 +30,10 @@ struct StandbyOptions {
   std::optional<std::chrono::milliseconds> promote_after;
   /// Asked before each promotion, whoever wants it; false: not now. It may take a while.
   std::function<bool()> may_promote;
+  /// Told of each checkpoint when it is whole, and was acknowledged: on a thread that should be back soon.
+  std::function<void(std::uint64_t id)> on_checkpoint;
+  /// Asked before old ones are deleted; false: not now.
+  std::function<bool()> may_prune;
 };
 
 struct StandbyStatus {

@@ -52,6 +52,7 @@ void Lifecycle::CapturedMachine::resume() noexcept {
 }
 
 void Lifecycle::begin_from(const ParentRef& checkpoint) {
+  restored_from_ = checkpoint.id;
   all_loaded_ = guest_.load() == nullptr && guest_.shared() == nullptr;
   builds_on_checkpoint_ = true;
   if (all_loaded_) {

@@ -1,22 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/machine/clones.h"
 
-#include "checkpoint/restore/disk_images.h"
 #include "checkpoint/s3/location.h"
 #include "vmm/base/error.h"
-#include "vmm/machine/describe.h"
-#include "vmm/machine/lifecycle.h"
+#include "vmm/machine/restored_machine.h"
 
 namespace tintype {
 
+namespace {
+
+/// Of a machine whose disks are all nonpersistent: what it writes to them goes with it.
+Manifest without_lasting_disks(Manifest manifest) {
+  for (DiskDescription& disk : manifest.machine.disks) disk.mode = name_of(DiskMode::kNonpersistent);
+  return manifest;
+}
+
+}  // namespace
+
 CloneSource::CloneSource(const RestoreOptions& options, const ProgressSink& progress) : options_(options) {
+  options_.memory_load.reset();
   if (S3Location::is_meant_by(options.repository)) {
     throw Error("clones share the files of a repository on this computer: `tintype copy {} DIR` makes one",
                 options.repository);
   }
-  checkpoint_ = std::make_shared<const CheckpointReader>(options.repository,
-                                                         options.id == 0 ? std::nullopt : std::optional(options.id));
-  checkpoint_->require(Portion::kAll);
+  checkpoint_ = open_to_restore(options);
   memory_ = std::make_shared<const MemoryImage>(checkpoint_->memory(), progress);
 }
 
@@ -25,25 +32,15 @@ CloneSource::~CloneSource() = default;
 std::unique_ptr<Machine> CloneSource::make(const std::string& name, const SerialConfig& serial,
                                            const ProgressSink& progress) const {
   const ProgressSink tell = progress ? progress : [](const Progress&) {};
-  MachineConfig config = config_from(checkpoint_->manifest().machine);
-  config.name = name;
-  config.serial = serial;
-  config.trace = options_.trace;
-  config.on_failure = options_.on_failure;
-  config.disk_directory = options_.disk_directory;
-  for (DiskConfig& disk : config.disks)
-    if (!disk.read_only) disk.mode = DiskMode::kNonpersistent;
-  DiskImages disks(checkpoint_, name, options_.disk_directory, options_.wrap_disk);
+  RestoreOptions options = options_;
+  options.name = name;
+  options.serial = serial;
+  DiskImages disks(checkpoint_, name, options.disk_directory, options.wrap_disk);
   tell({"check", 0, 1});
-  auto machine = std::make_unique<Lifecycle>(config, FileStart::kAppend, checkpoint_->manifest().id);
-  machine->guest().check(*checkpoint_);
-  disks.write(std::vector(config.disks.size(), Completion::kNever), tell);
-  machine->guest().restore_shared(*checkpoint_, memory_, tell);
-  tell({"disks", 0, 1});
-  const auto& images = disks.publish();
-  machine->guest().virtio().open_disks(images, disks.absent());
-  machine->begin_from({checkpoint_->manifest().id, checkpoint_->manifest().identity});
-  disks.keep();
+  auto machine = make_machine_like(without_lasting_disks(checkpoint_->manifest()), options);
+  become(
+      *machine, *checkpoint_, disks, options, [&] { machine->guest().restore_shared(*checkpoint_, memory_, tell); },
+      tell);
   return machine;
 }
 

@@ -25,7 +25,7 @@ class CloneSource {
                                 const ProgressSink& progress) const;
 
  private:
-  const RestoreOptions options_;
+  RestoreOptions options_;
   std::shared_ptr<const CheckpointReader> checkpoint_;
   std::shared_ptr<const MemoryImage> memory_;
 };

@@ -33,6 +33,8 @@ class Guest {
   void check(const CheckpointReader& checkpoint) const;
   /// Takes on memory and states of a checkpoint that was checked.
   void restore(const CheckpointReader& checkpoint, const ProgressSink& progress);
+  /// The same, where memory is there already.
+  void restore_states(const CheckpointReader& checkpoint, const ProgressSink& progress);
   /// The same, but memory comes while the guest runs, or before it if it is asked for.
   void restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<const BlockSource> memory,
                       LazyLoad::Events events, const ProgressSink& progress);
@@ -77,7 +79,6 @@ class Guest {
   MachineDescription describe() const;
 
  private:
-  void restore_states(const CheckpointReader& checkpoint, const ProgressSink& progress);
   void give_up_load() noexcept;
 
   MachineConfig config_;

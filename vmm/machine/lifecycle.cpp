@@ -21,8 +21,8 @@ MachineEvent event_of(EventKind kind, const std::string& reason) {
 
 }  // namespace
 
-Lifecycle::Lifecycle(const MachineConfig& config, FileStart serial_start, std::uint64_t restored_from)
-    : restored_from_(restored_from), guest_(config, serial_start, guest_requests(), *this) {
+Lifecycle::Lifecycle(const MachineConfig& config, FileStart serial_start)
+    : guest_(config, serial_start, guest_requests(), *this) {
   harness_ = make_harness();
 }
 

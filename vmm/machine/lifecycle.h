@@ -27,8 +27,7 @@ class ReturnTo;
 /// a checkpoint holds it in its pause), state_mutex_ (the flags below it; held only shortly).
 class Lifecycle final : public Machine, private VcpuEvents {
  public:
-  /// `restored_from`: id of the checkpoint that the guest will be restored from; 0: it boots.
-  Lifecycle(const MachineConfig& config, FileStart serial_start, std::uint64_t restored_from);
+  Lifecycle(const MachineConfig& config, FileStart serial_start);
 
   ~Lifecycle() override;
 
@@ -168,7 +167,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   void on_trace(VcpuThread& thread) noexcept override;
 
   const std::chrono::steady_clock::time_point created_ = std::chrono::steady_clock::now();
-  const std::uint64_t restored_from_;
+  std::uint64_t restored_from_ = 0;  ///< until start()
   EventLog events_;
 
   std::mutex checkpoint_mutex_;
