@@ -53,13 +53,15 @@ void Lifecycle::CapturedMachine::resume() noexcept {
 
 void Lifecycle::begin_from(const ParentRef& checkpoint) {
   restored_from_ = checkpoint.id;
-  all_loaded_ = guest_.load() == nullptr;
+  all_loaded_ = guest_.load() == nullptr && guest_.shared() == nullptr;
   builds_on_checkpoint_ = true;
   if (all_loaded_) {
     checkpointer_.begin_from(checkpoint);
   } else {
     checkpointer_.begin_from_absent(checkpoint);
   }
+  // From here on what is written is known; where memory comes later, it is compared.
+  if (guest_.load() == nullptr) guest_.renew_generation();
 }
 
 template <typename Take>

@@ -2,6 +2,7 @@
 // The mark that a machine can go back to, whoever asks for it: its user, or the guest itself by its harness port.
 #include "vmm/base/error.h"
 #include "vmm/machine/lifecycle.h"
+#include "vmm/machine/return_to.h"
 
 namespace tintype {
 
@@ -48,13 +49,21 @@ MarkReport Lifecycle::mark_and(const OnlyOne&, const std::function<void()>& then
   return report;
 }
 
+namespace {
+
+std::string half_way_text(const std::exception& error) {
+  return fmt::format("cut off: it could not be reset: {}", error.what());
+}
+
+}  // namespace
+
 /// A machine that is neither here nor there must not run on.
 Mark::Return Lifecycle::go_back() {
   bool half_way = false;
   try {
     return mark_->go_back(half_way);
   } catch (const std::exception& error) {
-    if (half_way) end({1, fmt::format("cut off: it could not be reset: {}", error.what()), {}});
+    if (half_way) end({1, half_way_text(error), {}});
     throw;
   }
 }
@@ -71,7 +80,35 @@ ResetReport Lifecycle::reset_and(const OnlyOne&, const std::function<void()>& th
   if (back.disks) checkpointer_.disks_went_back();
   panicked_ = false;
   announce(EventKind::kReset);
-  return ResetReport{back.pages, back.disks, microseconds_since(start), ++resets_};
+  return ResetReport{back.pages, back.disks, microseconds_since(start), ++resets_, 0};
+}
+
+Mark::Return Lifecycle::go_to(ReturnTo& way) {
+  const StandStill still(*this);
+  way.look();
+  try {
+    return way.go();
+  } catch (const std::exception& error) {
+    end({1, half_way_text(error), {}});
+    throw;
+  }
+}
+
+// What the machine is then is not what its checkpoints build on: which pages differ is known, but not which blocks.
+ResetReport Lifecycle::reset_to(const std::string& repository, std::uint64_t id, const ProgressSink& progress) {
+  const OnlyOne only(*this);
+  const CheckpointReader checkpoint(repository, id == 0 ? std::nullopt : std::optional(id));
+  checkpoint.require(Portion::kAll);
+  finish_load(progress);
+  mark_.reset();
+  ReturnTo way(guest_, checkpoint);
+  const auto start = std::chrono::steady_clock::now();
+  const Mark::Return back = go_to(way);
+  const std::uint64_t pause_us = microseconds_since(start);
+  checkpointer_.disks_went_back();
+  panicked_ = false;
+  announce(EventKind::kReset);
+  return ResetReport{back.pages, back.disks, pause_us, 0, checkpoint.manifest().id};
 }
 
 }  // namespace tintype

@@ -88,6 +88,13 @@ void Lifecycle::retry_load() {
 /// as that has it.
 void Lifecycle::finish_load(const ProgressSink& progress) {
   if (all_loaded_) return;
+  if (const SharedMemory* shared = guest_.shared()) {
+    shared->make_present();
+    checkpointer_.memory_is_there(
+        [shared](std::size_t chunk, const PageSet& there) { return shared->as_saved(chunk, there); });
+    all_loaded_ = true;
+    return;
+  }
   LazyLoad& load = *guest_.load();
   load.wait([&](const Progress& so_far) {
     if (checkpointer_.cancelled()) throw Cancelled("the checkpoint was cancelled");

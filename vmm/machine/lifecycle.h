@@ -17,6 +17,8 @@
 
 namespace tintype {
 
+class ReturnTo;
+
 /// The machine of KVM: a guest, and three things about it: whether it runs, who may stop it, and how it ended. What is
 /// done with a machine has files of its own: checkpoints, going_back, suspension, machine_backups, standing_still,
 /// panic, host_trouble.
@@ -54,6 +56,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   }
   MarkReport mark() override;
   ResetReport reset() override;
+  ResetReport reset_to(const std::string& repository, std::uint64_t id, const ProgressSink& progress) override;
   CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) override;
   SeriesReport checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
                                  const ProgressSink& progress) override;
@@ -116,6 +119,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   std::filesystem::path place_to_suspend(const std::filesystem::path& directory) const;
   void leave_suspension();
   Mark::Return go_back();
+  Mark::Return go_to(ReturnTo& way);
   /// Tells whoever follows the machine how its checkpoint goes, and how it went.
   template <typename Take>
   auto with_events(const ProgressSink& progress, Take take, Patience patience);
