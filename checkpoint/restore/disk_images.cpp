@@ -60,7 +60,7 @@ void DiskImages::write(std::span<const Completion> completions, const ProgressSi
     if (!later) {
       copy_flat(part, std::span(&whole, 1), file, progress);
     } else if (progress) {
-      progress({part.name().c_str(), 0, 1});
+      progress({part.name(), 0, 1});
     }
     file.sync();
   }

@@ -223,16 +223,14 @@ void VirtualDisk::cancel_switch() noexcept {
 }
 
 void VirtualDisk::start_commit(CommitDone on_done) noexcept {
-  if (!on_done) {
-    on_done = [id = id()](const std::string& error) {
-      if (!error.empty()) log_note("{}: the redo logs could not be committed to the image and are kept: {}", id, error);
-    };
-  }
+  const CommitDone told = on_done ? std::move(on_done) : CommitDone([this](const std::string& error) {
+    if (!error.empty()) log_note("{}: the redo logs could not be committed to the image and are kept: {}", id(), error);
+  });
   try {
-    if (!read_only()) return committer().start(on_done);
-    on_done({});
+    if (!read_only()) return committer().start(told);
+    told({});
   } catch (const std::exception& error) {
-    on_done(error.what());
+    told(error.what());
   }
 }
 

@@ -43,6 +43,7 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   void kick() noexcept override { core_->kick(); }
   int completion_fd() const noexcept override { return core_->completion_fd(); }
   void complete() noexcept override { core_->complete(); }
+  bool poll() noexcept override { return core_->poll(); }
 
   const std::string& id() const noexcept override { return options_.id; }
   std::uint64_t allocated_bytes() const override;

@@ -17,7 +17,9 @@
 
 namespace tintype {
 
-/// The machine of KVM: a guest, and three things about it: whether it runs, who may stop it, and how it ended.
+/// The machine of KVM: a guest, and three things about it: whether it runs, who may stop it, and how it ended. What is
+/// done with a machine has files of its own: checkpoints, going_back, suspension, machine_backups, standing_still,
+/// panic, host_trouble.
 ///
 /// Locks, in this order: checkpoint_mutex_ (one checkpoint at a time), pause_mutex_ (who pauses and resumes the vCPUs;
 /// a checkpoint holds it in its pause), state_mutex_ (the flags below it; held only shortly).
@@ -100,7 +102,16 @@ class Lifecycle final : public Machine, private VcpuEvents {
     std::unique_lock<std::mutex> lock_;
   };
   /// The machine paused, its devices frozen, from beginning to end.
-  class StandStill;
+  class StandStill {
+   public:
+    explicit StandStill(Lifecycle& machine);
+    ~StandStill();
+    StandStill(const StandStill&) = delete;
+    StandStill& operator=(const StandStill&) = delete;
+
+   private:
+    Lifecycle& machine_;
+  };
   class Suspension;
   std::filesystem::path place_to_suspend(const std::filesystem::path& directory) const;
   void leave_suspension();
@@ -116,6 +127,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   /// The same as mark() and reset(); `then` is done before the CPUs go on.
   MarkReport mark_and(const OnlyOne& only, const std::function<void()>& then);
   ResetReport reset_and(const OnlyOne& only, const std::function<void()>& then);
+  std::unique_ptr<Harness> make_harness();
   GuestRequests guest_requests();
   /// The machine ends, for the first reason that is given. Any thread; never blocks.
   void end(MachineEnd how) noexcept;
