@@ -168,6 +168,11 @@ constexpr std::array kKeys = {
     Key{"detach", [](const Entry& entry, RunOptions& options) { options.detach = entry.flag(); }},
     Key{"fail-on-reset", [](const Entry& entry, RunOptions& options) { options.fail_on_reset = entry.flag(); }},
     Key{"on-panic", [](const Entry& entry, RunOptions& options) { options.on_panic = entry.text(); }},
+    Key{"gdb",
+        [](const Entry& entry, RunOptions& options) {
+          entry.parsed([&] { return parse_gdb(entry.text()); });
+          options.gdb = entry.text();
+        }},
     Key{"trace",
         [](const Entry& entry, RunOptions& options) {
           entry.each([&](const Entry& one) {

@@ -61,6 +61,7 @@ void RunOptions::fill_from(const RunOptions& weaker) {
   fill(disk_directory, weaker.disk_directory);
   fill(serial, weaker.serial);
   fill(on_panic, weaker.on_panic);
+  fill(gdb, weaker.gdb);
   fill(memory, weaker.memory);
   fill(cpus, weaker.cpus);
   if (disks.empty()) disks = weaker.disks;

@@ -37,6 +37,8 @@ class RunVerb final : public Verb {
                  "Exit with 1 where the guest resets itself, as a kernel with panic=1 does after a panic");
     options.text("--on-panic", "WHAT", given_.on_panic,
                  "Where the guest's kernel panics: exit (with 1, the default), pause, or checkpoint=REPO and exit");
+    options.text("--gdb", "ADDR[,wait]", given_.gdb,
+                 "Let gdb come: a port of this computer (0: any), or unix:PATH; with ,wait nothing runs before it has");
     options.list("--trace", "WHAT", given_.trace, "Print each of: exits, mmio, pio");
     options.footer(
         "Exits with 0 where the guest powers off, resets itself or is stopped, and with 1 where it crashes or its\n"
@@ -50,9 +52,10 @@ class RunVerb final : public Verb {
     if (config_) given_.fill_from(read_config_file(absolute_path(*config_, "--config")));
     const MachineConfig config = machine_config(given_, output.json());
     check_files(config);
-    return launch(
-        {config.name, given_.detach, [&config](const Cancellation&) { return boot_machine(config); }, given_.backups},
-        output);
+    const auto boot = [&config](const Cancellation&) { return boot_machine(config); };
+    return launch({config.name, given_.detach, boot, given_.backups,
+                   given_.gdb ? parse_gdb(*given_.gdb) : GdbOption{}},
+                  output);
   }
 
  private:

@@ -211,4 +211,17 @@ TraceConfig parse_trace(const std::vector<std::string>& texts) {
   return trace;
 }
 
+GdbOption parse_gdb(const std::string& text) {
+  constexpr std::string_view kWait = ",wait";
+  GdbOption option;
+  option.waits = text.ends_with(kWait);
+  option.address = option.waits ? text.substr(0, text.size() - kWait.size()) : text;
+  if (option.address.empty()) throw UsageError("--gdb needs an address: a port of this computer, or unix:PATH");
+  if (option.address.starts_with("unix:"))
+    option.address = "unix:" + absolute_path(option.address.substr(5), "--gdb").string();
+  else if (option.address.find('/') != std::string::npos)
+    option.address = "unix:" + absolute_path(option.address, "--gdb").string();
+  return option;
+}
+
 }  // namespace tintype

@@ -27,6 +27,7 @@ MachineEvent event_of(EventKind kind, const std::string& reason) {
 
 Lifecycle::Lifecycle(const MachineConfig& config, FileStart serial_start, std::uint64_t restored_from)
     : restored_from_(restored_from), guest_(config, serial_start, guest_requests(), *this) {
+  debugger_ = std::make_unique<Debugger>(guest_.memory(), guest_.processors(), debugger_means());
   using Then = std::function<void()>;
   harness_ = std::make_unique<Harness>(
       guest_.memory(),
@@ -84,9 +85,10 @@ void Lifecycle::start() {
   }
   watch_disks();
   leave_suspension();
-  announce(EventKind::kStarted);  // before what the guest does
+  announce(EventKind::kStarted);                              // before what the guest does
+  if (debugger_->holds()) guest_.processors().ask_to_park();  // before its first instruction
   guest_.start();
-  if (is_held()) guest_.processors().pause();
+  if (is_held()) park();
 }
 
 MachineEnd Lifecycle::wait() {
@@ -123,14 +125,17 @@ void Lifecycle::close() {
 }
 
 void Lifecycle::end(MachineEnd how) noexcept {
+  int exit_code = 0;
   {
     const std::lock_guard lock(state_mutex_);
     if (end_) return;
     if (config().on_failure.fail_on_reset && how.reason == kResetReason) how.exit_code = 1;
+    exit_code = how.exit_code;
     end_ = std::move(how);
     state_changed_.notify_all();
   }
   guest_.processors().request_end();
+  debugger_->ended(exit_code);
 }
 
 bool Lifecycle::has_ended() const {
@@ -145,11 +150,10 @@ void Lifecycle::pause_because(const std::string& reason) {
   {
     const std::lock_guard lock(state_mutex_);
     if (!started_ || end_) throw Error("the machine {} is not running", config().name);
-    const bool held = is_held();
-    paused_by_user_ = true;
+    const bool held = std::exchange(paused_by_user_, true) || !stands_still_.empty();
     if (held || stalls_) return;
   }
-  guest_.processors().pause();
+  park();
   announce(EventKind::kPaused, reason);
 }
 
@@ -160,6 +164,8 @@ void Lifecycle::resume() {
   if (stalled) retry_load();
   {
     const std::lock_guard lock(state_mutex_);
+    if (debugger_->holds() && !paused_by_user_ && !stalled)
+      throw Error("{} stands still in a debugger: let it run on there, or detach", config().name);
     if (suspending_) throw Error("the machine {} is being suspended: wait until it is", config().name);
     if (!std::exchange(paused_by_user_, false) && !stalled) return;
   }
@@ -167,8 +173,36 @@ void Lifecycle::resume() {
   if (!stalled) guest_.processors().announce_pause();  // a CPU that waits for memory can be told nothing
   panicked_ = false;
   announce(EventKind::kContinued);
-  guest_.processors().resume();
+  if (!is_held()) guest_.processors().resume();
   if (stalls()) stall();  // it came again before the gate was open
+}
+
+void Lifecycle::park() {
+  guest_.processors().pause();
+  debugger_->withdraw();
+}
+
+// ---- a debugger ----
+
+Debugger::Means Lifecycle::debugger_means() {
+  return {[this](const std::function<void()>& then) { hold_for_debugger(then); },
+          [this](const std::function<void()>& then) { release_by_debugger(then); }};
+}
+
+// A checkpoint's pause is waited for.
+void Lifecycle::hold_for_debugger(const std::function<void()>& then) {
+  const std::lock_guard pause_lock(pause_mutex_);
+  if (stalls()) throw Error("{} stands still because its memory cannot be read", config().name);
+  if (started_) park();
+  then();
+}
+
+void Lifecycle::release_by_debugger(const std::function<void()>& then) {
+  const std::lock_guard pause_lock(pause_mutex_);
+  then();
+  if (is_held() || stalls() || !started_ || has_ended()) return;
+  guest_.processors().announce_pause();
+  guest_.processors().resume();
 }
 
 // ---- disks that cannot go on ----
@@ -284,6 +318,7 @@ MachineStatus Lifecycle::status() const {
                                         : RunState::kRunning;
   if (end_) status.end_reason = end_->reason;
   status.stands_still = stands_still_;
+  status.in_debugger = debugger_->holds();
   status.checkpoint_running = checkpoint_running_;
   status.uptime_ms = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - created_).count());
@@ -487,7 +522,7 @@ void Lifecycle::stand_still(const std::string& why) {
     stands_still_ = why;
     if (held || !started_ || end_ || stalls_) return;
   }
-  guest_.processors().pause();
+  park();
   log_note("the machine {} stands still: {}", config().name, why);
 }
 
@@ -495,7 +530,7 @@ void Lifecycle::go_on() {
   const std::lock_guard pause_lock(pause_mutex_);
   {
     const std::lock_guard lock(state_mutex_);
-    if (std::exchange(stands_still_, {}).empty() || paused_by_user_ || stalls_ || !started_) return;
+    if (std::exchange(stands_still_, {}).empty() || is_held() || stalls_ || !started_) return;
   }
   guest_.processors().announce_pause();
   guest_.processors().resume();
@@ -583,7 +618,7 @@ void Lifecycle::on_trace(VcpuThread& thread) noexcept {
 // A user's pause or continue waits until the checkpoint's pause is over.
 void Lifecycle::CapturedMachine::pause() {
   pause_lock_ = std::unique_lock(machine_.pause_mutex_);
-  if (!machine_.is_held()) guest().processors().pause();
+  machine_.park();
   if (machine_.has_ended()) throw Error("the machine {} ended before it could be captured", name());
 }
 
