@@ -140,7 +140,9 @@ DiskConfig parse_disk(std::string_view text) {
   const auto words = split_at_commas(text);
   DiskConfig disk;
   disk.image = words.front();
-  if (disk.image.empty()) throw UsageError("--disk needs the name of an image file first");
+  if (disk.image.empty() || disk.image == "dir:")
+    throw UsageError("--disk needs the name of an image file first, or dir: and a directory's");
+  if (disk.image.string().starts_with("dir:")) disk.mode = DiskMode::kNonpersistent;
   std::for_each(words.begin() + 1, words.end(), [&](const std::string& word) { apply_disk_word(word, disk); });
   return disk;
 }
