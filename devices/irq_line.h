@@ -9,7 +9,7 @@ class IrqLine {
   virtual ~IrqLine() = default;
   /// Holds the line asserted or not (16550: level seen by an edge-triggered pin).
   virtual void set(bool asserted) noexcept = 0;
-  /// One edge (virtio: an irqfd). Edges that come faster than the guest takes them merge.
+  /// One edge (virtio). Edges that come faster than the guest takes them merge.
   virtual void pulse() noexcept = 0;
 };
 

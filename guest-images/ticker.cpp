@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A nonce that lives only in RAM, and a timer that ticks by interrupt. A machine that was rebooted
-// has another nonce; one that goes on has the same, and its count goes on too.
+// has another nonce; one that goes on has the same, and its count goes on too. Where the machine has
+// a generation ID, each one that is seen is printed: it tells one that came back from one that went on.
+#include "guest-images/runtime/acpi.h"
 #include "guest-images/runtime/console.h"
 #include "guest-images/runtime/cpu.h"
 #include "guest-images/runtime/interrupts.h"
@@ -48,6 +50,23 @@ std::uint64_t wait_for_tick(Timer timer, std::uint64_t wanted) {
   }
 }
 
+// Looked at with every line, for whoever has no interpreter of AML to be notified by.
+class Generation {
+ public:
+  void print_if_new() {
+    if (address_ == 0) return;
+    std::uint64_t now[2];
+    __builtin_memcpy(now, reinterpret_cast<const void*>(address_), sizeof now);
+    if (now[0] == seen_[0] && now[1] == seen_[1]) return;
+    seen_[0] = now[0], seen_[1] = now[1];
+    print("GENERATION ", hex(now[1], 16), hex(now[0], 16), "\n");
+  }
+
+ private:
+  const std::uint64_t address_ = find_generation();
+  std::uint64_t seen_[2] = {};
+};
+
 }  // namespace
 
 std::uint8_t kernel_main() {
@@ -62,9 +81,12 @@ std::uint8_t kernel_main() {
   start_timer(timer, clock, static_cast<std::uint32_t>(hz));
   Pace pace(clock, hz);
   print("TICKER ", hex(nonce, 16), " hz=", hz, " every=", every, " tsc_khz=", clock.khz(), "\n");
+  Generation generation;
+  generation.print_if_new();
 
   for (std::uint64_t line = 1;; ++line) {
     const std::uint64_t ticks = wait_for_tick(timer, line * every);
+    generation.print_if_new();
     std::uint64_t tsc = 0;
     const bool forward = pace.advance(tsc);
     const std::int64_t drift = pace.drift(ticks, tsc);

@@ -33,7 +33,7 @@ std::vector<CarriedCheckpoint> open_to_carry(const CheckpointStore& store, std::
     const auto bases = store.bases();
     std::vector<CarriedCheckpoint> carried;
     bool met = false;
-    for (const ChainLink& link : read_chain(store, id)) {
+    for (const ChainLink& link : read_chain(store, id, [&](const ChainLink& each) { return each.id() != after; })) {
       if (after && link.manifest->id == *after) {
         met = true;
         break;

@@ -4,8 +4,7 @@
 #include <algorithm>
 #include <map>
 
-#include "checkpoint/store/operations.h"
-#include "checkpoint/store/repository.h"
+#include "checkpoint/store/checkpoint_store.h"
 #include "checkpoint/store/tidy.h"
 #include "vmm/base/error.h"
 
@@ -14,23 +13,26 @@ namespace {
 
 using ByMachine = std::map<std::string, std::vector<Dated>>;
 
-ByMachine group(const std::vector<CheckpointSummary>& list, const std::string& vm, Pruning& pruning) {
+ByMachine group(const CheckpointStore& store, const std::string& vm, Pruning& pruning) {
   ByMachine machines;
-  for (const CheckpointSummary& checkpoint : list) {
-    if (!checkpoint.manifest)
-      pruning.unreadable.push_back(checkpoint.id);
-    else if (vm.empty() || checkpoint.manifest->vm == vm)
-      machines[checkpoint.manifest->vm].push_back({checkpoint.id, checkpoint.manifest->time});
+  for (const std::uint64_t id : store.ids()) {
+    try {
+      const auto manifest = store.manifest_of(id);
+      if (vm.empty() || manifest->vm == vm) machines[manifest->vm].push_back({id, manifest->time});
+    } catch (const std::exception&) {
+      pruning.unreadable.push_back(id);
+    }
   }
   return machines;
 }
 
 /// Oldest first: then what goes is never what the next one builds on for a moment longer than it must.
-void remove_all(const std::filesystem::path& path, Pruning& pruning, const ProgressSink& progress) {
-  const auto store = open_store(path);
+void remove_all(CheckpointStore& store, Pruning& pruning, const ProgressSink& progress) {
+  std::vector<std::uint64_t> ids;
   for (const Pruned& checkpoint : pruning.checkpoints)
-    if (checkpoint.because.empty()) store->remove(checkpoint.id, progress);
-  Tidied tidied = store->tidy(progress);
+    if (checkpoint.because.empty()) ids.push_back(checkpoint.id);
+  store.remove_all(ids, progress);
+  Tidied tidied = store.tidy(progress);
   pruning.merged = std::move(tidied.merged);
   pruning.problems = std::move(tidied.problems);
 }
@@ -39,7 +41,9 @@ void remove_all(const std::filesystem::path& path, Pruning& pruning, const Progr
 
 Pruning prune(const std::filesystem::path& repository, const PruneOptions& options, const ProgressSink& progress) {
   Pruning pruning;
-  const ByMachine machines = group(list_checkpoints(repository), options.vm, pruning);
+  const auto store = open_store(repository, options.known);
+  store->require_repository();
+  const ByMachine machines = group(*store, options.vm, pruning);
   if (machines.empty() && !options.vm.empty())
     throw Error("{} holds no checkpoint of {}: tintype show says which machines there are", repository.string(),
                 options.vm);
@@ -52,7 +56,7 @@ Pruning prune(const std::filesystem::path& repository, const PruneOptions& optio
   }
   std::ranges::sort(pruning.checkpoints, {}, &Pruned::id);
   const bool some = std::ranges::any_of(pruning.checkpoints, [](const Pruned& each) { return each.because.empty(); });
-  if (some && !options.dry_run) remove_all(repository, pruning, progress);
+  if (some && !options.dry_run) remove_all(*store, pruning, progress);
   return pruning;
 }
 

@@ -3,18 +3,21 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "checkpoint/backup/retention.h"
+#include "checkpoint/store/known_manifests.h"
 #include "vmm/base/progress.h"
 
 namespace tintype {
 
 struct PruneOptions {
   Retention retention;
-  std::string vm;        ///< of this machine only; empty: of each, by itself
-  bool dry_run = false;  ///< says what would go, and changes nothing
+  std::string vm;                         ///< of this machine only; empty: of each, by itself
+  bool dry_run = false;                   ///< says what would go, and changes nothing
+  std::shared_ptr<KnownManifests> known;  ///< by way of which manifests are read; null: anew
 };
 
 /// A checkpoint that was looked at.

@@ -48,7 +48,8 @@ class Meter {
 /// What comes into a repository, whichever way.
 class Arrivals {
  public:
-  explicit Arrivals(const fs::path& to) : store_(create_store(to)), known_(*store_) {}
+  explicit Arrivals(const fs::path& to, std::shared_ptr<KnownManifests> known = {})
+      : store_(create_store(to, std::move(known))), known_(*store_) {}
 
   const CheckpointStore& store() const { return *store_; }
 
@@ -136,8 +137,8 @@ std::vector<Carried> copy_checkpoints(const fs::path& from, const fs::path& to, 
 
 std::vector<Carried> send_checkpoint(const fs::path& from, std::optional<std::uint64_t> id,
                                      std::optional<std::uint64_t> after, const PutBytes& put,
-                                     const ProgressSink& progress) {
-  const auto source = open_store(from);
+                                     const ProgressSink& progress, std::shared_ptr<KnownManifests> known) {
+  const auto source = open_store(from, std::move(known));
   const auto chain = open_to_carry(*source, source->resolve(id), after);
   Meter meter("send", progress);
   for (const CarriedCheckpoint& checkpoint : chain) meter.expect(checkpoint.bytes());
@@ -159,9 +160,10 @@ std::vector<Carried> send_checkpoint(const fs::path& from, std::optional<std::ui
   return all;
 }
 
-std::vector<Carried> receive_checkpoints(const fs::path& to, const GetBytes& get, const ProgressSink& progress) {
+std::vector<Carried> receive_checkpoints(const fs::path& to, const GetBytes& get, const ProgressSink& progress,
+                                         std::shared_ptr<KnownManifests> known) {
   StreamReader stream(get);
-  Arrivals arrivals(to);
+  Arrivals arrivals(to, std::move(known));
   Meter meter("receive", progress);
   std::vector<Carried> all;
   for (Frame frame = stream.next(); frame.kind != FrameKind::kEnd; frame = stream.next()) {

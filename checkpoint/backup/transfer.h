@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "checkpoint/backup/stream.h"
+#include "checkpoint/store/known_manifests.h"
 #include "vmm/base/progress.h"
 
 namespace tintype {
@@ -23,7 +25,8 @@ struct Carried {
 
 // Checkpoints keep their identity wherever they are, and get an id of the repository that they come to. One that is
 // there already is not carried again, so that whatever broke off goes on where it was, checkpoint by checkpoint. Each
-// comes whole and verified, or not at all. All throw tintype::Error.
+// comes whole and verified, or not at all. Where `known` is given, manifests are read by way of it. All throw
+// tintype::Error.
 
 /// Without an id: all, in order. With one: that, and all that it builds on. The target is made where it is missing.
 std::vector<Carried> copy_checkpoints(const std::filesystem::path& from, const std::filesystem::path& to,
@@ -33,10 +36,10 @@ std::vector<Carried> copy_checkpoints(const std::filesystem::path& from, const s
 /// after that one.
 std::vector<Carried> send_checkpoint(const std::filesystem::path& from, std::optional<std::uint64_t> id,
                                      std::optional<std::uint64_t> after, const PutBytes& put,
-                                     const ProgressSink& progress = {});
+                                     const ProgressSink& progress = {}, std::shared_ptr<KnownManifests> known = {});
 
 /// Takes in what a stream holds.
 std::vector<Carried> receive_checkpoints(const std::filesystem::path& to, const GetBytes& get,
-                                         const ProgressSink& progress = {});
+                                         const ProgressSink& progress = {}, std::shared_ptr<KnownManifests> known = {});
 
 }  // namespace tintype

@@ -420,7 +420,7 @@ CheckpointReport Checkpointer::take(const CheckpointOptions& options, const Prog
 
 /// What is there of this machine becomes what the next one builds on. False where nothing is. Guest running.
 bool Checkpointer::find_parent(const std::string& repository, const MachineDescription& machine) {
-  auto found = find_predecessor(repository, latest_, subject_.name(), machine);
+  auto found = find_predecessor(repository, latest_, subject_.name(), machine, known_);
   if (!found) return false;
   if (found->contents) {
     latest_.reset();

@@ -23,6 +23,7 @@ struct Predecessor {
 /// much memory. Nothing where there is none, or no such repository.
 std::optional<Predecessor> find_predecessor(const std::filesystem::path& repository,
                                             const std::optional<ParentRef>& latest, const std::string& vm,
-                                            const MachineDescription& machine);
+                                            const MachineDescription& machine,
+                                            std::shared_ptr<KnownManifests> known = {});
 
 }  // namespace tintype

@@ -75,10 +75,11 @@ ssize_t write_some(int fd, std::span<const iovec> pieces, std::uint64_t offset) 
 
 }  // namespace
 
-PartFile::PartFile(const std::filesystem::path& path) : path_(path), fd_(create(path)), dirty_begin_(kNowhere) {
+PartFile::PartFile(const std::filesystem::path& path, Lasting lasting)
+    : path_(path), lasts_(lasting == Lasting::kYes), fd_(create(path)), dirty_begin_(kNowhere) {
   const bool in_memory = lies_in_memory(fd_.get());
   can_reserve_ = !in_memory;
-  if (!in_memory) direct_ = UniqueFd(::open(path.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC));
+  if (!in_memory && lasts_) direct_ = UniqueFd(::open(path.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC));
   is_direct_ = static_cast<bool>(direct_);
 }
 
@@ -137,7 +138,7 @@ void PartFile::note_cached(std::uint64_t offset, std::uint64_t bytes) {
     dirty_begin_ = std::min(dirty_begin_, offset);
     dirty_end_ = std::max(dirty_end_, offset + bytes);
     dirty_bytes_ += bytes;
-    if (dirty_bytes_ < kWritebackStep) return;
+    if (dirty_bytes_ < kWritebackStep || !lasts_) return;
     begin = std::exchange(dirty_begin_, kNowhere);
     end = std::exchange(dirty_end_, 0);
     dirty_bytes_ = 0;
@@ -159,14 +160,16 @@ void PartFile::truncate(std::uint64_t end) {
   if (::ftruncate(fd_.get(), static_cast<off_t>(end)) != 0) throw_write_error(errno, end);
 }
 
-void PartFile::start_writeback() noexcept { tintype::start_writeback(fd_.get()); }
+void PartFile::start_writeback() noexcept {
+  if (lasts_) tintype::start_writeback(fd_.get());
+}
 
 void PartFile::finish_writeback() {
-  if (!wait_for_writeback(fd_.get())) sync();
+  if (lasts_ && !wait_for_writeback(fd_.get())) sync();
 }
 
 void PartFile::sync() {
-  if (::fsync(fd_.get()) != 0) throw_write_error(errno, 0);
+  if (lasts_ && ::fsync(fd_.get()) != 0) throw_write_error(errno, 0);
 }
 
 void PartFile::throw_write_error(int error_number, std::uint64_t offset) const {

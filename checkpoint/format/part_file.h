@@ -13,14 +13,17 @@
 
 namespace tintype {
 
+/// Whether something is going to be there after a power cut.
+enum class Lasting : std::uint8_t { kNo, kYes };
+
 /// The file of a part as it is written, in a directory.
 ///
 /// Large pieces go past the host's page cache (O_DIRECT), where the file system does that: what nobody will read soon
 /// need not be copied, and does not push out what others use.
 class PartFile final : public PartOutput {
  public:
-  /// Creates it; it must not exist. Throws tintype::Error.
-  explicit PartFile(const std::filesystem::path& path);
+  /// Creates it; it must not exist. One that need not last is not waited for. Throws tintype::Error.
+  explicit PartFile(const std::filesystem::path& path, Lasting lasting = Lasting::kYes);
 
   std::string name() const override { return path_.string(); }
   void write(std::span<iovec> pieces, std::uint64_t offset) override;
@@ -41,6 +44,7 @@ class PartFile final : public PartOutput {
   [[noreturn]] void throw_write_error(int error_number, std::uint64_t offset) const;
 
   const std::filesystem::path path_;
+  const bool lasts_;
   const UniqueFd fd_;
   UniqueFd direct_;              ///< the same file, past the cache; none where that does not work
   std::atomic<bool> is_direct_;  ///< until it is refused

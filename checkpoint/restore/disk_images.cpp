@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "checkpoint/store/flat_copy.h"
 #include "checkpoint/store/space.h"
 #include "vmm/base/error.h"
@@ -60,9 +62,9 @@ void DiskImages::write(std::span<const Completion> completions, const ProgressSi
     if (!later) {
       copy_flat(part, std::span(&whole, 1), file, progress);
     } else if (progress) {
-      progress({part.name().c_str(), 0, 1});
+      progress({part.name(), 0, 1});
     }
-    file.sync();
+    if (completions_.back() != Completion::kNever) file.sync();  // that one goes with the process
   }
 }
 
@@ -79,7 +81,8 @@ const std::vector<fs::path>& DiskImages::publish() {
     absent_.back() = std::make_shared<LazyDisk>(std::move(source), files_[i]->duplicate(), named_.back().string(),
                                                 completions_[i] == Completion::kMeanwhile);
   }
-  if (!files_.empty()) sync_directory(directory_);
+  if (std::ranges::any_of(completions_, [](Completion when) { return when != Completion::kNever; }))
+    sync_directory(directory_);
   files_.clear();
   return named_;
 }

@@ -224,7 +224,7 @@ void LazyLoad::finish() noexcept {
   changed_.notify_all();
 }
 
-void LazyLoad::failed(std::size_t chunk, std::exception_ptr why) noexcept {
+void LazyLoad::failed(std::size_t chunk, const std::exception_ptr& why) noexcept {
   bool first = false, machine_runs = false;
   {
     const std::lock_guard lock(mutex_);

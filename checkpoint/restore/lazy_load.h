@@ -99,7 +99,7 @@ class LazyLoad final : public AbsentMemory, private FaultSink {
   bool there(std::size_t chunk);
   void finish() noexcept;
   std::optional<std::size_t> claim_failed();
-  void failed(std::size_t chunk, std::exception_ptr why) noexcept;
+  void failed(std::size_t chunk, const std::exception_ptr& why) noexcept;
   bool stands_still() const noexcept { return given_up_ || failure_ != nullptr; }
 
   const std::shared_ptr<const BlockSource> source_;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "checkpoint/backup/prune.h"
 #include "checkpoint/backup/transfer.h"
 #include "checkpoint/standby/link_words.h"
 #include "checkpoint/store/repository.h"
@@ -24,7 +23,10 @@ constexpr std::size_t kMostSessions = 16;
 
 }  // namespace
 
-Standby::Standby(StandbyOptions options) : options_(std::move(options)), listener_(listen_at(options_.listen)) {
+Standby::Standby(StandbyOptions options)
+    : options_(std::move(options)),
+      listener_(listen_at(options_.listen)),
+      housekeeper_(options_.repository, {options_.keep, {}, false, known_}, options_.may_prune) {
   static_cast<void>(Repository::create(options_.repository));
   thread_ = std::thread([this] { listen(); });
 }
@@ -136,14 +138,19 @@ bool Standby::answer(SecureChannel& channel, const std::string& line) {
 // is not, but counts.
 void Standby::take_in(SecureChannel& channel) {
   std::string identity;
+  std::uint64_t id = 0;
   try {
     const std::lock_guard lock(importing_);
     if (promoted_) return;
-    const auto carried = receive_checkpoints(options_.repository, [&](std::span<std::byte> into) {
-      heard();
-      return channel.receive(into);
-    });
+    const auto carried = receive_checkpoints(
+        options_.repository,
+        [&](std::span<std::byte> into) {
+          heard();
+          return channel.receive(into);
+        },
+        {}, known_);
     identity = carried.back().identity;
+    id = carried.back().id;
   } catch (const std::exception& error) {
     {
       const std::lock_guard lock(mutex_);
@@ -159,15 +166,8 @@ void Standby::take_in(SecureChannel& channel) {
     problem_.clear();
   }
   channel.send_line(std::string(link_words::kKept) + identity);
-  prune_now_and_then();
-}
-
-/// The first one waits for its turn meanwhile: with twenty checkpoints a second not after each.
-void Standby::prune_now_and_then() {
-  const std::lock_guard lock(importing_);
-  if (promoted_ || Clock::now() < next_prune_) return;
-  prune(options_.repository, {options_.keep, {}, false});
-  next_prune_ = Clock::now() + std::chrono::seconds(1);
+  if (options_.on_checkpoint) options_.on_checkpoint(id);
+  housekeeper_.ask();
 }
 
 /// What is still on its way is read for a while: who hangs up on it would have his last words thrown away.
@@ -226,6 +226,7 @@ bool Standby::try_to_promote() {
   if (promoted_) return true;
   if (options_.may_promote && !options_.may_promote()) return false;
   promoted_ = true;
+  housekeeper_.stop();
   {
     const std::lock_guard lock(mutex_);
     if (current_ != nullptr) current_->shut_down();
@@ -250,7 +251,7 @@ std::uint64_t Standby::newest() const {
 }
 
 std::string Standby::newest_identity() const {
-  const Repository repository = Repository::open(options_.repository);
+  const Repository repository = Repository::open(options_.repository, known_);
   const std::uint64_t id = newest();
   return id == 0 ? "-" : repository.read_manifest(repository.directory_of(id), id)->identity;
 }

@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-#include "checkpoint/backup/retention.h"
+#include "checkpoint/backup/housekeeper.h"
 #include "checkpoint/standby/secure_channel.h"
 #include "checkpoint/standby/tcp.h"
 
@@ -30,6 +30,10 @@ struct StandbyOptions {
   std::optional<std::chrono::milliseconds> promote_after;
   /// Asked before each promotion, whoever wants it; false: not now. It may take a while.
   std::function<bool()> may_promote;
+  /// Told of each checkpoint when it is whole, and was acknowledged: on a thread that should be back soon.
+  std::function<void(std::uint64_t id)> on_checkpoint;
+  /// Asked before old ones are deleted; false: not now.
+  std::function<bool()> may_prune;
 };
 
 struct StandbyStatus {
@@ -73,7 +77,6 @@ class Standby {
   void talk(SecureChannel& channel);
   bool answer(SecureChannel& channel, const std::string& line);
   void take_in(SecureChannel& channel);
-  void prune_now_and_then();
   void refuse(SecureChannel& channel, const std::string& why) const;
   void begin_session(SecureChannel& channel, const std::string& vm);
   void end_session(SecureChannel& channel) noexcept;
@@ -86,8 +89,8 @@ class Standby {
 
   const StandbyOptions options_;
   const UniqueFd listener_;
-  std::mutex importing_;            ///< one at a time; a promotion waits until it is over
-  Clock::time_point next_prune_{};  ///< guarded by importing_
+  const std::shared_ptr<KnownManifests> known_ = std::make_shared<KnownManifests>();
+  std::mutex importing_;  ///< one at a time; a promotion waits until it is over
   std::mutex promoting_;
   mutable std::mutex mutex_;  // guards the rest
   std::condition_variable changed_;
@@ -96,6 +99,7 @@ class Standby {
   SecureChannel* current_ = nullptr;
   std::optional<Clock::time_point> heard_;  ///< nothing: nobody has called, or they have taken their leave
   std::atomic<bool> promoted_ = false, ending_ = false;
+  Housekeeper housekeeper_;
   std::list<Session> sessions_;  ///< the listening thread's
   std::thread thread_;           ///< last: it uses all of the above
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/standby/standby_place.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -12,13 +13,15 @@
 #include <optional>
 #include <thread>
 
-#include "checkpoint/backup/prune.h"
+#include "checkpoint/backup/housekeeper.h"
 #include "checkpoint/backup/transfer.h"
 #include "checkpoint/standby/link_words.h"
 #include "checkpoint/standby/secure_channel.h"
 #include "checkpoint/store/chain.h"
 #include "checkpoint/store/repository.h"
+#include "checkpoint/store/repository_names.h"
 #include "vmm/base/error.h"
+#include "vmm/base/io.h"
 #include "vmm/base/printable.h"
 #include "vmm/base/thread.h"
 
@@ -62,7 +65,7 @@ class StandbyPlace final : public BackupPlace {
       channel_->send_line(link_words::kStream);
       const auto sent = send_checkpoint(
           from, id, last_common(from, id), [this](std::span<const std::byte> bytes) { send_unless_refused(bytes); },
-          progress);
+          progress, known_);
       channel_->set_patience(kImport);
       expect(std::string(link_words::kKept) + sent.back().identity);
       channel_->set_patience(kAnswer);
@@ -71,11 +74,8 @@ class StandbyPlace final : public BackupPlace {
     });
   }
 
-  void prune(const std::optional<Retention>&, const ProgressSink& progress) override {
-    if (std::chrono::steady_clock::now() < next_prune_) return;
-    next_prune_ = std::chrono::steady_clock::now() + std::chrono::seconds(1);
-    if (Repository::open(link_.spool).ids().empty()) return;  // what was sent came from another repository
-    tintype::prune(link_.spool, {parse_retention(kSpoolKeeps, "the spool"), {}, false}, progress);
+  void prune(const std::optional<Retention>&, const ProgressSink&) override {
+    if (!Repository::open(link_.spool).ids().empty()) housekeeper_.ask();  // else what was sent came from elsewhere
   }
 
  private:
@@ -131,10 +131,10 @@ class StandbyPlace final : public BackupPlace {
 
   /// The id, in that repository, of what the standby has and this one builds on.
   std::optional<std::uint64_t> last_common(const fs::path& from, std::uint64_t id) const {
-    for (const ChainLink& link : read_chain(Repository::open(from), id)) {
-      if (link.manifest->identity == has_ && link.manifest->id != id) return link.manifest->id;
-    }
-    return std::nullopt;
+    const Chain chain = read_chain(Repository::open(from, known_), id,
+                                   [this](const ChainLink& link) { return link.manifest->identity != has_; });
+    const Manifest& last = *chain.back().manifest;
+    return last.identity == has_ && last.id != id ? std::optional(last.id) : std::nullopt;
   }
 
   /// Between backups, on a thread of its own. While one is sent, that is sign enough.
@@ -165,7 +165,8 @@ class StandbyPlace final : public BackupPlace {
   }
 
   const StandbyLink link_;
-  std::chrono::steady_clock::time_point next_prune_{};
+  const std::shared_ptr<KnownManifests> known_ = std::make_shared<KnownManifests>();
+  Housekeeper housekeeper_{link_.spool, {parse_retention(kSpoolKeeps, "the spool"), {}, false, known_}};
   std::mutex mutex_;  // guards the next three
   std::unique_ptr<SecureChannel> channel_;
   std::string has_;  ///< identity of the newest that the standby has
@@ -175,6 +176,18 @@ class StandbyPlace final : public BackupPlace {
   std::condition_variable changed_;
   std::thread thread_;  // last: it uses all of the above
 };
+
+/// A spool of an earlier run of this computer is nothing to build on: what was written last may never have reached the
+/// device. Says in the new one that nothing need.
+void begin_spool(const fs::path& path) {
+  const fs::path mark = path / repository_names::kScratchName;
+  const std::string run = read_text_file("/proc/sys/kernel/random/boot_id");
+  std::error_code missing;
+  if (fs::exists(mark, missing) && read_text_file(mark) == run) return;
+  for (const auto& entry : fs::directory_iterator(path)) fs::remove_all(entry.path());
+  const UniqueFd file = open_file(mark, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  write_exactly(file.get(), std::as_bytes(std::span(run)), 0, mark.string());
+}
 
 }  // namespace
 
@@ -192,6 +205,7 @@ fs::path spool_directory(const std::string& vm, const TcpAddress& address) {
   if (::lstat(path.c_str(), &status) != 0) throw_errno("lstat {}", path.string());
   if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 077) != 0)
     throw Error("{} is not a directory of yours alone: remove it, or set TMPDIR", path.string());
+  begin_spool(path);
   return path;
 }
 

@@ -26,7 +26,7 @@ struct StandbyLink {
 std::unique_ptr<BackupPlace> make_standby_place(StandbyLink link);
 
 /// A directory of this user's own below $TMPDIR or /var/tmp, made where it is missing. Throws tintype::Error where
-/// somebody else could read or change it.
+/// somebody else could read or change it. What lies there is of this run of the computer, and need not outlast it.
 std::filesystem::path spool_directory(const std::string& vm, const TcpAddress& address);
 
 }  // namespace tintype

@@ -180,6 +180,17 @@ void check_not_a_hypervisor(const VcpuStateV1& saved) {
       "taken before");
 }
 
+/// Without what the guest itself changes: OSXSAVE, OSPKE, MWAIT and the APIC's bit follow its registers, and so do sizes
+/// of the XSAVE area.
+std::vector<CpuidLeafV1> lasting(std::vector<CpuidLeafV1> leaves) {
+  for (CpuidLeafV1& leaf : leaves) {
+    if (leaf.function == 1) leaf.ecx &= ~(1U << 27 | 1U << 3), leaf.edx &= ~(1U << 9);
+    if (leaf.function == 7 && leaf.index == 0) leaf.ecx &= ~(1U << 4);
+    if (leaf.function == 0xd && leaf.index <= 1) leaf.ebx = 0;
+  }
+  return leaves;
+}
+
 }  // namespace
 
 VcpuState::VcpuState(KvmVcpu& vcpu, std::vector<std::uint32_t> msr_indices, std::vector<kvm_cpuid_entry2> offered)
@@ -281,6 +292,14 @@ void VcpuState::go_back_to(const VcpuStateV1& remembered) {
     return is != now.end() && is->data == wanted.data;
   });
   give_interrupts(remembered, msrs);
+}
+
+std::shared_ptr<const VcpuStateV1> VcpuState::remembered_in(const StateRecord& record) const {
+  auto saved = std::make_shared<VcpuStateV1>(from_record<VcpuStateV1>(record));
+  const bool same_time = saved->tsc_khz == 0 || saved->tsc_khz == vcpu_.tsc_khz();
+  if (!same_time || lasting(saved->cpuid) != lasting(save_cpuid(vcpu_.cpuid())))
+    throw StateError("the guest saw another CPU there than here: restore the checkpoint beside this machine");
+  return saved;
 }
 
 void VcpuState::give_registers(const VcpuStateV1& saved) {

@@ -52,6 +52,8 @@ class VcpuState : public Stateful {
   /// changed since is given to KVM, where comparing costs less.
   std::shared_ptr<const VcpuStateV1> remember() const { return read_all(); }
   void go_back_to(const VcpuStateV1& remembered);
+  /// A saved state that was checked, to go to. Throws StateError where its CPU is another one than this.
+  std::shared_ptr<const VcpuStateV1> remembered_in(const StateRecord& record) const;
 
  private:
   std::shared_ptr<VcpuStateV1> read_all() const;

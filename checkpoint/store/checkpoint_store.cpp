@@ -35,4 +35,8 @@ std::shared_ptr<const Manifest> CheckpointStore::manifest_in(const CheckpointFol
   return std::make_shared<const Manifest>(read_manifest(folder, id));
 }
 
+void CheckpointStore::remove_all(std::span<const std::uint64_t> ids, const ProgressSink& progress) {
+  for (const std::uint64_t id : ids) remove(id, progress);
+}
+
 }  // namespace tintype

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -74,13 +75,16 @@ class CheckpointStore {
   /// Gone at once or not at all; so are bases that only it needed. Throws tintype::Error where there is none such. The
   /// sink is called between any two steps.
   virtual Removal remove(std::uint64_t id, const ProgressSink& progress = {}) = 0;
+  /// The same for several, ascending, of which each is gone at once or not at all.
+  virtual void remove_all(std::span<const std::uint64_t> ids, const ProgressSink& progress = {});
   /// tidy.h.
   virtual Tidied tidy(const ProgressSink& progress = {}) = 0;
 };
 
 /// By its name: `s3://BUCKET/PREFIX`, or a directory. Throws tintype::Error where it is not there. Needs no right to
 /// write.
-std::unique_ptr<CheckpointStore> open_store(const std::filesystem::path& name);
+std::unique_ptr<CheckpointStore> open_store(const std::filesystem::path& name,
+                                            std::shared_ptr<KnownManifests> known = {});
 /// Made where it is missing. Throws tintype::Error. Manifests are read by way of `known`, where there is one.
 std::unique_ptr<CheckpointStore> create_store(const std::filesystem::path& name,
                                               std::shared_ptr<KnownManifests> known = {});

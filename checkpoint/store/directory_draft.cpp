@@ -7,7 +7,7 @@
 namespace tintype {
 
 std::shared_ptr<PartOutput> DirectoryDraft::create(const std::string& file, std::uint64_t) {
-  return std::make_shared<PartFile>(pending_.directory() / file);
+  return std::make_shared<PartFile>(pending_.directory() / file, pending_.lasting());
 }
 
 void DirectoryDraft::put(const std::string& file, std::span<const std::byte> bytes) {
@@ -24,7 +24,8 @@ void DirectoryDraft::seal(Manifest& manifest, const std::function<void()>& sync_
   const std::string text = encode_manifest(manifest);
   put(checkpoint_files::kManifest, std::as_bytes(std::span(text)));
   sync_parts();
-  for (SmallFile& file : small_files_) file.sync();
+  if (pending_.lasting() == Lasting::kYes)
+    for (SmallFile& file : small_files_) file.sync();
   pending_.seal();
 }
 

@@ -21,9 +21,9 @@ std::unique_ptr<CheckpointStore> object_store([[maybe_unused]] const std::string
 
 }  // namespace
 
-std::unique_ptr<CheckpointStore> open_store(const std::filesystem::path& name) {
+std::unique_ptr<CheckpointStore> open_store(const std::filesystem::path& name, std::shared_ptr<KnownManifests> known) {
   if (S3Location::is_meant_by(name.native())) return object_store(name.native());
-  return std::make_unique<Repository>(Repository::open(name));
+  return std::make_unique<Repository>(Repository::open(name, std::move(known)));
 }
 
 std::unique_ptr<CheckpointStore> create_store(const std::filesystem::path& name,

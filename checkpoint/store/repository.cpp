@@ -36,10 +36,11 @@ fs::path directory_path(const fs::path& path) {
 
 }  // namespace
 
-PendingCheckpoint::PendingCheckpoint(fs::path repository, fs::path directory, std::uint64_t id, UniqueFd lock,
+PendingCheckpoint::PendingCheckpoint(const Repository& repository, fs::path directory, std::uint64_t id, UniqueFd lock,
                                      std::shared_ptr<const Manifest> parent)
-    : repository_(std::move(repository)),
+    : repository_(repository.path()),
       directory_(std::move(directory)),
+      lasting_(repository.lasting()),
       id_(id),
       lock_(std::move(lock)),
       parent_(std::move(parent)) {}
@@ -47,6 +48,7 @@ PendingCheckpoint::PendingCheckpoint(fs::path repository, fs::path directory, st
 PendingCheckpoint::PendingCheckpoint(PendingCheckpoint&& other) noexcept
     : repository_(std::move(other.repository_)),
       directory_(std::exchange(other.directory_, {})),
+      lasting_(other.lasting_),
       id_(other.id_),
       lock_(std::move(other.lock_)),
       parent_(std::move(other.parent_)) {}
@@ -57,11 +59,12 @@ void PendingCheckpoint::seal() {
   check(!directory_.empty(), "a checkpoint is sealed once");
   const fs::path final_name = repository_ / id_name(id_);
   const NamesLock lock(repository_);
-  sync_directory(directory_);
+  const bool lasts = lasting_ == Lasting::kYes;
+  if (lasts) sync_directory(directory_);
   rename_new(directory_, final_name);
   try {
     fs::remove(final_name / kWriterLockName);  // after the rename: one turn of the file system's journal for both
-    sync_directory(repository_);
+    if (lasts) sync_directory(repository_);
   } catch (...) {
     ::rename(final_name.c_str(), directory_.c_str());
     throw;
@@ -95,12 +98,22 @@ Repository Repository::create(const fs::path& path, std::shared_ptr<KnownManifes
   return {absolute, std::move(known)};
 }
 
-Repository Repository::open(const fs::path& path) {
+Repository::Repository(fs::path path, std::shared_ptr<KnownManifests> known)
+    : path_(std::move(path)), known_(std::move(known)) {
+  std::error_code error;
+  lasting_ = fs::exists(path_ / kScratchName, error) ? Lasting::kNo : Lasting::kYes;
+}
+
+void Repository::sync_names() const {
+  if (lasting_ == Lasting::kYes) sync_directory(path_);
+}
+
+Repository Repository::open(const fs::path& path, std::shared_ptr<KnownManifests> known) {
   std::error_code error;
   if (!fs::is_directory(path, error)) {
     throw Error("there is no repository {}; name the directory that was given to checkpoint --to", path.string());
   }
-  return {directory_path(path), {}};
+  return {directory_path(path), std::move(known)};
 }
 
 std::shared_ptr<const Manifest> Repository::read_manifest(const fs::path& directory, std::uint64_t id) const {
@@ -123,7 +136,7 @@ PendingCheckpoint Repository::begin(const std::optional<ParentRef>& parent, Pare
   std::shared_ptr<const Manifest> below = parent ? require_parent(*parent, parents) : nullptr;
   const std::uint64_t id = last_id(names) + 1;
   const fs::path directory = path_ / prefixed(kPending, id);
-  return {path_, directory, id, create_with_writer_lock(directory, parent ? parent->id : 0), std::move(below)};
+  return {*this, directory, id, create_with_writer_lock(directory, parent ? parent->id : 0), std::move(below)};
 }
 
 std::shared_ptr<const Manifest> Repository::require_parent(const ParentRef& parent, Parents parents) const {
@@ -265,7 +278,7 @@ std::unique_ptr<CheckpointDraft> Repository::draft(const std::optional<ParentRef
   return std::make_unique<DirectoryDraft>(begin(parent, parents));
 }
 
-Tidied Repository::tidy(const ProgressSink& progress) { return tidy_chains(path_, progress); }
+Tidied Repository::tidy(const ProgressSink& progress) { return tidy_chains(*this, progress); }
 
 fs::path Repository::directory_of(std::uint64_t id) const {
   std::error_code error;
@@ -295,11 +308,37 @@ Removal Repository::remove(std::uint64_t id, const ProgressSink& progress) {
     }
     step();
     for (const std::uint64_t base : discard_unneeded_bases(progress)) removal.gone.push_back(base);
-    sync_directory(path_);
+    sync_names();
   }
   step();
   remove_discarded();
   return removal;
+}
+
+// With one look at who builds on whom. A base whose children go later on is removed at the end.
+void Repository::remove_all(std::span<const std::uint64_t> ids, const ProgressSink& progress) {
+  const auto step = [&] {
+    if (progress) progress({"delete", 0, 1});
+  };
+  {
+    const NamesLock lock(path_);
+    tidy_names(look());
+    const Lineage lineage(*this);
+    for (const std::uint64_t id : ids) {
+      resolve(id);
+      step();
+      if (lineage.is_needed(id)) {
+        rename_new(path_ / id_name(id), path_ / prefixed(kBase, id));
+      } else {
+        discard(id);
+      }
+    }
+    step();
+    discard_unneeded_bases(progress);
+    sync_names();
+  }
+  step();
+  remove_discarded();
 }
 
 std::vector<std::uint64_t> Repository::remove_leftovers(const ProgressSink& progress) {
@@ -308,7 +347,7 @@ std::vector<std::uint64_t> Repository::remove_leftovers(const ProgressSink& prog
     const NamesLock lock(path_);
     tidy_names(look());
     gone = discard_unneeded_bases(progress);
-    if (!gone.empty()) sync_directory(path_);
+    if (!gone.empty()) sync_names();
   }
   remove_discarded();
   return gone;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "checkpoint/format/manifest.h"
+#include "checkpoint/format/part_file.h"
 #include "checkpoint/store/checkpoint_store.h"
 #include "checkpoint/store/known_manifests.h"
 #include "checkpoint/store/parent.h"
@@ -16,6 +17,8 @@
 #include "vmm/base/unique_fd.h"
 
 namespace tintype {
+
+class Repository;
 
 /// A checkpoint in the making: a directory under a temporary name, locked as long as this lives, so that
 /// nobody takes it for a dead writer's. Destroyed without seal(), it is removed.
@@ -27,6 +30,7 @@ class PendingCheckpoint {
 
   std::uint64_t id() const noexcept { return id_; }
   const std::filesystem::path& directory() const noexcept { return directory_; }
+  Lasting lasting() const noexcept { return lasting_; }
   /// What it builds on; nothing where it builds on nothing.
   const std::shared_ptr<const Manifest>& parent() const noexcept { return parent_; }
 
@@ -39,16 +43,15 @@ class PendingCheckpoint {
 
  private:
   friend class Repository;
-  PendingCheckpoint(std::filesystem::path repository, std::filesystem::path directory, std::uint64_t id, UniqueFd lock,
+  PendingCheckpoint(const Repository& repository, std::filesystem::path directory, std::uint64_t id, UniqueFd lock,
                     std::shared_ptr<const Manifest> parent);
 
   std::filesystem::path repository_, directory_;  ///< directory_ is empty when sealed or abandoned
+  Lasting lasting_;
   std::uint64_t id_;
   UniqueFd lock_;
   std::shared_ptr<const Manifest> parent_;
 };
-
-class Lineage;
 
 /// A directory of checkpoints, `00000001/`, `00000002/`, ...
 class Repository final : public CheckpointStore {
@@ -57,9 +60,11 @@ class Repository final : public CheckpointStore {
   /// Manifests are read by way of `known`, where there is one.
   static Repository create(const std::filesystem::path& path, std::shared_ptr<KnownManifests> known = {});
   /// One that is there; throws tintype::Error otherwise. Needs no right to write.
-  static Repository open(const std::filesystem::path& path);
+  static Repository open(const std::filesystem::path& path, std::shared_ptr<KnownManifests> known = {});
 
   const std::filesystem::path& path() const noexcept { return path_; }
+  /// Whether what is sealed here is there after a power cut: not where a file `.scratch` says that nobody needs that.
+  Lasting lasting() const noexcept { return lasting_; }
 
   std::string name() const override { return path_.string(); }
   void require_repository() const override;
@@ -89,13 +94,13 @@ class Repository final : public CheckpointStore {
 
   /// Renamed away first.
   Removal remove(std::uint64_t id, const ProgressSink& progress = {}) override;
+  void remove_all(std::span<const std::uint64_t> ids, const ProgressSink& progress = {}) override;
   Tidied tidy(const ProgressSink& progress = {}) override;
   /// What dead processes left, and bases that nobody needs any more, whose ids it returns.
   std::vector<std::uint64_t> remove_leftovers(const ProgressSink& progress = {});
 
  private:
-  Repository(std::filesystem::path path, std::shared_ptr<KnownManifests> known)
-      : path_(std::move(path)), known_(std::move(known)) {}
+  Repository(std::filesystem::path path, std::shared_ptr<KnownManifests> known);
   friend class ChainMerge;
   /// What one look at all names finds.
   struct Names {
@@ -111,8 +116,10 @@ class Repository final : public CheckpointStore {
   void remove_discarded() noexcept;
   std::shared_ptr<const Manifest> require_parent(const ParentRef& parent, Parents parents) const;
   void remember_last_id(std::uint64_t id);
+  void sync_names() const;
 
   std::filesystem::path path_;
+  Lasting lasting_;
   std::shared_ptr<KnownManifests> known_;
 };
 

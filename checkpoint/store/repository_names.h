@@ -21,6 +21,7 @@ inline constexpr std::string_view kBase = ".base-";        // deleted, but other
 inline constexpr std::string_view kMerged = ".merge-";     // what is going to take the place of this one, in the making
 inline constexpr std::string_view kReplacement = ".new-";  // the same, whole; it is this one where that has no name
 inline constexpr std::string_view kLastId = ".last-id-";   // empty; this id was deleted, and none below it is free
+inline constexpr const char* kScratchName = ".scratch";    // nothing here need outlast the computer's run
 inline constexpr const char* kWriterLockName = ".writer";  // inside of ".tmp-" and ".merge-", locked by its writer
 
 std::string id_name(std::uint64_t id);

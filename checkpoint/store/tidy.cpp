@@ -22,13 +22,16 @@ std::uint64_t bytes_of(const Lineage& lineage, std::uint64_t id) {
   return bytes;
 }
 
-/// One that pays and has not been tried.
+/// One that pays and has not failed.
 std::optional<MergeRun> next_run(const Lineage& lineage, const TidyOptions& options,
-                                 const std::set<std::uint64_t>& tried) {
+                                 const std::set<std::uint64_t>& failed) {
   for (MergeRun& run : find_merge_runs(lineage)) {
     std::vector<std::uint64_t> bytes{bytes_of(lineage, run.id)};
     for (const std::uint64_t base : run.bases) bytes.push_back(bytes_of(lineage, base));
-    if (!tried.contains(run.id) && options.pays(bytes)) return std::move(run);
+    if (failed.contains(run.id) || !options.pays(bytes)) continue;
+    const auto newer = static_cast<std::size_t>(std::ranges::max_element(bytes) - bytes.begin());
+    if (newer >= 2) run.bases.resize(newer - 1);
+    return std::move(run);
   }
   return std::nullopt;
 }
@@ -44,16 +47,21 @@ bool merging_pays(std::span<const std::uint64_t> bytes) {
 
 Tidied tidy_chains(const fs::path& path, const ProgressSink& progress, const TidyOptions& options) {
   Repository repository = Repository::open(path);
+  return tidy_chains(repository, progress, options);
+}
+
+Tidied tidy_chains(Repository& repository, const ProgressSink& progress, const TidyOptions& options) {
   Tidied tidied;
   tidied.gone = repository.remove_leftovers(progress);
   if (repository.bases().empty()) return tidied;
-  for (std::set<std::uint64_t> tried;;) {
-    const auto run = next_run(Lineage(repository), options, tried);
+  for (std::set<std::uint64_t> failed;;) {
+    const auto run = next_run(Lineage(repository), options, failed);
     if (!run) return tidied;
-    tried.insert(run->id);
+    failed.insert(run->id);
     try {
       if (!ChainMerge(repository, *run, options.can_exchange, progress).run()) continue;
-      tidied.merged.push_back(run->id);
+      failed.erase(run->id);
+      if (std::ranges::find(tidied.merged, run->id) == tidied.merged.end()) tidied.merged.push_back(run->id);
       tidied.gone.insert(tidied.gone.end(), run->bases.begin(), run->bases.end());
     } catch (const ImageError& error) {
       tidied.problems.emplace_back(error.what());

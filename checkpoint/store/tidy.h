@@ -19,8 +19,11 @@ namespace tintype {
 /// Whether bases that lie one after the other ought to be merged into the checkpoint that builds on them, though that
 /// costs writing all of them anew. `bytes`: of that checkpoint and of each base. So that a repository in which every
 /// new checkpoint makes the oldest go does not write all of memory each time, it pays where what is not the largest
-/// makes up half of that, or where there are many.
+/// makes up half of that, or where there are many. What is newer than the largest is merged first, by itself: it often
+/// is the same few blocks again and again, and then it is small.
 bool merging_pays(std::span<const std::uint64_t> bytes);
+
+class Repository;
 
 struct TidyOptions {
   std::function<bool(std::span<const std::uint64_t> bytes)> pays = merging_pays;
@@ -39,5 +42,6 @@ struct Tidied {
 /// one that throws ends it. Throws tintype::Error where the repository cannot be written.
 Tidied tidy_chains(const std::filesystem::path& repository, const ProgressSink& progress = {},
                    const TidyOptions& options = {});
+Tidied tidy_chains(Repository& repository, const ProgressSink& progress = {}, const TidyOptions& options = {});
 
 }  // namespace tintype

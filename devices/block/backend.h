@@ -53,6 +53,9 @@ class BlockBackend {
   virtual int completion_fd() const noexcept = 0;
   /// Calls `done` of each request that the host has finished. Never blocks.
   virtual void complete() noexcept = 0;
+  /// The same for who looks often, without a system call where there is nothing to do: false then. What only
+  /// completion_fd() tells of may be missed.
+  virtual bool poll() noexcept { return false; }
 };
 
 }  // namespace tintype

@@ -44,6 +44,19 @@ void copy_extent(const RedoLog& log, RawFile& base, const ExtentIndex::Extent& e
   }
 }
 
+void write_to_log(DiskCore& core, RedoLog& log, const SectorRange& range, std::span<const std::byte> data) {
+  const auto places = core.take_places(log, range);
+  for (const RedoLog::Place& place : places) {
+    const std::uint64_t start = (place.range.start - range.start) * kSectorSize;
+    write_exactly(log.fd(), data.subspan(start, place.range.count() * kSectorSize), place.position * kSectorSize,
+                  log.path().string());
+    log.note_write();
+  }
+  for (const RedoLog::Place& place : places) {
+    if (place.is_new) core.note_copied(log, place);
+  }
+}
+
 Committer::Committer(std::shared_ptr<DiskCore> core, std::shared_ptr<CommitGate> gate)
     : core_(std::move(core)), gate_(std::move(gate)), thread_([this] { run(); }) {}
 
@@ -142,16 +155,7 @@ void Committer::copy(const LayerStack& stack, const ExtentIndex::Extent& extent)
   const std::uint64_t length = extent.range.count() * kSectorSize;
   buffer_.resize(std::max(buffer_.size(), length));
   read_exactly(log.fd(), std::span(buffer_).first(length), extent.position * kSectorSize, log.path().string());
-  const auto places = core_->take_places(*kept, extent.range);
-  for (const RedoLog::Place& place : places) {
-    const std::uint64_t start = (place.range.start - extent.range.start) * kSectorSize;
-    write_exactly(kept->fd(), std::span(buffer_).subspan(start, place.range.count() * kSectorSize),
-                  place.position * kSectorSize, kept->path().string());
-    kept->note_write();
-  }
-  for (const RedoLog::Place& place : places) {
-    if (place.is_new) core_->note_copied(*kept, place);
-  }
+  write_to_log(*core_, *kept, extent.range, std::span(buffer_).first(length));
 }
 
 void Committer::make_durable_below(const LayerStack& stack) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -17,6 +18,10 @@ namespace tintype {
 /// Copies `extent` of the log to its place in the base, on this thread: zeros by punching a hole. Throws
 /// std::system_error.
 void copy_extent(const RedoLog& log, RawFile& base, const ExtentIndex::Extent& extent, std::vector<std::byte>& buffer);
+
+/// Writes sectors of the disk to a log, on this thread: data, then records. Nobody else writes to these sectors of it
+/// meanwhile. Throws std::system_error.
+void write_to_log(DiskCore& core, RedoLog& log, const SectorRange& range, std::span<const std::byte> data);
 
 /// The thread that makes a stack short again while the guest runs. It works in small steps, between which a
 /// switch may come: first each frozen log, from the lowest up, is copied to the base and deleted; then the

@@ -227,6 +227,16 @@ void DiskCore::finish(Flight& flight) noexcept {
 
 void DiskCore::complete() noexcept {
   engine_->acknowledge();
+  tell_finished();
+}
+
+bool DiskCore::poll() noexcept {
+  if (!engine_->has_finished()) return false;
+  tell_finished();
+  return true;
+}
+
+void DiskCore::tell_finished() noexcept {
   Flight* finished = nullptr;
   {
     const std::lock_guard lock(mutex_);

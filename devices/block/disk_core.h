@@ -38,6 +38,7 @@ class DiskCore {
   void kick() noexcept { engine_->kick(); }
   int completion_fd() const noexcept { return engine_->completion_fd(); }
   void complete() noexcept;
+  bool poll() noexcept;  ///< see BlockBackend::poll()
 
   std::shared_ptr<const LayerStack> stack() const noexcept;
   // Both move requests on first, as far as the host has got with them, without telling their owners.
@@ -136,6 +137,7 @@ class DiskCore {
   void start_what_waited() noexcept;
   void ring_bell_at(Clock::time_point time) noexcept;
   void finish(Flight& flight) noexcept;
+  void tell_finished() noexcept;
   void add_sync(Flight& flight, BlockFile& file);
   void write_record(RedoLog& log, const RedoLog::Run& run);
   bool judge(Flight& flight) noexcept;

@@ -23,6 +23,7 @@ class FillingEngine final : public IoEngine {
   void kick() noexcept override { engine_->kick(); }
   void kick_writes() noexcept override { engine_->kick_writes(); }
   HostIo* reap() noexcept override;
+  bool has_finished() noexcept override { return engine_->has_finished(); }
   int completion_fd() const noexcept override { return engine_->completion_fd(); }
   void acknowledge() noexcept override { engine_->acknowledge(); }
   void ring_bell() noexcept override { engine_->ring_bell(); }

@@ -59,6 +59,8 @@ class IoEngine {
   virtual void kick_writes() noexcept = 0;
   /// The next finished one, or nullptr. What it had to continue is queued again: kick() after reaping.
   virtual HostIo* reap() noexcept = 0;
+  /// Whether reap() would return something, without a system call. An engine that cannot tell says no.
+  virtual bool has_finished() noexcept { return false; }
   /// Becomes readable when something has finished; reset with acknowledge() before reaping.
   virtual int completion_fd() const noexcept = 0;
   virtual void acknowledge() noexcept = 0;

@@ -153,6 +153,11 @@ void IoRing::set_aside_completions() noexcept {
   }
 }
 
+bool IoRing::has_finished() noexcept {
+  const std::lock_guard lock(reap_mutex_);
+  return aside_first_ != nullptr || ::io_uring_cq_ready(&ring_) != 0;
+}
+
 HostIo* IoRing::reap() noexcept {
   const std::lock_guard lock(reap_mutex_);
   if (aside_first_ != nullptr) return std::exchange(aside_first_, aside_first_->next);

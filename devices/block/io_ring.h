@@ -28,6 +28,7 @@ class IoRing final : public IoEngine {
   void kick() noexcept override { submit(take_queue()); }
   void kick_writes() noexcept override { submit(take_queued_writes()); }
   HostIo* reap() noexcept override;
+  bool has_finished() noexcept override;
   int completion_fd() const noexcept override { return bell_.fd(); }
   void acknowledge() noexcept override { bell_.take(); }
   void ring_bell() noexcept override { bell_.signal(); }

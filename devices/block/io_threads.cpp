@@ -46,6 +46,11 @@ void IoThreads::queue(HostIo& io) noexcept {
 
 void IoThreads::kick() noexcept { work_waits_.notify_all(); }
 
+bool IoThreads::has_finished() noexcept {
+  const std::lock_guard lock(mutex_);
+  return finished_.first != nullptr;
+}
+
 HostIo* IoThreads::reap() noexcept {
   const std::lock_guard lock(mutex_);
   return finished_.pop();

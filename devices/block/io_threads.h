@@ -25,6 +25,7 @@ class IoThreads final : public IoEngine {
   void kick() noexcept override;
   void kick_writes() noexcept override { kick(); }  // all is done by threads that nobody waits for
   HostIo* reap() noexcept override;
+  bool has_finished() noexcept override;
   int completion_fd() const noexcept override { return bell_.fd(); }
   void acknowledge() noexcept override { bell_.take(); }
   void ring_bell() noexcept override { bell_.signal(); }

@@ -9,6 +9,7 @@
 #include <ranges>
 #include <thread>
 
+#include "devices/block/disk_difference.h"
 #include "devices/block/filling_engine.h"
 #include "devices/block/recovery.h"
 #include "vmm/base/error.h"
@@ -223,16 +224,14 @@ void VirtualDisk::cancel_switch() noexcept {
 }
 
 void VirtualDisk::start_commit(CommitDone on_done) noexcept {
-  if (!on_done) {
-    on_done = [id = id()](const std::string& error) {
-      if (!error.empty()) log_note("{}: the redo logs could not be committed to the image and are kept: {}", id, error);
-    };
-  }
+  const CommitDone told = on_done ? std::move(on_done) : CommitDone([this](const std::string& error) {
+    if (!error.empty()) log_note("{}: the redo logs could not be committed to the image and are kept: {}", id(), error);
+  });
   try {
-    if (!read_only()) return committer().start(on_done);
-    on_done({});
+    if (!read_only()) return committer().start(told);
+    told({});
   } catch (const std::exception& error) {
-    on_done(error.what());
+    told(error.what());
   }
 }
 
@@ -259,6 +258,28 @@ bool VirtualDisk::go_back_to(const FrozenDisk& frozen) {
     (*log)->remove();
   }
   return true;
+}
+
+// A log that counts for nothing is void, wherever it is found: a machine that is killed meanwhile has its old disk.
+bool VirtualDisk::prepare_contents(DiskContents& wanted) {
+  check(prepared_.has_value(), "prepare_switch() comes before prepare_contents()");
+  check(wanted.size() == size(), "a disk becomes one of its own size");
+  RedoLog* const fresh = prepared_->frozen->fresh();
+  if (fresh != nullptr) fresh->set_state(log_format::StateKind::kRetired);
+  const bool differs = write_difference(*core_, *prepared_->frozen, wanted, fresh);
+  if (differs && fresh == nullptr)
+    throw Error("{} is read-only, and the checkpoint has other contents of it than {}", id(), base_->path().string());
+  if (fresh != nullptr) core_->flush_log(*fresh);
+  return differs;
+}
+
+void VirtualDisk::take_contents() {
+  if (read_only()) return cancel_switch();
+  RedoLog& fresh = *prepared_->frozen->fresh();
+  fresh.set_state(log_format::StateKind::kFresh);
+  core_->sync(fresh);
+  switch_to_fresh_log()->wait_for_old_io(kHoldLimitMs);
+  start_commit();
 }
 
 std::string VirtualDisk::commit_and_wait(int limit_ms) {

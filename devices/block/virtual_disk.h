@@ -43,6 +43,7 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   void kick() noexcept override { core_->kick(); }
   int completion_fd() const noexcept override { return core_->completion_fd(); }
   void complete() noexcept override { core_->complete(); }
+  bool poll() noexcept override { return core_->poll(); }
 
   const std::string& id() const noexcept override { return options_.id; }
   std::uint64_t allocated_bytes() const override;
@@ -61,6 +62,13 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   /// The disk is again as this frozen one shows it, which is kept: what was written since is dropped, logs and all.
   /// Idle. False where nothing was. Throws where no fresh log can be made; nothing has changed then.
   bool go_back_to(const FrozenDisk& frozen);
+
+  // Becoming another disk: after prepare_switch(), in two steps. The machine is paused and the device frozen.
+  /// Idle. Writes all that differs to the fresh log, which does not count yet. True where anything does. Throws
+  /// tintype::Error or std::system_error; cancel_switch() leaves the disk as it was.
+  bool prepare_contents(DiskContents& wanted);
+  /// The log counts, and is the disk's: decided with one sector. Throws std::system_error.
+  void take_contents();
 
   // A machine that is suspended. Its CPUs are paused.
   /// Everything that the guest was told is written lies in the image (or in the log that the mode keeps), durably, and

@@ -35,6 +35,7 @@ class VirtioBlk final : public VirtioDevice, private BlkExecutor::Listener {
   QueueError handle(std::uint16_t queue, const DescriptorChain& chain) noexcept override;
   void end_batch() noexcept override { executor_.kick(); }
   void complete() noexcept override { executor_.complete(); }
+  bool poll() noexcept override { return executor_.poll(); }
   void abandon(std::uint16_t queue) noexcept override { executor_.abandon(queue); }
   bool quiescing() const noexcept override { return executor_.quiescing(); }
 

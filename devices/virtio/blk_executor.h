@@ -57,6 +57,7 @@ class BlkExecutor {
   void kick() noexcept;
   /// Collects what the host has finished.
   void complete() noexcept { backend_.complete(); }
+  bool poll() noexcept { return backend_.poll(); }
 
   /// Nobody waits any more for what is under way of that queue.
   void abandon(std::uint16_t queue) noexcept;

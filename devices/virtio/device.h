@@ -61,6 +61,9 @@ class VirtioDevice {
   virtual void end_batch() noexcept {}
   /// The host has finished something.
   virtual void complete() noexcept {}
+  /// For a thread that looks for work rather than sleep: does what complete() does, if there is anything to do, and
+  /// leaves completion_fd() alone. False where there was nothing.
+  virtual bool poll() noexcept { return false; }
 
   /// Forgets the chains in flight of a queue: they must not be given back. The host may still be at work on
   /// their memory; then quiescing().

@@ -51,6 +51,7 @@ void MmioTransport::serve_queue(std::uint16_t index) noexcept {
   unsigned budget = kBatch;
   queue.pause_kicks();
   while (serve_some(index, budget)) {
+    if (looking_) return;
     const auto more = queue.resume_kicks();
     if (!more) return fail(more.error());
     if (!*more) return;
@@ -69,7 +70,7 @@ bool MmioTransport::serve_some(std::uint16_t index, unsigned& budget) noexcept {
     if (!handle_chain(index, **head)) return false;
   }
   budget = 0;
-  bells_[index].signal();
+  if (!looking_) bells_[index].signal();
   return false;
 }
 
@@ -95,6 +96,31 @@ void MmioTransport::serve_completions() noexcept {
   if (!was_full || !device_.has_room()) return;
   serve_restored();
   for (std::uint16_t i = 0; i < queues_.size(); ++i) serve_queue(i);
+}
+
+// The I/O thread, before it sleeps: what would ring a bell, had the bells not been asked to keep quiet.
+bool MmioTransport::look_for_work() noexcept {
+  if (!running() || restored_) return false;
+  bool found = device_.poll();
+  for (std::uint16_t i = 0; i < queues_.size() && running(); ++i) {
+    if (!queues_[i].ready() || !device_.has_room() || !queues_[i].has_news()) continue;
+    serve_queue(i);
+    found = true;
+  }
+  if (found) end_batch();
+  return found;
+}
+
+// From now on bells must ring. For what came between the last look and now none will, so it is rung here.
+void MmioTransport::rest() noexcept {
+  serve_completions();
+  for (std::uint16_t i = 0; i < queues_.size() && running(); ++i) {
+    if (!queues_[i].ready()) continue;
+    const auto more = queues_[i].resume_kicks();
+    if (!more) fail(more.error());
+    if (more && *more && device_.has_room()) bells_[i].signal();
+  }
+  end_batch();
 }
 
 void MmioTransport::end_batch() noexcept {

@@ -37,10 +37,17 @@ void MmioTransport::start() {
                        serve_restored();
                      }});
   if (device_.completion_fd() >= 0) sources.push_back({device_.completion_fd(), [this] { serve_completions(); }});
-  thread_ = std::make_unique<IoThread>(name_, lock_, std::move(sources), [this] { end_batch(); });
+  IoThread::Polling polling;
+  if (device_.completion_fd() >= 0) polling = {[this] { return look_for_work(); }, [this] { rest(); }};
+  looking_ = polling.look != nullptr;
+  thread_ = std::make_unique<IoThread>(
+      name_, lock_, std::move(sources), [this] { end_batch(); }, std::move(polling));
 }
 
-void MmioTransport::stop() noexcept { thread_.reset(); }
+void MmioTransport::stop() noexcept {
+  thread_.reset();
+  looking_ = false;
+}
 
 void MmioTransport::serve_everything() noexcept {
   const Held held = lock_.work();

@@ -119,6 +119,8 @@ class MmioTransport final : public Device, public BusDevice, private VirtioHost 
   bool serve_some(std::uint16_t queue, unsigned& budget) noexcept;
   bool handle_chain(std::uint16_t queue, std::uint16_t head) noexcept;
   void serve_completions() noexcept;
+  bool look_for_work() noexcept;
+  void rest() noexcept;
   void serve_restored() noexcept;
   void end_batch() noexcept;
   void interrupt(std::uint32_t reason) noexcept;
@@ -150,6 +152,7 @@ class MmioTransport final : public Device, public BusDevice, private VirtioHost 
   struct ChainInFlight {
     std::uint16_t queue = 0, head = 0;
   };
+  bool looking_ = false;   ///< the I/O thread looks at the queues by itself, until rest()
   bool restored_ = false;  ///< the next batch begins with serve_restored()
   std::vector<ChainInFlight> to_issue_again_;
 

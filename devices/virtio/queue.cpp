@@ -107,6 +107,11 @@ bool Queue::store(std::uint64_t ring, std::uint64_t offset, T value) noexcept {
   return memory_.store_release<T>(Gpa(ring + offset), value);
 }
 
+bool Queue::has_news() const noexcept {
+  const auto index = load<std::uint16_t>(layout_.available, kAvailableIndex);
+  return !index || *index != next_available_;
+}
+
 QueueResult<std::optional<std::uint16_t>> Queue::pop() noexcept {
   const auto index = load<std::uint16_t>(layout_.available, kAvailableIndex);
   if (!index) return QueueError::kRingOutsideMemory;

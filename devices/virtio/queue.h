@@ -88,6 +88,8 @@ class Queue {
   /// The head of the next chain that the driver made available, or nothing where there is none. It is in
   /// flight until add_used().
   QueueResult<std::optional<std::uint16_t>> pop() noexcept;
+  /// Whether pop() would find something (or something wrong).
+  bool has_news() const noexcept;
   /// Heads of the chains in flight, in the order in which they were popped.
   std::span<const std::uint16_t> in_flight() const noexcept { return in_flight_; }
 

@@ -91,7 +91,48 @@ void add(CpuList& list, std::uint32_t apic_id) {
 
 std::uint32_t own_apic_id() { return mmio_read32(LAPIC_BASE + 0x20) >> 24; }
 
+// 20.2.3: an integer of AML's, and how long it is; no length where it is none.
+struct AmlInteger {
+  std::uint64_t value = 0;
+  std::uint32_t length = 0;
+};
+AmlInteger aml_integer(std::uint64_t at) {
+  const auto prefix = load<std::uint8_t>(at);
+  if (prefix <= 1) return {prefix, 1};
+  const std::uint32_t size = prefix == 0x0a ? 1 : prefix == 0x0b ? 2 : prefix == 0x0c ? 4 : prefix == 0x0e ? 8 : 0;
+  if (size == 0) return {};
+  std::uint64_t value = 0;
+  for (std::uint32_t i = 0; i != size; ++i) value |= std::uint64_t{load<std::uint8_t>(at + 1 + i)} << (8 * i);
+  return {value, 1 + size};
+}
+
+// Name (ADDR, Package () {low, high}) and nothing else is called so in these tables: looked for as bytes, which spares
+// an interpreter.
+constexpr std::uint8_t kNamedPackage[] = {0x08, 'A', 'D', 'D', 'R', 0x12};
+
+bool begins_here(std::uint64_t at) {
+  for (std::uint32_t i = 0; i != sizeof(kNamedPackage); ++i)
+    if (load<std::uint8_t>(at + i) != kNamedPackage[i]) return false;
+  return load<std::uint8_t>(at + sizeof(kNamedPackage) + 1) == 2;  // elements, after one byte of length
+}
+
 }  // namespace
+
+std::uint64_t find_generation() {
+  constexpr std::uint64_t kDsdtField = 40;
+  const std::uint64_t fadt = find_table("FACP");
+  const std::uint64_t dsdt = fadt == 0 ? 0 : load<std::uint32_t>(fadt + kDsdtField);
+  if (!is_table(dsdt, "DSDT")) return 0;
+  const std::uint64_t end = dsdt + load<TableHeader>(dsdt).length;
+  for (std::uint64_t at = dsdt + sizeof(TableHeader); at + 32 < end; ++at) {
+    if (!begins_here(at)) continue;
+    const AmlInteger low = aml_integer(at + sizeof(kNamedPackage) + 2);
+    const AmlInteger high = aml_integer(at + sizeof(kNamedPackage) + 2 + low.length);
+    const std::uint64_t address = high.value << 32 | low.value;
+    return low.length != 0 && high.length != 0 && address < kMapped ? address : 0;
+  }
+  return 0;
+}
 
 CpuList find_cpus() {
   CpuList list;

@@ -17,4 +17,8 @@ struct CpuList {
 // machine without one has the CPUs that `cpus=` says (1 if it does not), numbered from zero.
 CpuList find_cpus();
 
+// Where the machine's generation ID lies: 16 bytes, other ones whenever it comes back from a checkpoint. 0 where there
+// is none.
+std::uint64_t find_generation();
+
 }  // namespace tintype::guest

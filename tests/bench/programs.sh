@@ -51,6 +51,8 @@ standby_up() {
   until_true "$tintype" status second >/dev/null
 }
 received() { (($("$tintype" status second --json | jq .standby.received) >= $1)); }
+# All that has come is in the memory of the machine that waits.
+is_ready() { "$tintype" status second --json | jq -e '.standby | .ready != 0 and .ready == .latest' >/dev/null; }
 first_up() {  # MIB APPEND...
   local mib=$1
   shift
@@ -72,9 +74,10 @@ end_all() {
 takeover_ms() {
   local start
   standby_up
-  first_up "$1" "mb=$(($1 - 16)) hot=4 rate=10"
+  first_up "$1" "mb=$(($1 - 16)) hot=4 rate=10 interval_ms=2"
   backed_up 200ms
   until_true received 2
+  until_true is_ready
   kill -KILL "$("$tintype" status first --json | jq .pid)"
   start=$(now_us)
   "$tintype" promote second >/dev/null

@@ -6,6 +6,19 @@
 swift_key=test:tester swift_secret=testing
 swift_pids=()
 
+# swift_server DIRECTORY PORT: how the configuration of each server begins.
+swift_server() {
+  cat <<CONF
+[DEFAULT]
+bind_ip = 127.0.0.1
+bind_port = $2
+workers = 0
+user = $(id -un)
+swift_dir = $1/conf
+log_address = $1/log
+CONF
+}
+
 # swift_start DIRECTORY FIRST-PORT: it takes five ports; the first is the proxy's, the last the cache's, for tokens.
 swift_start() {
   local dir=$1 kind port=$2
@@ -17,16 +30,9 @@ swift_start() {
     swift-ring-builder "$dir/conf/$kind.builder" create 4 1 1 >/dev/null
     swift-ring-builder "$dir/conf/$kind.builder" add "r1z1-127.0.0.1:$port/d1" 1 >/dev/null
     swift-ring-builder "$dir/conf/$kind.builder" rebalance >/dev/null
-    cat >"$dir/conf/$kind.conf" <<CONF
-[DEFAULT]
-bind_ip = 127.0.0.1
-bind_port = $port
-workers = 0
-user = $(id -un)
-swift_dir = $dir/conf
+    { swift_server "$dir" "$port" && cat; } >"$dir/conf/$kind.conf" <<CONF
 devices = $dir/node
 mount_check = false
-log_address = $dir/log
 fallocate_reserve = 0
 [pipeline:main]
 pipeline = $kind-server
@@ -35,14 +41,7 @@ use = egg:swift#$kind
 CONF
   done
   local filters='catch_errors gatekeeper healthcheck proxy-logging cache listing_formats bulk s3api tempauth'
-  cat >"$dir/conf/proxy.conf" <<CONF
-[DEFAULT]
-bind_ip = 127.0.0.1
-bind_port = $swift_port
-workers = 0
-user = $(id -un)
-swift_dir = $dir/conf
-log_address = $dir/log
+  { swift_server "$dir" "$swift_port" && cat; } >"$dir/conf/proxy.conf" <<CONF
 [pipeline:main]
 pipeline = $filters container-quotas slo dlo proxy-logging proxy-server
 [app:proxy-server]

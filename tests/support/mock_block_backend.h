@@ -41,13 +41,16 @@ class MockBlockBackend final : public BlockBackend {
   }
   void complete() noexcept override {
     bell_.take();
-    while (!finished_.empty()) {
-      const auto [request, error_number] = finished_.front();
-      finished_.pop_front();
-      request->done(*request, error_number);
-    }
+    tell_finished();
+  }
+  bool poll() noexcept override {
+    if (!tells_when_polled_ || finished_.empty()) return false;
+    tell_finished();
+    return true;
   }
 
+  /// poll() finds what is finished, as complete() does. Then finish() is for the device's own thread.
+  void tell_when_polled() { tells_when_polled_ = true; }
   /// Keeps requests pending after kick() until finish() is called.
   void hold(bool on = true) { holding_ = on; }
   std::size_t pending() const { return pending_.size(); }
@@ -73,6 +76,13 @@ class MockBlockBackend final : public BlockBackend {
   }
 
  private:
+  void tell_finished() {
+    while (!finished_.empty()) {
+      const auto [request, error_number] = finished_.front();
+      finished_.pop_front();
+      request->done(*request, error_number);
+    }
+  }
   void inspect(const BlockRequest& request) {
     if (request.done == nullptr) complain("a request without done");
     if (request.operation == BlockOperation::kFlush) {
@@ -119,7 +129,7 @@ class MockBlockBackend final : public BlockBackend {
   std::uint32_t block_size_ = kSectorSize;
   std::string serial_;
   EventFd bell_;
-  bool holding_ = false;
+  bool holding_ = false, tells_when_polled_ = false;
   std::vector<BlockRequest*> queued_, pending_;
   std::deque<std::pair<BlockRequest*, int>> finished_;
   unsigned kicks_ = 0, flushes_ = 0, transfers_ = 0;

@@ -5,7 +5,7 @@
 
 namespace tintype {
 
-/// A non-blocking eventfd: a doorbell between threads, and between KVM (ioeventfd, irqfd) and threads.
+/// A non-blocking eventfd: a doorbell between threads, and between KVM (ioeventfd) and threads.
 class EventFd {
  public:
   EventFd();

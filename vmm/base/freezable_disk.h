@@ -12,27 +12,20 @@
 #include <span>
 #include <string>
 
+#include "vmm/base/disk_contents.h"
+
 namespace tintype {
 
 /// A disk as it was at one instant, readable while the guest goes on writing. While it exists, what it shows stands
 /// still.
-class FrozenDisk {
+class FrozenDisk : public DiskContents {
  public:
-  struct Range {
-    std::uint64_t offset = 0, length = 0;  ///< bytes
-  };
-
-  virtual ~FrozenDisk() = default;
-  virtual std::uint64_t size() const noexcept = 0;  ///< bytes
   /// Called again and again by whoever waits; what it throws ends the waiting.
   using WhileWaiting = std::function<void()>;
   /// Waits until I/O that was in flight at the instant of freezing has landed (at most `limit_ms`; throws
-  /// tintype::Error afterwards). Must have returned before read() and next_data() are called.
+  /// tintype::Error afterwards). Must have returned before read() and next_data() are called, which any thread may but
+  /// the disk's I/O thread.
   virtual void wait_for_old_io(int limit_ms, const WhileWaiting& meanwhile = {}) = 0;
-  /// Contents at `offset`, in whole sectors. Blocks; any thread but the disk's I/O thread. Throws std::system_error.
-  virtual void read(std::uint64_t offset, std::span<std::byte> into) = 0;
-  /// The next range at or after `offset` that may hold something other than zeros, or nothing.
-  virtual std::optional<Range> next_data(std::uint64_t offset) = 0;
   /// The next range at or after `offset` that was written between two instants: that of the frozen disk that was last
   /// saved (FreezableDisk::changes_saved) and this one's; nothing where there is none. Whole blocks of 4096 bytes, cut
   /// off at the end of the disk; an `offset` inside a block means all of it. May say more than what changed, never

@@ -9,6 +9,7 @@
 #include "vmm/base/error.h"
 #include "vmm/base/overflow.h"
 #include "vmm/boot/acpi_spec.h"
+#include "vmm/boot/generation_id.h"
 #include "vmm/boot/placement.h"
 
 namespace tintype {
@@ -112,6 +113,23 @@ aml::Bytes panic_device() {
                               aml::name("_STA", aml::integer(kPresentAndWorking))});
 }
 
+/// The two names are Microsoft's, old and new; ADDR is a 64-bit address in two halves.
+aml::Bytes generation_device() {
+  const aml::Bytes low = aml::integer(kGenerationAddress & 0xffffffff), high = aml::integer(kGenerationAddress >> 32);
+  return aml::device("VGEN",
+                     {aml::name("_HID", aml::string("TNTP0001")),
+                      aml::name("_CID", aml::package({aml::string("VM_Gen_Counter"), aml::string("VMGENCTR")})),
+                      aml::name("_DDN", aml::string("VM_Gen_Counter")), aml::name("ADDR", aml::package({low, high}))});
+}
+
+/// A generic event device: an edge on its line is the generation's notification.
+aml::Bytes event_device() {
+  constexpr std::uint64_t kChanged = 0x80;
+  return aml::device("GED", {aml::name("_HID", aml::string("ACPI0013")),
+                             aml::name("_CRS", aml::resource_template({aml::interrupt(kGenerationIrq)})),
+                             aml::method("_EVT", 1, aml::notify("VGEN", kChanged))});
+}
+
 std::vector<std::byte> dsdt(const BootRequest& request) {
   std::vector<std::byte> table;
   append(table, header({'D', 'S', 'D', 'T'}, 2));  // 2: integers have 64 bits
@@ -212,7 +230,8 @@ acpi::Rsdp rsdp(std::uint64_t rsdt, std::uint64_t xsdt) {
 }  // namespace
 
 aml::Bytes dsdt_code(const BootRequest& request) {
-  aml::Bytes devices = aml::join({serial_device(), clock_device(), panic_device()});
+  aml::Bytes devices =
+      aml::join({serial_device(), clock_device(), panic_device(), generation_device(), event_device()});
   for (std::size_t i = 0; i < request.slots.size(); ++i)
     devices = aml::join({devices, virtio_device(i, request.slots[i])});
   const aml::Bytes type = aml::integer(kAcpiSleepTypeS5);

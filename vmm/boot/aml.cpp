@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::uint8_t kZero = 0x00, kOne = 0x01;
 constexpr std::uint8_t kName = 0x08, kByte = 0x0a, kWord = 0x0b, kDword = 0x0c, kString = 0x0d, kQword = 0x0e;
-constexpr std::uint8_t kScope = 0x10, kBuffer = 0x11, kPackage = 0x12;
+constexpr std::uint8_t kScope = 0x10, kBuffer = 0x11, kPackage = 0x12, kMethod = 0x14, kNotify = 0x86;
 constexpr std::uint8_t kExtended = 0x5b, kDevice = 0x82;
 
 constexpr std::uint8_t kIoPorts = 0x47, kDecode16Bits = 1;
@@ -106,6 +106,15 @@ Bytes package(std::initializer_list<Bytes> elements) {
 }
 
 Bytes name(std::string_view path, const Bytes& value) { return join({{kName}, name_string(path), value}); }
+
+Bytes method(std::string_view path, unsigned arguments, const Bytes& terms) {
+  check(arguments <= 7, "an AML method has at most 7 arguments");
+  return packaged({kMethod}, join({name_string(path), {static_cast<std::uint8_t>(arguments)}, terms}));
+}
+
+Bytes notify(std::string_view device, std::uint64_t value) {
+  return join({{kNotify}, name_string(device), integer(value)});
+}
 
 Bytes scope(std::string_view path, const Bytes& terms) { return packaged({kScope}, join({name_string(path), terms})); }
 

@@ -26,6 +26,11 @@ Bytes name(std::string_view path, const Bytes& value);
 Bytes scope(std::string_view path, const Bytes& terms);
 Bytes device(std::string_view path, std::initializer_list<Bytes> terms);
 
+// --- methods ---
+Bytes method(std::string_view path, unsigned arguments, const Bytes& terms);
+/// Tells the drivers of a device, which is found by its name from here upwards.
+Bytes notify(std::string_view device, std::uint64_t value);
+
 // --- resources: a template around descriptors ---
 Bytes resource_template(std::initializer_list<Bytes> descriptors);
 Bytes io_ports(std::uint16_t first, std::uint8_t count);

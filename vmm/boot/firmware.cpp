@@ -7,6 +7,7 @@
 #include "vmm/base/error.h"
 #include "vmm/boot/acpi.h"
 #include "vmm/boot/firmware_code.h"
+#include "vmm/boot/generation_id.h"
 #include "vmm/boot/task_state.h"
 
 namespace tintype {
@@ -44,10 +45,11 @@ void place_firmware(GuestMemory& memory, const BootRequest& request, Placement& 
   must(memory.store(Gpa(0), real_mode_vectors()));
   must(memory.store(Gpa(kEbdaSegmentField), static_cast<std::uint16_t>(kExtendedBiosArea.start >> 4)));
   must(memory.store(Gpa(kMemorySizeField), static_cast<std::uint16_t>(kConventionalEnd / 1024)));
-  placement.reserve({kExtendedBiosArea, kAcpiArea, kTaskStateArea});
+  placement.reserve({kExtendedBiosArea, kAcpiArea, kTaskStateArea, kGenerationArea});
   placement.put(kExtendedBiosArea, std::array{std::byte{kExtendedBiosArea.size / 1024}});
   placement.put(kAcpiArea, acpi_tables(kAcpiArea.start, request));
   placement.put(kTaskStateArea, permissive_task_state());
+  place_generation(memory);
   must(memory.store(Gpa(kTickHandler), kCountTick));
   must(memory.store(Gpa(kDummyHandler), kInterruptReturn));
   must(memory.store(Gpa(kMasterHandler), kEndMasterInterrupt));

@@ -34,13 +34,15 @@ inline constexpr BootArea kExtendedBiosArea{"extended BIOS data area", 0x9fc00, 
 inline constexpr BootArea kAcpiArea{"ACPI tables", 0xe0000, 0xd000};
 /// Where TR points: the fixed part, a bit for each port, and the byte of ones that ends them.
 inline constexpr BootArea kTaskStateArea{"task state", 0xed000, 0x68 + 0x2000 + 1};
+/// A mark and the machine's generation (generation_id.h).
+inline constexpr BootArea kGenerationArea{"generation ID", 0xef100, 0x20};
 /// Reserved in the memory map, but there is no BIOS in it, only the handlers of the interrupts: an image that covers it
 /// has it. Linkers like to put a file's headers into the page below 1 MiB.
 inline constexpr BootArea kBiosArea{"BIOS", 0xf0000, 0x10000};
 
-inline constexpr std::array kBootAreas = {kRealModeArea,  kGdtArea,         kBootInfoArea,
-                                          kPageTableArea, kCommandLineArea, kExtendedBiosArea,
-                                          kAcpiArea,      kTaskStateArea,   kBiosArea};
+inline constexpr std::array kBootAreas = {kRealModeArea,    kGdtArea,          kBootInfoArea, kPageTableArea,
+                                          kCommandLineArea, kExtendedBiosArea, kAcpiArea,     kTaskStateArea,
+                                          kGenerationArea,  kBiosArea};
 
 constexpr bool areas_are_in_order_and_apart() noexcept {
   for (std::size_t i = 1; i < kBootAreas.size(); ++i) {

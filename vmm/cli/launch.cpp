@@ -158,7 +158,46 @@ int announce_child(const Launch& launch, const StopSignals& signals, Detachment&
   return 0;
 }
 
+struct Child {
+  const Launch& launch;
+  std::unique_ptr<Detachment> detachment;
+};
+
+int announce_children(const std::vector<Child>& children, Output& output) {
+  nlohmann::json machines = nlohmann::json::array();
+  std::string failure;
+  for (const Child& child : children) {
+    try {
+      child.detachment->wait_until_running();
+      machines.push_back({{"name", child.launch.name}, {"pid", child.detachment->child()}});
+    } catch (const std::exception& error) {
+      if (failure.empty()) failure = fmt::format("{}: {}", child.launch.name, error.what());
+    }
+  }
+  if (!failure.empty()) {
+    throw Error("{} (of {} machines {} run: `tintype list` shows them)", failure, children.size(), machines.size());
+  }
+  for (const auto& machine : machines) output.line("{}", machine.at("name").get<std::string>());
+  output.result({{"machines", machines}});
+  return 0;
+}
+
 }  // namespace
+
+// A child has the pipes of those before it, which it closes, or nobody would see these end.
+int launch_side_by_side(std::span<const Launch> launches, Output& output) {
+  const StopSignals signals;
+  std::vector<Child> children;
+  for (const Launch& launch : launches) {
+    auto detachment = std::make_unique<Detachment>();
+    if (!detachment->is_parent()) {
+      children.clear();
+      return run_as_child(launch, signals, *detachment);
+    }
+    children.push_back({launch, std::move(detachment)});
+  }
+  return announce_children(children, output);
+}
 
 int launch(const Launch& launch, Output& output) {
   const StopSignals signals;

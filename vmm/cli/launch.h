@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "checkpoint/capture/cancellation.h"
@@ -28,5 +29,9 @@ struct Launch {
 /// machine has ended, with the exit status that the guest asked for. With `detach` it returns when the machine runs
 /// (0); the machine then lives in a child process.
 int launch(const Launch& launch, Output& output);
+
+/// Several machines in the background, each in a child process of its own. Returns when all of them run, or have failed
+/// to; throws the first failure, and says how many run.
+int launch_side_by_side(std::span<const Launch> launches, Output& output);
 
 }  // namespace tintype

@@ -88,7 +88,9 @@ std::string end_text(const std::string& name, const std::string& reason) {
 }
 
 std::string reset_text(const json& result) {
-  return fmt::format("{} is back at its mark: {} pages{}, in {} us.", result.value("name", ""),
+  const auto id = result.value("id", std::uint64_t{0});
+  const std::string where = id == 0 ? "its mark" : fmt::format("checkpoint {}", id);
+  return fmt::format("{} is back at {}: {} pages{}, in {} us.", result.value("name", ""), where,
                      result.value("pages", std::uint64_t{0}), result.value("disks", false) ? ", and its disks" : "",
                      result.value("pause_us", std::uint64_t{0}));
 }

@@ -19,6 +19,7 @@
 #include "vmm/control/runtime_directory.h"
 #include "vmm/control/server.h"
 #include "vmm/control/status_json.h"
+#include "vmm/machine/warm_shell.h"
 
 namespace tintype {
 
@@ -33,7 +34,8 @@ constexpr milliseconds kGlance{20};
 /// What a standby answers before it is a machine.
 class StandbyMethods final : public ControlService {
  public:
-  StandbyMethods(Standby& standby, std::string name) : standby_(standby), name_(std::move(name)) {}
+  StandbyMethods(Standby& standby, const WarmShell& shell, std::string name)
+      : standby_(standby), shell_(shell), name_(std::move(name)) {}
 
   json call(const std::string& method, const json&, const ProgressSink&) override {
     if (method == "promote") {
@@ -58,16 +60,19 @@ class StandbyMethods final : public ControlService {
     report.pid = static_cast<std::uint32_t>(::getpid());
     report.kernel = fmt::format("(standby for {}: checkpoint {})", now.vm.empty() ? "nobody yet" : now.vm, now.latest);
     json object = status_to_json(report);
+    const WarmShell::Status shell = shell_.status();
     object["standby"] = {{"vm", now.vm},
                          {"latest", now.latest},
+                         {"ready", shell.ready},
                          {"received", now.received},
                          {"connected", now.connected},
                          {"silent_ms", now.silent_ms},
-                         {"problem", now.problem}};
+                         {"problem", now.problem.empty() ? shell.problem : now.problem}};
     return object;
   }
 
   Standby& standby_;
+  const WarmShell& shell_;
   const std::string name_;
   std::atomic<bool> stopped_ = false;
 };
@@ -118,6 +123,8 @@ class StandbyVerb final : public Verb {
     options.keep = parse_retention(keep_.value_or(kDefaultKeep), "--keep");
     if (after_) options.promote_after = milliseconds(*after_);
     if (witness_) options.may_promote = [this] { return take_lease(); };
+    options.on_checkpoint = [this](std::uint64_t id) { shell_->came(id); };
+    options.may_prune = [this] { return !shell_->status().loads_whole; };
     return options;
   }
 
@@ -135,7 +142,7 @@ class StandbyVerb final : public Verb {
   /// The machine will have this socket.
   void answer_until_promoted(const std::filesystem::path& socket, const std::string& name,
                              const Cancellation& cancelled) {
-    StandbyMethods methods(*standby_, name);
+    StandbyMethods methods(*standby_, *shell_, name);
     {
       const ControlServer server(socket, methods);
       while (!standby_->wait_until_promoted(kGlance)) {
@@ -145,23 +152,29 @@ class StandbyVerb final : public Verb {
     std::filesystem::remove(socket);
   }
 
-  std::unique_ptr<Machine> wait_for_promotion(const std::string& name, const Cancellation& cancelled) {
-    standby_ = std::make_unique<Standby>(standby_options());
-    answer_until_promoted(control_socket_path(runtime_directory(), name), name, cancelled);
+  RestoreOptions restore_options(const std::string& name) const {
     RestoreOptions restore;
     restore.repository = *repository_;
-    restore.id = standby_->checkpoint();
     restore.name = name;
     restore.disk_directory = disk_directory_.value_or("");
     restore.serial = serial_config_;
-    auto machine = restore_machine(restore, {});
+    return restore;
+  }
+
+  std::unique_ptr<Machine> wait_for_promotion(const std::string& name, const Cancellation& cancelled) {
+    shell_ = std::make_unique<WarmShell>(restore_options(name));
+    standby_ = std::make_unique<Standby>(standby_options());
+    if (const auto latest = standby_->status().latest; latest != 0) shell_->came(latest);
+    answer_until_promoted(control_socket_path(runtime_directory(), name), name, cancelled);
+    const std::uint64_t id = standby_->checkpoint();
+    auto machine = shell_->take(id);
     if (lease_) {
       Machine& promoted = *machine;
       lease_->guard(
           {[&promoted](const std::string& why) { promoted.stand_still(why); }, [&promoted] { promoted.go_on(); }});
       promoted.accompany(std::exchange(lease_, nullptr));
     }
-    log_note("standby: promoted; checkpoint {} runs on here", restore.id);
+    log_note("standby: promoted; checkpoint {} runs on here", id);
     return machine;
   }
 
@@ -171,6 +184,7 @@ class StandbyVerb final : public Verb {
   SerialConfig serial_config_;
   std::string refusal_;
   std::shared_ptr<LeaseKeeper> lease_;
+  std::unique_ptr<WarmShell> shell_;
   std::unique_ptr<Standby> standby_;  // goes on telling the first one that it was replaced
 };
 

@@ -42,6 +42,16 @@ void parameters(auto& list, HarnessRequest& request) {
   list.directory("area", request.area, {"--area", "FILE", "What tintype_harness_open() made"});
 }
 
+struct ResetRequest {
+  std::string repository;
+  std::uint64_t id = 0;
+};
+
+void parameters(auto& list, ResetRequest& request) {
+  list.repository("repository", request.repository, {"--to", "REPO", "To a checkpoint in there, instead of the mark"});
+  list.number("id", request.id, {"--id", "N", "With --to: this checkpoint, instead of the newest"});
+}
+
 struct SuspendRequest {
   std::string directory;
   bool cancel = false;
@@ -123,6 +133,12 @@ void validate(const CheckpointRequest& request, const json& given) {
   if (request.cancel && given.size() > 1) throw UsageError("--cancel (the parameter \"cancel\") takes no other");
 }
 
+void validate(const ResetRequest& request, const json& given) {
+  if (request.repository.empty() && given.contains("id"))
+    throw UsageError("say where that checkpoint is: --to REPO (the parameter \"repository\")");
+  if (given.contains("id") && request.id == 0) throw UsageError("--id (the parameter \"id\") is 1 or more");
+}
+
 void validate(const HarnessRequest& request, const json&) {
   if (request.area.empty()) throw UsageError("say which area is shared: --area FILE (the parameter \"area\")");
 }
@@ -171,13 +187,15 @@ json mark(Machine& machine, const Nothing&, const ProgressSink&) {
   return result;
 }
 
-json reset(Machine& machine, const Nothing&, const ProgressSink&) {
-  const ResetReport report = machine.reset();
+json reset(Machine& machine, const ResetRequest& request, const ProgressSink& progress) {
+  const ResetReport report =
+      request.repository.empty() ? machine.reset() : machine.reset_to(request.repository, request.id, progress);
   json result = state_of(machine, machine.status().state);
   result["pages"] = report.pages;
   result["disks"] = report.disks;
   result["pause_us"] = report.pause_us;
-  result["resets"] = report.resets;
+  if (report.id == 0) result["resets"] = report.resets;
+  if (report.id != 0) result["id"] = report.id;
   return result;
 }
 
@@ -259,8 +277,10 @@ constexpr std::array kMethods = {
     method<Nothing, mark>("mark", "Note this instant of a machine, in memory, for `tintype reset`", MethodPace::kQuick,
                           "It takes as much memory as the guest has touched. Until the machine ends, or is marked "
                           "again, its disks' images are not written to; redo logs beside them are."),
-    method<Nothing, reset>("reset", "Put a machine back to its mark, in place", MethodPace::kQuick,
-                           "Memory, CPUs, devices and disks: what was written since is dropped."),
+    method<ResetRequest, reset>("reset", "Put a machine back to its mark, or to a checkpoint, in place",
+                                MethodPace::kQuick,
+                                "Memory, CPUs, devices and disks: what was written since is dropped. A checkpoint is "
+                                "checked first, and must be of such a machine; then the mark is gone."),
     method<HarnessRequest, harness>("harness", "Let a program feed a guest that resets itself", MethodPace::kQuick,
                                     "Programs do this by tintype_harness_open(): tools/harness/README.md."),
     method<CheckpointRequest, checkpoint>("checkpoint", "Photograph a machine while it runs", MethodPace::kLong,

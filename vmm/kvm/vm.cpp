@@ -60,13 +60,6 @@ void KvmVm::set_irq_line(std::uint32_t gsi, bool asserted) {
   kvm_ioctl(fd(), KVM_IRQ_LINE, &level, "KVM_IRQ_LINE");
 }
 
-void KvmVm::attach_irqfd(int event_fd, std::uint32_t gsi) {
-  kvm_irqfd irqfd{};
-  irqfd.fd = static_cast<std::uint32_t>(event_fd);
-  irqfd.gsi = gsi;
-  kvm_ioctl(fd(), KVM_IRQFD, &irqfd, "KVM_IRQFD");
-}
-
 void KvmVm::attach_ioeventfd(int event_fd, std::uint64_t address, std::uint32_t value) {
   kvm_ioeventfd ioeventfd{};
   ioeventfd.datamatch = value;

@@ -34,8 +34,6 @@ class KvmVm {
 
   void set_gsi_routing(std::span<const kvm_irq_routing_entry> entries);  ///< KVM_SET_GSI_ROUTING: replaces all of it
   void set_irq_line(std::uint32_t gsi, bool asserted);                   ///< KVM_IRQ_LINE
-  /// KVM_IRQFD: each signal of `event_fd` is one edge on `gsi`.
-  void attach_irqfd(int event_fd, std::uint32_t gsi);
   /// KVM_IOEVENTFD: a 4-byte guest write of `value` at MMIO `address` signals `event_fd` and does not exit.
   void attach_ioeventfd(int event_fd, std::uint64_t address, std::uint32_t value);
 

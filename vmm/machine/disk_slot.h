@@ -39,6 +39,7 @@ class DiskSlot final : public BlockBackend {
   void complete() noexcept override {
     if (disk_) disk_->complete();
   }
+  bool poll() noexcept override { return disk_ && disk_->poll(); }
 
  private:
   DiskOptions options_;

@@ -3,6 +3,7 @@
 
 #include "checkpoint/restore/eager.h"
 #include "vmm/base/error.h"
+#include "vmm/boot/generation_id.h"
 #include "vmm/kvm/capabilities.h"
 #include "vmm/machine/describe.h"
 #include "vmm/machine/gsi_routing.h"
@@ -24,6 +25,12 @@ const MachineConfig& checked(const MachineConfig& config) {
   return config;
 }
 
+void give_memory(KvmVm& vm, const GuestMemory& memory, bool there) {
+  std::uint32_t slot = 0;
+  for (const MemoryRegion& region : memory.regions())
+    vm.set_memory(slot++, region.start.value(), there ? region.size : 0, region.host);
+}
+
 /// A VM with guest memory, interrupt controllers and timer, which must be there before the vCPUs and the devices'
 /// lines.
 KvmVm make_vm(const KvmSystem& system, const GuestMemory& memory) {
@@ -33,9 +40,7 @@ KvmVm make_vm(const KvmSystem& system, const GuestMemory& memory) {
   KvmVm vm(system);
   vm.set_identity_map_address(kIdentityMapAddress);
   vm.set_tss_address(kTssAddress);
-  std::uint32_t slot = 0;
-  for (const MemoryRegion& region : memory.regions())
-    vm.set_memory(slot++, region.start.value(), region.size, region.host);
+  give_memory(vm, memory, true);
   vm.create_irqchip();
   vm.set_gsi_routing(pc_gsi_routing());
   vm.create_pit();
@@ -86,6 +91,12 @@ void Guest::restore(const CheckpointReader& checkpoint, const ProgressSink& prog
   restore_states(checkpoint, progress);
 }
 
+void Guest::restore_shared(const CheckpointReader& checkpoint, std::shared_ptr<const MemoryImage> memory,
+                           const ProgressSink& progress) {
+  shared_ = std::make_unique<SharedMemory>(std::move(memory), memory_);
+  restore_states(checkpoint, progress);
+}
+
 // Whoever reads or writes memory from here on waits for it: KVM too, to which some states are given.
 void Guest::restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<const BlockSource> memory,
                            LazyLoad::Events events, const ProgressSink& progress) {
@@ -93,6 +104,7 @@ void Guest::restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<c
   progress({"memory", 0, load_->bytes_total()});
   try {
     restore_states(checkpoint, progress);
+    if (config_.suspended_as.empty()) renew_generation();  // one that was suspended is still the only one
   } catch (...) {
     load_->machine_runs();  // where memory cannot be read, that is why
     throw;
@@ -104,6 +116,17 @@ void Guest::restore_states(const CheckpointReader& checkpoint, const ProgressSin
   progress({"state", 0, 1});
   tintype::restore_states(checkpoint, states_);
   processors_.announce_pause();
+}
+
+// The controllers are as the checkpoint has them by now, and take the edge where the guest listens.
+void Guest::renew_generation() {
+  if (!tintype::renew_generation(memory_)) return;
+  for (const bool asserted : {true, false}) vm_.set_irq_line(kGenerationIrq, asserted);
+}
+
+void Guest::forget_page_tables() {
+  give_memory(vm_, memory_, false);
+  give_memory(vm_, memory_, true);
 }
 
 void Guest::start() {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "checkpoint/restore/lazy_load.h"
+#include "checkpoint/restore/memory_image.h"
 #include "checkpoint/state/platform_state.h"
 #include "checkpoint/store/checkpoint_reader.h"
 #include "vmm/base/progress.h"
@@ -32,12 +33,27 @@ class Guest {
   void check(const CheckpointReader& checkpoint) const;
   /// Takes on memory and states of a checkpoint that was checked.
   void restore(const CheckpointReader& checkpoint, const ProgressSink& progress);
+  /// The same, where memory is there already.
+  void restore_states(const CheckpointReader& checkpoint, const ProgressSink& progress);
   /// The same, but memory comes while the guest runs, or before it if it is asked for.
   void restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<const BlockSource> memory,
                       LazyLoad::Events events, const ProgressSink& progress);
+  /// The same, on memory that others share.
+  void restore_shared(const CheckpointReader& checkpoint, std::shared_ptr<const MemoryImage> memory,
+                      const ProgressSink& progress);
+  /// Null where it is all its own.
+  const SharedMemory* shared() const noexcept { return shared_.get(); }
   /// Memory that comes while the guest runs; null where it was all there from the beginning.
   LazyLoad* load() noexcept { return load_.get(); }
   const LazyLoad* load() const noexcept { return load_.get(); }
+
+  /// Memory was changed behind KVM's back: whatever it knows of the guest's page tables is no more. With all CPUs
+  /// parked.
+  void forget_page_tables();
+
+  /// The machine has come back from a checkpoint: it has another generation ID (vmm/boot/generation_id.h), if it has
+  /// one, and is told so. All memory can be read; CPUs parked, or not running yet.
+  void renew_generation();
 
   /// Starts the devices, then the vCPUs.
   void start();
@@ -63,12 +79,12 @@ class Guest {
   MachineDescription describe() const;
 
  private:
-  void restore_states(const CheckpointReader& checkpoint, const ProgressSink& progress);
   void give_up_load() noexcept;
 
   MachineConfig config_;
   GuestMemory memory_;  // before the VM: KVM refers to it
   std::unique_ptr<LazyLoad> load_;
+  std::unique_ptr<SharedMemory> shared_;
   KvmSystem system_;
   KvmVm vm_;
   Backplane backplane_;

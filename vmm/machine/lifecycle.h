@@ -18,14 +18,17 @@
 
 namespace tintype {
 
-/// The machine of KVM: a guest, and three things about it: whether it runs, who may stop it, and how it ended.
+class ReturnTo;
+
+/// The machine of KVM: a guest, and three things about it: whether it runs, who may stop it, and how it ended. What is
+/// done with a machine has files of its own: checkpoints, going_back, suspension, machine_backups, standing_still,
+/// panic, host_trouble.
 ///
 /// Locks, in this order: checkpoint_mutex_ (one checkpoint at a time), pause_mutex_ (who pauses and resumes the vCPUs;
 /// a checkpoint holds it in its pause), state_mutex_ (the flags below it; held only shortly).
 class Lifecycle final : public Machine, private VcpuEvents {
  public:
-  /// `restored_from`: id of the checkpoint that the guest will be restored from; 0: it boots.
-  Lifecycle(const MachineConfig& config, FileStart serial_start, std::uint64_t restored_from);
+  Lifecycle(const MachineConfig& config, FileStart serial_start);
 
   ~Lifecycle() override;
 
@@ -54,6 +57,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   }
   MarkReport mark() override;
   ResetReport reset() override;
+  ResetReport reset_to(const std::string& repository, std::uint64_t id, const ProgressSink& progress) override;
   CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) override;
   SeriesReport checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
                                  const ProgressSink& progress) override;
@@ -104,11 +108,21 @@ class Lifecycle final : public Machine, private VcpuEvents {
     std::unique_lock<std::mutex> lock_;
   };
   /// The machine paused, its devices frozen, from beginning to end.
-  class StandStill;
+  class StandStill {
+   public:
+    explicit StandStill(Lifecycle& machine);
+    ~StandStill();
+    StandStill(const StandStill&) = delete;
+    StandStill& operator=(const StandStill&) = delete;
+
+   private:
+    Lifecycle& machine_;
+  };
   class Suspension;
   std::filesystem::path place_to_suspend(const std::filesystem::path& directory) const;
   void leave_suspension();
   Mark::Return go_back();
+  Mark::Return go_to(ReturnTo& way);
   /// Tells whoever follows the machine how its checkpoint goes, and how it went.
   template <typename Take>
   auto with_events(const ProgressSink& progress, Take take, Patience patience);
@@ -120,6 +134,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   /// The same as mark() and reset(); `then` is done before the CPUs go on.
   MarkReport mark_and(const OnlyOne& only, const std::function<void()>& then);
   ResetReport reset_and(const OnlyOne& only, const std::function<void()>& then);
+  std::unique_ptr<Harness> make_harness();
   GuestRequests guest_requests();
   /// The machine ends, for the first reason that is given. Any thread; never blocks.
   void end(MachineEnd how) noexcept;
@@ -163,7 +178,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   void on_trace(VcpuThread& thread) noexcept override;
 
   const std::chrono::steady_clock::time_point created_ = std::chrono::steady_clock::now();
-  const std::uint64_t restored_from_;
+  std::uint64_t restored_from_ = 0;  ///< until start()
   EventLog events_;
 
   std::mutex checkpoint_mutex_;

@@ -72,7 +72,8 @@ struct ResetReport {
   std::uint64_t pages = 0;  ///< of memory, that had been written since
   bool disks = false;       ///< a disk had been written to
   std::uint64_t pause_us = 0;
-  std::uint64_t resets = 0;  ///< of this mark, this one included
+  std::uint64_t resets = 0;  ///< of this mark, this one included; 0 where it was a checkpoint
+  std::uint64_t id = 0;      ///< of the checkpoint, where it was one
 };
 
 /// Where a machine is that was suspended.
@@ -163,6 +164,9 @@ class Machine {
   /// Back to it: memory, CPUs, interrupt controllers, timers, devices, and disks, whose writes since are dropped. A
   /// paused machine stays paused. Throws tintype::Error where there is no mark.
   virtual ResetReport reset() = 0;
+  /// The same to a checkpoint (0: the newest) of such a machine as this; its mark is gone then. All of the checkpoint is
+  /// checked before anything changes. Throws tintype::Error.
+  virtual ResetReport reset_to(const std::string& repository, std::uint64_t id, const ProgressSink& progress) = 0;
 
   /// Marks and resets that the guest asks for by its harness port get their inputs from this shared area
   /// (tools/harness/README.md). Throws tintype::Error.

@@ -90,6 +90,13 @@ void Processors::go_back_to(const Remembered& remembered) {
   for (std::size_t id = 0; id < states_.size(); ++id) states_[id]->go_back_to(*remembered[id]);
 }
 
+Processors::Remembered Processors::remembered_in(
+    const std::function<const StateRecord&(const std::string& name)>& saved) const {
+  Remembered remembered;
+  for (const auto& state : states_) remembered.push_back(state->remembered_in(saved(state->state_name())));
+  return remembered;
+}
+
 void Processors::request_end() noexcept {
   for (const auto& thread : threads_) thread->request_end();
   gate_.let_go();

@@ -43,6 +43,9 @@ class Processors {
   using Remembered = std::vector<std::shared_ptr<const VcpuStateV1>>;
   Remembered remember() const;
   void go_back_to(const Remembered& remembered);
+  /// The same of saved states, which were checked, by their names. Throws StateError where their CPUs are other ones
+  /// than these, which cannot be changed once they have run.
+  Remembered remembered_in(const std::function<const StateRecord&(const std::string& name)>& saved) const;
   /// Makes all threads end soon, parked or not. Any thread.
   void request_end() noexcept;
   void join();

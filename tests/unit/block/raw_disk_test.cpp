@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <poll.h>
+
 #include <sys/stat.h>
+
+#include <chrono>
 
 #include <doctest/doctest.h>
 
@@ -27,6 +31,23 @@ TEST_CASE("what was written is read back, and lies in the image") {
     CHECK(driver.holds(4096, 8192, 0x5a));
     CHECK(driver.holds((1 << 20) - 512, 512, 0x77));
     CHECK(driver.fill(0, 512, 1) == EROFS);
+  }
+}
+
+TEST_CASE("a disk that is looked at answers without its bell, which rings for whoever sleeps") {
+  for (const IoEngineKind kind : {IoEngineKind::kRing, IoEngineKind::kThreads}) {
+    const TempDir directory;
+    VirtualDisk disk(options_for(directory.image(1 << 20)), DiskTuning{kind});
+    CHECK(!disk.poll());
+    PendingRequest request(disk, BlockOperation::kWrite, 4096, 4096, 0x5a);
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (request.result() < 0 && std::chrono::steady_clock::now() < limit) disk.poll();
+    CHECK(request.result() == 0);
+    CHECK(!disk.poll());
+    pollfd bell{disk.completion_fd(), POLLIN, 0};
+    CHECK(::poll(&bell, 1, 10'000) == 1);
+    disk.complete();
+    CHECK(DiskDriver(disk).holds(4096, 4096, 0x5a));
   }
 }
 

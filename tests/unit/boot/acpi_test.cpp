@@ -14,6 +14,7 @@
 #include "tests/unit/boot/test_images.h"
 #include "vmm/base/address_map.h"
 #include "vmm/boot/acpi_spec.h"
+#include "vmm/boot/generation_id.h"
 #include "vmm/boot/layout.h"
 
 namespace tintype {
@@ -120,6 +121,10 @@ class AmlReader {
   void read_terms(std::size_t at, std::size_t end, const std::string& path) {
     while (at < end) {
       const std::uint8_t operation = code_.at(at++);
+      if (operation == 0x14) {  // a method: its code is not read
+        at = package_length(at);
+        continue;
+      }
       if (operation == 0x08) {
         const std::string full = path + name(at);
         const std::size_t stop = value_end(at);
@@ -236,6 +241,25 @@ TEST_CASE("the DSDT tells how to power off, and where COM1 and the clock are") {
   CHECK(objects.at("_SB_.RTC_._HID") == Bytes{0x0c, 0x41, 0xd0, 0x0b, 0x00});  // PNP0B00
   CHECK_FALSE(holds(objects.at("_SB_.RTC_._CRS"), {0x22}));
   CHECK(holds(objects.at("_SB_.PEVT._CRS"), {0x47, 1, 0x05, 5, 0x05, 5, 1, 1}));  // the port of pvpanic
+}
+
+TEST_CASE("the DSDT points at the generation ID, and notifies of it") {
+  const auto objects = objects_of(machine_of(1, 0));
+  CHECK(holds(objects.at("_SB_.VGEN._CID"), {'V', 'M', 'G', 'E', 'N', 'C', 'T', 'R', 0}));
+  CHECK(objects.at("_SB_.VGEN.ADDR") == Bytes{0x12, 8, 2, 0x0c, 0x10, 0xf1, 0x0e, 0, 0});  // 0xef110
+  CHECK(holds(objects.at("_SB_.GED_._CRS"), {0x89, 6, 0, 3, 1, kGenerationIrq, 0, 0, 0}));
+  CHECK(holds(dsdt_code(machine_of(1, 0)), {0x14, 0x0d, '_', 'E', 'V', 'T', 1, 0x86, 'V', 'G', 'E', 'N', 0x0a, 0x80}));
+}
+
+TEST_CASE("a generation is renewed where there is one, and nothing is touched where there is none") {
+  GuestMemory memory(1 << 20);
+  CHECK_FALSE(renew_generation(memory));
+  CHECK(memory.load<GenerationId>(Gpa(kGenerationAddress)) == GenerationId{});
+  place_generation(memory);
+  const auto first = memory.load<GenerationId>(Gpa(kGenerationAddress));
+  CHECK(first != GenerationId{});
+  CHECK(renew_generation(memory));
+  CHECK(memory.load<GenerationId>(Gpa(kGenerationAddress)) != first);
 }
 
 TEST_CASE("AML package lengths are right on both sides of each of their steps") {

@@ -51,7 +51,7 @@ class LivePaper final : public DebugSubject {
   VcpuRegisters cpus_[2];
 };
 
-struct Gdb {
+struct LiveGdb {
   LivePaper machine;
   GdbSession session{machine};
   std::string ask(std::string_view command) { return session.answer(command).value_or("(nothing)"); }
@@ -70,7 +70,7 @@ DebugStop stop(DebugStop::Why why, std::size_t cpu) {
 }  // namespace
 
 TEST_CASE("each thread does what the first action that is for it says, or stays") {
-  Gdb gdb;
+  LiveGdb gdb;
   CHECK(gdb.ask("vCont?") == "vCont;c;C;s;S");
   CHECK(gdb.ask("vCont;c") == "(nothing)");
   CHECK(gdb.told() == "rr ");
@@ -90,7 +90,7 @@ TEST_CASE("each thread does what the first action that is for it says, or stays"
 }
 
 TEST_CASE("why it stopped is told once, to a gdb that waits") {
-  Gdb gdb;
+  LiveGdb gdb;
   using Why = DebugStop::Why;
   CHECK_FALSE(gdb.session.stopped(stop(Why::kStep, 1)));
   const auto after = [&](const DebugStop& why) {
@@ -109,7 +109,7 @@ TEST_CASE("why it stopped is told once, to a gdb that waits") {
 }
 
 TEST_CASE("Ctrl-C counts while it runs") {
-  Gdb gdb;
+  LiveGdb gdb;
   gdb.session.interrupt();
   CHECK(gdb.told().empty());
   static_cast<void>(gdb.ask("c"));
@@ -119,7 +119,7 @@ TEST_CASE("Ctrl-C counts while it runs") {
 }
 
 TEST_CASE("registers are written, each and all, and come back") {
-  Gdb gdb;
+  LiveGdb gdb;
   CHECK(gdb.ask("P0=8877665544332211") == "OK");
   CHECK(gdb.machine.registers(0).general.rax == 0x1122334455667788);
   CHECK(gdb.ask("P0=88") == "E16");
@@ -153,7 +153,7 @@ TEST_CASE("every register that can be set reads back what was written, in both a
 }
 
 TEST_CASE("memory is written in both ways") {
-  Gdb gdb;
+  LiveGdb gdb;
   CHECK(gdb.ask("M2000,2:beef") == "OK");
   CHECK(gdb.machine.memory[0x2001] == 0xef);
   CHECK(gdb.ask(std::string_view("X3000,3:a\0b", 11)) == "OK");
@@ -165,7 +165,7 @@ TEST_CASE("memory is written in both ways") {
 }
 
 TEST_CASE("breakpoints of each kind, by the CPU that is selected") {
-  Gdb gdb;
+  LiveGdb gdb;
   CHECK(gdb.ask("Hg2") == "OK");
   for (const char* type : {"0", "1", "2", "4"}) CHECK(gdb.ask(fmt::format("Z{},2000,4", type)) == "OK");
   CHECK(gdb.told() == "+1:0:2000:4 +1:1:2000:4 +1:2:2000:4 +1:3:2000:4 ");
@@ -178,13 +178,13 @@ TEST_CASE("breakpoints of each kind, by the CPU that is selected") {
 }
 
 TEST_CASE("monitor carries text both ways") {
-  Gdb gdb;
+  LiveGdb gdb;
   CHECK(gdb.ask("qRcmd,6d61726b") == "3c6d61726b3e");
   CHECK(gdb.ask("qRcmd,6") == "E16");
 }
 
 TEST_CASE("rubbish changes nothing that a command could not") {
-  Gdb gdb;
+  LiveGdb gdb;
   std::uint32_t random = 1;
   for (int i = 0; i < 20000; ++i) {
     std::string command(1 + i % 14, '\0');

@@ -396,4 +396,45 @@ TEST_CASE("a sink that throws ends a merge, and nothing is left of it") {
   check_all(repository);
 }
 
+TEST_CASE("what is newer than the largest is merged by itself, and the largest is not written anew") {
+  const ScratchDirectory scratch;
+  const fs::path path = scratch / "r";
+  std::optional<Manifest> last;
+  for (int i = 0; i < 8; ++i) last = film::take(path, last);
+  Repository repository = Repository::open(path);
+  for (std::uint64_t id = 1; id < 8; ++id) repository.remove(id);
+  const auto many = [](std::span<const std::uint64_t> bytes) { return bytes.size() > 4; };
+  const Tidied tidied = tidy_chains(path, {}, {many, true});
+  CHECK(tidied.merged == std::vector<std::uint64_t>{8});
+  CHECK(tidied.gone == std::vector<std::uint64_t>{7, 6, 5, 4, 3, 2});
+  CHECK(repository.bases() == std::vector<std::uint64_t>{1});
+  CHECK(film::first_fault(path) == "");
+  const auto always = [](std::span<const std::uint64_t>) { return true; };
+  CHECK(tidy_chains(path, {}, {always, true}).merged == std::vector<std::uint64_t>{8});
+  CHECK(repository.bases().empty());
+  CHECK(film::first_fault(path) == "");
+}
+
+TEST_CASE("several are deleted at once as they are one by one") {
+  std::mt19937 random(1);
+  for (int round = 0; round < 10; ++round) {
+    const ScratchDirectory scratch;
+    const fs::path one = scratch / "one", all = scratch / "all";
+    std::optional<Manifest> last;
+    for (int i = 0; i < 8; ++i) {
+      const bool whole = !last || random() % 4 == 0;
+      last = film::take(one, whole ? std::nullopt : last);
+    }
+    fs::copy(one, all, fs::copy_options::recursive);
+    std::vector<std::uint64_t> gone;
+    for (std::uint64_t id = 1; id <= 8; ++id)
+      if (random() % 2 == 0) gone.push_back(id);
+    Repository first = Repository::open(one), second = Repository::open(all);
+    for (const std::uint64_t id : gone) first.remove(id);
+    second.remove_all(gone);
+    CHECK(names_in(one) == names_in(all));
+    CHECK(film::first_fault(all) == "");
+  }
+}
+
 }  // namespace tintype

@@ -6,7 +6,9 @@
 
 #include <doctest/doctest.h>
 
+#include "devices/virtio/poll_window.h"
 #include "devices/virtio/spec.h"
+#include "tests/support/rounds.h"
 #include "tests/support/virtio_blk_rig.h"
 #include "vmm/base/thread.h"
 
@@ -39,7 +41,63 @@ void keep_busy(VirtioBlkRig& rig, std::atomic<bool>& stop, std::atomic<unsigned>
   }
 }
 
+/// As a driver does it: true where the device has asked for the bell.
+bool wants_bell(MockQueue& queue, bool event_index) {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (!event_index) return (queue.used_flags() & kUsedNoNotify) == 0;
+  const std::uint16_t now = queue.available_index();
+  return passes_event(queue.available_event(), now, static_cast<std::uint16_t>(now - 1));
+}
+
+void busy_for(std::chrono::microseconds time) {
+  const auto until = Clock::now() + time;
+  while (Clock::now() < until) {
+  }
+}
+
 }  // namespace
+
+TEST_CASE("a thread looks for work as long as that has paid") {
+  using std::chrono::microseconds;
+  PollWindow window(microseconds(64));
+  CHECK(window.length() == PollWindow::Duration::zero());
+  window.waited(microseconds(500));
+  CHECK(window.length() == PollWindow::Duration::zero());
+  for (int i = 0; i < 10; ++i) window.waited(microseconds(40));
+  CHECK(window.length() == microseconds(64));  // twice as long each time, until it was long enough
+  window.waited(microseconds(50));
+  CHECK(window.length() == microseconds(64));
+  window.waited(microseconds(500));
+  CHECK(window.length() == microseconds(32));
+  for (int i = 0; i < 10; ++i) window.waited(microseconds(500));
+  CHECK(window.length() == PollWindow::Duration::zero());
+  PollWindow off(PollWindow::Duration::zero());
+  for (int i = 0; i < 10; ++i) off.waited(microseconds(1));
+  CHECK(off.length() == PollWindow::Duration::zero());
+}
+
+TEST_CASE("a driver that rings only when it is asked to is never left waiting") {
+  for (const bool event_index : {false, true}) {
+    VirtioBlkRig rig;
+    rig.backend.tell_when_polled();
+    REQUIRE(rig.driver.start(rig.driver.offered_features() & ~(event_index ? 0 : kFeatureEventIndex)));
+    rig.transport.start();
+    MockQueue& queue = rig.driver.queue();
+    const auto chain = rig.read_chain(0, 512).write();
+    unsigned rung = 0;
+    const unsigned requests = rounds(20'000);
+    for (unsigned i = 0; i < requests; ++i) {
+      queue.put_available(chain);
+      queue.publish();
+      if (wants_bell(queue, event_index)) rig.driver.kick(), ++rung;
+      if (!within_seconds(10, [&] { return queue.take_used().has_value(); })) FAIL("request ", i, " is not answered");
+      // In turns so soon that it is looked for, and so late that the thread is about to sleep, or asleep.
+      busy_for(std::chrono::microseconds(i * 7919 % (i / 200 % 2 == 0 ? 20 : 151)));
+    }
+    CHECK(rung > 0);
+    CHECK(rung < requests);
+  }
+}
 
 TEST_CASE("a kick wakes the device's thread, and the interrupt follows") {
   VirtioBlkRig rig;

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/machine/clones.h"
+
+#include "checkpoint/s3/location.h"
+#include "vmm/base/error.h"
+#include "vmm/machine/restored_machine.h"
+
+namespace tintype {
+
+namespace {
+
+/// Of a machine whose disks are all nonpersistent: what it writes to them goes with it.
+Manifest without_lasting_disks(Manifest manifest) {
+  for (DiskDescription& disk : manifest.machine.disks) disk.mode = name_of(DiskMode::kNonpersistent);
+  return manifest;
+}
+
+}  // namespace
+
+CloneSource::CloneSource(const RestoreOptions& options, const ProgressSink& progress) : options_(options) {
+  options_.memory_load.reset();
+  if (S3Location::is_meant_by(options.repository)) {
+    throw Error("clones share the files of a repository on this computer: `tintype copy {} DIR` makes one",
+                options.repository);
+  }
+  checkpoint_ = open_to_restore(options);
+  memory_ = std::make_shared<const MemoryImage>(checkpoint_->memory(), progress);
+}
+
+CloneSource::~CloneSource() = default;
+
+std::unique_ptr<Machine> CloneSource::make(const std::string& name, const SerialConfig& serial,
+                                           const ProgressSink& progress) const {
+  const ProgressSink tell = progress ? progress : [](const Progress&) {};
+  RestoreOptions options = options_;
+  options.name = name;
+  options.serial = serial;
+  DiskImages disks(checkpoint_, name, options.disk_directory, options.wrap_disk);
+  tell({"check", 0, 1});
+  auto machine = make_machine_like(without_lasting_disks(checkpoint_->manifest()), options);
+  become(
+      *machine, *checkpoint_, disks, options, [&] { machine->guest().restore_shared(*checkpoint_, memory_, tell); },
+      tell);
+  return machine;
+}
+
+}  // namespace tintype
