@@ -61,7 +61,7 @@ void Lifecycle::start() {
   }
   watch_disks();
   leave_suspension();
-  announce(EventKind::kStarted);  // before what the guest does
+  announce(EventKind::kStarted);                              // before what the guest does
   if (debugger_->holds()) guest_.processors().ask_to_park();  // before its first instruction
   guest_.start();
   if (is_held()) park();
