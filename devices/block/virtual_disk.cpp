@@ -241,16 +241,42 @@ void VirtualDisk::wait_until_idle() {
   core_->wait_again();
 }
 
+std::vector<std::shared_ptr<RedoLog>> VirtualDisk::logs_above(const FrozenDisk& frozen) const {
+  const auto now = core_->stack();
+  const std::size_t kept = dynamic_cast<const FrozenStack&>(frozen).stack()->logs.size();
+  return {now->logs.begin() + static_cast<std::ptrdiff_t>(kept), now->logs.end()};
+}
+
+namespace {
+
+bool all_empty(const std::vector<std::shared_ptr<RedoLog>>& logs) {
+  return std::ranges::all_of(logs, [](const auto& log) { return log->index().empty(); });
+}
+
+}  // namespace
+
+void VirtualDisk::prepare_return(const FrozenDisk& frozen) {
+  if (core_->idle() && all_empty(logs_above(frozen))) return;
+  try {
+    log_to_return_to_ = make_fresh_log(*dynamic_cast<const FrozenStack&>(frozen).stack());
+  } catch (const std::system_error& error) {
+    throw Error("{} cannot go back, for there must be a fresh redo log first: {}", id(), error.what());
+  }
+}
+
+void VirtualDisk::cancel_return() noexcept {
+  if (log_to_return_to_) log_to_return_to_->discard();
+  log_to_return_to_.reset();
+}
+
 // The logs go from the top down, when the fresh one is there: whenever we are killed, what is left is the disk of some
 // instant. The fresh log has the number of the lowest that goes, which recovery allows to a log that holds nothing.
 bool VirtualDisk::go_back_to(const FrozenDisk& frozen) {
   const auto& to = dynamic_cast<const FrozenStack&>(frozen);
-  const auto now = core_->stack();
-  const std::size_t kept = to.stack()->logs.size();
-  const std::vector<std::shared_ptr<RedoLog>> dropped(now->logs.begin() + static_cast<std::ptrdiff_t>(kept),
-                                                      now->logs.end());
-  if (std::ranges::all_of(dropped, [](const auto& log) { return log->index().empty(); })) return false;
-  auto fresh = make_fresh_log(*to.stack());
+  const auto dropped = logs_above(frozen);
+  if (all_empty(dropped)) return cancel_return(), false;
+  auto fresh = std::exchange(log_to_return_to_, nullptr);
+  check(fresh != nullptr, "prepare_return() comes before go_back_to()");
   if (base_->is_whole()) fresh->set_state(log_format::StateKind::kStable, base_->modified_ns());
   core_->replace_stack(with_log(*to.stack(), std::move(fresh)));
   for (auto log = dropped.rbegin(); log != dropped.rend(); ++log) {

@@ -59,8 +59,12 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   /// Until the host has finished all that is in flight; the device is told of none of it. Throws tintype::Error where
   /// that takes too long.
   void wait_until_idle();
+  /// The fresh log that going back to this frozen disk may take, ahead of wait_until_idle(): requests that wait for room
+  /// fail there, and must not where there is no room to go back. Throws tintype::Error then; nothing has changed.
+  void prepare_return(const FrozenDisk& frozen);
+  void cancel_return() noexcept;
   /// The disk is again as this frozen one shows it, which is kept: what was written since is dropped, logs and all.
-  /// Idle. False where nothing was. Throws where no fresh log can be made; nothing has changed then.
+  /// Idle, after prepare_return(). False where nothing was.
   bool go_back_to(const FrozenDisk& frozen);
 
   // Becoming another disk: after prepare_switch(), in two steps. The machine is paused and the device frozen.
@@ -114,6 +118,7 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   bool rests_on_absent() const noexcept;
   std::shared_ptr<const LayerStack> above_incomplete(const LayerStack& image);
   std::shared_ptr<RedoLog> make_fresh_log(const LayerStack& below);
+  std::vector<std::shared_ptr<RedoLog>> logs_above(const FrozenDisk& frozen) const;
   void await_short_stack();
   bool is_suspendable() const noexcept { return !read_only() && !is_nonpersistent(); }
   void settle_note() noexcept;
@@ -129,7 +134,8 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   DiskOptions options_;
   std::shared_ptr<RawFile> base_;
   std::shared_ptr<CommitGate> gate_;
-  std::unique_ptr<CommitHold> incomplete_;  ///< until the image is whole
+  std::unique_ptr<CommitHold> incomplete_;     ///< until the image is whole
+  std::shared_ptr<RedoLog> log_to_return_to_;  ///< between prepare_return() and go_back_to()
   bool completing_ = false;
   std::chrono::steady_clock::time_point next_no_room_note_{};
   std::shared_ptr<DiskCore> core_;

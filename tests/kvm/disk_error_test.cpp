@@ -9,6 +9,7 @@
 #include "tests/support/skip.h"
 #include "tests/support/small_file_system.h"
 #include "tests/support/tintype_process.h"
+#include "vmm/base/error.h"
 #include "vmm/machine/machine.h"
 
 namespace tintype::test {
@@ -75,6 +76,38 @@ TEST_CASE("a machine whose host disk is full stands still until there is room, a
   const std::string said = text_of(output);
   CHECK(said.find("BLK DONE") != std::string::npos);
   CHECK(said.find("BROKEN") == std::string::npos);
+}
+
+TEST_CASE("a machine whose redo log has no room cannot go back to its mark, which costs the guest nothing") {
+  const TestDirectory directory;
+  const fs::path place = directory / "small", output = directory / "output", image = directory / "disk.img";
+  const fs::path filler = place / "filler";
+  const SmallFileSystem small(place, "6m");
+  if (!small.mounted()) SKIP_TEST("no file system can be mounted here");
+  std::ofstream(image).close();
+  fs::resize_file(image, kImage);
+  MachineConfig config = writer(image, output, OnDiskError::kReport);
+  config.append = "op=write bs=64K depth=4 seconds=600 warmup_ms=0 flush=8";
+  config.disk_directory = place;
+  std::ofstream(filler, std::ios::binary) << std::string(2 << 20, 'x');
+  const auto machine = boot_machine(config);
+  machine->start();
+  REQUIRE(comes_true([&] { return text_of(output).find("BLK sectors=") != std::string::npos; }));
+  machine->mark();
+  REQUIRE(
+      comes_true([&] { return !machine->status().disks_without_room.empty(); }));  // it writes more than there is room
+  CHECK_THROWS_WITH_AS(machine->reset(), doctest::Contains("fresh redo log"), Error);
+  std::this_thread::sleep_for(200ms);
+  CHECK(machine->status().state == RunState::kRunning);
+  CHECK(text_of(output).find("BROKEN") == std::string::npos);
+  machine->pause();
+  fs::remove(filler);
+  machine->reset();
+  machine->resume();
+  CHECK(machine->status().state == RunState::kRunning);
+  CHECK(text_of(output).find("BROKEN") == std::string::npos);
+  machine->stop(true);
+  machine->wait();
 }
 
 TEST_CASE("without on-error=pause the guest is told") {

@@ -21,7 +21,9 @@ namespace {
 /// A machine that works long reports progress all the time, but for one fsync of everything at the end.
 constexpr auto kLongestSilence = std::chrono::minutes(15);
 /// After the CPUs have stopped, the disks' logs are committed and synced: that may take a while on a slow disk.
-constexpr auto kDisksCloseTime = std::chrono::minutes(5);
+constexpr std::chrono::seconds kDisksCloseTime = std::chrono::minutes(5);
+/// Who forces it has no patience with a disk that does not answer.
+constexpr std::chrono::seconds kForcedCloseTime(30);
 
 json value_from_text(const Parameter& parameter, const std::string& text) {
   const char* option = parameter.option.option;
@@ -111,11 +113,12 @@ class MethodVerb final : public Verb {
   }
 
   void wait_for_end(ControlClient& client) {
-    if (client.wait_for_end(kDisksCloseTime)) return;
+    const auto patience = params_.value("force", false) ? kForcedCloseTime : kDisksCloseTime;
+    if (client.wait_for_end(patience)) return;
     throw Error(
-        "{} has stopped, but its disks are still not closed after {} minutes: wait, and look for it with `tintype "
-        "list`",
-        name_, kDisksCloseTime.count());
+        "{} has stopped, but after {} s the host has still not finished its I/O to its disks, which are locked until "
+        "then: look at the host's disks, and with `tintype list` for the process that waits for them",
+        name_, patience.count());
   }
 
   const RpcMethod& method_;

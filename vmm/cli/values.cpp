@@ -9,6 +9,7 @@
 #include "checkpoint/s3/location.h"
 #include "vmm/base/error.h"
 #include "vmm/base/overflow.h"
+#include "vmm/control/methods.h"
 #include "vmm/memory/guest_memory.h"
 
 namespace tintype {
@@ -88,7 +89,9 @@ std::uint64_t parse_time(std::string_view text, std::string_view option) {
   const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
   for (const auto& [name, ms] : kTimes) {
     const auto time = checked_multiply<std::uint64_t>(number, ms);
-    if (failure == std::errc() && unit == name && time) return *time;
+    if (failure != std::errc() || unit != name) continue;
+    if (time && *time <= kLongestTimeMs) return *time;
+    throw UsageError("{} cannot be {}: that is more than ten years", option, text);
   }
   throw UsageError("{} cannot be \"{}\": give a time such as 100ms, 10s, 5m or 1h", option, text);
 }

@@ -14,6 +14,9 @@
 
 namespace tintype {
 
+/// Times that a user may name end here, in milliseconds: ten years. None of them wraps, added to whatever clock.
+inline constexpr std::uint64_t kLongestTimeMs = 3652ULL * 24 * 3600 * 1000;
+
 /// How the command line names a parameter.
 struct ParameterOption {
   const char* option = nullptr;  ///< "--capture-area"; null: not on the command line

@@ -35,6 +35,11 @@ void ParameterReader::number(const char* name, std::uint64_t& value, const Param
   value = given->get<std::uint64_t>();
 }
 
+void ParameterReader::time(const char* name, std::uint64_t& value, const ParameterOption& option) {
+  number(name, value, option);
+  if (value > kLongestTimeMs) throw UsageError("the parameter \"{}\" is at most {}: ten years", name, kLongestTimeMs);
+}
+
 void ParameterReader::text(const char* name, std::string& value, const ParameterOption&) {
   if (const json* given = find(name))
     value = given->is_object() ? path_from_json(*given, name).string() : text_of(name, *given);

@@ -68,7 +68,7 @@ class ParameterReader {
   void flag(const char* name, bool& value, const ParameterOption&);
   void number(const char* name, std::uint64_t& value, const ParameterOption&);
   void size(const char* name, std::uint64_t& value, const ParameterOption& option) { number(name, value, option); }
-  void time(const char* name, std::uint64_t& value, const ParameterOption& option) { number(name, value, option); }
+  void time(const char* name, std::uint64_t& value, const ParameterOption& option);
   void directory(const char* name, std::string& value, const ParameterOption&);
   void text(const char* name, std::string& value, const ParameterOption&);
   void place(const char* name, std::string& value, const ParameterOption& option);

@@ -44,13 +44,24 @@ void Mark::finish() {
   for (const auto& disk : disks_) disk->wait_for_old_io(kOldIoLimitMs);
 }
 
+void Mark::quieten_disks() {
+  const auto disks = guest_.virtio().disks();
+  try {
+    for (std::size_t i = 0; i < disks.size(); ++i) disks[i]->disk()->prepare_return(*disks_[i]);
+    for (const auto& disk : disks) disk->disk()->wait_until_idle();
+  } catch (...) {
+    for (const auto& disk : disks) disk->disk()->cancel_return();
+    throw;
+  }
+}
+
 // Disks first: once nothing is in flight, nobody writes to memory any more; and they may fail. The states last, in the
 // order in which they are restored from a checkpoint. A device that nothing has happened to is left alone: a virtio
 // device would wake its thread, to look for nothing.
 Mark::Return Mark::go_back(bool& half_way) {
   Return result;
   const auto disks = guest_.virtio().disks();
-  for (const auto& disk : disks) disk->disk()->wait_until_idle();
+  quieten_disks();
   for (std::size_t i = 0; i < disks.size(); ++i) {
     if (disks[i]->disk()->go_back_to(*disks_[i])) half_way = result.disks = true;
   }

@@ -40,6 +40,8 @@ class Mark {
   Return go_back(bool& half_way);
 
  private:
+  void quieten_disks();
+
   Guest& guest_;
   std::size_t prepared_ = 0;  ///< disks that could still be left as they are
   std::vector<std::unique_ptr<FrozenDisk>> disks_;
