@@ -57,10 +57,11 @@ void check_complete(const FoundLogs& found, const RawFile& base) {
   if (is_there(mark->first_log) && is_there(mark->last_log)) return;
   throw Error(
       "the disk image {} has updates in redo logs that are missing (they lay in {}, and if this image is a copy, they "
-      "belong "
-      "to it only when they are copied too): put them beside the image, or give up the updates in all of them with "
+      "belong to it only when they are copied too): put them beside the image, named after it ({}.NNNN.redo), or give "
+      "up the updates in all of them with "
       "`setfattr -x {} {}` (package attr) and by deleting those that are left",
-      base.path().string(), mark->directory.string(), kImageMarkAttribute, base.path().string());
+      base.path().string(), mark->directory.string(), base.path().filename().string(), kImageMarkAttribute,
+      base.path().string());
 }
 
 /// The log, if it is one of the image's; whatever bears another name may be anything.

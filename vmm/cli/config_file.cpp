@@ -5,6 +5,7 @@
 
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
+#include "vmm/cli/directory_disk.h"
 #include "vmm/cli/run_options.h"
 #include "vmm/cli/values.h"
 
@@ -87,10 +88,13 @@ class Entry {
 void apply_disk_key(const Entry& entry, DiskConfig& disk) {
   if (entry.key() == "file") {
     disk.image = entry.path();
+  } else if (entry.key() == "dir") {
+    disk.image = "dir:" + entry.path();
+    disk.mode = DiskMode::kNonpersistent;
   } else if (entry.key() == "readonly") {
     disk.read_only = entry.flag();
   } else if (!entry.parsed([&] { return apply_disk_setting(entry.key(), entry.word(), disk); })) {
-    entry.refuse(fmt::format("a disk has no key \"{}\": there are file, {}", entry.key(), kDiskSettings));
+    entry.refuse(fmt::format("a disk has no key \"{}\": there are file, dir, {}", entry.key(), kDiskSettings));
   }
 }
 
@@ -101,7 +105,8 @@ DiskConfig disk_of(const Entry& entry) {
     for (const auto& [key, value] : *table) apply_disk_key(Entry(key.str(), value, entry.file()), disk);
   } else {
     disk = entry.parsed([&] { return parse_disk(entry.text()); });
-    disk.image = entry.path_of(disk.image.string());
+    const auto directory = directory_of(disk);
+    disk.image = directory ? "dir:" + entry.path_of(directory->string()) : entry.path_of(disk.image.string());
   }
   if (disk.image.empty()) entry.refuse("a disk needs a file");
   return disk;
@@ -168,6 +173,11 @@ constexpr std::array kKeys = {
     Key{"detach", [](const Entry& entry, RunOptions& options) { options.detach = entry.flag(); }},
     Key{"fail-on-reset", [](const Entry& entry, RunOptions& options) { options.fail_on_reset = entry.flag(); }},
     Key{"on-panic", [](const Entry& entry, RunOptions& options) { options.on_panic = entry.text(); }},
+    Key{"gdb",
+        [](const Entry& entry, RunOptions& options) {
+          entry.parsed([&] { return parse_gdb(entry.text()); });
+          options.gdb = entry.text();
+        }},
     Key{"trace",
         [](const Entry& entry, RunOptions& options) {
           entry.each([&](const Entry& one) {

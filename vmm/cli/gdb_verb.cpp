@@ -8,7 +8,7 @@
 #include "vmm/cli/verb.h"
 #include "vmm/cli/verb_options.h"
 #include "vmm/control/status_json.h"
-#include "vmm/gdb/server.h"
+#include "vmm/gdb/listener.h"
 #include "vmm/machine/cpu_text.h"
 #include "vmm/machine/inspector.h"
 
@@ -53,13 +53,13 @@ class GdbVerb final : public Verb {
 
   int run(Output& output) override {
     const CheckpointReader checkpoint(repository_, id_);
-    const MachineAtRest machine(checkpoint);
-    GdbServer server(listen_.value_or("0"));
+    MachineAtRest machine(checkpoint);
+    const GdbListener server(listen_.value_or("0"), "--listen");
     output.line("checkpoint {}: in gdb, target remote {}", checkpoint.manifest().id, server.address());
     output.result(
         {{"repository", path_to_json(repository_)}, {"id", checkpoint.manifest().id}, {"listening", server.address()}});
     std::fflush(stdout);
-    server.serve(machine);
+    serve_at_rest(server, machine);
     return 0;
   }
 

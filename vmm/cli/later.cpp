@@ -12,7 +12,7 @@ struct LaterOption {
   const char* option;
 };
 
-constexpr auto kOptions = std::to_array<LaterOption>({{"run", "--gdb"}, {"restore", "--gdb"}});
+constexpr auto kOptions = std::array<LaterOption, 0>{};
 
 }  // namespace
 

@@ -20,6 +20,7 @@
 #include "vmm/control/machine_methods.h"
 #include "vmm/control/runtime_directory.h"
 #include "vmm/control/server.h"
+#include "vmm/gdb/live_server.h"
 
 namespace tintype {
 
@@ -66,6 +67,15 @@ void print_crash(const MachineEnd& end) {
   if (end.crash_report.back() != '\n') std::fputc('\n', stderr);
 }
 
+/// gdb may come from now on, until the machine has ended.
+void await_gdb(Machine& machine, const GdbOption& gdb) {
+  const auto server = std::make_shared<LiveGdbServer>(machine, gdb.address, "--gdb");
+  machine.accompany(server);
+  if (gdb.waits) machine.wait_for_debugger();
+  if (gdb.waits || gdb.address.ends_with(":0") || gdb.address == "0")
+    log_note("{}: in gdb, target remote {}", machine.config().name, server->address());
+}
+
 /// Runs the machine to its end in this process. `on_running` is called when its vCPUs have been let go, `on_end` when
 /// it has ended, while the name is still held.
 MachineEnd run_to_end(const Launch& launch, const StopSignals& signals, const std::function<void()>& on_running,
@@ -85,6 +95,7 @@ MachineEnd run_to_end(const Launch& launch, const StopSignals& signals, const st
   if (cancelled.requested()) throw Cancelled("the machine was stopped before it ran");
   MachineMethods methods(*machine);
   ControlServer server(claim.socket_path(), methods);
+  if (!launch.gdb.address.empty()) await_gdb(*machine, launch.gdb);
   for (const BackupPlan& plan : launch.backups) machine->backups().start(plan);  // it may be that it must not run
   machine->start();
   on_running();

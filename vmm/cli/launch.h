@@ -7,6 +7,7 @@
 #include <string>
 
 #include "checkpoint/capture/cancellation.h"
+#include "vmm/cli/values.h"
 #include "vmm/machine/machine.h"
 
 namespace tintype {
@@ -21,6 +22,7 @@ struct Launch {
   /// where that is asked for by a signal.
   std::function<std::unique_ptr<Machine>(const Cancellation&)> make;
   std::vector<BackupPlan> backups{};  ///< from the beginning
+  GdbOption gdb{};
 };
 
 /// Claims the name, builds the machine, opens its control socket and runs it. In the foreground it returns when the

@@ -41,6 +41,7 @@ class RestoreVerb final : public Verb {
 
   int run_clones(Output& output) {
     if (*clones_ == 0 || *clones_ > kMostClones) throw UsageError("--clones is 1 to {}", kMostClones);
+    if (given_.gdb) throw UsageError("clones cannot share the address of --gdb: restore one of them alone");
     given_.detach = true;
     const RestoreOptions options = restore_options(output.json());
     const CloneSource source(options, output.progress());

@@ -54,6 +54,7 @@ std::string status_text(const StatusReport& status) {
   line("state",
        std::string(name_of(status.state)) + (status.checkpoint_running ? ", a checkpoint is being taken" : ""));
   if (!status.stands_still.empty()) line("stands still", status.stands_still);
+  if (status.in_debugger) line("", "it stands still in a debugger");
   line("process", std::to_string(status.pid));
   line("runs for", format_duration(status.uptime_ms));
   line("memory", format_size(status.memory));

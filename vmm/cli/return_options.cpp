@@ -21,6 +21,8 @@ void ReturnOptions::declare(VerbOptions& options, const char* disk_directory_hel
   options.flag("--fail-on-reset", fail_on_reset, "Exit with 1 where the guest resets itself");
   options.text("--on-panic", "WHAT", on_panic,
                "Where the guest's kernel panics: exit (with 1, the default), pause, or checkpoint=REPO and exit");
+  options.text("--gdb", "ADDR[,wait]", gdb,
+               "Let gdb come: a port of this computer (0: any), or unix:PATH; with ,wait nothing runs before it has");
   options.list("--trace", "WHAT", trace, "Print each of: exits, mmio, pio");
 }
 
@@ -40,6 +42,8 @@ FailurePolicy ReturnOptions::chosen_on_failure() const {
   return policy;
 }
 
+GdbOption ReturnOptions::chosen_gdb() const { return gdb ? parse_gdb(*gdb) : GdbOption{}; }
+
 std::string ReturnOptions::checked_name(const std::string& name_then) const {
   const std::string chosen = name.value_or(name_then);
   check_machine_name(chosen);
@@ -58,7 +62,7 @@ int ReturnOptions::launch(const std::string& machine, const char* what,
     output.end_progress();
     return made;
   };
-  return tintype::launch({machine, detach, make_cancellably}, output);
+  return tintype::launch({machine, detach, make_cancellably, {}, chosen_gdb()}, output);
 }
 
 }  // namespace tintype

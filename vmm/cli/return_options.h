@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "vmm/cli/values.h"
 #include "vmm/machine/machine.h"
 
 namespace tintype {
@@ -18,7 +19,7 @@ class VerbOptions;
 
 /// What `restore` and `resume` have in common: a machine comes back from what was saved of it.
 struct ReturnOptions {
-  std::optional<std::string> name, memory_load, serial, on_panic;
+  std::optional<std::string> name, memory_load, serial, on_panic, gdb;
   std::optional<std::filesystem::path> disk_directory;
   std::vector<std::string> trace;
   bool detach = false, fail_on_reset = false;
@@ -26,7 +27,10 @@ struct ReturnOptions {
   void declare(VerbOptions& options, const char* disk_directory_help);
 
   /// UsageError for what is wrong whatever is going to come back.
-  void check() const { static_cast<void>(chosen_memory_load()); }
+  void check() const {
+    static_cast<void>(chosen_memory_load());
+    static_cast<void>(chosen_gdb());
+  }
   /// Into options for the machine: RestoreOptions or ResumeOptions. `name_then`: the one it had. UsageError.
   template <typename Options>
   void fill(Options& options, const std::string& name_then, bool json) const {
@@ -47,6 +51,7 @@ struct ReturnOptions {
   SerialConfig chosen_serial(bool json) const;
   TraceConfig chosen_trace() const;
   FailurePolicy chosen_on_failure() const;
+  GdbOption chosen_gdb() const;
   std::string checked_name(const std::string& name_then) const;
 };
 

@@ -8,6 +8,7 @@
 
 #include "vmm/base/error.h"
 #include "vmm/base/unique_fd.h"
+#include "vmm/cli/directory_disk.h"
 #include "vmm/cli/values.h"
 #include "vmm/control/runtime_directory.h"
 
@@ -33,11 +34,21 @@ bool is_same_file(const std::filesystem::path& one, const std::filesystem::path&
 void refuse_doubles(const std::vector<DiskConfig>& disks) {
   for (std::size_t i = 0; i < disks.size(); ++i) {
     for (std::size_t k = 0; k < i; ++k) {
-      if ((disks[i].read_only && disks[k].read_only) || !is_same_file(disks[i].image, disks[k].image)) continue;
+      if (directory_of(disks[i]) || (disks[i].read_only && disks[k].read_only) ||
+          !is_same_file(disks[i].image, disks[k].image))
+        continue;
       throw UsageError("the disk image {} is given twice, as disk{} and disk{}: give each disk an image of its own",
                        disks[i].image.string(), k, i);
     }
   }
+}
+
+void make_absolute(DiskConfig& disk) {
+  const auto directory = directory_of(disk);
+  disk.image = absolute_path(directory.value_or(disk.image), "--disk");
+  if (directory) disk.image = "dir:" + disk.image.string();
+  if (directory && disk.mode != DiskMode::kNonpersistent)
+    throw UsageError("a disk that is made from a directory is nonpersistent: it goes with the machine");
 }
 
 /// A log is made in it at the first checkpoint: that it cannot be is said before the machine runs.
@@ -61,6 +72,7 @@ void RunOptions::fill_from(const RunOptions& weaker) {
   fill(disk_directory, weaker.disk_directory);
   fill(serial, weaker.serial);
   fill(on_panic, weaker.on_panic);
+  fill(gdb, weaker.gdb);
   fill(memory, weaker.memory);
   fill(cpus, weaker.cpus);
   if (disks.empty()) disks = weaker.disks;
@@ -82,7 +94,7 @@ MachineConfig machine_config(const RunOptions& options, bool json) {
   config.memory = checked_memory_size(options.memory.value_or(config.memory));
   config.cpus = checked_cpu_count(options.cpus.value_or(config.cpus));
   config.disks = options.disks;
-  for (DiskConfig& disk : config.disks) disk.image = absolute_path(disk.image, "--disk");
+  for (DiskConfig& disk : config.disks) make_absolute(disk);
   config.disk_directory = absolute_or_none(options.disk_directory, "--disk-dir");
   config.serial = serial_config(options.serial, options.detach, json);
   config.trace = parse_trace(options.trace);

@@ -16,7 +16,7 @@ class VerbOptions;
 /// What `run` can be given, each thing given or not: once from the command line and once from a file, so that one can
 /// win over the other.
 struct RunOptions {
-  std::optional<std::string> kernel, initrd, append, name, disk_directory, serial, on_panic;
+  std::optional<std::string> kernel, initrd, append, name, disk_directory, serial, on_panic, gdb;
   std::optional<std::uint64_t> memory, cpus;
   std::vector<DiskConfig> disks;
   std::vector<std::string> trace;

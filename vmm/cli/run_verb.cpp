@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/base/error.h"
+#include "vmm/cli/directory_disk.h"
 #include "vmm/cli/launch.h"
 #include "vmm/cli/output.h"
 #include "vmm/cli/run_options.h"
@@ -10,6 +11,11 @@
 namespace tintype {
 
 namespace {
+
+std::unique_ptr<Machine> boot(MachineConfig config) {
+  const DirectoryDisks disks(config);
+  return boot_machine(config);
+}
 
 class RunVerb final : public Verb {
  public:
@@ -23,7 +29,9 @@ class RunVerb final : public Verb {
     options.number("--cpus", given_.cpus, "Number of CPUs, 1 to 64, by default 1");
     options.text("--name", "NAME", given_.name, "Name by which other verbs know the machine, by default vm-PID");
     options.list("--disk", "FILE[,...]", disks_,
-                 "Raw disk image, then: readonly, serial=TEXT, mode= one of " + offered_words<DiskMode>() +
+                 "Raw disk image, or dir:PATH (an ext4 file system of what is in it, which goes with the machine); "
+                 "then: readonly, serial=TEXT, mode= one of " +
+                     offered_words<DiskMode>() +
                      " (updates reach the image, wait in a log for you to decide, or go with the machine), cache= one "
                      "of " +
                      offered_words<DiskCache>() + " (unsafe: not even a flush is waited for), on-error= one of " +
@@ -37,6 +45,8 @@ class RunVerb final : public Verb {
                  "Exit with 1 where the guest resets itself, as a kernel with panic=1 does after a panic");
     options.text("--on-panic", "WHAT", given_.on_panic,
                  "Where the guest's kernel panics: exit (with 1, the default), pause, or checkpoint=REPO and exit");
+    options.text("--gdb", "ADDR[,wait]", given_.gdb,
+                 "Let gdb come: a port of this computer (0: any), or unix:PATH; with ,wait nothing runs before it has");
     options.list("--trace", "WHAT", given_.trace, "Print each of: exits, mmio, pio");
     options.footer(
         "Exits with 0 where the guest powers off, resets itself or is stopped, and with 1 where it crashes or its\n"
@@ -50,9 +60,9 @@ class RunVerb final : public Verb {
     if (config_) given_.fill_from(read_config_file(absolute_path(*config_, "--config")));
     const MachineConfig config = machine_config(given_, output.json());
     check_files(config);
-    return launch(
-        {config.name, given_.detach, [&config](const Cancellation&) { return boot_machine(config); }, given_.backups},
-        output);
+    return launch({config.name, given_.detach, [&config](const Cancellation&) { return boot(config); }, given_.backups,
+                   given_.gdb ? parse_gdb(*given_.gdb) : GdbOption{}},
+                  output);
   }
 
  private:

@@ -143,7 +143,9 @@ DiskConfig parse_disk(std::string_view text) {
   const auto words = split_at_commas(text);
   DiskConfig disk;
   disk.image = words.front();
-  if (disk.image.empty()) throw UsageError("--disk needs the name of an image file first");
+  if (disk.image.empty() || disk.image == "dir:")
+    throw UsageError("--disk needs the name of an image file first, or dir: and a directory's");
+  if (disk.image.string().starts_with("dir:")) disk.mode = DiskMode::kNonpersistent;
   std::for_each(words.begin() + 1, words.end(), [&](const std::string& word) { apply_disk_word(word, disk); });
   return disk;
 }
@@ -212,6 +214,19 @@ TraceConfig parse_trace(const std::vector<std::string>& texts) {
     }
   }
   return trace;
+}
+
+GdbOption parse_gdb(const std::string& text) {
+  constexpr std::string_view kWait = ",wait";
+  GdbOption option;
+  option.waits = text.ends_with(kWait);
+  option.address = option.waits ? text.substr(0, text.size() - kWait.size()) : text;
+  if (option.address.empty()) throw UsageError("--gdb needs an address: a port of this computer, or unix:PATH");
+  if (option.address.starts_with("unix:"))
+    option.address = "unix:" + absolute_path(option.address.substr(5), "--gdb").string();
+  else if (option.address.find('/') != std::string::npos)
+    option.address = "unix:" + absolute_path(option.address, "--gdb").string();
+  return option;
 }
 
 }  // namespace tintype

@@ -49,6 +49,14 @@ std::string checked_disk_serial(std::string_view text);
 /// stdio|null|file:PATH|unix:PATH
 SerialConfig parse_serial(std::string_view text);
 
+/// Where gdb is waited for, and whether the machine waits for it, too.
+struct GdbOption {
+  std::string address;  ///< empty: nowhere
+  bool waits = false;
+};
+/// ADDR[,wait]; a path is made absolute.
+GdbOption parse_gdb(const std::string& text);
+
 /// "exit", "pause" or "checkpoint=REPO".
 void parse_on_panic(std::string_view text, FailurePolicy& policy);
 

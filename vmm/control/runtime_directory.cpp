@@ -11,7 +11,9 @@
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
+#include <fstream>
 #include <set>
+#include <sstream>
 #include <thread>
 
 #include "vmm/base/error.h"
@@ -26,6 +28,8 @@ namespace {
 /// A `tintype list` that looks whether a lock is free holds it for an instant: wait that out before calling a name
 /// taken.
 constexpr int kClaimAttempts = 20;
+/// Who was killed holds it until the kernel is through with his memory.
+constexpr int kEndingAttempts = 1000;
 constexpr auto kClaimRetry = std::chrono::milliseconds(5);
 /// Not just ".lock": the directory is the user's choice, and other programs' locks are not ours to clear away.
 constexpr const char* kLockSuffix = ".tintype-lock";
@@ -173,6 +177,24 @@ fs::path control_socket_path(const fs::path& directory, const std::string& name)
   return directory / (name + ".sock");
 }
 
+namespace {
+
+/// The process is gone, or on its way (proc(5): PF_EXITING in the flags of its status).
+bool is_ending(int pid) {
+  constexpr unsigned long kExiting = 0x4;
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string line;
+  if (!std::getline(file, line)) return true;
+  std::istringstream fields(line.substr(std::min(line.size(), line.rfind(')') + 1)));  // what follows the name
+  char state = 0;
+  long parent = 0, group = 0, session = 0, terminal = 0, foreground = 0;
+  unsigned long flags = 0;
+  fields >> state >> parent >> group >> session >> terminal >> foreground >> flags;
+  return state == 'Z' || state == 'X' || (flags & kExiting) != 0;
+}
+
+}  // namespace
+
 NameClaim::NameClaim(const fs::path& directory, const std::string& name, UniqueFd lock)
     : directory_(directory), name_(name), lock_(std::move(lock)) {
   remove_dead_socket(socket_path());
@@ -184,7 +206,8 @@ NameClaim::NameClaim(const fs::path& directory, const std::string& name) : direc
   for (int attempt = 0; !lock_; ++attempt) {
     lock_ = take_lock(lock_path(directory, name));
     if (lock_) break;
-    if (attempt == kClaimAttempts) {
+    const bool ending = is_ending(pid_of_name_holder(directory, name));
+    if (attempt >= (ending ? kEndingAttempts : kClaimAttempts)) {
       throw Error(
           "a machine named {} is running already (process {}): choose another --name, or end it with `tintype stop {}`",
           name, pid_of_name_holder(directory, name), name);

@@ -64,6 +64,7 @@ void fields(auto& archive, Same<StatusReport> auto& status) {
   archive("disks", status.disks);
   archive("backups", status.backups);
   archive("stands_still", status.stands_still);
+  archive("in_debugger", status.in_debugger);
 }
 
 void fields(auto& archive, Same<Progress> auto& progress) {
@@ -112,6 +113,7 @@ StatusReport status_report(const MachineConfig& config, const MachineStatus& sta
         {fmt::format("disk{}", report.disks.size()), disk.image.string(), disk.mode, disk.read_only, false, {}});
   report.backups = status.backups;
   report.stands_still = status.stands_still;
+  report.in_debugger = status.in_debugger;
   for (const std::size_t number : status.disks_without_room) report.disks.at(number).waits_for_room = true;
   for (const auto& [number, problem] : status.disk_problems) report.disks.at(number).problem = problem;
   return report;

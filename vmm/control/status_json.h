@@ -45,6 +45,7 @@ struct StatusReport {
   std::vector<DiskStatus> disks;
   std::vector<BackupStatus> backups;
   std::string stands_still;  ///< why it may not run on
+  bool in_debugger = false;  ///< it stands still for a debugger
 };
 
 StatusReport status_report(const MachineConfig& config, const MachineStatus& status, int pid);

@@ -6,9 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tintype {
 
@@ -46,5 +48,7 @@ class PacketReader {
 std::string as_packet(std::string_view data);
 
 std::string to_hex(std::span<const std::uint8_t> bytes);
+/// Nothing where it is none.
+std::optional<std::vector<std::uint8_t>> from_hex(std::string_view text);
 
 }  // namespace tintype

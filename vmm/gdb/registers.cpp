@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/gdb/registers.h"
 
+#include <algorithm>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include <fmt/format.h>
@@ -21,6 +23,7 @@ struct Register {
   std::string name, type;
   unsigned bits = 0;
   std::function<Value(const VcpuRegisters&)> value;
+  std::function<void(VcpuRegisters&, const Value&)> set{};  ///< none where it cannot be
 };
 
 struct Feature {
@@ -36,11 +39,20 @@ Value bytes_of(std::uint64_t number, unsigned bits) {
 
 Register number(const char* name, const char* type, unsigned bits,
                 std::function<std::uint64_t(const VcpuRegisters&)> get) {
-  return {name, type, bits, [get = std::move(get), bits](const VcpuRegisters& r) { return bytes_of(get(r), bits); }};
+  return {
+      name, type, bits, [get = std::move(get), bits](const VcpuRegisters& r) { return bytes_of(get(r), bits); }, {}};
+}
+
+std::uint64_t number_in(const Value& bytes) {
+  std::uint64_t number = 0;
+  for (std::size_t i = std::min<std::size_t>(bytes.size(), 8); i-- > 0;) number = number << 8 | bytes[i];
+  return number;
 }
 
 Register general(const char* name, const char* type, unsigned bits, __u64 kvm_regs::*member) {
-  return number(name, type, bits, [member](const VcpuRegisters& r) { return (r.general.*member); });
+  Register made = number(name, type, bits, [member](const VcpuRegisters& r) { return (r.general.*member); });
+  made.set = [member](VcpuRegisters& r, const Value& value) { r.general.*member = number_in(value); };
+  return made;
 }
 
 Register selector(const char* name, kvm_segment kvm_sregs::*member) {
@@ -48,15 +60,27 @@ Register selector(const char* name, kvm_segment kvm_sregs::*member) {
 }
 
 Register control(const char* name, unsigned bits, __u64 kvm_sregs::*member) {
-  return number(name, bits == 64 ? "int64" : "int32", bits,
-                [member](const VcpuRegisters& r) { return (r.system.*member); });
+  Register made = number(name, bits == 64 ? "int64" : "int32", bits,
+                         [member](const VcpuRegisters& r) { return (r.system.*member); });
+  made.set = [member](VcpuRegisters& r, const Value& value) { r.system.*member = number_in(value); };
+  return made;
+}
+
+Register segment_base(const char* name, kvm_segment kvm_sregs::*member) {
+  Register made = number(name, "int", 64, [member](const VcpuRegisters& r) { return (r.system.*member).base; });
+  made.set = [member](VcpuRegisters& r, const Value& value) { (r.system.*member).base = number_in(value); };
+  return made;
 }
 
 /// A piece of the area that FXSAVE writes.
 Register piece(std::string name, const char* type, unsigned bits, std::size_t place) {
-  return {std::move(name), type, bits, [bits, place](const VcpuRegisters& r) {
+  return {std::move(name), type, bits,
+          [bits, place](const VcpuRegisters& r) {
             const auto begin = r.fxsave.begin() + static_cast<std::ptrdiff_t>(place);
             return Value(begin, begin + bits / 8);
+          },
+          [place](VcpuRegisters& r, const Value& value) {
+            std::copy(value.begin(), value.end(), r.fxsave.begin() + static_cast<std::ptrdiff_t>(place));
           }};
 }
 
@@ -132,8 +156,7 @@ std::vector<Feature> features(GdbArchitecture architecture) {
   std::vector<Feature> list{{"org.gnu.gdb.i386.core", core(architecture)}, {"org.gnu.gdb.i386.sse", sse(architecture)}};
   if (architecture == GdbArchitecture::kX86_64) {
     list.push_back({"org.gnu.gdb.i386.segments",
-                    {number("fs_base", "int", 64, [](const VcpuRegisters& r) { return r.system.fs.base; }),
-                     number("gs_base", "int", 64, [](const VcpuRegisters& r) { return r.system.gs.base; })}});
+                    {segment_base("fs_base", &kvm_sregs::fs), segment_base("gs_base", &kvm_sregs::gs)}});
   }
   list.push_back({"org.tintype.system", system_registers(architecture)});
   return list;
@@ -172,6 +195,36 @@ std::optional<std::string> register_hex(GdbArchitecture architecture, const Vcpu
     number -= feature.registers.size();
   }
   return std::nullopt;
+}
+
+bool set_register(GdbArchitecture architecture, VcpuRegisters& registers, std::uint64_t number, std::string_view hex) {
+  const auto value = from_hex(hex);
+  for (const Feature& feature : features(architecture)) {
+    if (number < feature.registers.size()) {
+      const Register& each = feature.registers[number];
+      if (!value || value->size() * 8 != each.bits || !each.set) return false;
+      each.set(registers, *value);
+      return true;
+    }
+    number -= feature.registers.size();
+  }
+  return false;
+}
+
+// What does not change is left as it is: a value that was cut short on its way to gdb comes back as it went.
+bool set_registers(GdbArchitecture architecture, VcpuRegisters& registers, std::string_view hex) {
+  const auto bytes = from_hex(hex);
+  if (!bytes) return false;
+  auto rest = std::span(*bytes);
+  for (const Feature& feature : features(architecture)) {
+    for (const Register& each : feature.registers) {
+      if (rest.size() < each.bits / 8) return false;
+      const Value value(rest.begin(), rest.begin() + each.bits / 8);
+      if (each.set && value != each.value(registers)) each.set(registers, value);
+      rest = rest.subspan(each.bits / 8);
+    }
+  }
+  return rest.empty();
 }
 
 }  // namespace tintype

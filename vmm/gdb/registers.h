@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "checkpoint/state/vcpu_state.h"
 
@@ -23,5 +24,12 @@ std::string registers_hex(GdbArchitecture architecture, const VcpuRegisters& reg
 /// One, by its number; nothing where there is none.
 std::optional<std::string> register_hex(GdbArchitecture architecture, const VcpuRegisters& registers,
                                         std::uint64_t number);
+
+/// The other way: a value as gdb gives it. False where it is of another size, or there is no such register, or one that
+/// cannot be set so (a segment's selector is nothing without its descriptor).
+[[nodiscard]] bool set_register(GdbArchitecture architecture, VcpuRegisters& registers, std::uint64_t number,
+                                std::string_view hex);
+/// All of them; those that cannot be set stay.
+[[nodiscard]] bool set_registers(GdbArchitecture architecture, VcpuRegisters& registers, std::string_view hex);
 
 }  // namespace tintype

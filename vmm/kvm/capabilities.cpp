@@ -36,6 +36,7 @@ constexpr std::array kCapabilities = {
     KvmCapability{KVM_CAP_SYNC_REGS, "SYNC_REGS", false, "reading registers without a system call"},
     KvmCapability{KVM_CAP_SYNC_MMU, "SYNC_MMU", true,
                   "guest memory that follows the host's page tables (write protection)"},
+    KvmCapability{KVM_CAP_SET_GUEST_DEBUG, "SET_GUEST_DEBUG", false, "a debugger's breakpoints and steps"},
 };
 
 }  // namespace

@@ -48,10 +48,13 @@ KvmVcpu::Claim::Claim(KvmVcpu& vcpu) noexcept : vcpu_(vcpu) {
 
 KvmVcpu::Claim::~Claim() { vcpu_.owner_ = std::thread::id(); }
 
-int KvmVcpu::fd() const noexcept {
+bool KvmVcpu::is_claimed() const noexcept {
   const std::thread::id owner = owner_.load();
-  check(owner == std::thread::id() || owner == std::this_thread::get_id(),
-        "no thread calls into a vCPU that another one runs: the call would wait for the guest");
+  return owner != std::thread::id() && owner != std::this_thread::get_id();
+}
+
+int KvmVcpu::fd() const noexcept {
+  check(!is_claimed(), "no thread calls into a vCPU that another one runs: the call would wait for the guest");
   return fd_.get();
 }
 
@@ -113,6 +116,10 @@ void KvmVcpu::set_xsave(std::span<const std::uint8_t> area) {
   std::vector<std::uint8_t> copy(xsave_size_);
   std::copy_n(area.begin(), std::min(area.size(), copy.size()), copy.begin());
   kvm_ioctl(fd(), kKvmSetXsave, copy.data(), "KVM_SET_XSAVE");
+}
+
+void KvmVcpu::set_guest_debug(const kvm_guest_debug& debug) {
+  set(fd(), KVM_SET_GUEST_DEBUG, debug, "KVM_SET_GUEST_DEBUG");
 }
 
 std::vector<kvm_cpuid_entry2> KvmVcpu::cpuid() const {

@@ -44,6 +44,9 @@ class KvmVcpu {
     KvmVcpu& vcpu_;
   };
 
+  /// By another thread than this one.
+  bool is_claimed() const noexcept;
+
   /// KVM_RUN, by the thread that has claimed it. kInterrupted: a signal came, or immediate_exit was set; anything that
   /// was pending in shared() has been completed.
   RunResult run();
@@ -79,6 +82,8 @@ class KvmVcpu {
   void set_cpuid(std::span<const kvm_cpuid_entry2> entries);
   std::uint32_t tsc_khz() const;
   void set_tsc_khz(std::uint32_t khz);
+
+  void set_guest_debug(const kvm_guest_debug& debug);
 
   /// Values of the MSRs that KVM lets us read, in the order given; the others are left out.
   std::vector<kvm_msr_entry> msrs(std::span<const std::uint32_t> indices) const;

@@ -42,7 +42,7 @@ Lifecycle::StandStill::~StandStill() {
 // A user's pause or continue waits until the checkpoint's pause is over.
 void Lifecycle::CapturedMachine::pause() {
   pause_lock_ = std::unique_lock(machine_.pause_mutex_);
-  if (!machine_.is_held()) guest().processors().pause();
+  machine_.park();
   if (machine_.has_ended()) throw Error("the machine {} ended before it could be captured", name());
 }
 

@@ -23,6 +23,7 @@ MachineEvent event_of(EventKind kind, const std::string& reason) {
 
 Lifecycle::Lifecycle(const MachineConfig& config, FileStart serial_start)
     : guest_(config, serial_start, guest_requests(), *this) {
+  debugger_ = std::make_unique<Debugger>(guest_.memory(), guest_.processors(), debugger_means());
   harness_ = make_harness();
 }
 
@@ -60,9 +61,10 @@ void Lifecycle::start() {
   }
   watch_disks();
   leave_suspension();
-  announce(EventKind::kStarted);  // before what the guest does
+  announce(EventKind::kStarted);                              // before what the guest does
+  if (debugger_->holds()) guest_.processors().ask_to_park();  // before its first instruction
   guest_.start();
-  if (is_held()) guest_.processors().pause();
+  if (is_held()) park();
 }
 
 MachineEnd Lifecycle::wait() {
@@ -99,14 +101,17 @@ void Lifecycle::close() {
 }
 
 void Lifecycle::end(MachineEnd how) noexcept {
+  int exit_code = 0;
   {
     const std::lock_guard lock(state_mutex_);
     if (end_) return;
     if (config().on_failure.fail_on_reset && how.reason == kResetReason) how.exit_code = 1;
+    exit_code = how.exit_code;
     end_ = std::move(how);
     state_changed_.notify_all();
   }
   guest_.processors().request_end();
+  debugger_->ended(exit_code);
 }
 
 bool Lifecycle::has_ended() const {
@@ -121,11 +126,10 @@ void Lifecycle::pause_because(const std::string& reason) {
   {
     const std::lock_guard lock(state_mutex_);
     if (!started_ || end_) throw Error("the machine {} is not running", config().name);
-    const bool held = is_held();
-    paused_by_user_ = true;
+    const bool held = std::exchange(paused_by_user_, true) || !stands_still_.empty();
     if (held || stalls_) return;
   }
-  guest_.processors().pause();
+  park();
   announce(EventKind::kPaused, reason);
 }
 
@@ -136,6 +140,8 @@ void Lifecycle::resume() {
   if (stalled) retry_load();
   {
     const std::lock_guard lock(state_mutex_);
+    if (debugger_->holds() && !paused_by_user_ && !stalled)
+      throw Error("{} stands still in a debugger: let it run on there, or detach", config().name);
     if (suspending_) throw Error("the machine {} is being suspended: wait until it is", config().name);
     if (!std::exchange(paused_by_user_, false) && !stalled) return;
   }
@@ -143,7 +149,7 @@ void Lifecycle::resume() {
   if (!stalled) guest_.processors().announce_pause();  // a CPU that waits for memory can be told nothing
   panicked_ = false;
   announce(EventKind::kContinued);
-  guest_.processors().resume();
+  if (!is_held()) guest_.processors().resume();
   if (stalls()) stall();  // it came again before the gate was open
 }
 
@@ -173,6 +179,7 @@ MachineStatus Lifecycle::status() const {
                                         : RunState::kRunning;
   if (end_) status.end_reason = end_->reason;
   status.stands_still = stands_still_;
+  status.in_debugger = debugger_->holds();
   status.checkpoint_running = checkpoint_running_;
   status.uptime_ms = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - created_).count());

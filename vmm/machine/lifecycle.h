@@ -8,6 +8,7 @@
 
 #include "checkpoint/backup/backup_service.h"
 #include "checkpoint/capture/live_checkpoint.h"
+#include "vmm/machine/debugger.h"
 #include "vmm/machine/disk_watch.h"
 #include "vmm/machine/errand.h"
 #include "vmm/machine/guest.h"
@@ -65,6 +66,8 @@ class Lifecycle final : public Machine, private VcpuEvents {
   void stand_still(const std::string& why) override;
   void go_on() override;
   void accompany(std::shared_ptr<void> companion) override;
+  MachineDebug& debug() noexcept override { return *debugger_; }
+  void wait_for_debugger() noexcept override { debugger_->hold_at_start(); }
   BackupService& backups() noexcept override { return backups_; }
   void attach_harness(const std::filesystem::path& area) override { harness_->attach(area); }
 
@@ -144,7 +147,9 @@ class Lifecycle final : public Machine, private VcpuEvents {
   void pause_because(const std::string& reason);
 
   /// With the pause's mutex: parked, whatever a checkpoint does.
-  bool is_held() const noexcept { return paused_by_user_ || !stands_still_.empty(); }
+  bool is_held() const noexcept { return paused_by_user_ || !stands_still_.empty() || debugger_->holds(); }
+  /// With the pause's mutex: returns when all vCPUs are parked, and memory is as the guest has it.
+  void park();
   /// Waits for it. Returns how the machine ends where the guest does not do it.
   std::string ask_to_power_off(std::unique_lock<std::mutex>& state_lock, std::chrono::milliseconds patience);
   void close();
@@ -161,7 +166,13 @@ class Lifecycle final : public Machine, private VcpuEvents {
   void on_disk_trouble() noexcept;
   void let_disks_go_on() noexcept;
 
+  Debugger::Means debugger_means();
+  void hold_for_debugger(const std::function<void()>& then);
+  void release_by_debugger(const std::function<void()>& then);
+
   // VcpuEvents: on vCPU threads.
+  void before_run(VcpuThread& thread) override { debugger_->before_run(thread); }
+  bool on_debug_exit(VcpuThread& thread) override { return debugger_->take_exit(thread); }
   void on_crash(VcpuThread& thread, const std::string& why) noexcept override;
   void on_system_event(std::uint32_t type) noexcept override;
   void on_trace(VcpuThread& thread) noexcept override;
@@ -192,6 +203,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
 
   DiskWatch disk_watch_{[this] { on_disk_trouble(); }};
   std::unique_ptr<Harness> harness_;
+  std::unique_ptr<Debugger> debugger_;
   Guest guest_;                 // after all that its threads call
   std::unique_ptr<Mark> mark_;  // guarded by checkpoint_mutex_, as is the next
   std::uint64_t resets_ = 0;

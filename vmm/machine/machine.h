@@ -24,6 +24,7 @@
 namespace tintype {
 
 class BackupService;
+class MachineDebug;
 
 enum class RunState : std::uint8_t { kCreated, kRunning, kPaused, kStopped };
 
@@ -58,6 +59,7 @@ struct MachineStatus {
   std::vector<DiskProblem> disk_problems;
   std::vector<BackupStatus> backups;
   std::string stands_still;  ///< why it may not run on, whatever its user says; empty where it may
+  bool in_debugger = false;  ///< it stands still for a debugger
 };
 
 /// A mark was set, to which the machine can go back.
@@ -188,6 +190,11 @@ class Machine {
   virtual void go_on() = 0;
   /// Lives until the machine has ended, and is gone before the machine is.
   virtual void accompany(std::shared_ptr<void> companion) = 0;
+
+  /// For a debugger, of which there is one at a time.
+  virtual MachineDebug& debug() noexcept = 0;
+  /// Before start(): it stands at its first instruction until a debugger has come and lets it run.
+  virtual void wait_for_debugger() noexcept = 0;
 
   /// Backups on a schedule, which go on until they are stopped or the machine ends.
   virtual BackupService& backups() noexcept = 0;

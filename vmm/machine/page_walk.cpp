@@ -99,4 +99,18 @@ std::vector<std::uint8_t> read_linear(const ReadPhysical& memory, const kvm_sreg
   return bytes;
 }
 
+bool write_linear(GuestMemory& memory, const kvm_sregs& sregs, std::uint64_t linear, std::span<const std::byte> bytes) {
+  std::vector<std::pair<Gpa, std::span<const std::byte>>> pieces;
+  while (!bytes.empty()) {
+    const auto here = bytes.first(std::min<std::size_t>(bytes.size(), kPageSize - linear % kPageSize));
+    const auto address = translate(physical(memory), sregs, linear);
+    if (!address || !memory.contains(*address, here.size())) return false;
+    pieces.emplace_back(*address, here);
+    bytes = bytes.subspan(here.size());
+    linear += here.size();
+  }
+  return std::all_of(pieces.begin(), pieces.end(),
+                     [&memory](const auto& piece) { return memory.write(piece.first, piece.second); });
+}
+
 }  // namespace tintype

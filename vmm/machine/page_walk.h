@@ -35,5 +35,8 @@ std::optional<Gpa> translate(const ReadPhysical& memory, const kvm_sregs& sregs,
 /// Up to `count` bytes at a linear address, as many as are mapped memory.
 std::vector<std::uint8_t> read_linear(const ReadPhysical& memory, const kvm_sregs& sregs, std::uint64_t linear,
                                       std::size_t count);
+/// All of them, or, where some are not mapped memory, none.
+[[nodiscard]] bool write_linear(GuestMemory& memory, const kvm_sregs& sregs, std::uint64_t linear,
+                                std::span<const std::byte> bytes);
 
 }  // namespace tintype

@@ -8,6 +8,7 @@ namespace tintype {
 void PauseGate::close() noexcept {
   const std::lock_guard lock(mutex_);
   if (!let_go_) closed_.store(true, std::memory_order_seq_cst);
+  changed_.notify_all();  // who waits for it
 }
 
 void PauseGate::wait_until_parked() {
@@ -43,6 +44,11 @@ void PauseGate::park() {
   changed_.wait(lock, [this] { return !closed(); });
   --parked_;
   if (parked_ == 0) changed_.notify_all();
+}
+
+void PauseGate::wait_until_closed() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return closed() || let_go_; });
 }
 
 void PauseGate::leave_for_good() {

@@ -32,6 +32,8 @@ class PauseGate {
   void let_go() noexcept;
 
   void park();
+  /// For a thread that may not run though the gate is open: it counts as one that runs. Returns at an end, too.
+  void wait_until_closed();
   /// A thread ends: it counts as parked from now on.
   void leave_for_good();
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/machine/processors.h"
 
+#include <algorithm>
+
 #include "vmm/machine/cpu_entry.h"
 #include "vmm/machine/cpuid.h"
 
@@ -23,6 +25,7 @@ Processors::Processors(const KvmSystem& system, KvmVm& vm, unsigned count, const
                        VcpuEvents& events, bool traced)
     : supported_(system.supported_cpuid()),
       tsc_deadline_timer_(system.extension(KVM_CAP_TSC_DEADLINE_TIMER) > 0),
+      debug_flags_(static_cast<std::uint32_t>(std::max(system.extension(KVM_CAP_SET_GUEST_DEBUG2), 0))),
       gate_(count) {
   VcpuThread::install_kick_signal();
   const std::vector<std::uint32_t> msrs = system.msr_indices();

@@ -53,11 +53,16 @@ class Processors {
   std::uint64_t exits() const noexcept;
   /// That all of them were given, as KVM counts; 0 where it does not.
   std::uint64_t interrupts() const noexcept;
+  std::size_t count() const noexcept { return vcpus_.size(); }
   const KvmVcpu& vcpu(std::size_t index) const noexcept { return *vcpus_[index]; }
+  VcpuThread& thread(std::size_t index) noexcept { return *threads_[index]; }
+  /// Which of KVM_GUESTDBG_* there are; 0 where KVM does not tell.
+  std::uint32_t debug_flags() const noexcept { return debug_flags_; }
 
  private:
   std::vector<kvm_cpuid_entry2> supported_;
   bool tsc_deadline_timer_;
+  std::uint32_t debug_flags_;
   std::vector<std::unique_ptr<KvmVcpu>> vcpus_;
   std::vector<std::unique_ptr<VcpuState>> states_;
   PauseGate gate_;

@@ -13,7 +13,7 @@ void Lifecycle::stand_still(const std::string& why) {
     stands_still_ = why;
     if (held || !started_ || end_ || stalls_) return;
   }
-  guest_.processors().pause();
+  park();
   log_note("the machine {} stands still: {}", config().name, why);
 }
 
@@ -21,7 +21,7 @@ void Lifecycle::go_on() {
   const std::lock_guard pause_lock(pause_mutex_);
   {
     const std::lock_guard lock(state_mutex_);
-    if (std::exchange(stands_still_, {}).empty() || paused_by_user_ || stalls_ || !started_) return;
+    if (std::exchange(stands_still_, {}).empty() || is_held() || stalls_ || !started_) return;
   }
   guest_.processors().announce_pause();
   guest_.processors().resume();

@@ -145,6 +145,8 @@ void VcpuThread::run_loop() {
     if (gate_.closed()) {
       if (!get_ready_to_park()) return;
       gate_.park();
+    } else if (stays_) {
+      gate_.wait_until_closed();
     } else if (!run_guest()) {
       return;
     }
@@ -156,6 +158,7 @@ void VcpuThread::run_loop() {
 bool VcpuThread::run_guest() {
   const KvmVcpu::Claim claim(vcpu_);
   state_.unparked();
+  events_.before_run(*this);
   while (vcpu_.run() != KvmVcpu::RunResult::kInterrupted) {
     if (!handle_exit()) return false;
   }
@@ -232,7 +235,10 @@ bool VcpuThread::handle_exit() {
     case KVM_EXIT_SYSTEM_EVENT:
       events_.on_system_event(run.system_event.type);
       return true;
+    case KVM_EXIT_DEBUG:
+      return events_.on_debug_exit(*this) || crash("KVM stopped for a debugger that there is not");
     case KVM_EXIT_INTERNAL_ERROR:
+      if (events_.on_debug_exit(*this)) return true;
       return crash(internal_error_text(run));
     case KVM_EXIT_FAIL_ENTRY:
       return crash(fmt::format("the CPU refuses to enter the guest (hardware reason {:#x})",

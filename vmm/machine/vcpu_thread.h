@@ -28,6 +28,10 @@ class VcpuEvents {
   virtual void on_crash(VcpuThread& thread, const std::string& why) noexcept = 0;
   /// KVM reports a shutdown or reset by its own means (KVM_EXIT_SYSTEM_EVENT).
   virtual void on_system_event(std::uint32_t type) noexcept = 0;
+  /// On its way into the guest after it was parked, or called back. May throw.
+  virtual void before_run(VcpuThread& /*thread*/) {}
+  /// An exit that may be a debugger's; false where it is not. May throw.
+  virtual bool on_debug_exit(VcpuThread& /*thread*/) { return false; }
   /// Every exit, before it is handled; called only where tracing is on.
   virtual void on_trace(VcpuThread& thread) noexcept = 0;
 };
@@ -47,6 +51,9 @@ class VcpuThread {
   void request_end() noexcept;
   /// Waits for the thread's end. One thread at a time, and not the vCPU's own.
   void join();
+
+  /// Whether it stays at the gate, open or not: a debugger lets others run. With all parked.
+  void set_stays(bool stays) noexcept { stays_ = stays; }
 
   KvmVcpu& vcpu() noexcept { return vcpu_; }
   /// As gettid(2) has it; 0 before it runs.
@@ -80,6 +87,7 @@ class VcpuThread {
   VcpuEvents& events_;
   const bool traced_;
   std::atomic<bool> end_ = false;
+  std::atomic<bool> stays_ = false;
   std::atomic<std::uint32_t> thread_id_ = 0;
   std::atomic<std::uint64_t> exits_ = 0;
   std::mutex signal_mutex_;

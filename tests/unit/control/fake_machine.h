@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdlib>
 
 #include "checkpoint/backup/backup_service.h"
 #include "vmm/machine/machine.h"
@@ -34,6 +35,8 @@ class FakeMachine final : public Machine {
   void stand_still(const std::string&) override {}
   void go_on() override {}
   void accompany(std::shared_ptr<void>) override {}
+  MachineDebug& debug() noexcept override { std::abort(); }  // no test comes here
+  void wait_for_debugger() noexcept override {}
   BackupService& backups() noexcept override { return backups_; }
 
   std::atomic<int> pauses = 0;
