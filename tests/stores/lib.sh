@@ -46,8 +46,11 @@ s3() {
     --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" "$@" "$AWS_ENDPOINT_URL$path"
 }
 
+# in_query TEXT: a slash is signed by its number; curl signs what it is given.
+in_query() { echo "${1//\//%2F}"; }
+
 # names_in_ceph BUCKET [PREFIX]: of all objects.
-names_in_ceph() { s3 GET "/$1?list-type=2&prefix=${2:-}" | grep -o '<Key>[^<]*' | sed 's/<Key>//' || true; }
+names_in_ceph() { s3 GET "/$1?list-type=2&prefix=$(in_query "${2:-}")" | grep -o '<Key>[^<]*' | sed 's/<Key>//' || true; }
 
 # uploads_in BUCKET PREFIX: how many are open in Ceph.
-uploads_in() { s3 GET "/$1?prefix=${2:-}&uploads=" | grep -o '<UploadId>' | wc -l; }
+uploads_in() { s3 GET "/$1?prefix=$(in_query "${2:-}")&uploads=" | grep -o '<UploadId>' | wc -l; }
