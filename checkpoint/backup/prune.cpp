@@ -31,7 +31,7 @@ void remove_all(CheckpointStore& store, Pruning& pruning, const ProgressSink& pr
   std::vector<std::uint64_t> ids;
   for (const Pruned& checkpoint : pruning.checkpoints)
     if (checkpoint.because.empty()) ids.push_back(checkpoint.id);
-  store.remove_all(ids, progress);
+  if (!ids.empty()) store.remove_all(ids, progress);
   Tidied tidied = store.tidy(progress);
   pruning.merged = std::move(tidied.merged);
   pruning.problems = std::move(tidied.problems);
@@ -56,7 +56,7 @@ Pruning prune(const std::filesystem::path& repository, const PruneOptions& optio
   }
   std::ranges::sort(pruning.checkpoints, {}, &Pruned::id);
   const bool some = std::ranges::any_of(pruning.checkpoints, [](const Pruned& each) { return each.because.empty(); });
-  if (some && !options.dry_run) remove_all(*store, pruning, progress);
+  if ((some || options.tidies_always) && !options.dry_run) remove_all(*store, pruning, progress);
   return pruning;
 }
 

@@ -18,7 +18,6 @@
 #include <CLI/Formatter.hpp>
 
 #include "vmm/base/error.h"
-#include "vmm/cli/later.h"
 #include "vmm/cli/output.h"
 #include "vmm/cli/usage_table.h"
 #include "vmm/cli/verb.h"

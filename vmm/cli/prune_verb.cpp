@@ -28,6 +28,7 @@ class PruneVerb final : public Verb {
 
   int run(Output& output) override {
     options_.vm = vm_.value_or("");
+    options_.tidies_always = true;
     const Pruning pruning = prune(repository_, options_, output.progress());
     output.end_progress();
     for (const Pruned& checkpoint : pruning.checkpoints) print(checkpoint, output);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <filesystem>
 
+#include "checkpoint/s3/location.h"
 #include "checkpoint/store/operations.h"
 #include "vmm/base/error.h"
 #include "vmm/cli/launch.h"
@@ -41,6 +42,10 @@ class RestoreVerb final : public Verb {
 
   int run_clones(Output& output) {
     if (*clones_ == 0 || *clones_ > kMostClones) throw UsageError("--clones is 1 to {}", kMostClones);
+    if (S3Location::is_meant_by(repository_)) {
+      throw Error("clones share the files of a repository on this computer: `tintype copy {} DIR` makes one",
+                  repository_.string());
+    }
     if (given_.gdb) throw UsageError("clones cannot share the address of --gdb: restore one of them alone");
     given_.detach = true;
     const RestoreOptions options = restore_options(output.json());

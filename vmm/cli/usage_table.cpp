@@ -8,7 +8,6 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
-#include "vmm/cli/later.h"
 #include "vmm/cli/verb_options.h"
 
 namespace tintype {
@@ -50,7 +49,6 @@ std::vector<DeclaredVerb> declare_verbs(CLI::App& app, bool& json) {
     declared.push_back({subcommand, entry.make()});
     VerbOptions options(*subcommand, json);
     declared.back().verb->declare(options);
-    for (const char* later : later_options(entry.name)) options.later(later);
   }
   return declared;
 }
@@ -63,10 +61,7 @@ std::vector<VerbUsage> usage_table() {
   for (const DeclaredVerb& verb : declared) {
     VerbUsage usage{verb.subcommand->get_name(), verb.subcommand->get_description(), {}, verb.subcommand->get_footer()};
     const CLI::App& described = *verb.subcommand;
-    for (const CLI::Option* option : described.get_options()) {
-      if (!option->get_group().empty())
-        usage.options.push_back(usage_of(*option));  // those of later versions have none
-    }
+    for (const CLI::Option* option : described.get_options()) usage.options.push_back(usage_of(*option));
     table.push_back(std::move(usage));
   }
   return table;

@@ -89,13 +89,6 @@ void VerbOptions::size(const char* option, std::optional<std::uint64_t>& into, c
       option, "SIZE", [&into, option](const std::string& text) { into = parse_size(text, option); }, help, false);
 }
 
-void VerbOptions::later(const char* option) {
-  const auto refuse = [option, verb = verb_.get_name()](const std::vector<std::string>&) {
-    throw Error("{} is not in this version: `tintype {} --help` shows what can be given", option, verb);
-  };
-  verb_.add_option_function<std::vector<std::string>>(option, refuse)->expected(0, 1)->group("");
-}
-
 void VerbOptions::footer(const char* text) { verb_.footer(text); }
 
 }  // namespace tintype

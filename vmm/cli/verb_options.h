@@ -41,8 +41,6 @@ class VerbOptions {
   void required_number(const char* option, std::uint64_t& into, const char* help);
   /// "512M", "1G", or plain bytes.
   void size(const char* option, std::optional<std::uint64_t>& into, const char* help);
-  /// An option, with or without a value, that is not in this version: not in the help, and refused where it is given.
-  void later(const char* option);
   void footer(const char* text);
 
  private:

@@ -19,10 +19,7 @@ Manifest without_lasting_disks(Manifest manifest) {
 
 CloneSource::CloneSource(const RestoreOptions& options, const ProgressSink& progress) : options_(options) {
   options_.memory_load.reset();
-  if (S3Location::is_meant_by(options.repository)) {
-    throw Error("clones share the files of a repository on this computer: `tintype copy {} DIR` makes one",
-                options.repository);
-  }
+  check(!S3Location::is_meant_by(options.repository), "clones share files of this computer");
   checkpoint_ = open_to_restore(options);
   memory_ = std::make_shared<const MemoryImage>(checkpoint_->memory(), progress);
 }
