@@ -233,7 +233,7 @@ TEST_CASE("a checkpoint taken at once after a lazy restore equals the one restor
       CHECK(next == first);
       const CheckpointReader reader(repository, id);
       CHECK((reader.manifest().parent == 0) == full);
-      if (!full) CHECK(reader.manifest().report.memory.pages_written <= 4);
+      if (!full) CHECK(reader.manifest().report.memory.pages_written <= 512);  // the chunk that has the generation ID
     }
   }
 }
