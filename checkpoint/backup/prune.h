@@ -15,10 +15,10 @@ namespace tintype {
 
 struct PruneOptions {
   Retention retention;
-  std::string vm;                         ///< of this machine only; empty: of each, by itself
-  bool dry_run = false;                   ///< says what would go, and changes nothing
-  bool tidies_always = false;             ///< also where nothing goes: what one that was killed has left
-  std::shared_ptr<KnownManifests> known;  ///< by way of which manifests are read; null: anew
+  std::string vm;                                   ///< of this machine only; empty: of each, by itself
+  bool dry_run = false;                             ///< says what would go, and changes nothing
+  std::shared_ptr<KnownManifests> known = nullptr;  ///< by way of which manifests are read; null: anew
+  bool tidies_always = false;                       ///< also where nothing goes: what one that was killed has left
 };
 
 /// A checkpoint that was looked at.

@@ -126,8 +126,8 @@ TEST_CASE("memory that no clone writes to is there once") {
   const TestDirectory directory;
   const auto repository = directory / "repository";
   {
-    MachineProcess machine({"run", "--name", "hotset", "--kernel", guest_image("hotset"), "--memory", "128M",
-                            "--append", "mb=64 hot=1"});
+    MachineProcess machine(
+        {"run", "--name", "hotset", "--kernel", guest_image("hotset"), "--memory", "128M", "--append", "mb=64 hot=1"});
     std::this_thread::sleep_for(1s);
     photograph("hotset", repository);
     machine.kill();

@@ -42,7 +42,7 @@ class RestoreVerb final : public Verb {
 
   int run_clones(Output& output) {
     if (*clones_ == 0 || *clones_ > kMostClones) throw UsageError("--clones is 1 to {}", kMostClones);
-    if (S3Location::is_meant_by(repository_)) {
+    if (S3Location::is_meant_by(repository_.string())) {
       throw Error("clones share the files of a repository on this computer: `tintype copy {} DIR` makes one",
                   repository_.string());
     }

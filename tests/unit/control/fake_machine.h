@@ -26,6 +26,9 @@ class FakeMachine final : public Machine {
   std::size_t type(std::span<const std::uint8_t> keys) noexcept override;
   MarkReport mark() override { return {17}; }
   ResetReport reset() override { return {64, true, 42, 1}; }
+  ResetReport reset_to(const std::string&, std::uint64_t id, const ProgressSink&) override {
+    return {8, true, 43, 0, id};
+  }
   SuspendReport suspend(const std::filesystem::path&, const ProgressSink&) override { return {"/state", 4096}; }
   CheckpointReport checkpoint(const CheckpointOptions& options, const ProgressSink& progress) override;
   SeriesReport checkpoint_series(const CheckpointOptions& options, const SeriesOptions& series,
