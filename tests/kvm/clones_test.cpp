@@ -28,7 +28,8 @@ class Clones {
                                         "--disk-dir", directory / "disks", "--json"});
     INFO(made.err);
     REQUIRE(made.exit_code == 0);
-    for (const auto& machine : nlohmann::json::parse(made.out).at("machines")) {
+    const auto said = nlohmann::json::parse(made.out);
+    for (const auto& machine : said.at("machines")) {
       names_.push_back(machine.at("name"));
       pids_.push_back(machine.at("pid"));
     }

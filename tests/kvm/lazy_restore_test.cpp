@@ -44,6 +44,7 @@ struct Fixture {
     machine.kill();
   }
 
+  /// The restore itself reads and writes in the first 2 MiB, where the guest's generation stands: they come at once.
   std::unique_ptr<Machine> restore(std::chrono::milliseconds delay) const {
     RestoreOptions options;
     options.repository = repository;
@@ -51,7 +52,7 @@ struct Fixture {
     options.serial = {SerialKind::kFile, directory / "serial.log"};
     options.memory_load = MemoryLoad::kLazy;
     options.wrap_memory = [delay](std::shared_ptr<const BlockSource> source) {
-      return std::make_shared<SlowSource>(std::move(source), delay);
+      return std::make_shared<SlowSource>(std::move(source), delay, 512);
     };
     return restore_machine(options, {});
   }
@@ -104,7 +105,7 @@ class CutShort {
 TEST_CASE("a slow source: the machine runs, pauses and goes on meanwhile, and its next checkpoint has all") {
   NEEDS_LAZY_RESTORE();
   const Fixture fixture;
-  const auto machine = fixture.restore(100ms);
+  const auto machine = fixture.restore(1000ms);
   machine->start();
   CHECK(machine->status().load);
   machine->pause();
@@ -122,7 +123,7 @@ TEST_CASE(
     "what the guest wrote before anybody watched it is in the next checkpoint, which builds on the restored one") {
   NEEDS_LAZY_RESTORE();
   const Fixture fixture;
-  const auto machine = fixture.restore(5ms);
+  const auto machine = fixture.restore(50ms);
   machine->start();
   REQUIRE(wait_until([&] { return !machine->status().load; }));
   std::this_thread::sleep_for(100ms);
@@ -136,7 +137,7 @@ TEST_CASE(
 TEST_CASE("a source that is cut short in the middle: the machine pauses and says why, and goes on when it is mended") {
   NEEDS_LAZY_RESTORE();
   const Fixture fixture;
-  const auto machine = fixture.restore(20ms);
+  const auto machine = fixture.restore(200ms);
   machine->start();
   {
     const CutShort cut(fixture.memory);
@@ -159,7 +160,7 @@ TEST_CASE("a source that is cut short in the middle: the machine pauses and says
 TEST_CASE("a source that is cut short in the middle: the machine is given up, whoever waits in it") {
   NEEDS_LAZY_RESTORE();
   const Fixture fixture;
-  const auto machine = fixture.restore(20ms);
+  const auto machine = fixture.restore(200ms);
   machine->start();
   const CutShort cut(fixture.memory);
   REQUIRE(wait_until([&] { return stands_still(*machine); }));
@@ -170,7 +171,7 @@ TEST_CASE("a source that is cut short in the middle: the machine is given up, wh
 TEST_CASE("stopped, or photographed and stopped, before it is fully loaded") {
   NEEDS_LAZY_RESTORE();
   const Fixture fixture;
-  const auto machine = fixture.restore(50ms);
+  const auto machine = fixture.restore(500ms);
   machine->start();
   SUBCASE("stopped") {}
   SUBCASE("while a checkpoint waits for memory") {
@@ -187,7 +188,7 @@ TEST_CASE("stopped, or photographed and stopped, before it is fully loaded") {
 TEST_CASE("the checkpoint is deleted under a machine that still loads from it") {
   NEEDS_LAZY_RESTORE();
   const Fixture fixture;
-  const auto machine = fixture.restore(20ms);
+  const auto machine = fixture.restore(200ms);
   machine->start();
   REQUIRE(tintype({"delete", fixture.repository, "--id", "1"}).exit_code == 0);
   CHECK(machine->status().load);

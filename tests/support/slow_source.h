@@ -10,11 +10,11 @@
 
 namespace tintype::test {
 
-/// Another source, each read of which takes its time.
+/// Another source, each read of which takes its time, from some block on.
 class SlowSource final : public BlockSource {
  public:
-  SlowSource(std::shared_ptr<const BlockSource> source, std::chrono::milliseconds delay)
-      : source_(std::move(source)), delay_(delay) {}
+  SlowSource(std::shared_ptr<const BlockSource> source, std::chrono::milliseconds delay, std::uint64_t from_block = 0)
+      : source_(std::move(source)), delay_(delay), from_block_(from_block) {}
   const std::string& name() const noexcept override { return source_->name(); }
   std::uint64_t content_bytes() const noexcept override { return source_->content_bytes(); }
   std::uint64_t data_blocks() const noexcept override { return source_->data_blocks(); }
@@ -22,13 +22,14 @@ class SlowSource final : public BlockSource {
   std::size_t extent_count() const noexcept override { return source_->extent_count(); }
   const Extent& extent(std::size_t number) const noexcept override { return source_->extent(number); }
   void read_extent(std::size_t number, std::span<std::byte> into) const override {
-    std::this_thread::sleep_for(delay_);
+    if (extent(number).first_block >= from_block_) std::this_thread::sleep_for(delay_);
     source_->read_extent(number, into);
   }
 
  private:
   const std::shared_ptr<const BlockSource> source_;
   const std::chrono::milliseconds delay_;
+  const std::uint64_t from_block_;
 };
 
 }  // namespace tintype::test

@@ -18,7 +18,7 @@ namespace {
 constexpr std::size_t kAlignment = 4;
 
 template <typename T>
-std::span<const std::byte> bytes_of(const T& value) {
+std::span<const std::byte> note_bytes(const T& value) {
   return std::as_bytes(std::span(&value, 1));
 }
 
@@ -90,7 +90,7 @@ void CoreNotes::add(std::string_view name, std::uint32_t type, std::span<const s
     bytes_.insert(bytes_.end(), piece.begin(), piece.end());
     bytes_.resize(align_up(bytes_.size(), kAlignment));
   };
-  append(bytes_of(header));
+  append(note_bytes(header));
   append(std::as_bytes(std::span(std::string(name).c_str(), name.size() + 1)));
   append(description);
 }
@@ -101,10 +101,10 @@ void CoreNotes::add_registers(const VcpuRegisters& cpu, std::uint32_t thread) {
   const user_regs_struct user = user_registers(cpu);
   static_assert(sizeof user == sizeof status.pr_reg);
   std::memcpy(&status.pr_reg, &user, sizeof user);
-  add("CORE", NT_PRSTATUS, bytes_of(status));
+  add("CORE", NT_PRSTATUS, note_bytes(status));
 }
 
-void CoreNotes::add_system_registers(const VcpuRegisters& cpu) { add("QEMU", 0, bytes_of(qemu_state(cpu))); }
+void CoreNotes::add_system_registers(const VcpuRegisters& cpu) { add("QEMU", 0, note_bytes(qemu_state(cpu))); }
 
 void CoreNotes::add_vmcoreinfo(std::string_view text) {
   add("VMCOREINFO", 0, std::as_bytes(std::span(text.data(), text.size())));
