@@ -10,6 +10,7 @@
 #include <thread>
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include "checkpoint/format/checkpoint_files.h"
 #include "tests/support/skip.h"
@@ -109,7 +110,11 @@ void cancel_while_it_hangs(const TemporaryRepository& repository, Strategy strat
 TEST_CASE(
     "the steps come in order: devices are frozen before disks switch, state is saved before anything runs again") {
   if (const std::string problem = no_write_protection(); !problem.empty()) SKIP_TEST(problem);
-  CHECK(steps_of(Strategy::kStop, false) ==
+  std::vector<std::string> steps = steps_of(Strategy::kStop, false);
+  REQUIRE(steps.size() > 3);
+  std::sort(steps.begin() + 1, steps.begin() + 3);  // disks are prepared side by side
+  CAPTURE(fmt::format("{}", fmt::join(steps, ", ")));
+  CHECK(steps ==
         std::vector<std::string>{
             "describe",         "prepare disk0", "prepare disk1", "area",         "userfault",        "watch",
             "protect",          "pause",         "freeze",        "switch disk0", "switch disk1",     "save cpu",
