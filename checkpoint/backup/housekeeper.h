@@ -13,8 +13,8 @@
 
 namespace tintype {
 
-/// Prunes a repository that many checkpoints come to, beside whoever brings them: once a second at most, and on a thread
-/// that leaves the CPUs to others. What goes wrong is tried again at the next one, and noted in the log.
+/// Prunes a repository that many checkpoints come to, beside whoever brings them: once a second at most, and on a
+/// thread that leaves the CPUs to others. What goes wrong is tried again at the next one, and noted in the log.
 class Housekeeper {
  public:
   /// `may`: asked before each time; false: not now.

@@ -180,8 +180,8 @@ void check_not_a_hypervisor(const VcpuStateV1& saved) {
       "taken before");
 }
 
-/// Without what the guest itself changes: OSXSAVE, OSPKE, MWAIT and the APIC's bit follow its registers, and so do sizes
-/// of the XSAVE area.
+/// Without what the guest itself changes: OSXSAVE, OSPKE, MWAIT and the APIC's bit follow its registers, and so do
+/// sizes of the XSAVE area.
 std::vector<CpuidLeafV1> lasting(std::vector<CpuidLeafV1> leaves) {
   for (CpuidLeafV1& leaf : leaves) {
     if (leaf.function == 1) leaf.ecx &= ~(1U << 27 | 1U << 3), leaf.edx &= ~(1U << 9);

@@ -59,8 +59,8 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   /// Until the host has finished all that is in flight; the device is told of none of it. Throws tintype::Error where
   /// that takes too long.
   void wait_until_idle();
-  /// The fresh log that going back to this frozen disk may take, ahead of wait_until_idle(): requests that wait for room
-  /// fail there, and must not where there is no room to go back. Throws tintype::Error then; nothing has changed.
+  /// The fresh log that going back to this frozen disk may take, ahead of wait_until_idle(): requests that wait for
+  /// room fail there, and must not where there is no room to go back. Throws tintype::Error then; nothing has changed.
   void prepare_return(const FrozenDisk& frozen);
   void cancel_return() noexcept;
   /// The disk is again as this frozen one shows it, which is kept: what was written since is dropped, logs and all.

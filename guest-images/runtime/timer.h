@@ -10,7 +10,8 @@ namespace tintype::guest {
 class Clock {
  public:
   // The frequency is `tsc_khz=` from the command line, or is measured against the PIT, which
-  // takes 30 ms, or longer where the host is busy. A measurement uses the PIT's channel 0: do it before that is started.
+  // takes 30 ms, or longer where the host is busy. A measurement uses the PIT's channel 0: do it before that is
+  // started.
   static Clock calibrated();
 
   std::uint64_t khz() const { return khz_; }

@@ -47,9 +47,9 @@ class DebugSubject {
   }
 };
 
-/// One gdb that looks at a machine: the commands of the remote protocol (gdb manual, appendix E.2), each with its answer.
-/// What would change a machine at rest is refused. Whatever comes is answered; what is not known, with nothing, as the
-/// protocol has it.
+/// One gdb that looks at a machine: the commands of the remote protocol (gdb manual, appendix E.2), each with its
+/// answer. What would change a machine at rest is refused. Whatever comes is answered; what is not known, with nothing,
+/// as the protocol has it.
 class GdbSession {
  public:
   /// The subject must outlive it.

@@ -15,12 +15,13 @@ class MemoryImage;
 /// that has it forks, and each child makes one machine.
 class CloneSource {
  public:
-  /// No threads are left when this returns. `options.name` and `options.serial` are not looked at. Throws tintype::Error.
+  /// No threads are left when this returns. `options.name` and `options.serial` are not looked at. Throws
+  /// tintype::Error.
   CloneSource(const RestoreOptions& options, const ProgressSink& progress);
   ~CloneSource();
 
-  /// Shares memory with all others until it writes to it, and so it does disks: what it writes to them nobody else sees,
-  /// and it goes with the machine. Nothing runs yet.
+  /// Shares memory with all others until it writes to it, and so it does disks: what it writes to them nobody else
+  /// sees, and it goes with the machine. Nothing runs yet.
   std::unique_ptr<Machine> make(const std::string& name, const SerialConfig& serial,
                                 const ProgressSink& progress) const;
 

@@ -12,8 +12,8 @@
 
 namespace tintype {
 
-/// What makes a CPU stop: an instruction that was put in the place of the guest's, or a debug register (Intel SDM volume
-/// 3, 18.2). There is no register that knows reads alone.
+/// What makes a CPU stop: an instruction that was put in the place of the guest's, or a debug register (Intel SDM
+/// volume 3, 18.2). There is no register that knows reads alone.
 enum class BreakKind : std::uint8_t { kSoftware, kHardware, kWrite, kAccess };
 
 /// Why a machine that a debugger let run stands still again.
@@ -29,8 +29,8 @@ struct DebugStop {
 /// What a CPU does when the debugger lets the machine run.
 enum class CpuAction : std::uint8_t { kStay, kRun, kStep };
 
-/// A machine as a debugger has it: one at a time, on one thread. Addresses are linear, and go through the page tables of
-/// the CPU. While it stands still, memory is the guest's own: no breakpoint lies in it.
+/// A machine as a debugger has it: one at a time, on one thread. Addresses are linear, and go through the page tables
+/// of the CPU. While it stands still, memory is the guest's own: no breakpoint lies in it.
 class MachineDebug {
  public:
   virtual ~MachineDebug() = default;

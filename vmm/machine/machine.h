@@ -164,8 +164,8 @@ class Machine {
   /// Back to it: memory, CPUs, interrupt controllers, timers, devices, and disks, whose writes since are dropped. A
   /// paused machine stays paused. Throws tintype::Error where there is no mark.
   virtual ResetReport reset() = 0;
-  /// The same to a checkpoint (0: the newest) of such a machine as this; its mark is gone then. All of the checkpoint is
-  /// checked before anything changes. Throws tintype::Error.
+  /// The same to a checkpoint (0: the newest) of such a machine as this; its mark is gone then. All of the checkpoint
+  /// is checked before anything changes. Throws tintype::Error.
   virtual ResetReport reset_to(const std::string& repository, std::uint64_t id, const ProgressSink& progress) = 0;
 
   /// Marks and resets that the guest asks for by its harness port get their inputs from this shared area

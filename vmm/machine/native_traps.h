@@ -28,8 +28,8 @@ struct TrappedCpu {
 };
 std::optional<TrappedCpu> before_trap(const ReadPhysical& memory, const kvm_regs& regs, const kvm_sregs& sregs);
 
-/// A step from `rip` in ring 3 has ended in ring 0, because an interrupt or a fault came first: the flag that makes steps
-/// is taken out of what the CPU pushed, or the guest would meet a #DB of nobody's when it goes back.
+/// A step from `rip` in ring 3 has ended in ring 0, because an interrupt or a fault came first: the flag that makes
+/// steps is taken out of what the CPU pushed, or the guest would meet a #DB of nobody's when it goes back.
 void take_back_trap_flag(GuestMemory& memory, const kvm_sregs& sregs, std::uint64_t rip);
 
 }  // namespace tintype
