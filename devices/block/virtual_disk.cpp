@@ -256,7 +256,7 @@ bool all_empty(const std::vector<std::shared_ptr<RedoLog>>& logs) {
 }  // namespace
 
 void VirtualDisk::prepare_return(const FrozenDisk& frozen) {
-  if (core_->idle() && all_empty(logs_above(frozen))) return;
+  if (read_only() || (core_->idle() && all_empty(logs_above(frozen)))) return;
   try {
     log_to_return_to_ = make_fresh_log(*dynamic_cast<const FrozenStack&>(frozen).stack());
   } catch (const std::system_error& error) {

@@ -5,6 +5,8 @@
 # usage: tools/bench programs [--rounds N] [--to DIR]
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib/common.sh"
+# shellcheck source=tools/lib/bench.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib/bench.sh"
 
 rounds=5 to=.
 while (($#)); do
@@ -28,13 +30,6 @@ finish() {
     kill -KILL "$pid" 2>/dev/null || true
   done
   rm -rf "$work"
-}
-now_us() { echo "${EPOCHREALTIME/./}"; }
-median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-# until_true COMMAND...: two minutes at most.
-until_true() {
-  local end=$((SECONDS + 120))
-  until "$@" 2>/dev/null; do ((SECONDS < end)) || die "this took too long: $*"; sleep 0.005; done
 }
 # line WHAT VALUE UNIT least|most LIMIT
 line() {

@@ -5,6 +5,8 @@
 # usage: tools/bench restore [--rounds N] [--to DIR] [--clones N] [--sizes "256 1024"] [--json FILE]
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib/common.sh"
+# shellcheck source=tools/lib/bench.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib/bench.sh"
 
 rounds=5 to=. clones=100 sizes='256 1024 4096' json_file=
 while (($#)); do
@@ -32,12 +34,6 @@ finish() {
     kill -KILL "$pid" 2>/dev/null || true
   done
   rm -rf "$work"
-}
-now_us() { echo "${EPOCHREALTIME/./}"; }
-median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-until_true() {
-  local end=$((SECONDS + 120))
-  until "$@" 2>/dev/null; do ((SECONDS < end)) || die "this took too long: $*"; sleep 0.005; done
 }
 # figure NAME VALUE UNIT WHAT [most|least LIMIT]: a line of the table, and one of the JSON.
 figure() {
