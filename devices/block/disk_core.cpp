@@ -17,6 +17,10 @@ namespace {
 
 constexpr auto kSyncPoll = std::chrono::microseconds(200);
 
+void write_at(RedoLog& log, const log_format::Record& record, std::uint64_t offset) {
+  write_exactly(log.fd(), std::as_bytes(std::span(&record, 1)), offset, log.path().string());
+}
+
 }  // namespace
 
 DiskCore::DiskCore(std::shared_ptr<const LayerStack> stack, std::unique_ptr<IoEngine> engine, const Policy& policy)
@@ -109,7 +113,8 @@ void DiskCore::advance_locked() noexcept {
 
 void DiskCore::io_finished(FlightIo& io) noexcept {
   Flight& flight = *io.flight;
-  if (io.kind == HostIo::Kind::kWrite || io.kind == HostIo::Kind::kZero) io.file->note_write();
+  const bool may_be_lost = flight.flush_stage == Flight::FlushStage::kNote;
+  if ((io.kind == HostIo::Kind::kWrite && !may_be_lost) || io.kind == HostIo::Kind::kZero) io.file->note_write();
   if (io.kind == HostIo::Kind::kSync) {
     io.file->note_sync(io.covers, io.error_number);
     io.file->end_sync(io.sync_number);
@@ -186,10 +191,10 @@ void DiskCore::flush_log(RedoLog& log) {
     const std::lock_guard lock(mutex_);
     slot = log.take_flush_slot();
   }
-  const log_format::Record record = log.flush_record(records_end, slot);
-  write_exactly(log.fd(), std::as_bytes(std::span(&record, 1)), log_format::slot_offset(slot), log.path().string());
+  write_at(log, log.flush_record(records_end, slot), log_format::slot_offset(slot));
   log.note_write();
   sync(log);
+  write_at(log, log.last_flush(slot), log_format::kLastFlushOffset);
   const std::lock_guard lock(mutex_);
   log.note_flushed(records_end);
 }
@@ -213,8 +218,7 @@ void DiskCore::write_record(RedoLog& log, const RedoLog::Run& run) {
     const std::lock_guard lock(mutex_);
     slot = log.take_slot();
   }
-  const log_format::Record record = log.record_of(run, slot);
-  write_exactly(log.fd(), std::as_bytes(std::span(&record, 1)), log_format::slot_offset(slot), log.path().string());
+  write_at(log, log.record_of(run, slot), log_format::slot_offset(slot));
   log.note_write();
 }
 

@@ -143,6 +143,7 @@ class DiskCore {
   bool judge(Flight& flight) noexcept;
   void judge_syncs() noexcept;
   void flush_finished(Flight& flight) noexcept;
+  void note_flush_points(Flight& flight) noexcept;
   void plan_flush_points(Flight& flight);
 
   const std::unique_ptr<IoEngine> engine_;

@@ -18,6 +18,12 @@ constexpr std::uint64_t kSectorsPerPart = (512 << 10) / kSectorSize;
 constexpr std::uint64_t kZerosPerPart = (16 << 20) / kSectorSize;
 constexpr auto kRetry = std::chrono::milliseconds(200);  ///< of what found no room
 
+/// Host I/O points into `flight.records`, which must have room for it.
+void add_record(Flight& flight, RedoLog& log, std::uint64_t offset, const log_format::Record& record) {
+  auto& kept = flight.records.emplace_back(record);
+  flight.add_io(HostIo::Kind::kWrite, log, offset).segments.push_back({&kept, sizeof kept});
+}
+
 }  // namespace
 
 // A log may hold every sector of a request in another place. So requests are planned and done in parts while there are
@@ -69,8 +75,8 @@ void DiskCore::add_sync(Flight& flight, BlockFile& file) {
 // Data and records are durable: now each log says so, durably too, and only then is the guest told.
 void DiskCore::flush_finished(Flight& flight) noexcept {
   using Stage = Flight::FlushStage;
-  std::erase_if(flight.flush_points, [&](const Flight::FlushPoint& point) {
-    if (flight.flush_stage == Stage::kSyncMarks && flight.error_number == 0) point.log->note_flushed(point.records_end);
+  if (flight.flush_stage == Stage::kSyncMarks && flight.error_number == 0) return note_flush_points(flight);
+  std::erase_if(flight.flush_points, [](const Flight::FlushPoint& point) {
     return point.records_end <= point.log->flushed();  // another flush may have been quicker
   });
   if (flight.error_number == 0 && flight.no_room) {
@@ -89,14 +95,25 @@ void DiskCore::flush_finished(Flight& flight) noexcept {
   launch(flight);
 }
 
+// The flush points are durable. That the header tells of them is for copies of the log that end too early, and needs no
+// sync: a header that tells of an earlier one is right as well.
+void DiskCore::note_flush_points(Flight& flight) noexcept {
+  flight.flush_stage = Flight::FlushStage::kNote;
+  flight.io_count = 0;
+  flight.records.clear();
+  for (const Flight::FlushPoint& point : flight.flush_points) {
+    point.log->note_flushed(point.records_end);
+    add_record(flight, *point.log, log_format::kLastFlushOffset, point.log->last_flush(point.slot));
+  }
+  launch(flight);
+}
+
 void DiskCore::plan_flush_points(Flight& flight) {
   flight.records.clear();
-  flight.records.reserve(flight.flush_points.size());  // host I/O points into it
+  flight.records.reserve(flight.flush_points.size());
   for (Flight::FlushPoint& point : flight.flush_points) {
     point.slot = point.log->take_flush_slot();
-    auto& record = flight.records.emplace_back(point.log->flush_record(point.records_end, point.slot));
-    flight.add_io(HostIo::Kind::kWrite, *point.log, slot_offset(point.slot))
-        .segments.push_back({&record, sizeof record});
+    add_record(flight, *point.log, slot_offset(point.slot), point.log->flush_record(point.records_end, point.slot));
   }
 }
 

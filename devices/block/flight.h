@@ -48,7 +48,7 @@ struct Flight {
     std::uint64_t records_end = 0;
     std::uint64_t slot = 0;
   };
-  enum class FlushStage : std::uint8_t { kSync, kMark, kSyncMarks };
+  enum class FlushStage : std::uint8_t { kSync, kMark, kSyncMarks, kNote };
   FlushStage flush_stage = FlushStage::kSync;
   std::vector<FlushPoint> flush_points;
 

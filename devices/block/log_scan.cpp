@@ -28,6 +28,7 @@ LogScan::LogScan(const std::filesystem::path& path, const std::filesystem::path&
 }
 
 std::shared_ptr<RedoLog> LogScan::load() {
+  check_last_flush();
   if (written_since_boot()) {
     end_ = ~std::uint64_t{0};
   } else {
@@ -43,6 +44,11 @@ std::shared_ptr<RedoLog> LogScan::load() {
   log->void_slots_ = std::move(void_slots_);
   log->note_write();  // nobody knows what of it is on stable storage
   return log;
+}
+
+void LogScan::wrong(const std::string& what) {
+  if (wrong_ == nullptr) damaged(what);
+  wrong_->push_back(what);
 }
 
 void LogScan::damaged(const std::string& what) const {
@@ -80,6 +86,24 @@ void LogScan::read_state() {
   if (state_.kind < StateKind::kFresh || state_.kind > last) damaged("its state is unknown");
 }
 
+Record LogScan::record_at(std::uint64_t offset) const {
+  Record record;
+  if (!range_fits(offset, std::uint64_t{sizeof record}, file_size_)) return {0, 0, 0, RecordKind{0}, 0};
+  read_exactly(fd_.get(), std::as_writable_bytes(std::span(&record, 1)), offset, path_.string());
+  return record;
+}
+
+// A copy that ended too early may end where no record is missed: between two groups, or before the first.
+void LogScan::check_last_flush() {
+  const Record last = record_at(kLastFlushOffset);
+  if (is_empty(last)) return;
+  if (!is_flush_point(last, kLastFlushSlot) || last.first_sector == 0)
+    return wrong("its note of the last flush is no such note");
+  const std::uint64_t slot = last.first_sector - 1;
+  if (slot >= file_size_ / kRecordBytes || !is_flush_point(record_at(slot_offset(slot)), slot))
+    wrong(fmt::format("it is cut off after {} bytes: what was flushed last is missing", file_size_));
+}
+
 // Version 1 has no flush points: all that it holds counts.
 bool LogScan::written_since_boot() const noexcept {
   static constexpr decltype(superblock_.boot_id) kUnknown{};
@@ -102,12 +126,16 @@ bool LogScan::is_sound(const Record& record, std::uint64_t slot) const noexcept 
   return record.checksum == checksum_of(record, seed_, slot);
 }
 
+bool LogScan::is_flush_point(const Record& record, std::uint64_t slot) const noexcept {
+  return record.kind == RecordKind::kFlushed && is_sound(record, slot);
+}
+
 // A flush point is written when all that it speaks for is durable: wherever one is found, it may be believed.
 void LogScan::find_flush_points() {
   for (std::uint64_t group = 0; has_group(group); ++group) {
     std::uint64_t slot = group * kSlotsPerGroup;
     for (const Record& record : read_group(group)) {
-      if (record.kind == RecordKind::kFlushed && is_sound(record, slot)) end_ = std::max(end_, record.first_sector);
+      if (is_flush_point(record, slot)) end_ = std::max(end_, record.first_sector);
       ++slot;
     }
   }
@@ -136,17 +164,14 @@ bool LogScan::is_empty(const Record& record) noexcept {
 }
 
 void LogScan::leave_out(const Record& record, std::uint64_t slot) {
-  if (is_sound(record, slot) && record.kind == RecordKind::kFlushed) return;
+  if (is_flush_point(record, slot)) return;
   if (is_sound(record, slot)) ++discarded_;
   void_slots_.push_back(slot);
 }
 
 void LogScan::take_record(const Record& record, std::uint64_t slot) {
   if (is_empty(record)) return;
-  if (const std::string wrong = wrong_with(record, slot); !wrong.empty()) {
-    if (wrong_ == nullptr) damaged(wrong);
-    return wrong_->push_back(wrong);
-  }
+  if (const std::string what = wrong_with(record, slot); !what.empty()) return wrong(what);
   const SectorRange range{record.first_sector, record.first_sector + record.sector_count};
   if (record.kind == RecordKind::kRelease) index_.erase(range);
   if (record.kind == RecordKind::kZeros) index_.insert_zeros(range);

@@ -35,9 +35,12 @@ class LogScan {
  private:
   void read_superblock();
   void read_state();
+  void check_last_flush();
   std::span<const log_format::Record> read_group(std::uint64_t group);
   bool has_group(std::uint64_t group) const noexcept;
   bool is_sound(const log_format::Record& record, std::uint64_t slot) const noexcept;
+  bool is_flush_point(const log_format::Record& record, std::uint64_t slot) const noexcept;
+  log_format::Record record_at(std::uint64_t offset) const;
   bool written_since_boot() const noexcept;
   void find_flush_points();
   void take_records();
@@ -46,6 +49,7 @@ class LogScan {
   void leave_out(const log_format::Record& record, std::uint64_t slot);
   std::string wrong_with(const log_format::Record& record, std::uint64_t slot) const;
   std::string wrong_with_hold(const log_format::Record& record, std::uint64_t slot) const;
+  void wrong(const std::string& what);
   [[noreturn]] void damaged(const std::string& what) const;
 
   std::filesystem::path path_;

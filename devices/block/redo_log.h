@@ -79,6 +79,10 @@ class RedoLog : public BlockFile {
     if (slot + 1 == next_slot_) next_slot_ = slot;
   }
   log_format::Record flush_record(std::uint64_t records_end, std::uint64_t slot) const noexcept;
+  /// For the header, once the flush point in `slot` is durable: so that a log that was cut off is known by it.
+  log_format::Record last_flush(std::uint64_t slot) const noexcept {
+    return flush_record(slot + 1, log_format::kLastFlushSlot);
+  }
   void note_flushed(std::uint64_t records_end) noexcept { flushed_ = std::max(flushed_, records_end); }
   std::uint64_t flushed() const noexcept { return flushed_; }
 

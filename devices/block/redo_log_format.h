@@ -18,8 +18,9 @@ inline constexpr std::uint32_t kVersion = 4;        ///< written
 inline constexpr std::uint32_t kOldestVersion = 1;  ///< still read
 
 inline constexpr std::uint64_t kStateOffset = 4096;
-inline constexpr std::uint64_t kHeaderBytes = 8192;    ///< superblock and state; the first group follows
-inline constexpr std::uint64_t kGroupBytes = 2 << 20;  ///< a group: record slots, then data
+inline constexpr std::uint64_t kLastFlushOffset = 4608;  ///< a record: where the last flush point is
+inline constexpr std::uint64_t kHeaderBytes = 8192;      ///< superblock and state; the first group follows
+inline constexpr std::uint64_t kGroupBytes = 2 << 20;    ///< a group: record slots, then data
 inline constexpr std::uint64_t kSlotBytesPerGroup = 16 << 10;
 inline constexpr std::uint64_t kRecordBytes = 32;
 inline constexpr std::uint64_t kSlotsPerGroup = kSlotBytesPerGroup / kRecordBytes;
@@ -109,6 +110,10 @@ constexpr std::uint64_t data_number(std::uint64_t position) noexcept {
   return in_groups / (kGroupBytes / 512) * kDataSectorsPerGroup + in_groups % (kGroupBytes / 512) -
          kSlotBytesPerGroup / 512;
 }
+
+/// At kLastFlushOffset: a record of kind kFlushed that says that the slots below `first_sector` were in use at a flush,
+/// the last of them for its flush point. What a log that is shorter lost was flushed. Its slot number:
+inline constexpr std::uint64_t kLastFlushSlot = ~std::uint64_t{0};
 
 /// The path in the superblock, of any version.
 inline std::string_view base_path(const Superblock& superblock) noexcept {

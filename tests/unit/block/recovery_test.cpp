@@ -9,6 +9,7 @@
 
 #include <doctest/doctest.h>
 
+#include "devices/block/image_tools.h"
 #include "devices/block/redo_log_format.h"
 #include "tests/unit/block/test_disk.h"
 #include "vmm/base/io.h"
@@ -148,6 +149,45 @@ TEST_CASE("a log that is cut off anywhere is refused, and nothing is changed") {
     write_exactly(fd.get(), std::as_bytes(std::span(whole)), 0, log.string());
   }
   CHECK(left.recovers());
+}
+
+TEST_CASE("a log whose last flush is missing is refused, wherever it was cut off") {
+  const Leftover left;  // nothing of which was flushed
+  { CHECK(TestDisk(left.image).driver->flush() == 0); }
+  {
+    TestDisk test(left.image);
+    const auto frozen = test.freeze();
+    REQUIRE(test.driver->fill(0, 64 << 10, 0x44) == 0);
+    REQUIRE(test.driver->flush() == 0);
+  }
+  const auto log = logs_in(left.directory.path()).at(0);
+  const std::string whole = read_text_file(log, 64 << 20);
+  for (const std::uint64_t length : {log_format::kLastFlushOffset + 32, std::uint64_t{5000}, log_format::kHeaderBytes,
+                                     log_format::kHeaderBytes + 31}) {
+    CAPTURE(length);
+    fs::resize_file(log, length);
+    CHECK(left.refuses("what was flushed last is missing"));
+    const auto defects = check_image(left.image, {}, false);
+    REQUIRE(!defects.empty());
+    CHECK(mentions(defects[0].what, "what was flushed last is missing"));
+    const UniqueFd fd = open_file(log, O_WRONLY);
+    write_exactly(fd.get(), std::as_bytes(std::span(whole)), 0, log.string());
+  }
+  CHECK(open_error(options_for(left.image)).empty());
+}
+
+TEST_CASE("a log of several groups that ends between two of them is refused") {
+  const TempDir directory;
+  DiskOptions options = options_for(directory.image(16 << 20));
+  options.mode = DiskMode::kUndoable;
+  {
+    TestDisk test(options);
+    for (std::uint64_t at = 0; at < 1'200; ++at) REQUIRE(test.driver->fill(at << 12, 2048, 0x5a) == 0);
+    REQUIRE(test.driver->flush() == 0);
+  }
+  const auto log = logs_in(directory.path()).at(0);
+  fs::resize_file(log, log_format::kHeaderBytes + 2 * log_format::kGroupBytes);
+  CHECK(mentions(open_error(options), "what was flushed last is missing"));
 }
 
 TEST_CASE("an image that was changed behind the log's back is not made worse") {
