@@ -11,6 +11,8 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/rounds.h"
+#include "tests/support/skip.h"
+#include "tests/support/small_file_system.h"
 #include "tests/support/tintype_process.h"
 
 namespace tintype::test {
@@ -170,6 +172,18 @@ TEST_CASE("what cannot be suspended runs on, and its images say nothing") {
   CHECK(refused.out.find("nonpersistent") != std::string::npos);
   CHECK_FALSE(ledger.is_suspended());
   CHECK(suspend({"--to", "/proc"}).exit_code == 1);
+  check_sound(machine);
+}
+
+TEST_CASE("a suspend for which there is no room leaves the machine its mark") {
+  const Suspendable ledger;
+  const SmallFileSystem small(ledger.directory / "small", "256k");
+  if (!small.mounted()) SKIP_TEST("mounting a small file system needs root");
+  MachineProcess machine(ledger.run());
+  REQUIRE(machine.wait_for("LEDGER RUN"));
+  REQUIRE(tintype({"mark", "ledger"}).exit_code == 0);
+  CHECK(suspend({"--to", ledger.directory / "small"}).exit_code == 1);
+  CHECK(tintype({"reset", "ledger"}).exit_code == 0);
   check_sound(machine);
 }
 

@@ -35,7 +35,7 @@ std::string suggestion(const std::string& word, const std::vector<std::string>& 
   return nearest.empty() ? "" : fmt::format("; did you mean {}?", nearest);
 }
 
-/// For an option that this verb does not have.
+/// For an option that the verb, or the program without one, does not have.
 std::string option_suggestion(const CLI::App& verb, const CLI::ParseError& failure) {
   if (failure.get_exit_code() != static_cast<int>(CLI::ExitCodes::ExtrasError)) return "";
   std::vector<std::string> known;
@@ -59,7 +59,7 @@ std::string usage_sentence(const CLI::App& app, const CLI::ParseError& failure) 
     complaint[0] = static_cast<char>(std::tolower(complaint[0]));
   const auto chosen = app.get_subcommands();
   const std::string verb = chosen.empty() ? "" : " " + chosen.front()->get_name();
-  const std::string meant = chosen.empty() ? "" : option_suggestion(*chosen.front(), failure);
+  const std::string meant = option_suggestion(chosen.empty() ? app : *chosen.front(), failure);
   return fmt::format("{}{}{} `tintype{} --help` shows what can be given", complaint, meant, meant.empty() ? ":" : "",
                      verb);
 }

@@ -34,7 +34,8 @@ json status_of(const std::filesystem::path& directory, const std::string& name) 
 
 void print_row(const json& machine, Output& output) {
   const bool answers = !machine.contains("error");
-  output.line("{:<24} {:>8}  {:<13} {:>9} {:>5}  {}", machine.value("name", ""), machine.value("pid", 0),
+  const int pid = machine.value("pid", 0);  // 0: its lock belongs to a process that we cannot see
+  output.line("{:<24} {:>8}  {:<13} {:>9} {:>5}  {}", machine.value("name", ""), pid == 0 ? "?" : std::to_string(pid),
               machine.value("state", ""), answers ? format_size(machine.value("memory", std::uint64_t{0})) : "",
               answers ? std::to_string(machine.value("cpus", 0)) : "",
               answers ? format_duration(machine.value("uptime_ms", std::uint64_t{0})) : "");

@@ -52,7 +52,6 @@ SuspendReport Lifecycle::suspend(const std::filesystem::path& directory, const P
   const OnlyOne only(*this);
   const std::filesystem::path state = new_saved_state(place_to_suspend(directory), config().name);
   finish_load(progress);
-  mark_.reset();
   Suspension suspension(*this);
   CheckpointOptions options;
   options.repository = state;
@@ -60,6 +59,7 @@ SuspendReport Lifecycle::suspend(const std::filesystem::path& directory, const P
   options.only = Portion::kMemory;
   options.full = true;
   options.before_seal = [&](const CheckpointReport& so_far) {
+    mark_.reset();  // it holds the logs that are to be committed; what failed before now has left it alone
     for (const auto& disk : guest_.virtio().disks())
       disk->disk()->suspend(so_far.identity, deciding_name(state, so_far.id));
   };
