@@ -83,7 +83,7 @@ void DiskCore::flush_finished(Flight& flight) noexcept {
     for (const Flight::FlushPoint& point : flight.flush_points) point.log->give_back_flush_slot(point.slot);
     return wait_for_room(flight);
   }
-  if (flight.error_number != 0 || flight.flush_points.empty()) return finish(flight);
+  if (flight.error_number != 0 || flight.flush_points.empty()) return stop_or_finish(flight);
   flight.io_count = 0;
   if (flight.flush_stage == Stage::kSync) {
     flight.flush_stage = Stage::kMark;
@@ -255,7 +255,7 @@ void DiskCore::wait(Flight& flight) noexcept {
 }
 
 // The host cannot do it. Where the machine is to be stopped for that, the request waits, and whoever stops it is told.
-// (Not a flush: what the host has lost it will not find when it is asked again.)
+// A flush waits as well, so that somebody may look at the host while nothing more is written.
 void DiskCore::stop_or_finish(Flight& flight) noexcept {
   const bool waits = flight.error_number != 0 && policy_.stops_on_errors && !giving_up_;
   if (!waits) return finish(flight);
@@ -277,13 +277,15 @@ void DiskCore::start_what_waited() noexcept {
   stopped_by_ = 0;
   for (Flight* const flight : std::exchange(waiting_, {})) {
     flight->again = false;
-    if (giving_up_) {
+    const bool flush = flight->request->operation == BlockOperation::kFlush;
+    // What the host has lost it will not find when it is asked again: the guest is told.
+    if (giving_up_ || (flush && flight->error_number != 0)) {
       if (flight->error_number == 0) flight->error_number = ENOSPC;
       finish(*flight);
       continue;
     }
     flight->error_number = 0;
-    if (flight->request->operation == BlockOperation::kFlush) {
+    if (flush) {
       flight->clear_plan();
       flight->stack = stack_;
       plan_flush(*flight);

@@ -75,15 +75,22 @@ TEST_CASE("a full host disk stops the machine rather than fail the guest's write
   CHECK(test.driver->holds(0, 8192, 0x22));
 }
 
-TEST_CASE("a flush that fails is told to the guest all the same, and every one after it") {
+TEST_CASE("a flush that fails stops the machine, and is told to the guest when it goes on, as is every one after it") {
   const TempDir directory;
   ScriptedDisk test(pausing(directory.image(kDisk)));
   CHECK(test.driver->fill(0, 4096, 0x11) == 0);
   test.io->fail = [](const HostIo& io) { return io.kind == HostIo::Kind::kSync ? EIO : 0; };
-  CHECK(test.driver->flush() == EIO);
-  test.io->fail = nullptr;
-  CHECK(test.driver->flush() == EIO);
-  CHECK(test.disk->stopped_by() == 0);
+  for (int i = 0; i < 2; ++i) {
+    PendingRequest flush(*test.disk, BlockOperation::kFlush);
+    CHECK_FALSE(flush.done());
+    CHECK(test.disk->stopped_by() == EIO);
+    test.io->fail = nullptr;
+    test.disk->go_on();
+    CHECK(flush.done());
+    CHECK(flush.result() == EIO);
+    CHECK(test.disk->stopped_by() == 0);
+  }
+  CHECK(test.driver->fill(4096, 4096, 0x22) == 0);
 }
 
 TEST_CASE("a machine that goes back in time, or ends, while its disk has stopped waits for nothing") {
