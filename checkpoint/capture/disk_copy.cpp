@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "checkpoint/capture/copy_buffers.h"
@@ -14,6 +15,10 @@ namespace {
 
 constexpr int kOldIoLimitMs = 60'000;
 
+/// Of what was written, perhaps with zeros (a discard may be of the whole disk): asking what holds data costs less than
+/// reading it.
+constexpr std::uint64_t kMuch = 1 << 20;
+
 using Stored = std::shared_ptr<std::atomic<std::uint64_t>>;
 
 /// Bytes of a buffer from `from` on, to their place on the disk.
@@ -24,8 +29,20 @@ void put(Destination& destination, const std::string& id, std::uint64_t position
   });
 }
 
+void put_zeros(Destination& destination, const std::string& id, std::uint64_t position, std::uint64_t end) {
+  destination.put([=](CheckpointTarget& target) {
+    target.disk_part(id).append_zeros(position / kBlockSize, align_up(end - position, kBlockSize) / kBlockSize);
+  });
+}
+
 void finish(Destination& destination, const std::string& id) {
   destination.put_alone([=](CheckpointTarget& target) { target.disk_part(id).finish(); });
+}
+
+/// Where the disk may hold data again, at or after `position` and by whole blocks; at most `end`.
+std::uint64_t end_of_zeros(FrozenDisk& disk, std::uint64_t position, std::uint64_t end) {
+  const auto data = disk.next_data(position);
+  return data ? std::clamp(align_down(data->offset, kBlockSize), position, end) : end;
 }
 
 /// The first place at or after `position` where the disk or what it was holds anything; its end where neither does.
@@ -65,6 +82,11 @@ std::shared_ptr<const std::atomic<std::uint64_t>> copy_disk(const std::string& i
     const std::uint64_t end = std::min(disk.size(), align_up(range->offset + range->length, kBlockSize));
     position = std::max(position, align_down(range->offset, kBlockSize));
     while (position < end) {
+      if (only_changes && end - position >= kMuch) {
+        const std::uint64_t data = end_of_zeros(disk, position, end);
+        if (data > position) put_zeros(destination, id, std::exchange(position, data), data);
+        if (position == end) break;
+      }
       const CopyBuffers::Buffer buffer = buffers.take();
       const std::size_t bytes = std::min(buffer->size(), end - position);
       disk.read(position, buffer->first(bytes));
