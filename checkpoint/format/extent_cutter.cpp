@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "checkpoint/format/zero_scan.h"
+#include "vmm/base/zero_scan.h"
 #include "vmm/base/checksum.h"
 
 namespace tintype {

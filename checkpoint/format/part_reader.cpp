@@ -8,7 +8,7 @@
 
 #include "checkpoint/format/compressor.h"
 #include "checkpoint/format/part_layout.h"
-#include "checkpoint/format/zero_scan.h"
+#include "vmm/base/zero_scan.h"
 #include "vmm/base/checksum.h"
 #include "vmm/base/overflow.h"
 

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "checkpoint/format/zero_scan.h"
+#include "vmm/base/zero_scan.h"
 #include "checkpoint/tracking/page_map.h"
 #include "vmm/base/error.h"
 

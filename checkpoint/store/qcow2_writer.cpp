@@ -5,7 +5,7 @@
 #include <bit>
 #include <cstring>
 
-#include "checkpoint/format/zero_scan.h"
+#include "vmm/base/zero_scan.h"
 #include "vmm/base/error.h"
 
 namespace tintype {

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "vmm/base/checksum.h"
+#include "vmm/base/zero_scan.h"
 #include "vmm/memory/gpa.h"
 
 namespace tintype {
@@ -19,6 +20,9 @@ std::uint64_t hash_of_zeros() {
   return hash;
 }
 
+/// Most of a quiet guest's memory may be zero, and to see that costs less than to sum it.
+std::uint64_t hash_of(std::span<const std::byte> page) { return is_zero(page) ? hash_of_zeros() : checksum_of(page); }
+
 }  // namespace
 
 std::uint64_t PageHashes::compare(std::size_t chunk, std::span<const std::byte> contents, const PageSet& pages,
@@ -31,7 +35,7 @@ std::uint64_t PageHashes::compare(std::size_t chunk, std::span<const std::byte> 
   for (std::uint64_t page = place.first_page; page < place.first_page + place.pages; ++page) {
     const bool looked_at = pages.contains(page);
     if (looked_at) {
-      next_[page] = checksum_of(contents.subspan((page - place.first_page) * kPageSize, kPageSize));
+      next_[page] = hash_of(contents.subspan((page - place.first_page) * kPageSize, kPageSize));
     } else {
       next_[page] = residency.resident(page) ? last_[page] : zero;
     }
@@ -62,7 +66,7 @@ void PageHashes::know(std::size_t chunk, std::span<const std::byte> contents) {
   const Chunk& place = chunks_[chunk];
   last_.resize(chunks_.pages(), kUnknown);
   for (std::uint64_t i = 0; i < place.pages; ++i)
-    last_[place.first_page + i] = checksum_of(contents.subspan(i * kPageSize, kPageSize));
+    last_[place.first_page + i] = hash_of(contents.subspan(i * kPageSize, kPageSize));
 }
 
 }  // namespace tintype

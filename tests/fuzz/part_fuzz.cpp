@@ -16,7 +16,7 @@
 #include "checkpoint/format/part_chain.h"
 #include "checkpoint/format/part_layout.h"
 #include "checkpoint/format/part_reader.h"
-#include "checkpoint/format/zero_scan.h"
+#include "vmm/base/zero_scan.h"
 #include "tests/fuzz/generator.h"
 #include "tests/fuzz/promise.h"
 #include "vmm/base/checksum.h"

@@ -11,7 +11,7 @@
 #include "checkpoint/format/part_layout.h"
 #include "checkpoint/format/part_reader.h"
 #include "checkpoint/format/part_writer.h"
-#include "checkpoint/format/zero_scan.h"
+#include "vmm/base/zero_scan.h"
 #include "tests/unit/format/scratch.h"
 #include "vmm/base/checksum.h"
 #include "vmm/base/little_endian.h"
