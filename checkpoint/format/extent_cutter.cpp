@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "vmm/base/zero_scan.h"
 #include "vmm/base/checksum.h"
+#include "vmm/base/zero_scan.h"
 
 namespace tintype {
 namespace {

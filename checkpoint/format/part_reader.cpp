@@ -8,9 +8,9 @@
 
 #include "checkpoint/format/compressor.h"
 #include "checkpoint/format/part_layout.h"
-#include "vmm/base/zero_scan.h"
 #include "vmm/base/checksum.h"
 #include "vmm/base/overflow.h"
+#include "vmm/base/zero_scan.h"
 
 namespace tintype {
 namespace {

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "vmm/base/zero_scan.h"
 #include "checkpoint/tracking/page_map.h"
 #include "vmm/base/error.h"
+#include "vmm/base/zero_scan.h"
 
 namespace tintype {
 

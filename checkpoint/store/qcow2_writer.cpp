@@ -5,8 +5,8 @@
 #include <bit>
 #include <cstring>
 
-#include "vmm/base/zero_scan.h"
 #include "vmm/base/error.h"
+#include "vmm/base/zero_scan.h"
 
 namespace tintype {
 namespace {

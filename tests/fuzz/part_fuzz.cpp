@@ -16,12 +16,12 @@
 #include "checkpoint/format/part_chain.h"
 #include "checkpoint/format/part_layout.h"
 #include "checkpoint/format/part_reader.h"
-#include "vmm/base/zero_scan.h"
 #include "tests/fuzz/generator.h"
 #include "tests/fuzz/promise.h"
 #include "vmm/base/checksum.h"
 #include "vmm/base/io.h"
 #include "vmm/base/little_endian.h"
+#include "vmm/base/zero_scan.h"
 
 namespace tintype {
 namespace {

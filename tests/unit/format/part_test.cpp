@@ -11,10 +11,10 @@
 #include "checkpoint/format/part_layout.h"
 #include "checkpoint/format/part_reader.h"
 #include "checkpoint/format/part_writer.h"
-#include "vmm/base/zero_scan.h"
 #include "tests/unit/format/scratch.h"
 #include "vmm/base/checksum.h"
 #include "vmm/base/little_endian.h"
+#include "vmm/base/zero_scan.h"
 
 namespace tintype {
 namespace {
