@@ -16,8 +16,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Room beside what was written when the capture began. Between captures nothing of the area is kept, unless they
-/// follow each other closely.
+/// Room beside what was written when the capture began. Between captures nothing of the area is kept, but where they
+/// follow each other closely, and then for as long as the next one may do so.
 constexpr std::uint64_t kSpareRoom = 4 * kHugePageSize;
 constexpr auto kClosely = 2s;
 
@@ -48,9 +48,11 @@ CaptureEngine::CaptureEngine(const GuestMemory& memory, MakeUserfault make_userf
     : memory_(memory),
       tracking_(tracking),
       tracker_(make_tracker(tracking, memory, std::move(make_userfault))),
-      hashes_(tracker_->chunks()) {}
+      hashes_(tracker_->chunks()),
+      since_last_(kClosely, [this] { let_memory_go(); }) {}
 
 void CaptureEngine::prepare(const CaptureRequest& request, Need need, const Cancellation& cancellation) {
+  since_last_.stop();
   start(need);
   everything_ = request.everything || !knows_what_was_written();
   report_ = {};
@@ -214,8 +216,14 @@ void CaptureEngine::finish() noexcept {
   area_->close();
   const auto now = std::chrono::steady_clock::now();
   const bool closely = now - std::exchange(last_end_, now) < kClosely;
-  area_->keep_ready(closely ? area_->peak_bytes() + kSpareRoom / 2 : 0);
-  if (!closely) buffers_.keep(1);
+  if (!closely) return let_memory_go();
+  area_->keep_ready(area_->peak_bytes() + kSpareRoom / 2);
+  since_last_.start();
+}
+
+void CaptureEngine::let_memory_go() noexcept {
+  area_->keep_ready(0);
+  buffers_.keep(1);
 }
 
 void CaptureEngine::begin_as_restored() {

@@ -12,6 +12,7 @@
 
 #include "checkpoint/capture/capture_area.h"
 #include "checkpoint/capture/copy_buffers.h"
+#include "checkpoint/capture/quiet_timer.h"
 #include "checkpoint/capture/strategy.h"
 #include "checkpoint/format/block_source.h"
 #include "checkpoint/tracking/memory_tracker.h"
@@ -75,6 +76,7 @@ class CaptureEngine {
   void precopy_round(PageSink& sink);
   void throw_if_failed() const;
   void finish() noexcept;
+  void let_memory_go() noexcept;
 
   const GuestMemory& memory_;
   const Tracking tracking_;
@@ -88,6 +90,7 @@ class CaptureEngine {
   std::map<std::size_t, PageSink::Ticket> precopied_;  ///< by chunk
   std::chrono::steady_clock::time_point last_end_{};
   MemoryReport report_;
+  QuietTimer since_last_;  ///< the last: its thread ends before all that it touches
 };
 
 }  // namespace tintype
