@@ -27,7 +27,7 @@ std::string Chore::outcome() const {
 void Chore::work() noexcept {
   name_this_thread("backup-chore");
   block_signals_in_this_thread();
-  const ScopedNice patient(10);
+  const ScopedPatience patience;
   std::string said;
   try {
     said = run_(arguments_, stop_);

@@ -10,7 +10,6 @@ namespace tintype {
 namespace {
 
 constexpr std::chrono::seconds kPause{1};
-constexpr int kNice = 10;
 
 }  // namespace
 
@@ -53,7 +52,7 @@ void Housekeeper::throw_if_ending() const {
 void Housekeeper::work() noexcept {
   name_this_thread("housekeeper");
   block_signals_in_this_thread();
-  const ScopedNice nice(kNice);
+  const ScopedPatience patience;
   while (wait_until_asked()) {
     try {
       if (!may_ || may_()) {

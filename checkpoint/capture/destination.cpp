@@ -24,14 +24,23 @@ constexpr std::size_t kQueued = 2;
 /// A small checkpoint should be over soon. In a large one nobody waits for these threads' share of the CPU, and they
 /// must not hold up a vCPU that has just been released.
 constexpr std::size_t kFewWorks = 4;
-constexpr int kUrgent = -10, kPatient = 10;
+constexpr int kUrgent = -10;
 
 }  // namespace
 
 struct Destination::Item {
   std::function<void(Shared&)> work;
   bool alone = false;
-  int nice = kUrgent;
+  bool patient = false;
+
+  void perform(Shared& shared) const {
+    if (patient) {
+      const ScopedPatience patience;
+      return work(shared);
+    }
+    const ScopedNice urgent(kUrgent);
+    work(shared);
+  }
 };
 
 struct Destination::Shared {
@@ -85,8 +94,8 @@ Destination::Destination(Open open, Work first, const Cancellation& cancellation
 Destination::~Destination() { end(); }
 
 void Destination::put(Work work, const GuestWaits& guest_waits) {
-  const int nice = ++bulk_ > kFewWorks ? kPatient : kUrgent;
-  hand_over({[work = std::move(work)](Shared& shared) { work(*shared.target); }, false, nice}, guest_waits);
+  const bool patient = ++bulk_ > kFewWorks;
+  hand_over({[work = std::move(work)](Shared& shared) { work(*shared.target); }, false, patient}, guest_waits);
 }
 
 void Destination::put_alone(Work work, const GuestWaits& guest_waits) {
@@ -205,8 +214,7 @@ void Destination::Shared::do_next(Lock& lock) noexcept {
   lock.unlock();
   std::exception_ptr thrown;
   try {
-    const ScopedNice nice(item.nice);
-    item.work(*this);
+    item.perform(*this);
   } catch (...) {
     thrown = std::current_exception();
   }

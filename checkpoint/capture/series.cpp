@@ -51,7 +51,7 @@ class Pruner {
   void serve() noexcept {
     name_this_thread("series-pruner");
     block_signals_in_this_thread();
-    const ScopedNice patient(10);
+    const ScopedPatience patience;
     std::unique_lock lock(mutex_);
     for (;;) {
       changed_.wait(lock, [this] { return ending_ || !ids_.empty(); });

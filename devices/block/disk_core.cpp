@@ -194,7 +194,10 @@ void DiskCore::flush_log(RedoLog& log) {
   write_at(log, log.flush_record(records_end, slot), log_format::slot_offset(slot));
   log.note_write();
   sync(log);
-  write_at(log, log.last_flush(slot), log_format::kLastFlushOffset);
+  try {
+    write_at(log, log.last_flush(slot), log_format::kLastFlushOffset);
+  } catch (const std::system_error&) {  // a note that is missing says less, and nothing wrong
+  }
   const std::lock_guard lock(mutex_);
   log.note_flushed(records_end);
 }
@@ -296,7 +299,14 @@ void DiskCore::go_on() noexcept {
   const std::lock_guard lock(mutex_);
   if (stopped_by_ == 0) return;
   go_on_ = true;
+  for (Flight* const flight : waiting_) flight->may_fail = true;
   engine_->ring_bell();
+}
+
+bool DiskCore::has_lost_writes() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::any_of(waiting_,
+                             [](const Flight* flight) { return flight->is_flush() && flight->error_number != 0; });
 }
 
 bool DiskCore::waits_for_room() const noexcept {

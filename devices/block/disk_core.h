@@ -51,6 +51,8 @@ class DiskCore {
   void set_on_stop(std::function<void()> on_stop);
   /// Why requests wait: 0 where none does.
   int stopped_by() const noexcept;
+  /// A flush that failed waits, so that the guest does not know yet what the host has lost.
+  bool has_lost_writes() const noexcept;
   /// Try them again. Any thread; the I/O thread does it.
   void go_on() noexcept;
   /// The guest has gone, or goes back in time: what waits for room, or because it failed, or comes to, fails.

@@ -76,6 +76,11 @@ void DiskCore::add_sync(Flight& flight, BlockFile& file) {
 void DiskCore::flush_finished(Flight& flight) noexcept {
   using Stage = Flight::FlushStage;
   if (flight.flush_stage == Stage::kSyncMarks && flight.error_number == 0) return note_flush_points(flight);
+  if (flight.flush_stage == Stage::kNote) {  // whatever became of the note
+    flight.error_number = 0;
+    flight.no_room = false;
+    return finish(flight);
+  }
   std::erase_if(flight.flush_points, [](const Flight::FlushPoint& point) {
     return point.records_end <= point.log->flushed();  // another flush may have been quicker
   });
@@ -277,15 +282,19 @@ void DiskCore::start_what_waited() noexcept {
   stopped_by_ = 0;
   for (Flight* const flight : std::exchange(waiting_, {})) {
     flight->again = false;
-    const bool flush = flight->request->operation == BlockOperation::kFlush;
+    const bool lost = flight->is_flush() && flight->error_number != 0;
+    if (lost && !flight->may_fail && !giving_up_) {  // it failed just now
+      stop_or_finish(*flight);
+      continue;
+    }
     // What the host has lost it will not find when it is asked again: the guest is told.
-    if (giving_up_ || (flush && flight->error_number != 0)) {
+    if (giving_up_ || lost) {
       if (flight->error_number == 0) flight->error_number = ENOSPC;
       finish(*flight);
       continue;
     }
     flight->error_number = 0;
-    if (flush) {
+    if (flight->is_flush()) {
       flight->clear_plan();
       flight->stack = stack_;
       plan_flush(*flight);

@@ -27,6 +27,7 @@ void Flight::clear_plan() noexcept {
   mirrored.clear();
   flush_points.clear();
   flush_stage = FlushStage::kSync;
+  may_fail = false;
 }
 
 FlightIo& Flight::add_io(HostIo::Kind kind, BlockFile& file, std::uint64_t offset) {

@@ -36,6 +36,7 @@ struct Flight {
   int error_number = 0;                     ///< the first failure
   bool no_room = false;                     ///< a log could not take what was to be written
   bool again = false;                       ///< it has waited: this part is to be done once more
+  bool may_fail = false;                    ///< of a flush that failed and waited: the guest may be told
   Flight* next = nullptr;                   ///< in the list of finished ones
 
   std::deque<FlightIo> ios;     ///< a deque, because host I/O in flight must not move
@@ -64,6 +65,7 @@ struct Flight {
   std::vector<RedoLog::Place> places;
 
   bool is_write() const noexcept { return request->operation == BlockOperation::kWrite || is_zero(); }
+  bool is_flush() const noexcept { return request->operation == BlockOperation::kFlush; }
   bool is_zero() const noexcept { return request->operation == BlockOperation::kZero; }
 
   void reset(BlockRequest& new_request) noexcept;

@@ -60,7 +60,7 @@ void LogScan::damaged(const std::string& what) const {
 }
 
 void LogScan::read_superblock() {
-  // A log without a record ends behind its state.
+  // Up to version 4, a log without a record ends behind its state.
   if (file_size_ < kStateOffset + sizeof(State)) damaged(fmt::format("it is cut off after {} bytes", file_size_));
   read_exactly(fd_.get(), std::as_writable_bytes(std::span(&superblock_, 1)), 0, path_.string());
   if (superblock_.magic != kMagic) damaged("it does not begin like a redo log");
@@ -70,6 +70,8 @@ void LogScan::read_superblock() {
         "tintype that wrote it",
         path_.string(), superblock_.version, kOldestVersion, kVersion);
   }
+  if (superblock_.version >= 5 && file_size_ < kHeaderBytes)
+    damaged(fmt::format("it is cut off after {} bytes", file_size_));
   if (superblock_.checksum != checksum_of(superblock_)) damaged("the checksum of its superblock is wrong");
   const std::size_t longest = superblock_.version == 1 ? kLongestPathInVersion1 : superblock_.base_path.size();
   if (superblock_.base_path_length > longest || superblock_.disk_size == 0 || superblock_.disk_size % 512 != 0 ||

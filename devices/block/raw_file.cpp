@@ -186,9 +186,10 @@ BaseIdentity RawFile::identity() const { return identity_from(stat_of(*this)); }
 
 std::uint64_t RawFile::modified_ns() const { return nanoseconds(stat_of(*this).stx_mtime); }
 
+// The other way round, what is brought in between the two questions would be neither there nor absent.
 std::optional<RawFile::Range> RawFile::next_data(std::uint64_t offset) const {
-  const auto there = next_data_there(offset);
   const auto absent = absent_ ? absent_->next_absent(offset) : std::nullopt;
+  const auto there = next_data_there(offset);
   if (!absent || *absent >= size_ || (there && there->offset <= *absent)) return there;
   return Range{*absent, kSectorSize};  // whoever reads it brings it, and more
 }

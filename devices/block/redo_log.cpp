@@ -3,6 +3,7 @@
 
 #include <sys/random.h>
 
+#include <array>
 #include <cstring>
 #include <span>
 
@@ -56,7 +57,9 @@ std::shared_ptr<RedoLog> RedoLog::create(const RawFile& base, const std::filesys
   state.base_modified_ns = base.modified_ns();
   state.checksum = checksum_of(state, log_seed(superblock));
   NewLogFile file(base, directory);
-  write_exactly(file.fd(), std::as_bytes(std::span(&state, 1)), kStateOffset, "a fresh redo log");
+  std::array<std::byte, kHeaderBytes - kStateOffset> rest{};
+  std::memcpy(rest.data(), &state, sizeof state);
+  write_exactly(file.fd(), rest, kStateOffset, "a fresh redo log");
   write_exactly(file.fd(), std::as_bytes(std::span(&superblock, 1)), 0, "a fresh redo log");
   sync_file(file.fd(), "a fresh redo log");
   const LogPaths paths = file.publish(sequence);

@@ -14,7 +14,7 @@
 namespace tintype::log_format {
 
 inline constexpr std::array<char, 8> kMagic{'T', 'I', 'N', 'T', 'Y', 'L', 'O', 'G'};
-inline constexpr std::uint32_t kVersion = 4;        ///< written
+inline constexpr std::uint32_t kVersion = 5;        ///< written
 inline constexpr std::uint32_t kOldestVersion = 1;  ///< still read
 
 inline constexpr std::uint64_t kStateOffset = 4096;

@@ -38,6 +38,13 @@ void check_blocks(const DiskOptions& options, const RawFile& base) {
       base.path().string());
 }
 
+void throw_if_stopped(const DiskCore& core, const RawFile& base) {
+  if (const int error = core.stopped_by()) {
+    throw Error("the host cannot read or write {} ({}), for which requests of the guest wait: mend that first",
+                base.path().string(), errno_text(error));
+  }
+}
+
 void wait_for_host(DiskCore& core, const RawFile& base, int limit_ms = kCloseLimitMs) {
   const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(limit_ms);
   while (!core.idle()) {
@@ -181,6 +188,13 @@ void VirtualDisk::await_short_stack() {
 
 void VirtualDisk::prepare_switch() {
   check(!prepared_.has_value(), "a prepared switch is done or cancelled before the next one is prepared");
+  if (core_->has_lost_writes()) {
+    throw Error(
+        "the host has failed to write {} for good, and the guest does not know yet: continue the machine, so that it "
+        "is "
+        "told, before there is a checkpoint in which nothing has happened",
+        base_->path().string());
+  }
   if (unsaved_changes_ != nullptr) core_->put_back_changes(*unsaved_changes_);
   forget_unsaved();
   Prepared prepared;
@@ -290,8 +304,7 @@ void VirtualDisk::leave_kept_log() {
   }
 }
 
-// What the host finishes after this belongs to requests that the saved state issues again.
-void VirtualDisk::suspend(const std::string& id, const std::filesystem::path& state) {
+void VirtualDisk::check_suspendable() const {
   if (read_only()) return;
   if (is_nonpersistent()) {
     throw Error(
@@ -303,12 +316,20 @@ void VirtualDisk::suspend(const std::string& id, const std::filesystem::path& st
     throw Error("{} is a block device, which cannot say that its machine is suspended: take a checkpoint instead",
                 options_.id);
   }
-  if (const int error = core_->stopped_by()) {
-    throw Error("the host cannot read or write {} ({}), for which requests of the guest wait: mend that first",
-                base_->path().string(), errno_text(error));
-  }
+  throw_if_stopped(*core_, *base_);
+}
+
+// What the host finishes after this belongs to requests that the saved state issues again.
+void VirtualDisk::suspend(const std::string& id, const std::filesystem::path& state) {
+  if (read_only()) return;
+  check_suspendable();
   if (options_.absent != nullptr) options_.absent->finish();
-  wait_for_host(*core_, *base_, kSuspendLimitMs);
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(kSuspendLimitMs);
+  while (!core_->idle() && std::chrono::steady_clock::now() < limit) {
+    throw_if_stopped(*core_, *base_);
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
+  wait_for_host(*core_, *base_, 0);
   commit_what_is_left();
   core_->sync(*base_);
   for (const auto& log : core_->stack()->logs) core_->flush_log(*log);

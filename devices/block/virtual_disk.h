@@ -78,6 +78,8 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   /// Everything that the guest was told is written lies in the image (or in the log that the mode keeps), durably, and
   /// the image says whose it is. Throws tintype::Error; suspend_failed() takes that back.
   void suspend(const std::string& id, const std::filesystem::path& state);
+  /// Throws tintype::Error where suspend() would, for what is known beforehand.
+  void check_suspendable() const;
   void suspend_failed() noexcept;
   /// The machine goes on, in two steps: what the image says counts only as long as the saved state is there; then it
   /// says nothing.

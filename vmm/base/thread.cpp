@@ -2,6 +2,7 @@
 #include "vmm/base/thread.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 
 #include <sys/resource.h>
@@ -33,5 +34,17 @@ ScopedNice::ScopedNice(int nice) noexcept : before_(::getpriority(PRIO_PROCESS, 
 }
 
 ScopedNice::~ScopedNice() { ::setpriority(PRIO_PROCESS, 0, before_); }
+
+namespace {
+
+void set_policy(int policy) noexcept {
+  const sched_param no_priority{};
+  ::sched_setscheduler(0, policy, &no_priority);
+}
+
+}  // namespace
+
+ScopedPatience::ScopedPatience() noexcept { set_policy(SCHED_BATCH); }
+ScopedPatience::~ScopedPatience() { set_policy(SCHED_OTHER); }
 
 }  // namespace tintype

@@ -31,4 +31,18 @@ class ScopedNice {
   int before_;
 };
 
+/// The calling thread does what nobody waits for, until the object goes: it has a small share of a CPU that others want,
+/// and does not take it, when it wakes up, from one that is at work there (SCHED_BATCH). A nice value alone does not see
+/// to that: a thread that deleted an old checkpoint was seen to interrupt one that had paused the machine, for 2 ms.
+class ScopedPatience {
+ public:
+  ScopedPatience() noexcept;
+  ~ScopedPatience();
+  ScopedPatience(const ScopedPatience&) = delete;
+  ScopedPatience& operator=(const ScopedPatience&) = delete;
+
+ private:
+  const ScopedNice nice_{10};
+};
+
 }  // namespace tintype

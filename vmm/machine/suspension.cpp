@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a machine is suspended, and how it comes back: the part of its life that begins and ends with one name on disk.
+#include <algorithm>
+
 #include "vmm/base/error.h"
 #include "vmm/machine/lifecycle.h"
 #include "vmm/machine/saved_state.h"
@@ -14,7 +16,7 @@ class Lifecycle::Suspension {
     set(false);
     if (suspended_) return;
     for (const auto& disk : machine_.guest_.virtio().disks()) disk->disk()->suspend_failed();
-    if (!was_paused_ && !machine_.has_ended()) machine_.resume();
+    if (!was_paused_ && !machine_.has_ended() && !a_disk_has_stopped()) machine_.resume();
   }
   Suspension(const Suspension&) = delete;
   Suspension& operator=(const Suspension&) = delete;
@@ -30,6 +32,12 @@ class Lifecycle::Suspension {
     const std::lock_guard lock(machine_.state_mutex_);
     machine_.suspending_ = suspending;
     return machine_.paused_by_user_;
+  }
+
+  /// Then it would have been paused for that, and says so; whoever continues it has seen it.
+  bool a_disk_has_stopped() const {
+    return std::ranges::any_of(machine_.guest_.virtio().disks(),
+                               [](const auto& disk) { return disk->disk()->stopped_by() != 0; });
   }
 
   Lifecycle& machine_;
@@ -52,6 +60,10 @@ SuspendReport Lifecycle::suspend(const std::filesystem::path& directory, const P
   const OnlyOne only(*this);
   const std::filesystem::path state = new_saved_state(place_to_suspend(directory), config().name);
   finish_load(progress);
+  const auto check_disks = [this] {
+    for (const auto& disk : guest_.virtio().disks()) disk->disk()->check_suspendable();
+  };
+  check_disks();
   Suspension suspension(*this);
   CheckpointOptions options;
   options.repository = state;
@@ -59,6 +71,7 @@ SuspendReport Lifecycle::suspend(const std::filesystem::path& directory, const P
   options.only = Portion::kMemory;
   options.full = true;
   options.before_seal = [&](const CheckpointReport& so_far) {
+    check_disks();
     mark_.reset();  // it holds the logs that are to be committed; what failed before now has left it alone
     for (const auto& disk : guest_.virtio().disks())
       disk->disk()->suspend(so_far.identity, deciding_name(state, so_far.id));

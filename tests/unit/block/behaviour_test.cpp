@@ -93,6 +93,40 @@ TEST_CASE("a flush that fails stops the machine, and is told to the guest when i
   CHECK(test.driver->fill(4096, 4096, 0x22) == 0);
 }
 
+TEST_CASE("a flush that fails just as another is told stops the machine again") {
+  const TempDir directory;
+  ScriptedDisk test(pausing(directory.image(kDisk)));
+  CHECK(test.driver->fill(0, 4096, 0x11) == 0);
+  test.io->fail = [](const HostIo& io) { return io.kind == HostIo::Kind::kSync ? EIO : 0; };
+  PendingRequest first(*test.disk, BlockOperation::kFlush);
+  CHECK_FALSE(first.done());
+  test.hold_all();
+  PendingRequest second(*test.disk, BlockOperation::kFlush);
+  test.io->release_all();
+  test.disk->go_on();
+  CHECK(first.done());
+  CHECK(first.result() == EIO);
+  CHECK_FALSE(second.done());
+  CHECK(test.disk->stopped_by() == EIO);
+  test.disk->go_on();
+  CHECK(second.done());
+  CHECK(second.result() == EIO);
+}
+
+TEST_CASE("while the guest does not know that a flush has failed, there is no checkpoint in which it might succeed") {
+  const TempDir directory;
+  ScriptedDisk test(pausing(directory.image(kDisk)));
+  CHECK(test.driver->fill(0, 4096, 0x11) == 0);
+  test.io->fail = [](const HostIo& io) { return io.kind == HostIo::Kind::kSync ? EIO : 0; };
+  PendingRequest flush(*test.disk, BlockOperation::kFlush);
+  CHECK_FALSE(flush.done());
+  CHECK_THROWS_WITH_AS(test.disk->prepare_switch(), doctest::Contains("failed to write"), Error);
+  CHECK_THROWS_AS(test.disk->check_suspendable(), Error);
+  test.disk->go_on();
+  CHECK(flush.done());
+  CHECK_NOTHROW(test.freeze());
+}
+
 TEST_CASE("a machine that goes back in time, or ends, while its disk has stopped waits for nothing") {
   const TempDir directory;
   ScriptedDisk test(pausing(directory.image(kDisk)));

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <poll.h>
 
 #include <sys/stat.h>
@@ -7,9 +8,51 @@
 
 #include <doctest/doctest.h>
 
+#include "devices/block/raw_file.h"
 #include "tests/unit/block/test_disk.h"
+#include "vmm/base/io.h"
 
 namespace tintype {
+namespace {
+
+/// All of it comes while somebody asks what is absent.
+class ComesMeanwhile final : public AbsentBlocks {
+ public:
+  explicit ComesMeanwhile(std::filesystem::path image) : image_(std::move(image)) {}
+  bool is_there(std::uint64_t, std::uint64_t) const noexcept override { return came_; }
+  void bring(std::uint64_t, std::uint64_t) override { come(); }
+  std::optional<std::uint64_t> next_absent(std::uint64_t) const noexcept override {
+    come();
+    return std::nullopt;
+  }
+  std::uint64_t bytes_left() const noexcept override { return came_ ? 0 : 4096; }
+  bool becomes_whole() const noexcept override { return false; }
+  void start(std::function<void()>) override {}
+  void finish() override {}
+  void stop() noexcept override {}
+
+ private:
+  void come() const {
+    const std::vector<std::byte> data(4096, std::byte{0x11});
+    write_exactly(open_file(image_, O_WRONLY).get(), data, 8192, image_.string());
+    came_ = true;
+  }
+
+  std::filesystem::path image_;
+  mutable bool came_ = false;
+};
+
+}  // namespace
+
+TEST_CASE("what comes into an image while somebody asks where there is data is not passed over") {
+  const TempDir directory;
+  const auto image = directory.image(1 << 20);
+  const auto file = RawFile::open(image, false, std::make_shared<ComesMeanwhile>(image));
+  const auto data = file->next_data(0);
+  REQUIRE(data.has_value());
+  CHECK(data->offset <= 8192);
+}
+
 TEST_CASE("what was written is read back, and lies in the image") {
   for (const IoEngineKind kind : {IoEngineKind::kRing, IoEngineKind::kThreads}) {
     const TempDir directory;

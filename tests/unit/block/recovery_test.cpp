@@ -162,14 +162,14 @@ TEST_CASE("a log whose last flush is missing is refused, wherever it was cut off
   }
   const auto log = logs_in(left.directory.path()).at(0);
   const std::string whole = read_text_file(log, 64 << 20);
-  for (const std::uint64_t length : {log_format::kLastFlushOffset + 32, std::uint64_t{5000}, log_format::kHeaderBytes,
-                                     log_format::kHeaderBytes + 31}) {
+  for (const std::uint64_t length : {log_format::kLastFlushOffset, log_format::kLastFlushOffset + 31,
+                                     std::uint64_t{5000}, log_format::kHeaderBytes, log_format::kHeaderBytes + 31}) {
     CAPTURE(length);
     fs::resize_file(log, length);
-    CHECK(left.refuses("what was flushed last is missing"));
+    CHECK(left.refuses("it is cut off after"));
     const auto defects = check_image(left.image, {}, false);
     REQUIRE(!defects.empty());
-    CHECK(mentions(defects[0].what, "what was flushed last is missing"));
+    CHECK(mentions(defects[0].what, "it is cut off after"));
     const UniqueFd fd = open_file(log, O_WRONLY);
     write_exactly(fd.get(), std::as_bytes(std::span(whole)), 0, log.string());
   }
