@@ -280,7 +280,8 @@ void LiveCheckpoint::precopy() {
 // Steps 3 to 8. The only stretch in which the guest stands still; each part of it is measured. No time is lost between
 // this and what comes before and after it.
 void LiveCheckpoint::pause_and_capture() {
-  const ScopedNice urgent(-15);
+  std::optional<ScopedUrgency> urgent;
+  if (!takes_memory() || !capture_->copies_while_paused()) urgent.emplace();
   PauseTimes& times = report_.pause_us;
   precopy_us_ = watch_.lap_us();
   Stopwatch watch;

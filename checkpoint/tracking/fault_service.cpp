@@ -26,7 +26,7 @@ FaultService::~FaultService() {
 void FaultService::serve() noexcept {
   name_this_thread("faults");
   block_signals_in_this_thread();
-  const ScopedNice urgent(-15);  // vCPUs wait for this thread
+  const ScopedUrgency urgent;  // vCPUs wait for this thread
   pollfd waits[] = {{userfault_->fd(), POLLIN, 0}, {stop_.fd(), POLLIN, 0}};
   while (::poll(waits, 2, -1) >= 0 || errno == EINTR) {
     if ((waits[1].revents & POLLIN) != 0) return;

@@ -44,6 +44,16 @@ void set_policy(int policy) noexcept {
 
 }  // namespace
 
+// What it forks is in no hurry.
+void hurry(pthread_t thread, bool yes) noexcept {
+  sched_param priority{};
+  priority.sched_priority = yes ? 1 : 0;
+  ::pthread_setschedparam(thread, yes ? SCHED_FIFO | SCHED_RESET_ON_FORK : SCHED_OTHER, &priority);
+}
+
+ScopedUrgency::ScopedUrgency() noexcept { hurry(::pthread_self(), true); }
+ScopedUrgency::~ScopedUrgency() { hurry(::pthread_self(), false); }
+
 ScopedPatience::ScopedPatience() noexcept { set_policy(SCHED_BATCH); }
 ScopedPatience::~ScopedPatience() { set_policy(SCHED_OTHER); }
 

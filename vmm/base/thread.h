@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <pthread.h>
+
 #include <string>
 
 namespace tintype {
@@ -30,6 +32,22 @@ class ScopedNice {
  private:
   int before_;
 };
+
+/// A whole machine waits for the calling thread, until the object goes: it gets a CPU at once (SCHED_FIFO, or at least a
+/// low nice value). Not for work that is longer than a few milliseconds. Needs CAP_SYS_NICE; without it nothing happens.
+class ScopedUrgency {
+ public:
+  ScopedUrgency() noexcept;
+  ~ScopedUrgency();
+  ScopedUrgency(const ScopedUrgency&) = delete;
+  ScopedUrgency& operator=(const ScopedUrgency&) = delete;
+
+ private:
+  const ScopedNice nice_{-15};
+};
+
+/// The same of another thread, from now on or no longer.
+void hurry(pthread_t thread, bool yes) noexcept;
 
 /// The calling thread does what nobody waits for, until the object goes: it has a small share of a CPU that others want,
 /// and does not take it, when it wakes up, from one that is at work there (SCHED_BATCH). A nice value alone does not see

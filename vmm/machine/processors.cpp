@@ -59,7 +59,7 @@ void Processors::start() {
 
 void Processors::ask_to_park() noexcept {
   gate_.close();
-  for (const auto& thread : threads_) thread->kick();
+  for (const auto& thread : threads_) thread->hurry_to_park();
 }
 
 void Processors::pause() {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <utility>
 
 #include "vmm/base/error.h"
 #include "vmm/base/thread.h"
@@ -106,6 +107,19 @@ void VcpuThread::kick() noexcept {
   if (signalled_) ::pthread_kill(*signalled_, kKickSignal);
 }
 
+void VcpuThread::hurry_to_park() noexcept {
+  {
+    const std::lock_guard lock(signal_mutex_);
+    if (signalled_ && !std::exchange(hurries_, true)) hurry(*signalled_, true);
+  }
+  kick();
+}
+
+void VcpuThread::end_hurry() noexcept {
+  const std::lock_guard lock(signal_mutex_);
+  if (std::exchange(hurries_, false)) hurry(::pthread_self(), false);
+}
+
 void VcpuThread::request_end() noexcept {
   end_.store(true, std::memory_order_seq_cst);
   kick();
@@ -145,10 +159,13 @@ void VcpuThread::run_loop() {
     if (gate_.closed()) {
       if (!get_ready_to_park()) return;
       gate_.park();
-    } else if (stays_) {
-      gate_.wait_until_closed();
-    } else if (!run_guest()) {
-      return;
+    } else {
+      end_hurry();
+      if (stays_) {
+        gate_.wait_until_closed();
+      } else if (!run_guest()) {
+        return;
+      }
     }
     forget_kick();
   }

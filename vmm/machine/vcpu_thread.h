@@ -47,6 +47,9 @@ class VcpuThread {
   void start();
   /// Makes the thread look at the gate and at the end flag soon, whatever it is doing. Any thread; never blocks.
   void kick() noexcept;
+  /// The same for a gate that is closed: somebody waits for all, and until the thread has been let go again it comes
+  /// before all others (hurry()).
+  void hurry_to_park() noexcept;
   /// Asks the thread to end, kick() included. Any thread, the vCPU's own too, also while another one joins.
   void request_end() noexcept;
   /// Waits for the thread's end. One thread at a time, and not the vCPU's own.
@@ -73,6 +76,7 @@ class VcpuThread {
   bool take_in_ticks();
   bool go_to_the_door();
   void forget_kick() noexcept;
+  void end_hurry() noexcept;
   /// False where the vCPU must not run again.
   bool handle_exit();
   void handle_port(kvm_run& run) noexcept;
@@ -91,8 +95,10 @@ class VcpuThread {
   std::atomic<std::uint32_t> thread_id_ = 0;
   std::atomic<std::uint64_t> exits_ = 0;
   std::mutex signal_mutex_;
-  std::optional<pthread_t> signalled_;  // guarded by signal_mutex_: whom kick() signals, while it lives
-  std::thread thread_;                  // start() and join() only
+  // guarded by signal_mutex_:
+  std::optional<pthread_t> signalled_;  // whom kick() signals, while it lives
+  bool hurries_ = false;
+  std::thread thread_;  // start() and join() only
 };
 
 }  // namespace tintype
