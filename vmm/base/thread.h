@@ -33,8 +33,9 @@ class ScopedNice {
   int before_;
 };
 
-/// A whole machine waits for the calling thread, until the object goes: it gets a CPU at once (SCHED_FIFO, or at least a
-/// low nice value). Not for work that is longer than a few milliseconds. Needs CAP_SYS_NICE; without it nothing happens.
+/// A whole machine waits for the calling thread, until the object goes: it gets a CPU at once (SCHED_FIFO, or at least
+/// a low nice value). Not for work that is longer than a few milliseconds. Needs CAP_SYS_NICE; without it nothing
+/// happens.
 class ScopedUrgency {
  public:
   ScopedUrgency() noexcept;
@@ -49,9 +50,10 @@ class ScopedUrgency {
 /// The same of another thread, from now on or no longer.
 void hurry(pthread_t thread, bool yes) noexcept;
 
-/// The calling thread does what nobody waits for, until the object goes: it has a small share of a CPU that others want,
-/// and does not take it, when it wakes up, from one that is at work there (SCHED_BATCH). A nice value alone does not see
-/// to that: a thread that deleted an old checkpoint was seen to interrupt one that had paused the machine, for 2 ms.
+/// The calling thread does what nobody waits for, until the object goes: it has a small share of a CPU that others
+/// want, and does not take it, when it wakes up, from one that is at work there (SCHED_BATCH). A nice value alone does
+/// not see to that: a thread that deleted an old checkpoint was seen to interrupt one that had paused the machine, for
+/// 2 ms.
 class ScopedPatience {
  public:
   ScopedPatience() noexcept;
