@@ -79,8 +79,8 @@ class S3Client {
     kCannotSay,  ///< this store knows no condition; nothing was written
   };
   Created create(const std::string& name, std::string_view text);
-  /// Only where its content has this tag. A store that does not know the condition says so, or writes all the same: look
-  /// at the tag before.
+  /// Only where its content has this tag. A store that does not know the condition says so, or writes all the same:
+  /// look at the tag before.
   enum class Replaced : std::uint8_t {
     kYes,
     kChanged,    ///< it has another tag, or is gone; after a broken connection it may be ours

@@ -111,8 +111,8 @@ bool ObjectDraft::replace(const Manifest& manifest, const std::string& tag, cons
   return true;
 }
 
-/// Whether it was looked at before is the caller's business: a store that knows no conditions is good for one who merges
-/// or deletes at a time.
+/// Whether it was looked at before is the caller's business: a store that knows no conditions is good for one who
+/// merges or deletes at a time.
 bool ObjectDraft::try_replace(const std::string& text, const std::string& tag) {
   const std::string name = with_id(id_, kSealKind);
   sealing_ = true;

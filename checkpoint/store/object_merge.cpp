@@ -86,8 +86,8 @@ void ObjectMerge::take_over(const PartDescription& part) {
   output->sync();
 }
 
-// From the moment in which the seal is replaced nobody needs the folder that it named, nor the bases. The mark goes last:
-// it says to whoever finds it what is still to be removed.
+// From the moment in which the seal is replaced nobody needs the folder that it named, nor the bases. The mark goes
+// last: it says to whoever finds it what is still to be removed.
 bool ObjectMerge::put_in_place() {
   if (!draft_->replace(manifest_, tag_, [this] { return still_the_same(); })) return false;
   report_merge_step(progress_);

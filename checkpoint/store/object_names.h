@@ -27,8 +27,8 @@ bool is_token(std::string_view text);
 /// "data/TOKEN/"
 std::string folder(const std::string& token);
 
-/// What a seal holds: the token of the folder where the data is, a line, and the manifest. A remark on a checkpoint holds
-/// the same, with what is to be said in the manifest's place.
+/// What a seal holds: the token of the folder where the data is, a line, and the manifest. A remark on a checkpoint
+/// holds the same, with what is to be said in the manifest's place.
 struct Seal {
   std::string token, manifest;
 };

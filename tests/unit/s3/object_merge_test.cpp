@@ -82,8 +82,8 @@ struct MergeFixture {
     return folders.size() - all->ids().size() - all->bases().size() + marks;
   }
 
-  /// Merges in a process that is killed when it has sent a request: before, or after, the store has done it. False where
-  /// it came to its end.
+  /// Merges in a process that is killed when it has sent a request: before, or after, the store has done it. False
+  /// where it came to its end.
   bool merge_killed(const Objects& film, Fault fault, std::function<bool(const FakeS3::Request&)> now) {
     put_all(film);
     std::mutex mutex;
