@@ -32,7 +32,7 @@ void remove_all(CheckpointStore& store, Pruning& pruning, const ProgressSink& pr
   for (const Pruned& checkpoint : pruning.checkpoints)
     if (checkpoint.because.empty()) ids.push_back(checkpoint.id);
   if (!ids.empty()) store.remove_all(ids, progress);
-  Tidied tidied = store.tidy(progress);
+  Tidied tidied = tidy_chains(store, progress);
   pruning.merged = std::move(tidied.merged);
   pruning.problems = std::move(tidied.problems);
 }

@@ -7,6 +7,7 @@
 #include "checkpoint/backup/carried_files.h"
 #include "checkpoint/backup/import.h"
 #include "checkpoint/backup/stream.h"
+#include "checkpoint/store/chain.h"
 #include "checkpoint/store/checkpoint_store.h"
 #include "vmm/base/error.h"
 
@@ -126,10 +127,12 @@ std::vector<Carried> copy_checkpoints(const fs::path& from, const fs::path& to, 
   Meter meter("copy", progress);
   std::vector<Carried> all;
   for (const std::uint64_t each : ids) {
-    for (const CarriedCheckpoint& checkpoint : open_to_carry(*source, each)) {
-      if (std::ranges::find(all, checkpoint.manifest.identity, &Carried::identity) != all.end()) continue;
-      all.push_back(copy_one(checkpoint, arrivals, meter));
-    }
+    read_in_motion(*source, [&] {
+      for (const CarriedCheckpoint& checkpoint : open_to_carry(*source, each)) {
+        if (std::ranges::find(all, checkpoint.manifest.identity, &Carried::identity) != all.end()) continue;
+        all.push_back(copy_one(checkpoint, arrivals, meter));
+      }
+    });
     arrivals.hide_bases();
   }
   return all;

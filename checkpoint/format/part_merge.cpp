@@ -32,8 +32,8 @@ PartOptions options_for(std::span<const PartReader* const> parts) {
 
 }  // namespace
 
-PartMerge::PartMerge(std::span<const std::unique_ptr<PartReader>> parts, const std::filesystem::path& path)
-    : parts_(pointers(parts)), writer_(path, options_for(parts_)), held_(kNone) {}
+PartMerge::PartMerge(std::span<const std::unique_ptr<PartReader>> parts, std::shared_ptr<PartOutput> output)
+    : parts_(pointers(parts)), writer_(std::move(output), options_for(parts_)), held_(kNone) {}
 
 PartSummary PartMerge::run(const Tell& tell) {
   auto runs = resolve_parts(parts_);

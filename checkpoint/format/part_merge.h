@@ -2,13 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <span>
 #include <vector>
 
 #include "checkpoint/format/part_chain.h"
+#include "checkpoint/format/part_output.h"
 #include "checkpoint/format/part_writer.h"
 
 namespace tintype {
@@ -21,9 +21,9 @@ class PartMerge {
 
   /// Newest first; all but the last are incremental. Where that one is too, so is what comes out. They must live
   /// longer.
-  PartMerge(std::span<const std::unique_ptr<PartReader>> parts, const std::filesystem::path& path);
+  PartMerge(std::span<const std::unique_ptr<PartReader>> parts, std::shared_ptr<PartOutput> output);
 
-  /// Writes all of it, to the device. `tell` is called after each extent, with bytes. Throws ImageError where data is
+  /// Writes all of it, until it lasts. `tell` is called after each extent, with bytes. Throws ImageError where data is
   /// damaged, and what PartWriter throws.
   PartSummary run(const Tell& tell);
 

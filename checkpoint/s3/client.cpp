@@ -263,6 +263,23 @@ S3Client::Created S3Client::create(const std::string& name, std::string_view tex
   return Created::kYes;
 }
 
+// Without quotation marks: Ceph takes them for a part of the tag, and others know it either way.
+S3Client::Replaced S3Client::replace(const std::string& name, const std::string& tag, std::string_view text) {
+  HttpRequest wanted = request("PUT", name);
+  std::string bare = tag;
+  std::erase(bare, '"');
+  wanted.headers.push_back("If-Match: " + bare);
+  wanted.body = {std::as_bytes(std::span(text))};
+  const HttpAnswer answer = perform(wanted);
+  if (answer.status == kConditionFailed || answer.status == 409 || answer.status == kNotFound) {
+    if (xml_text(answer.body, "Code") == "NoSuchBucket") throw_refused(answer, "writing " + name);
+    return Replaced::kChanged;
+  }
+  if (answer.status == kNotImplemented) return Replaced::kCannotSay;
+  if (!answer.good()) throw_refused(answer, "writing " + name);
+  return Replaced::kYes;
+}
+
 void S3Client::remove(const std::string& name) {
   const HttpAnswer answer = perform(request("DELETE", name));
   if (!answer.good() && answer.status != kNotFound) throw_refused(answer, "deleting " + name);

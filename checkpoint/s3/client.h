@@ -79,6 +79,14 @@ class S3Client {
     kCannotSay,  ///< this store knows no condition; nothing was written
   };
   Created create(const std::string& name, std::string_view text);
+  /// Only where its content has this tag. A store that does not know the condition says so, or writes all the same:
+  /// look at the tag before.
+  enum class Replaced : std::uint8_t {
+    kYes,
+    kChanged,    ///< it has another tag, or is gone; after a broken connection it may be ours
+    kCannotSay,  ///< nothing was written
+  };
+  Replaced replace(const std::string& name, const std::string& tag, std::string_view text);
   /// There is none of this name afterwards.
   void remove(const std::string& name);
 

@@ -54,12 +54,13 @@ std::string this_computer() {
 
 WriterMark WriterMark::of_this_process() {
   const auto process = static_cast<std::uint64_t>(::getpid());
-  return {this_computer(), process, start_of(process), 0, 0};
+  return {this_computer(), process, start_of(process), 0, 0, {}};
 }
 
-// One line: computer, process, start, parent, sealing.
+// One line: computer, process, start, parent, sealing, and what is replaced, where something is.
 std::string WriterMark::text() const {
-  return fmt::format("{} {} {} {} {}\n", computer, process, started, parent, sealing);
+  return fmt::format("{} {} {} {} {}{}{}\n", computer, process, started, parent, sealing, replaces.empty() ? "" : " ",
+                     replaces);
 }
 
 // Of another kind than we write: nobody's, until it is old.
@@ -67,12 +68,16 @@ WriterMark WriterMark::parse(const std::string& text) {
   WriterMark mark;
   std::istringstream words(text);
   words >> mark.computer >> mark.process >> mark.started >> mark.parent >> mark.sealing;
-  return words ? mark : WriterMark{"?", 0, 0, 0, 1};
+  if (!words) return {"?", 0, 0, 0, 1, {}};
+  words >> mark.replaces;
+  return mark;
 }
+
+bool WriterMark::is_gone() const { return computer == this_computer() && start_of(process) != started; }
 
 bool WriterMark::is_dead(std::chrono::seconds silent_for) const {
   if (silent_for > WriterLease::kDeadAfter) return true;
-  return sealing == 0 && computer == this_computer() && start_of(process) != started;
+  return sealing == 0 && is_gone();
 }
 
 WriterLease::WriterLease(S3Client& client, std::string name, WriterMark mark)

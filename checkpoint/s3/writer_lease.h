@@ -21,12 +21,15 @@ struct WriterMark {
   std::uint64_t process = 0, started = 0;
   std::uint64_t parent = 0;   ///< what he builds on; 0: nothing
   std::uint64_t sealing = 0;  ///< the id that he is taking; 0: not yet
+  std::string replaces;       ///< the folder whose place his takes, where he merges; else empty
 
   static WriterMark of_this_process();
   static WriterMark parse(const std::string& text);
   std::string text() const;
   /// Of a mark that the store has had for so long.
   bool is_dead(std::chrono::seconds silent_for) const;
+  /// He ran on this computer, and does no more.
+  bool is_gone() const;
 };
 
 /// The mark of one writer, kept fresh. Any thread.

@@ -8,6 +8,7 @@
 #include "checkpoint/format/checkpoint_files.h"
 #include "checkpoint/format/json_fields.h"
 #include "checkpoint/format/manifest.h"
+#include "vmm/base/error.h"
 #include "vmm/base/io.h"
 #include "vmm/base/unnamed_file.h"
 
@@ -30,44 +31,57 @@ namespace {
 
 constexpr const char* kFile = checkpoint_files::kChecks;
 
-/// Two that note something at the same time come one after the other.
-void change(const std::filesystem::path& checkpoint, const std::function<void(CheckNotes&)>& note) noexcept {
+template <typename Notes>
+std::string text_of(const Notes& notes) {
+  json_fields::Writer writer;
+  fields(writer, notes);
+  return writer.take().dump(2) + "\n";
+}
+
+template <typename Notes>
+std::optional<Notes> read_text(std::string_view text) {
   try {
-    const UniqueFd directory = open_file(checkpoint, O_RDONLY | O_DIRECTORY);
-    if (::flock(directory.get(), LOCK_EX) != 0) return;
-    CheckNotes notes = read_check_notes(checkpoint);
-    note(notes);
-    json_fields::Writer writer;
-    fields(writer, notes);
-    const std::string text = writer.take().dump(2) + "\n";
-    UnnamedFile file(checkpoint);
-    write_exactly(file.fd(), std::as_bytes(std::span(text)), 0, kFile);
-    file.replace(checkpoint / kFile);
-  } catch (const std::exception&) {  // a repository that is read-only, or full, has no notes
+    const auto json = json_fields::Json::parse(text);
+    json_fields::Reader reader(json, kFile);
+    Notes notes;
+    fields(reader, notes);
+    return notes;
+  } catch (const std::exception&) {
+    return std::nullopt;
   }
 }
 
 }  // namespace
 
+CheckNote check_note(bool good, std::string said) { return {utc_time_text(), good, std::move(said)}; }
+
+std::optional<CheckNote>& note_of(CheckNotes& notes, Check which) noexcept {
+  return which == Check::kVerified ? notes.verified : notes.drilled;
+}
+
+std::string encode_note(const CheckNote& note) { return text_of(note); }
+
+std::optional<CheckNote> decode_note(std::string_view text) { return read_text<CheckNote>(text); }
+
 CheckNotes read_check_notes(const std::filesystem::path& checkpoint) {
-  if (checkpoint.empty()) return {};
-  CheckNotes notes;
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(checkpoint / kFile, error)) return {};
   try {
-    const auto json = json_fields::Json::parse(read_text_file(checkpoint / kFile));
-    json_fields::Reader reader(json, kFile);
-    fields(reader, notes);
+    return read_text<CheckNotes>(read_text_file(checkpoint / kFile)).value_or(CheckNotes{});
   } catch (const std::exception&) {
     return {};
   }
-  return notes;
 }
 
-void note_verified(const std::filesystem::path& checkpoint, bool good, const std::string& said) noexcept {
-  change(checkpoint, [&](CheckNotes& notes) { notes.verified = CheckNote{utc_time_text(), good, said}; });
-}
-
-void note_drilled(const std::filesystem::path& checkpoint, bool good, const std::string& said) noexcept {
-  change(checkpoint, [&](CheckNotes& notes) { notes.drilled = CheckNote{utc_time_text(), good, said}; });
+void write_check_note(const std::filesystem::path& checkpoint, Check which, const CheckNote& note) {
+  const UniqueFd directory = open_file(checkpoint, O_RDONLY | O_DIRECTORY);
+  if (::flock(directory.get(), LOCK_EX) != 0) throw_errno("flock {}", checkpoint.string());
+  CheckNotes notes = read_check_notes(checkpoint);
+  note_of(notes, which) = note;
+  const std::string text = text_of(notes);
+  UnnamedFile file(checkpoint);
+  write_exactly(file.fd(), std::as_bytes(std::span(text)), 0, kFile);
+  file.replace(checkpoint / kFile);
 }
 
 }  // namespace tintype

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What came of looking at a checkpoint again: kept beside it, in `checks.json`. It is a remark and no part of the
+// What came of looking at a checkpoint again: kept beside it (CheckpointStore::note). It is a remark and no part of the
 // checkpoint: nothing is lost with it, it is not carried elsewhere, and what takes a checkpoint's place has none.
 
+#include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace tintype {
 
@@ -21,12 +22,22 @@ struct CheckNotes {
   std::optional<CheckNote> verified, drilled;
 };
 
-// Where: CheckpointStore::place_of_remarks(). Empty: there is nothing, and nothing is kept.
+enum class Check : std::uint8_t { kVerified, kDrilled };
+
+/// Of this moment.
+CheckNote check_note(bool good, std::string said);
+std::optional<CheckNote>& note_of(CheckNotes& notes, Check which) noexcept;
+
+/// One by itself, for a store that keeps each apart.
+std::string encode_note(const CheckNote& note);
+/// Of untrusted text; nothing where it is none.
+std::optional<CheckNote> decode_note(std::string_view text);
+
+// In the directory of a checkpoint all are in one file, `checks.json`.
 
 /// Nothing where there is none, or none that can be read.
 CheckNotes read_check_notes(const std::filesystem::path& checkpoint);
-/// Of a checkpoint in a repository; where it cannot be written it is left out. Never throws.
-void note_verified(const std::filesystem::path& checkpoint, bool good, const std::string& said) noexcept;
-void note_drilled(const std::filesystem::path& checkpoint, bool good, const std::string& said) noexcept;
+/// Throws tintype::Error where it cannot be written. Two at the same time come one after the other.
+void write_check_note(const std::filesystem::path& checkpoint, Check which, const CheckNote& note);
 
 }  // namespace tintype

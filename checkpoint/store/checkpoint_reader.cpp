@@ -6,23 +6,55 @@
 #include "checkpoint/format/checkpoint_files.h"
 #include "checkpoint/store/chain.h"
 #include "checkpoint/store/open_checkpoint.h"
+#include "checkpoint/store/steady_source.h"
 
 namespace tintype {
 
-CheckpointReader::CheckpointReader(const std::filesystem::path& path, std::optional<std::uint64_t> id) {
-  const auto store = open_store(path);
-  repository_ = store->name();
-  read_in_motion(*store, [&] { open(*store, store->resolve(id)); });
+namespace {
+
+/// Where all of it lies.
+std::vector<std::string> places_of(const Chain& chain) {
+  std::vector<std::string> places;
+  for (const ChainLink& link : chain) places.push_back(link.folder->path_of(""));
+  return places;
 }
 
-void CheckpointReader::open(const CheckpointStore& store, std::uint64_t id) {
-  const Chain chain = read_chain(store, id);
+/// Memory or a disk of it, and what finds that again where it was merged meanwhile.
+std::unique_ptr<BlockSource> open_steady(const std::shared_ptr<const CheckpointStore>& store, const Chain& chain,
+                                         const std::string& part) {
+  const auto open_again = [store, part, id = chain.front().id(), identity = chain.front().manifest->identity,
+                           places = places_of(chain)]() mutable -> std::unique_ptr<BlockSource> {
+    try {
+      return read_in_motion(*store, [&]() -> std::unique_ptr<BlockSource> {
+        const Chain now = read_chain(*store, id);
+        if (now.front().manifest->identity != identity || places_of(now) == places) return nullptr;
+        auto source = open_source(now, part);
+        places = places_of(now);
+        return source;
+      });
+    } catch (const std::exception&) {  // it is gone: what was said before is to the point
+      return nullptr;
+    }
+  };
+  return std::make_unique<SteadySource>(open_source(chain, part), open_again);
+}
+
+}  // namespace
+
+CheckpointReader::CheckpointReader(const std::filesystem::path& path, std::optional<std::uint64_t> id) {
+  const std::shared_ptr<const CheckpointStore> store = open_store(path);
+  repository_ = store->name();
+  read_in_motion(*store, [&] { open(store, store->resolve(id)); });
+}
+
+void CheckpointReader::open(const std::shared_ptr<const CheckpointStore>& store, std::uint64_t id) {
+  const Chain chain = read_chain(*store, id);
   manifest_ = *chain.front().manifest;
   check_machine(manifest_);
   states_ = read_states(*chain.front().folder, manifest_);
   disks_.clear();
-  memory_ = open_source(chain, checkpoint_files::kMemoryName);
-  for (const DiskDescription& disk : manifest_.machine.disks) disks_.push_back(open_source(chain, disk.id));
+  memory_ = open_steady(store, chain, checkpoint_files::kMemoryName);
+  for (const DiskDescription& disk : manifest_.machine.disks) disks_.push_back(open_steady(store, chain, disk.id));
 }
 
 void CheckpointReader::require(Portion portion) const {

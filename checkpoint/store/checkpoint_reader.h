@@ -18,8 +18,8 @@ namespace tintype {
 
 /// A checkpoint that is going to be used, with all that it builds on. The constructor opens and checks everything but
 /// the data of memory and disks: manifests, machine.state, header, index, footer and gaps of each part, and that they
-/// belong together. The data is checked as it is read. From then on all files are open, so the checkpoint can be
-/// deleted, or merged with others, meanwhile without harm.
+/// belong together. The data is checked as it is read. From then on the checkpoint can be merged with others without
+/// harm; in a directory all files are open, so that it can be deleted, too.
 class CheckpointReader {
  public:
   /// Without an id: the newest. Throws tintype::Error (ImageError and StateError where it is damaged).
@@ -37,7 +37,7 @@ class CheckpointReader {
   const BlockSource* disk(std::string_view id) const noexcept;
 
  private:
-  void open(const CheckpointStore& store, std::uint64_t id);
+  void open(const std::shared_ptr<const CheckpointStore>& store, std::uint64_t id);
 
   std::filesystem::path repository_;
   Manifest manifest_;

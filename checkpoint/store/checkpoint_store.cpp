@@ -35,6 +35,13 @@ std::shared_ptr<const Manifest> CheckpointStore::manifest_in(const CheckpointFol
   return std::make_shared<const Manifest>(read_manifest(folder, id));
 }
 
+void CheckpointStore::note(std::uint64_t id, Check which, const CheckNote& note) const noexcept {
+  try {
+    write_note(id, which, note);
+  } catch (const std::exception&) {  // it is a remark, and may be missing
+  }
+}
+
 void CheckpointStore::remove_all(std::span<const std::uint64_t> ids, const ProgressSink& progress) {
   for (const std::uint64_t id : ids) remove(id, progress);
 }

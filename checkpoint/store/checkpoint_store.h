@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "checkpoint/format/manifest.h"
+#include "checkpoint/store/check_notes.h"
 #include "checkpoint/store/checkpoint_draft.h"
 #include "checkpoint/store/checkpoint_folder.h"
 #include "checkpoint/store/known_manifests.h"
@@ -56,8 +57,10 @@ class CheckpointStore {
   virtual std::shared_ptr<const Manifest> manifest_in(const CheckpointFolder& folder, std::uint64_t id) const;
   std::shared_ptr<const Manifest> manifest_of(std::uint64_t id) const;
 
-  /// Where remarks on a checkpoint lie (check_notes.h); empty where this store keeps none.
-  virtual std::filesystem::path place_of_remarks(std::uint64_t) const { return {}; }
+  /// What came of looking at a checkpoint again; nothing where nobody did, or where it cannot be read.
+  virtual CheckNotes notes_on(std::uint64_t id) const = 0;
+  /// Keeps it beside the checkpoint. Where that cannot be done, as in a store that may only be read, it is left out.
+  void note(std::uint64_t id, Check which, const CheckNote& note) const noexcept;
 
   /// For each checkpoint and base something that changes with what lies there: as long as those that were there are
   /// there still, nothing was deleted or replaced.
@@ -77,8 +80,15 @@ class CheckpointStore {
   virtual Removal remove(std::uint64_t id, const ProgressSink& progress = {}) = 0;
   /// The same for several, ascending, of which each is gone at once or not at all.
   virtual void remove_all(std::span<const std::uint64_t> ids, const ProgressSink& progress = {});
-  /// tidy.h.
-  virtual Tidied tidy(const ProgressSink& progress = {}) = 0;
+  /// What dead processes left, and bases that nobody needs any more, whose ids it returns.
+  virtual std::vector<std::uint64_t> remove_leftovers(const ProgressSink& progress = {}) = 0;
+  /// Makes one checkpoint of one that is listed and of bases below it, with the same id and identity, and puts it into
+  /// its place at once. False where somebody else is at it, or has changed what it is made of meanwhile: then nothing
+  /// has happened. Throws ImageError, DestinationFull, Error.
+  virtual bool merge(const MergeRun& run, const TidyOptions& options, const ProgressSink& progress) = 0;
+
+ protected:
+  virtual void write_note(std::uint64_t id, Check which, const CheckNote& note) const = 0;
 };
 
 /// By its name: `s3://BUCKET/PREFIX`, or a directory. Throws tintype::Error where it is not there. Needs no right to

@@ -103,6 +103,39 @@ ObjectDraft::Outcome ObjectDraft::try_seal(const std::string& text) {
   return Outcome::kTaken;
 }
 
+bool ObjectDraft::replace(const Manifest& manifest, const std::string& tag, const std::function<bool()>& may) {
+  check_files(manifest);
+  lease_->note_sealing(id_);
+  if (!may() || !try_replace(encode({token_, encode_manifest(manifest)}), tag)) return false;
+  over_ = true;
+  return true;
+}
+
+/// Whether it was looked at before is the caller's business: a store that knows no conditions is good for one who
+/// merges or deletes at a time.
+bool ObjectDraft::try_replace(const std::string& text, const std::string& tag) {
+  const std::string name = with_id(id_, kSealKind);
+  sealing_ = true;
+  try {
+    switch (client_.replace(name, tag, text)) {
+      case S3Client::Replaced::kYes:
+        return true;
+      case S3Client::Replaced::kChanged:
+        break;
+      case S3Client::Replaced::kCannotSay:
+        client_.put(name, text);
+        return true;
+    }
+  } catch (const NoAnswer&) {
+    if (!is_ours(id_)) throw;
+  } catch (...) {
+    sealing_ = false;  // refused
+    throw;
+  }
+  sealing_ = is_ours(id_);
+  return sealing_;
+}
+
 bool ObjectDraft::is_ours(std::uint64_t id) const {
   const auto content = store_->get(with_id(id, kSealKind));
   const auto seal = content ? decode(content->bytes) : std::nullopt;

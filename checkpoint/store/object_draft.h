@@ -29,6 +29,11 @@ class ObjectDraft final : public CheckpointDraft {
   void put(const std::string& file, std::span<const std::byte> bytes) override;
   std::unique_ptr<const CheckpointFolder> written() const override;
   void seal(Manifest& manifest, const std::function<void()>& sync_parts) override;
+  /// Takes the place of the checkpoint that has this id, whose seal must still have this tag. `may` is asked once it
+  /// has been said that this is going to happen. False where it may not, or where the seal is another one: then nothing
+  /// has happened. The mark stays.
+  bool replace(const Manifest& manifest, const std::string& tag, const std::function<bool()>& may);
+  void remove_mark() { client_.remove(lease_->name()); }
   void abandon() noexcept override;
 
  private:
@@ -36,6 +41,7 @@ class ObjectDraft final : public CheckpointDraft {
   void check_files(const Manifest& manifest) const;
   void check_parent() const;
   Outcome try_seal(const std::string& text);
+  bool try_replace(const std::string& text, const std::string& tag);
   bool is_ours(std::uint64_t id) const;
   std::uint64_t next_id() const;
 

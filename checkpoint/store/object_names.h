@@ -9,12 +9,14 @@
 // The names of objects in a repository in an object store (checkpoint/FORMAT.md).
 namespace tintype::object_names {
 
-inline constexpr std::string_view kSealKind = ".checkpoint";  // "00000004.checkpoint": it is there, and whole
-inline constexpr std::string_view kBaseKind = ".base";        // the same, deleted, but others build on it
-inline constexpr std::string_view kLastIdKind = ".last-id";   // empty; this id was deleted, and none below it is free
-inline constexpr std::string_view kWriterMark = "writer-";    // "writer-TOKEN": somebody writes to that folder
-inline constexpr std::string_view kDeletedMark = "deleted-";  // "deleted-TOKEN": that folder is on its way out
-inline constexpr std::string_view kDataFolder = "data/";      // "data/TOKEN/memory.part"
+inline constexpr std::string_view kSealKind = ".checkpoint";    // "00000004.checkpoint": it is there, and whole
+inline constexpr std::string_view kBaseKind = ".base";          // the same, deleted, but others build on it
+inline constexpr std::string_view kLastIdKind = ".last-id";     // empty; this id was deleted, and none below it is free
+inline constexpr std::string_view kVerifiedKind = ".verified";  // what came of verifying it
+inline constexpr std::string_view kDrilledKind = ".drilled";    // and of a drill
+inline constexpr std::string_view kWriterMark = "writer-";      // "writer-TOKEN": somebody writes to that folder
+inline constexpr std::string_view kDeletedMark = "deleted-";    // "deleted-TOKEN": that folder is on its way out
+inline constexpr std::string_view kDataFolder = "data/";        // "data/TOKEN/memory.part"
 
 std::string with_id(std::uint64_t id, std::string_view kind);
 /// The id in a name that with_id() has made of this kind.
@@ -25,7 +27,8 @@ bool is_token(std::string_view text);
 /// "data/TOKEN/"
 std::string folder(const std::string& token);
 
-/// What a seal holds: the token of the folder where the data is, a line, and the manifest.
+/// What a seal holds: the token of the folder where the data is, a line, and the manifest. A remark on a checkpoint
+/// holds the same, with what is to be said in the manifest's place.
 struct Seal {
   std::string token, manifest;
 };

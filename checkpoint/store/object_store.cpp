@@ -2,12 +2,14 @@
 #include "checkpoint/store/object_store.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
-#include <set>
+#include <thread>
 
 #include "checkpoint/store/chain.h"
 #include "checkpoint/store/lineage.h"
 #include "checkpoint/store/object_draft.h"
+#include "checkpoint/store/object_merge.h"
 #include "checkpoint/store/object_names.h"
 #include "checkpoint/store/open_checkpoint.h"
 #include "vmm/base/error.h"
@@ -17,6 +19,18 @@ namespace tintype {
 using namespace object_names;
 
 namespace {
+
+using namespace std::chrono_literals;
+
+/// For somebody who merges what is going to be deleted.
+constexpr std::chrono::milliseconds kMergePatience = 30s, kMergePause = 200ms;
+
+/// A remark is an object of its own, so that two that are made at the same time are both kept.
+struct Remark {
+  Check which;
+  std::string_view kind;
+};
+constexpr std::array kRemarks{Remark{Check::kVerified, kVerifiedKind}, Remark{Check::kDrilled, kDrilledKind}};
 
 std::chrono::seconds silence_of(const S3Client::Object& object, std::int64_t now) {
   return std::chrono::seconds(std::max<std::int64_t>(0, now - object.modified));
@@ -41,6 +55,8 @@ ObjectStore::Look ObjectStore::look() const {
   for (const S3Client::Object& object : listing.objects) {
     if (const auto id = id_of(object.name, kSealKind)) look.seals[*id] = object.tag;
     if (const auto id = id_of(object.name, kBaseKind)) look.bases[*id] = object.tag;
+    for (const Remark& remark : kRemarks)
+      if (const auto id = id_of(object.name, remark.kind)) look.remarks.insert(*id);
     if (token_of(object.name, kWriterMark)) look.writers.push_back(object);
     if (token_of(object.name, kDeletedMark)) look.deleted.push_back(object);
     for (const std::string_view kind : {kSealKind, kBaseKind, kLastIdKind})
@@ -131,39 +147,52 @@ std::unique_ptr<CheckpointDraft> ObjectStore::draft(const std::optional<ParentRe
   return draft;
 }
 
-// What it builds on stays as long as it does, and need not be looked at.
+// What it builds on stays as long as it does, and need not be looked at. Where it was merged while it was looked at, it
+// is the same checkpoint in another folder.
 std::shared_ptr<const Manifest> ObjectStore::require_parent(const ParentRef& parent, Parents parents,
                                                             const Look& look) const {
   const bool there =
       look.seals.contains(parent.id) || (parents == Parents::kDeletedToo && look.bases.contains(parent.id));
-  const std::shared_ptr<const ObjectFolder> folder = there ? read_seal(parent.id) : nullptr;
+  std::shared_ptr<const ObjectFolder> folder = there ? read_seal(parent.id) : nullptr;
   const std::string mark = folder ? std::string(kDeletedMark) + folder->token() : "";
   if (!folder || std::ranges::find(look.deleted, mark, &S3Client::Object::name) != look.deleted.end())
     throw ParentGone("checkpoint {} is not in {} any more, and nothing can build on it", parent.id, name());
-  try {
-    auto manifest = manifest_in(*folder, parent.id);
-    if (manifest->identity != parent.identity)
-      throw ParentGone("checkpoint {} in {} is another one than was meant", parent.id, name());
-    check_files({folder, manifest});
-    return manifest;
-  } catch (const ImageError& error) {
-    throw ParentGone("nothing can build on checkpoint {}: {}", parent.id, error.what());
+  for (;;) {
+    try {
+      auto manifest = manifest_in(*folder, parent.id);
+      if (manifest->identity != parent.identity)
+        throw ParentGone("checkpoint {} in {} is another one than was meant", parent.id, name());
+      check_files({folder, manifest});
+      return manifest;
+    } catch (const ImageError& error) {
+      std::shared_ptr<const ObjectFolder> now = read_seal(parent.id);
+      if (!now || now->token() == folder->token())
+        throw ParentGone("nothing can build on checkpoint {}: {}", parent.id, error.what());
+      folder = std::move(now);
+    }
   }
 }
 
 void ObjectStore::remove_folder(const std::string& token) { remove_object_folder(*client_, token); }
 
-/// What dead writers left, and who died in the middle of deleting.
+/// What dead writers left, and who died in the middle of merging or deleting.
 void ObjectStore::remove_leftovers(const Look& look) {
   for (const S3Client::Object& writer : look.writers) {
     const auto content = client_->get(writer.name);
     if (!content) continue;
     const WriterMark mark = WriterMark::parse(content->bytes);
-    if (!mark.is_dead(silence_of(writer, look.now))) continue;
     const std::string token = *token_of(writer.name, kWriterMark);
-    if (!is_sealed_as(token, mark.sealing)) remove_folder(token);
+    const bool sealed = is_sealed_as(token, mark.sealing);
+    if (!mark.is_dead(silence_of(writer, look.now)) && !(sealed && mark.is_gone())) continue;
+    if (!sealed) remove_folder(token);
+    const bool has_replaced = is_token(mark.replaces) && mark.sealing != 0;
+    if (has_replaced && !is_sealed_as(mark.replaces, mark.sealing)) remove_folder(mark.replaces);
     client_->remove(writer.name);
   }
+  remove_leftover_marks(look);
+}
+
+void ObjectStore::remove_leftover_marks(const Look& look) {
   for (const S3Client::Object& deleted : look.deleted) {
     const auto content = client_->get(deleted.name);
     if (!content) continue;
@@ -174,23 +203,60 @@ void ObjectStore::remove_leftovers(const Look& look) {
       continue;  // it is being decided
     client_->remove(deleted.name);
   }
+  for (const std::uint64_t id : look.remarks)
+    if (!look.seals.contains(id)) remove_remarks(id);
+}
+
+void ObjectStore::remove_remarks(std::uint64_t id) {
+  for (const std::string_view kind : {kVerifiedKind, kDrilledKind}) client_->remove(with_id(id, kind));
+}
+
+/// Somebody has said that he puts another folder into its place, and it is not to be seen yet whether he has.
+bool ObjectStore::is_being_replaced(std::uint64_t id, const std::string& token) const {
+  const Look found = look();
+  return std::ranges::any_of(found.writers, [&](const S3Client::Object& writer) {
+    const auto content = client_->get(writer.name);
+    const WriterMark mark = WriterMark::parse(content ? content->bytes : "");
+    return content && mark.sealing == id && mark.replaces == token && !mark.is_dead(silence_of(writer, found.now));
+  });
+}
+
+// Who merges says that he is going to put it into its place, and looks then whether somebody deletes; this one does it
+// the other way round. So either he gives way, or he is waited for: that takes moments, unless he was killed in them.
+std::unique_ptr<ObjectFolder> ObjectStore::mark_as_deleted(std::uint64_t id) {
+  const auto end = std::chrono::steady_clock::now() + kMergePatience;
+  for (;;) {
+    auto folder = read_seal(id);
+    if (!folder) return nullptr;
+    const std::string mark = std::string(kDeletedMark) + folder->token();
+    client_->put(mark, std::to_string(id));
+    const bool replaced = is_being_replaced(id, folder->token());
+    const auto now = read_seal(id);
+    if (!replaced && now && now->token() == folder->token()) return folder;
+    client_->remove(mark);
+    if (std::chrono::steady_clock::now() > end)
+      throw Error("checkpoint {} in {} is being merged with others, or who did that was killed: delete it again later",
+                  id, name());
+    std::this_thread::sleep_for(kMergePause);
+  }
 }
 
 // Says first what is going to be deleted, and looks then who needs it. False where somebody does.
 bool ObjectStore::discard(std::uint64_t id) {
-  const auto folder = read_seal(id);
+  const auto folder = mark_as_deleted(id);
   if (!folder) return true;
   const std::string mark = std::string(kDeletedMark) + folder->token();
-  client_->put(mark, std::to_string(id));
   if (Lineage(*this).is_needed(id)) {
     client_->put(with_id(id, kBaseKind), encode({folder->token(), folder->manifest()}));
     client_->remove(with_id(id, kSealKind));
+    remove_remarks(id);
     client_->remove(mark);
     return false;
   }
   remember_last_id(id);
   client_->remove(with_id(id, kSealKind));
   client_->remove(with_id(id, kBaseKind));
+  remove_remarks(id);
   remove_folder(folder->token());
   client_->remove(mark);
   return true;
@@ -211,12 +277,14 @@ void ObjectStore::remember_last_id(std::uint64_t id) {
   for (const std::string& name : older) client_->remove(name);
 }
 
-void ObjectStore::discard_unneeded_bases(Removal& removal, const ProgressSink& progress) {
-  if (bases().empty()) return;
+std::vector<std::uint64_t> ObjectStore::discard_unneeded_bases(const ProgressSink& progress) {
+  std::vector<std::uint64_t> gone;
+  if (bases().empty()) return gone;
   for (const std::uint64_t id : Lineage(*this).unneeded_bases()) {
-    if (discard(id)) removal.gone.push_back(id);
+    if (discard(id)) gone.push_back(id);
     if (progress) progress({"delete", 0, 1});
   }
+  return gone;
 }
 
 Removal ObjectStore::remove(std::uint64_t id, const ProgressSink& progress) {
@@ -230,18 +298,41 @@ Removal ObjectStore::remove(std::uint64_t id, const ProgressSink& progress) {
   removal.kept_as_base = !discard(id);
   if (!removal.kept_as_base) removal.gone.push_back(id);
   step();
-  discard_unneeded_bases(removal, progress);
+  for (const std::uint64_t base : discard_unneeded_bases(progress)) removal.gone.push_back(base);
   return removal;
 }
 
-// Bases are not merged here: reading all of them back and writing them anew costs more than they take.
-Tidied ObjectStore::tidy(const ProgressSink& progress) {
+std::vector<std::uint64_t> ObjectStore::remove_leftovers(const ProgressSink& progress) {
   remove_leftovers(look());
-  Removal removal;
-  discard_unneeded_bases(removal, progress);
-  Tidied tidied;
-  tidied.gone = std::move(removal.gone);
-  return tidied;
+  return discard_unneeded_bases(progress);
+}
+
+bool ObjectStore::merge(const MergeRun& run, const TidyOptions&, const ProgressSink& progress) {
+  return ObjectMerge(*this, run, progress).run();
+}
+
+CheckNotes ObjectStore::notes_on(std::uint64_t id) const {
+  CheckNotes notes;
+  try {
+    const auto there = client_->list(with_id(id, "."), false).objects;
+    for (const auto& [which, kind] : kRemarks) {
+      const std::string object = with_id(id, kind);
+      if (std::ranges::find(there, object, &S3Client::Object::name) == there.end()) continue;
+      const auto folder = read_seal(id);
+      const auto content = client_->get(object);
+      const auto remark = content ? decode(content->bytes) : std::nullopt;
+      if (folder && remark && remark->token == folder->token()) note_of(notes, which) = decode_note(remark->manifest);
+    }
+  } catch (const std::exception&) {  // they are remarks, and may be missing
+  }
+  return notes;
+}
+
+void ObjectStore::write_note(std::uint64_t id, Check which, const CheckNote& note) const {
+  const auto folder = read_seal(id);
+  if (!folder) return;
+  const auto remark = std::ranges::find(kRemarks, which, &Remark::which);
+  client_->put(with_id(id, remark->kind), encode({folder->token(), encode_note(note)}));
 }
 
 }  // namespace tintype

@@ -3,6 +3,9 @@
 
 #include <map>
 #include <memory>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "checkpoint/s3/client.h"
 #include "checkpoint/s3/object_source.h"
@@ -30,26 +33,36 @@ class ObjectStore final : public CheckpointStore {
   std::unique_ptr<CheckpointDraft> draft(const std::optional<ParentRef>& parent, Parents parents,
                                          std::uint64_t expected_bytes) override;
   Removal remove(std::uint64_t id, const ProgressSink& progress = {}) override;
-  Tidied tidy(const ProgressSink& progress = {}) override;
+  CheckNotes notes_on(std::uint64_t id) const override;
+  std::vector<std::uint64_t> remove_leftovers(const ProgressSink& progress = {}) override;
+  bool merge(const MergeRun& run, const TidyOptions& options, const ProgressSink& progress) override;
 
   /// What one look at all names finds.
   struct Look {
     std::map<std::uint64_t, std::string> seals, bases;  ///< their tags
     std::vector<S3Client::Object> writers, deleted;     ///< their marks
+    std::set<std::uint64_t> remarks;                    ///< of which there are some
     std::uint64_t last_id = 0;
     std::int64_t now = 0;
   };
   Look look() const;
   std::shared_ptr<S3Client> client() const { return client_; }
-  std::shared_ptr<PieceCache> cache() const { return cache_; }
+
+ protected:
+  void write_note(std::uint64_t id, Check which, const CheckNote& note) const override;
 
  private:
+  friend class ObjectMerge;
   std::unique_ptr<ObjectFolder> read_seal(std::uint64_t id) const;
   bool is_sealed_as(const std::string& token, std::uint64_t id) const;
   void remove_leftovers(const Look& look);
+  void remove_leftover_marks(const Look& look);
   void remove_folder(const std::string& token);
+  void remove_remarks(std::uint64_t id);
+  bool is_being_replaced(std::uint64_t id, const std::string& token) const;
+  std::unique_ptr<ObjectFolder> mark_as_deleted(std::uint64_t id);
   bool discard(std::uint64_t id);
-  void discard_unneeded_bases(Removal& removal, const ProgressSink& progress);
+  std::vector<std::uint64_t> discard_unneeded_bases(const ProgressSink& progress);
   void remember_last_id(std::uint64_t id);
   std::shared_ptr<const Manifest> require_parent(const ParentRef& parent, Parents parents, const Look& look) const;
 

@@ -25,7 +25,7 @@ CheckpointSummary summarize(const CheckpointStore& store, std::uint64_t id) {
   } catch (const std::exception& error) {
     summary.problem = error.what();
   }
-  summary.checks = read_check_notes(store.place_of_remarks(id));
+  summary.checks = store.notes_on(id);
   return summary;
 }
 
@@ -74,7 +74,7 @@ void note_verification(const fs::path& path, std::optional<std::uint64_t> id, co
   for (const std::uint64_t each : id ? std::vector{*id} : store->ids()) {
     const auto found = damaged.find(each);
     const bool good = found == damaged.end();
-    note_verified(store->place_of_remarks(each), good, good ? "every byte is as it was written" : found->second);
+    store->note(each, Check::kVerified, check_note(good, good ? "every byte is as it was written" : found->second));
   }
 }
 
@@ -96,7 +96,7 @@ std::string show_checkpoint_json(const fs::path& path, std::optional<std::uint64
 Deletion delete_checkpoint(const fs::path& path, std::uint64_t id, const ProgressSink& progress) {
   const auto store = open_store(path);
   const Removal removal = store->remove(id, progress);
-  Tidied tidied = store->tidy(progress);
+  Tidied tidied = tidy_chains(*store, progress);
   Deletion deletion{removal.kept_as_base && !std::ranges::count(tidied.gone, id), removal.gone,
                     std::move(tidied.merged)};
   deletion.gone.insert(deletion.gone.end(), tidied.gone.begin(), tidied.gone.end());

@@ -13,6 +13,7 @@
 
 #include "checkpoint/store/chain.h"
 #include "checkpoint/store/directory_draft.h"
+#include "checkpoint/store/directory_merge.h"
 #include "checkpoint/store/lineage.h"
 #include "checkpoint/store/open_checkpoint.h"
 #include "checkpoint/store/repository_names.h"
@@ -278,7 +279,13 @@ std::unique_ptr<CheckpointDraft> Repository::draft(const std::optional<ParentRef
   return std::make_unique<DirectoryDraft>(begin(parent, parents));
 }
 
-Tidied Repository::tidy(const ProgressSink& progress) { return tidy_chains(*this, progress); }
+bool Repository::merge(const MergeRun& run, const TidyOptions& options, const ProgressSink& progress) {
+  return DirectoryMerge(*this, run, options.can_exchange, progress).run();
+}
+
+void Repository::write_note(std::uint64_t id, Check which, const CheckNote& note) const {
+  write_check_note(directory_of(id), which, note);
+}
 
 fs::path Repository::directory_of(std::uint64_t id) const {
   std::error_code error;

@@ -90,18 +90,20 @@ class Repository final : public CheckpointStore {
   std::vector<std::uint64_t> parents_of_writers() const override;
   /// Where the files of a checkpoint are, of a base too. Where there is none such: where they would be.
   std::filesystem::path directory_of(std::uint64_t id) const;
-  std::filesystem::path place_of_remarks(std::uint64_t id) const override { return directory_of(id); }
+  CheckNotes notes_on(std::uint64_t id) const override { return read_check_notes(directory_of(id)); }
 
   /// Renamed away first.
   Removal remove(std::uint64_t id, const ProgressSink& progress = {}) override;
   void remove_all(std::span<const std::uint64_t> ids, const ProgressSink& progress = {}) override;
-  Tidied tidy(const ProgressSink& progress = {}) override;
-  /// What dead processes left, and bases that nobody needs any more, whose ids it returns.
-  std::vector<std::uint64_t> remove_leftovers(const ProgressSink& progress = {});
+  std::vector<std::uint64_t> remove_leftovers(const ProgressSink& progress = {}) override;
+  bool merge(const MergeRun& run, const TidyOptions& options, const ProgressSink& progress) override;
+
+ protected:
+  void write_note(std::uint64_t id, Check which, const CheckNote& note) const override;
 
  private:
   Repository(std::filesystem::path path, std::shared_ptr<KnownManifests> known);
-  friend class ChainMerge;
+  friend class DirectoryMerge;
   /// What one look at all names finds.
   struct Names {
     std::vector<std::string> in_the_making, replacements;

@@ -7,7 +7,9 @@
 #include <set>
 
 #include "checkpoint/store/chain_merge.h"
-#include "checkpoint/store/repository_names.h"
+#include "checkpoint/store/checkpoint_store.h"
+#include "checkpoint/store/lineage.h"
+#include "vmm/base/error.h"
 
 namespace tintype {
 namespace {
@@ -45,21 +47,20 @@ bool merging_pays(std::span<const std::uint64_t> bytes) {
   return all - largest >= largest / 2;
 }
 
-Tidied tidy_chains(const fs::path& path, const ProgressSink& progress, const TidyOptions& options) {
-  Repository repository = Repository::open(path);
-  return tidy_chains(repository, progress, options);
+Tidied tidy_chains(const fs::path& repository, const ProgressSink& progress, const TidyOptions& options) {
+  return tidy_chains(*open_store(repository), progress, options);
 }
 
-Tidied tidy_chains(Repository& repository, const ProgressSink& progress, const TidyOptions& options) {
+Tidied tidy_chains(CheckpointStore& store, const ProgressSink& progress, const TidyOptions& options) {
   Tidied tidied;
-  tidied.gone = repository.remove_leftovers(progress);
-  if (repository.bases().empty()) return tidied;
+  tidied.gone = store.remove_leftovers(progress);
+  if (store.bases().empty()) return tidied;
   for (std::set<std::uint64_t> failed;;) {
-    const auto run = next_run(Lineage(repository), options, failed);
+    const auto run = next_run(Lineage(store), options, failed);
     if (!run) return tidied;
     failed.insert(run->id);
     try {
-      if (!ChainMerge(repository, *run, options.can_exchange, progress).run()) continue;
+      if (!store.merge(*run, options, progress)) continue;
       failed.erase(run->id);
       if (std::ranges::find(tidied.merged, run->id) == tidied.merged.end()) tidied.merged.push_back(run->id);
       tidied.gone.insert(tidied.gone.end(), run->bases.begin(), run->bases.end());

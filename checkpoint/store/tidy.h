@@ -23,7 +23,13 @@ namespace tintype {
 /// is the same few blocks again and again, and then it is small.
 bool merging_pays(std::span<const std::uint64_t> bytes);
 
-class Repository;
+class CheckpointStore;
+
+/// A checkpoint, and the bases right below it that nobody else needs, its parent first.
+struct MergeRun {
+  std::uint64_t id = 0;
+  std::vector<std::uint64_t> bases;
+};
 
 struct TidyOptions {
   std::function<bool(std::span<const std::uint64_t> bytes)> pays = merging_pays;
@@ -39,9 +45,9 @@ struct Tidied {
 
 /// Changes nothing that can be seen in any checkpoint but its size and its parent. Whoever reads one meanwhile can go
 /// on; whatever ends this leaves every checkpoint whole. The sink is called for each extent and between any two steps;
-/// one that throws ends it. Throws tintype::Error where the repository cannot be written.
+/// one that throws ends it. Throws tintype::Error where the store cannot be written.
 Tidied tidy_chains(const std::filesystem::path& repository, const ProgressSink& progress = {},
                    const TidyOptions& options = {});
-Tidied tidy_chains(Repository& repository, const ProgressSink& progress = {}, const TidyOptions& options = {});
+Tidied tidy_chains(CheckpointStore& store, const ProgressSink& progress = {}, const TidyOptions& options = {});
 
 }  // namespace tintype

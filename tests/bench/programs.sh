@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The three programs: how long a standby takes to run the machine, whether it keeps up with twenty checkpoints a second,
-# and what a backup writes after the machine's process was killed. README.md says what each figure is.
+# what a backup writes after the machine's process was killed, and how quick an object store is used (Ceph, on loopback:
+# as root, after `tools/setup stores`). README.md says what each figure is.
 # usage: tools/bench programs [--rounds N] [--to DIR]
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib/common.sh"
 # shellcheck source=tools/lib/bench.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib/bench.sh"
+# shellcheck source=tests/stores/requests.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../stores/requests.sh"
+# shellcheck source=tests/stores/ceph.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../stores/ceph.sh"
 
 rounds=5 to=.
 while (($#)); do
@@ -29,6 +34,7 @@ finish() {
   for pid in $(timeout 20 "$tintype" list --json 2>/dev/null | jq -r '.machines[].pid'); do
     kill -KILL "$pid" 2>/dev/null || true
   done
+  ((${#ceph_pids[@]} == 0)) || ceph_stop
   rm -rf "$work"
 }
 # line WHAT VALUE UNIT least|most LIMIT
@@ -119,3 +125,50 @@ for _ in first second; do
 done
 bytes=$("$tintype" show "$work/repo" --json | jq '.checkpoints[-1].bytes')
 line 'second backup of an unchanged GiB, its VMM killed, written' "$(awk "BEGIN { print $bytes / 2^30 * 100 }")" % most 1
+
+# --- an object store --------------------------------------------------------------------------------------------------
+if ((EUID != 0)) || ! command -v radosgw >/dev/null; then
+  say 'no object store: it takes root, and tools/setup stores'
+  exit
+fi
+# took_us COMMAND...
+took_us() {
+  local start
+  start=$(now_us)
+  "$@" >/dev/null 2>"$work/err" || die "$* failed: $(cat "$work/err")"
+  echo $(($(now_us) - start))
+}
+by_curl() {
+  curl -sSf --parallel --parallel-max 4 --aws-sigv4 aws:amz:us-east-1:s3 -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' \
+    --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" "$@"
+}
+# The objects of the one checkpoint there, all at once.
+curl_down() {
+  local name options=()
+  while read -r name; do options+=(-o /dev/null "$AWS_ENDPOINT_URL/bench/$name"); done < <(names_in_ceph bench film/)
+  by_curl "${options[@]}"
+}
+# What memory holds, in four objects.
+curl_up() {
+  local piece options=()
+  for piece in "$work"/piece.*; do options+=(-T "$piece" "$AWS_ENDPOINT_URL/bench/${piece##*/}"); done
+  by_curl "${options[@]}"
+}
+ceph_start "$work/ceph" "$(free_ports 1)" "$(free_ports 1)" >"$work/ceph.log" 2>&1 || die "Ceph: $(cat "$work/ceph.log")"
+export AWS_ENDPOINT_URL=http://127.0.0.1:$ceph_port AWS_ACCESS_KEY_ID=$ceph_key AWS_SECRET_ACCESS_KEY=$ceph_secret
+s3 PUT /bench >/dev/null
+first_up 256 'mb=240 hot=0'
+"$tintype" checkpoint first --to "$work/film" >/dev/null
+split -n 4 "$work/film/00000001/memory.part" "$work/piece."
+for ((round = 0; round < rounds; ++round)); do
+  took_us curl_up >>"$work/curl-up"
+  took_us "$tintype" checkpoint first --to s3://bench/film --full >>"$work/up"
+  took_us curl_down >>"$work/curl-down"
+  took_us "$tintype" restore s3://bench/film --name second --memory-load eager --serial null --detach >>"$work/down"
+  "$tintype" stop second --force >/dev/null
+  "$tintype" delete s3://bench/film --id $((round + 1)) >/dev/null
+done
+in_times() { awk "BEGIN { print $(median <"$work/$1") / $(median <"$work/$2") }"; }
+line "upload of 240 MiB to Ceph, the speed of curl's" "$(in_times curl-up up)" '' least 0.8
+line "eager restore of them from Ceph, the speed of curl's" "$(in_times curl-down down)" '' least 0.8
+end_all

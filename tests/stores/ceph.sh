@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Ceph on loopback, as small as it can be: a monitor, one OSD that keeps everything in memory, the S3 gateway. Each is a
-# process of this shell and ends by its own id. Sourced by tests/stores/lib.sh.
+# process of this shell and ends by its own id. Sourced, after requests.sh.
 
 ceph_key=ceph-test-key ceph_secret=ceph-test-secret
 ceph_pids=() ceph_gateway=

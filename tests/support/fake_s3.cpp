@@ -319,6 +319,13 @@ FakeS3::Answer FakeS3::put(const Request& request) {
     if (!conditions_) return failure(501, "NotImplemented");
     if (objects_.contains(request.name)) return failure(412, "PreconditionFailed");
   }
+  const auto wanted = request.headers.find("if-match");
+  if (wanted != request.headers.end()) {
+    if (!conditions_) return failure(501, "NotImplemented");
+    const auto found = objects_.find(request.name);
+    if (found == objects_.end()) return failure(404, "NoSuchKey");
+    if (tag_of(found->second) != '"' + wanted->second + '"') return failure(412, "PreconditionFailed");
+  }
   objects_[request.name] = request.body;
   return {200, "", {{"ETag", tag_of(request.body)}}};
 }

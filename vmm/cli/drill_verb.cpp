@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
-#include "checkpoint/store/check_notes.h"
+#include "checkpoint/store/checkpoint_store.h"
 #include "checkpoint/store/operations.h"
 #include "vmm/base/error.h"
 #include "vmm/base/printable.h"
@@ -42,7 +42,7 @@ class DrillVerb final : public Verb {
     if (expect_exit_) options_.expect_exit = static_cast<int>(*expect_exit_);
     const DrillResult result = drill(output);
     output.end_progress();
-    note_drilled(open_store(repository_)->place_of_remarks(options_.id), result.lives, result.said);
+    open_store(repository_)->note(options_.id, Check::kDrilled, check_note(result.lives, result.said));
     json object = {{"repository", path_to_json(repository_)},
                    {"id", options_.id},
                    {"lives", result.lives},
