@@ -2,7 +2,6 @@
 #include "vmm/watch/page_feed.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
@@ -64,7 +63,7 @@ PageFeed::Piece PageFeed::read(Reader* reader, char* into, std::size_t room, con
     return {Got::kNothing, 0};
   }
   const std::size_t count = std::min(room, reader->piece_.size());
-  std::memcpy(into, reader->piece_.data(), count);
+  reader->piece_.copy(into, count);
   reader->piece_.erase(0, count);
   return {Got::kBytes, count};
 }

@@ -188,8 +188,8 @@ class PageServer::Impl {
     if (!is_ours(connection)) return refuse(connection, MHD_HTTP_FORBIDDEN, "only by a loopback address");
     if (!has_token(path)) return refuse(connection, MHD_HTTP_FORBIDDEN, "the address is not complete");
     if (method != "GET" && method != "POST") return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET or POST");
-    if (header(connection, "Transfer-Encoding") != "" ||
-        (header(connection, "Content-Length") != "" && header(connection, "Content-Length") != "0"))
+    const std::string_view length = header(connection, "Content-Length");
+    if (!header(connection, "Transfer-Encoding").empty() || (!length.empty() && length != "0"))
       return refuse(connection, MHD_HTTP_CONTENT_TOO_LARGE, "nothing is taken in");
     return MHD_YES;
   }
@@ -278,7 +278,7 @@ class PageServer::Impl {
   MHD_Daemon* daemon_ = nullptr;
 };
 
-PageServer::PageServer(LoopbackPort port, std::string page, PageActions actions)
+PageServer::PageServer(LoopbackPort port, const std::string& page, PageActions actions)
     : impl_(std::make_unique<Impl>(std::move(port), page, std::move(actions))) {}
 
 PageServer::~PageServer() = default;

@@ -29,7 +29,7 @@ struct PageActions {
 class PageServer {
  public:
   /// `page`: HTML, in which every "@NONCE@" becomes what allows its script and style to run.
-  PageServer(LoopbackPort port, std::string page, PageActions actions);
+  PageServer(LoopbackPort port, const std::string& page, PageActions actions);
   /// Gives clients a moment to read the last of the feed.
   ~PageServer();
   PageServer(const PageServer&) = delete;
