@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <poll.h>
+
+#include <cerrno>
 #include <cstdio>
 #include <map>
 #include <optional>
-#include <thread>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include "vmm/base/error.h"
 #include "vmm/cli/machine_call.h"
+#include "vmm/cli/newcomers.h"
 #include "vmm/cli/output.h"
 #include "vmm/cli/verb.h"
 #include "vmm/cli/verb_options.h"
@@ -18,7 +23,9 @@ using nlohmann::json;
 
 namespace {
 
-constexpr auto kGlance = std::chrono::milliseconds(200);  // for machines that are new, and those that ended
+/// A machine whose name is there and which does not listen yet will soon, or has died.
+constexpr auto kSoon = std::chrono::milliseconds(20);
+constexpr int kTries = 100;
 
 /// A line that whoever reads gets at once.
 void print_event(json event) {
@@ -42,7 +49,6 @@ class EventsVerb final : public Verb {
     options.optional_positional("NAME", name_, "Of this machine, until it has ended; otherwise of all, without end");
     options.flag("--progress", progress_, "And how far the checkpoint has come that is being taken");
     options.footer(
-        "Without NAME machines are looked for five times a second: one that lives shorter may be missed.\n"
         "Begins with what has happened since the machine started (the last 256 of it are kept).\n"
         "Each line has \"event\" (started, paused, continued, checkpoint, checkpoint-failed, marked, reset, panic,\n"
         "ended), \"name\", \"number\", \"time\" and \"uptime_ms\"; further \"reason\", \"checkpoint\" (its report),\n"
@@ -51,7 +57,11 @@ class EventsVerb final : public Verb {
 
   int run(Output&) override {
     if (name_) return follow_one();
-    for (;;) follow_all();
+    Newcomers newcomers;
+    for (;;) {
+      follow_all();
+      wait(newcomers);
+    }
   }
 
  private:
@@ -67,6 +77,7 @@ class EventsVerb final : public Verb {
   }
 
   void follow_all() {
+    all_listen_ = true;
     for (const auto& directory : lookup_directories()) {
       try {
         for (const std::string& name : living_machines(directory)) meet(directory, name);
@@ -75,7 +86,18 @@ class EventsVerb final : public Verb {
     }
     for (auto& [path, machine] : machines_) print_what_is_new(machine, std::chrono::milliseconds(0));
     std::erase_if(machines_, [](const auto& entry) { return entry.second.hung_up(); });
-    std::this_thread::sleep_for(kGlance);
+  }
+
+  /// Until one of them has something to tell, or another may have come.
+  void wait(Newcomers& newcomers) {
+    std::vector<pollfd> polled = {{newcomers.fd(), POLLIN, 0}};
+    for (const auto& [path, machine] : machines_) polled.push_back({machine.fd(), POLLIN, 0});
+    const bool tries = !all_listen_ && tries_++ < kTries;
+    const auto patience = tries ? kSoon : newcomers.patience();
+    if (::poll(polled.data(), polled.size(), static_cast<int>(patience.count())) < 0 && errno != EINTR)
+      throw_errno("poll for events");
+    if (polled[0].revents != 0) tries_ = 0;
+    newcomers.take();
   }
 
   void meet(const std::filesystem::path& directory, const std::string& name) {
@@ -83,7 +105,8 @@ class EventsVerb final : public Verb {
     if (machines_.contains(path)) return;
     try {
       machines_.emplace(path, follow(ControlClient(directory, name)));
-    } catch (const Error&) {  // not there yet, or no more: the next glance will tell
+    } catch (const Error&) {  // not there yet, or no more
+      all_listen_ = false;
     }
   }
 
@@ -99,6 +122,8 @@ class EventsVerb final : public Verb {
   std::optional<std::string> name_;
   bool progress_ = false;
   std::map<std::string, ControlClient> machines_;
+  bool all_listen_ = true;
+  int tries_ = 0;  ///< since a machine may have come
 };
 
 }  // namespace

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/cli/machine_call.h"
 
+#include <nlohmann/json.hpp>
+
 #include "vmm/control/runtime_directory.h"
 
 namespace tintype {
@@ -37,6 +39,12 @@ MachineEnded::MachineEnded(const EndRecord& record)
     : Error("no machine named {} is running: it ended at {} ({}) with exit status {}{}", record.name, record.ended,
             record.reason, record.exit_code, log_note(record)),
       record_(record) {}
+
+nlohmann::json MachineEnded::result() const {
+  nlohmann::json object = end_record_to_json(record_);
+  object["error"] = what();
+  return object;
+}
 
 ControlClient connect_to_machine(const std::string& name) {
   check_machine_name(name);

@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "vmm/base/error.h"
 #include "vmm/control/client.h"
 #include "vmm/control/end_record.h"
@@ -18,6 +20,8 @@ class MachineEnded : public Error {
  public:
   explicit MachineEnded(const EndRecord& record);
   const EndRecord& record() const noexcept { return record_; }
+  /// What --json prints of it.
+  nlohmann::json result() const;
 
  private:
   EndRecord record_;

@@ -67,9 +67,7 @@ class MethodVerb final : public Verb {
     try {
       return call(output);
     } catch (const MachineEnded& ended) {
-      json result = end_record_to_json(ended.record());
-      result["error"] = ended.what();
-      output.result(result);
+      output.result(ended.result());
       throw;
     }
   }

@@ -123,16 +123,25 @@ class ShowVerb final : public Verb {
   void declare(VerbOptions& options) override {
     options.repository(repository_);
     options.number("--id", id_, "Show one checkpoint whole");
-    inspect_.declare(options);
+    inspect_.declare(options, "in that checkpoint");
   }
 
   int run(Output& output) override {
-    if (!inspect_.any()) return id_ ? show_one(repository_, *id_, output) : show_all(repository_, output);
-    inspect_.show(repository_, id_, output);
-    return 0;
+    if (inspect_.any()) return look(output);
+    return id_ ? show_one(repository_, *id_, output) : show_all(repository_, output);
   }
 
  private:
+  int look(Output& output) const {
+    const InspectRequest wish = inspect_.request();
+    const CheckpointReader checkpoint(repository_, id_);
+    Inspection seen = inspect(Inspector(checkpoint), wish);
+    seen.object["id"] = checkpoint.manifest().id;
+    output.line("{}", seen.text);
+    output.result(seen.object);
+    return 0;
+  }
+
   std::filesystem::path repository_;
   std::optional<std::uint64_t> id_;
   InspectOptions inspect_;

@@ -7,7 +7,8 @@ namespace tintype {
 
 std::vector<VerbEntry> verbs() {
   std::vector<VerbEntry> list = {{"run", "Boot a kernel and run it", make_run_verb},
-                                 {"list", "Show the machines that run", make_list_verb}};
+                                 {"list", "Show the machines that run", make_list_verb},
+                                 {"status", "Show what one machine is and does, or what is in it", make_status_verb}};
   for (const RpcMethod& method : rpc_methods()) {
     if (!method.is_verb) continue;
     list.push_back({method.name, method.help, [&method] { return make_method_verb(method); }});
@@ -15,6 +16,7 @@ std::vector<VerbEntry> verbs() {
   const VerbEntry rest[] = {
       {"wait", "Wait until a machine has ended, was photographed, or has printed something", make_wait_verb},
       {"events", "Tell what happens to machines, a line of JSON each", make_events_verb},
+      {"watch", "Show live what a machine does, on a terminal or on a page", make_watch_verb},
       {"logs", "Show what a machine's guest has printed", make_logs_verb},
       {"console", "Attach this terminal to a machine's serial line", make_console_verb},
       {"restore", "Run a machine on from a checkpoint", make_restore_verb},

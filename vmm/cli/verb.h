@@ -36,10 +36,12 @@ std::unique_ptr<Verb> make_method_verb(const RpcMethod& method);
 
 std::unique_ptr<Verb> make_run_verb();
 std::unique_ptr<Verb> make_list_verb();
+std::unique_ptr<Verb> make_status_verb();
 std::unique_ptr<Verb> make_wait_verb();
 std::unique_ptr<Verb> make_logs_verb();
 std::unique_ptr<Verb> make_console_verb();
 std::unique_ptr<Verb> make_events_verb();
+std::unique_ptr<Verb> make_watch_verb();
 std::unique_ptr<Verb> make_restore_verb();
 std::unique_ptr<Verb> make_resume_verb();
 std::unique_ptr<Verb> make_promote_verb();

@@ -11,6 +11,7 @@
 
 #include "checkpoint/backup/backup_service.h"
 #include "checkpoint/format/manifest.h"
+#include "vmm/control/inspection.h"
 #include "vmm/control/parameters.h"
 #include "vmm/control/status_json.h"
 
@@ -90,6 +91,24 @@ struct TypeRequest {
 
 void parameters(auto& list, TypeRequest& request) { list.text("text", request.text, {}); }
 
+struct LookRequest {
+  InspectRequest wish;
+  bool text = false;
+};
+
+void parameters(auto& list, LookRequest& request) {
+  InspectRequest& wish = request.wish;
+  list.flag("registers", wish.registers, {});
+  list.flag("virtqueues", wish.virtqueues, {});
+  list.flag("physical", wish.is_physical, {});
+  list.number("memory", wish.memory, {});
+  list.size("memory_bytes", wish.memory_bytes, {});
+  list.number("disassemble", wish.disassemble, {});
+  list.number("page_tables", wish.page_tables, {});
+  list.number("cpu", wish.cpu, {});
+  list.flag("text", request.text, {});
+}
+
 struct BackupRequest {
   BackupPlan plan;
   std::string keep;
@@ -138,6 +157,8 @@ void validate(const ResetRequest& request, const json& given) {
     throw UsageError("say where that checkpoint is: --to REPO (the parameter \"repository\")");
   if (given.contains("id") && request.id == 0) throw UsageError("--id (the parameter \"id\") is 1 or more");
 }
+
+void validate(const LookRequest& request, const json&) { check_inspection(request.wish); }
 
 void validate(const HarnessRequest& request, const json&) {
   if (request.area.empty()) throw UsageError("say which area is shared: --area FILE (the parameter \"area\")");
@@ -248,6 +269,16 @@ json type(Machine& machine, const TypeRequest& request, const ProgressSink&) {
   return {{"taken", machine.type(keys)}};
 }
 
+json look(Machine& machine, const LookRequest& request, const ProgressSink&) {
+  json result = {{"name", machine.config().name}};
+  machine.look([&](const Inspector& still) {
+    const Inspection seen = inspect(still, request.wish);
+    if (request.text) result["text"] = seen.text;
+    if (!request.text) result.update(seen.object);
+  });
+  return result;
+}
+
 json backup(Machine& machine, const BackupRequest& request, const ProgressSink&) {
   const std::string& name = machine.config().name;
   const std::string& to = request.plan.to;
@@ -270,7 +301,7 @@ constexpr RpcMethod method(std::string_view name, std::string_view help, MethodP
 }
 
 constexpr std::array kMethods = {
-    method<Nothing, status>("status", "Show what one machine is and does"),
+    method<Nothing, status>("status", "Show what one machine is and does", MethodPace::kQuick, nullptr, false),
     method<Nothing, pause>("pause", "Stop a machine's CPUs for a while"),
     method<Nothing, resume>("continue", "Let a paused machine run on"),
     method<StopRequest, stop>("stop", "End a machine", MethodPace::kEndsMachine),
@@ -290,6 +321,7 @@ constexpr std::array kMethods = {
                                     "Its memory and devices go to NAME.suspended; its disks stay where they are, and "
                                     "nobody else may write to them until it is resumed."),
     method<TypeRequest, type>("type", "Type at a machine's serial line", MethodPace::kQuick, nullptr, false),
+    method<LookRequest, look>("look", "Look into a machine that is paused", MethodPace::kQuick, nullptr, false),
     method<BackupRequest, backup>("backup", "Back a machine up on a schedule, which goes on by itself",
                                   MethodPace::kQuick,
                                   "The machine does the work, until it ends or is told to stop. What fails is tried "

@@ -35,6 +35,12 @@ void ParameterReader::number(const char* name, std::uint64_t& value, const Param
   value = given->get<std::uint64_t>();
 }
 
+void ParameterReader::number(const char* name, std::optional<std::uint64_t>& value, const ParameterOption& option) {
+  std::uint64_t given = 0;
+  number(name, given, option);
+  if (object_.contains(name)) value = given;
+}
+
 void ParameterReader::time(const char* name, std::uint64_t& value, const ParameterOption& option) {
   number(name, value, option);
   if (value > kLongestTimeMs) throw UsageError("the parameter \"{}\" is at most {}: ten years", name, kLongestTimeMs);

@@ -7,6 +7,7 @@
 //   void parameters(auto& list, StopRequest& request) { list.flag("force", request.force, {"--force", "End it ..."}); }
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -24,6 +25,9 @@ class ParameterCatalogue {
  public:
   void flag(const char* name, bool&, const ParameterOption& option) { add(name, ParameterKind::kFlag, option); }
   void number(const char* name, std::uint64_t&, const ParameterOption& option) {
+    add(name, ParameterKind::kNumber, option);
+  }
+  void number(const char* name, std::optional<std::uint64_t>&, const ParameterOption& option) {
     add(name, ParameterKind::kNumber, option);
   }
   void size(const char* name, std::uint64_t&, const ParameterOption& option) {
@@ -67,6 +71,7 @@ class ParameterReader {
 
   void flag(const char* name, bool& value, const ParameterOption&);
   void number(const char* name, std::uint64_t& value, const ParameterOption&);
+  void number(const char* name, std::optional<std::uint64_t>& value, const ParameterOption& option);
   void size(const char* name, std::uint64_t& value, const ParameterOption& option) { number(name, value, option); }
   void time(const char* name, std::uint64_t& value, const ParameterOption& option);
   void directory(const char* name, std::string& value, const ParameterOption&);

@@ -18,6 +18,10 @@ void fields(auto& archive, Same<DiskStatus> auto& disk) {
   archive("read_only", disk.read_only);
   archive("waits_for_room", disk.waits_for_room);
   archive("problem", disk.problem);
+  archive("reads", disk.reads);
+  archive("writes", disk.writes);
+  archive("bytes_read", disk.bytes_read);
+  archive("bytes_written", disk.bytes_written);
 }
 
 void fields(auto& archive, Same<LoadReport> auto& load) {
@@ -55,6 +59,8 @@ void fields(auto& archive, Same<StatusReport> auto& status) {
   archive("checkpoint_running", status.checkpoint_running);
   archive("uptime_ms", status.uptime_ms);
   archive("exits", status.exits);
+  archive("interrupts", status.interrupts);
+  archive("page_faults", status.page_faults);
   archive("restored_from", status.restored_from);
   archive("memory", status.memory);
   archive("load", status.load);
@@ -91,6 +97,13 @@ T from_json(const json& object, const char* what) {
   return value;
 }
 
+void add_traffic(DiskStatus& disk, const DiskTraffic& traffic) {
+  disk.reads = traffic.reads;
+  disk.writes = traffic.writes;
+  disk.bytes_read = traffic.bytes_read;
+  disk.bytes_written = traffic.bytes_written;
+}
+
 }  // namespace
 
 StatusReport status_report(const MachineConfig& config, const MachineStatus& status, int pid) {
@@ -101,6 +114,8 @@ StatusReport status_report(const MachineConfig& config, const MachineStatus& sta
   report.checkpoint_running = status.checkpoint_running;
   report.uptime_ms = status.uptime_ms;
   report.exits = status.exits;
+  report.interrupts = status.interrupts;
+  report.page_faults = status.page_faults;
   if (status.restored_from != 0) report.restored_from = status.restored_from;
   report.memory = config.memory;
   if (status.load) report.load = LoadReport{status.load->bytes_left, status.load->bytes_total, status.load->problem};
@@ -111,6 +126,7 @@ StatusReport status_report(const MachineConfig& config, const MachineStatus& sta
   for (const DiskConfig& disk : config.disks)
     report.disks.push_back(
         {fmt::format("disk{}", report.disks.size()), disk.image.string(), disk.mode, disk.read_only, false, {}});
+  for (std::size_t i = 0; i < status.disk_traffic.size(); ++i) add_traffic(report.disks.at(i), status.disk_traffic[i]);
   report.backups = status.backups;
   report.stands_still = status.stands_still;
   report.in_debugger = status.in_debugger;

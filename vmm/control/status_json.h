@@ -22,6 +22,7 @@ struct DiskStatus {
   bool read_only = false;
   bool waits_for_room = false;  ///< for its redo log; the guest's writes are held until there is some
   std::string problem;          ///< why the host cannot read or write it: the machine is paused until it is continued
+  std::uint64_t reads = 0, writes = 0, bytes_read = 0, bytes_written = 0;  ///< of the guest, since the machine began
 };
 
 /// Memory that is still being brought in after a lazy restore.
@@ -36,7 +37,7 @@ struct StatusReport {
   std::uint32_t pid = 0;
   RunState state = RunState::kCreated;
   bool checkpoint_running = false;
-  std::uint64_t uptime_ms = 0, exits = 0;
+  std::uint64_t uptime_ms = 0, exits = 0, interrupts = 0, page_faults = 0;
   std::optional<std::uint64_t> restored_from;  ///< id of the checkpoint
   std::uint64_t memory = 0;                    ///< bytes
   std::optional<LoadReport> load;

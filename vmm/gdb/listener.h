@@ -26,8 +26,6 @@ class GdbListener {
   UniqueFd accept() const;
 
  private:
-  void listen_on_port(const std::string& port, std::string_view option);
-
   std::string address_, path_;
   UniqueFd fd_;
 };

@@ -19,7 +19,9 @@ bool read_at(int fd, void* into, std::size_t bytes, std::uint64_t offset) noexce
 }  // namespace
 
 VcpuStatistics::VcpuStatistics(UniqueFd fd) : fd_(std::move(fd)) {
-  if (fd_) interrupts_at_ = find("irq_injections");
+  if (!fd_) return;
+  interrupts_at_ = find("irq_injections");
+  page_faults_at_ = find("pf_fixed");
 }
 
 // A header says where descriptions and numbers lie; a description has its name behind it.
@@ -37,9 +39,9 @@ std::optional<std::uint64_t> VcpuStatistics::find(const char* name) const {
   return std::nullopt;
 }
 
-std::uint64_t VcpuStatistics::interrupts() const noexcept {
+std::uint64_t VcpuStatistics::value_at(std::optional<std::uint64_t> place) const noexcept {
   std::uint64_t count = 0;
-  return interrupts_at_ && read_at(fd_.get(), &count, sizeof count, *interrupts_at_) ? count : 0;
+  return place && read_at(fd_.get(), &count, sizeof count, *place) ? count : 0;
 }
 
 }  // namespace tintype

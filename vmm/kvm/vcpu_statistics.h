@@ -15,13 +15,16 @@ class VcpuStatistics {
   /// Of a descriptor that KVM_GET_STATS_FD gave; none where this kernel has no such thing.
   explicit VcpuStatistics(UniqueFd fd);
   /// Interrupts that were given to the guest, its timers' ticks among them; 0 where KVM does not tell.
-  std::uint64_t interrupts() const noexcept;
+  std::uint64_t interrupts() const noexcept { return value_at(interrupts_at_); }
+  /// Faults that KVM mended by mapping a page, or letting it be written; 0 where KVM does not tell.
+  std::uint64_t page_faults() const noexcept { return value_at(page_faults_at_); }
 
  private:
   std::optional<std::uint64_t> find(const char* name) const;
+  std::uint64_t value_at(std::optional<std::uint64_t> place) const noexcept;
 
   UniqueFd fd_;
-  std::optional<std::uint64_t> interrupts_at_;  ///< in the file
+  std::optional<std::uint64_t> interrupts_at_, page_faults_at_;  ///< in the file
 };
 
 }  // namespace tintype

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "devices/block/virtual_disk.h"
+#include "vmm/machine/machine.h"
 
 namespace tintype {
 
@@ -23,6 +25,10 @@ class DiskSlot final : public BlockBackend {
     options_.absent = std::move(absent);
     disk_ = std::make_unique<VirtualDisk>(options_, tuning_);
   }
+  /// Any thread.
+  DiskTraffic traffic() const noexcept {
+    return {reads_.load(kRelaxed), writes_.load(kRelaxed), bytes_read_.load(kRelaxed), bytes_written_.load(kRelaxed)};
+  }
   /// Null before open().
   VirtualDisk* disk() const noexcept { return disk_.get(); }
 
@@ -31,7 +37,10 @@ class DiskSlot final : public BlockBackend {
   bool read_only() const noexcept override { return options_.read_only; }
   std::uint32_t block_size() const noexcept override { return options_.behaviour.block_size; }
   std::string serial() const override { return options_.serial; }
-  void submit(BlockRequest& request) noexcept override { disk_->submit(request); }
+  void submit(BlockRequest& request) noexcept override {
+    count(request);
+    disk_->submit(request);
+  }
   void kick() noexcept override {
     if (disk_) disk_->kick();
   }
@@ -42,6 +51,18 @@ class DiskSlot final : public BlockBackend {
   bool poll() noexcept override { return disk_ && disk_->poll(); }
 
  private:
+  static constexpr auto kRelaxed = std::memory_order_relaxed;
+
+  void count(const BlockRequest& request) noexcept {
+    if (request.operation == BlockOperation::kFlush) return;
+    std::uint64_t bytes = request.length;
+    for (const iovec& segment : request.segments) bytes += segment.iov_len;
+    const bool is_read = request.operation == BlockOperation::kRead;
+    (is_read ? reads_ : writes_).fetch_add(1, kRelaxed);
+    (is_read ? bytes_read_ : bytes_written_).fetch_add(bytes, kRelaxed);
+  }
+
+  std::atomic<std::uint64_t> reads_ = 0, writes_ = 0, bytes_read_ = 0, bytes_written_ = 0;
   DiskOptions options_;
   DiskTuning tuning_;
   std::uint64_t size_;

@@ -185,11 +185,13 @@ MachineStatus Lifecycle::status() const {
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - created_).count());
   status.exits = guest_.processors().exits();
   status.interrupts = guest_.processors().interrupts();
+  status.page_faults = guest_.processors().page_faults();
   status.restored_from = restored_from_;
   if (const LazyLoad* load = guest_.load(); load != nullptr && !load->finished())
     status.load = {load->bytes_left(), load->bytes_total(), load->problem()};
   const auto disks = guest_.virtio().disks();
   for (std::size_t number = 0; number < disks.size(); ++number) {
+    status.disk_traffic.push_back(disks[number]->traffic());
     const VirtualDisk* disk = disks[number]->disk();
     if (disk == nullptr) continue;
     if (disk->waits_for_room()) status.disks_without_room.push_back(number);

@@ -13,6 +13,7 @@
 #include "vmm/machine/errand.h"
 #include "vmm/machine/guest.h"
 #include "vmm/machine/harness.h"
+#include "vmm/machine/inspector.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/mark.h"
 
@@ -22,7 +23,7 @@ class ReturnTo;
 
 /// The machine of KVM: a guest, and three things about it: whether it runs, who may stop it, and how it ended. What is
 /// done with a machine has files of its own: checkpoints, going_back, suspension, machine_backups, standing_still,
-/// panic, host_trouble.
+/// panic, host_trouble, looking.
 ///
 /// Locks, in this order: checkpoint_mutex_ (one checkpoint at a time), pause_mutex_ (who pauses and resumes the vCPUs;
 /// a checkpoint holds it in its pause), state_mutex_ (the flags below it; held only shortly).
@@ -50,6 +51,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   void resume() override;
   void stop(bool force, std::chrono::milliseconds patience) override;
   MachineStatus status() const override;
+  void look(const std::function<void(const Inspector& still)>& see) override;
   EventLog& events() noexcept override { return events_; }
   ConsoleLog& console() noexcept override { return guest_.platform().console().log(); }
   std::size_t type(std::span<const std::uint8_t> keys) noexcept override {
@@ -127,6 +129,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   template <typename Take>
   auto with_events(const ProgressSink& progress, Take take, Patience patience);
   CheckpointReport take_checkpoint(const CheckpointOptions& options, const ProgressSink& progress, Patience patience);
+  Inspector::Subject standing_still(std::uint64_t& moves);
   void announce(EventKind kind, const std::string& reason = {}) noexcept;
   BackupMeans backup_means();
   CheckpointReport back_up(const std::filesystem::path& repository);

@@ -24,6 +24,7 @@
 namespace tintype {
 
 class BackupService;
+class Inspector;
 class MachineDebug;
 
 enum class RunState : std::uint8_t { kCreated, kRunning, kPaused, kStopped };
@@ -40,13 +41,20 @@ struct LoadStatus {
   std::string problem;  ///< why it cannot be: then the machine is paused. Empty where it can
 };
 
+/// What the guest has asked of a disk since the machine began.
+struct DiskTraffic {
+  std::uint64_t reads = 0, writes = 0;  ///< requests; those that write zeros, or discard, are writes
+  std::uint64_t bytes_read = 0, bytes_written = 0;
+};
+
 struct MachineStatus {
   RunState state = RunState::kCreated;
   std::string end_reason;  ///< as in MachineEnd, where it has ended
   bool checkpoint_running = false;
   std::uint64_t uptime_ms = 0;
   std::uint64_t exits = 0;          ///< KVM exits to user space, all vCPUs
-  std::uint64_t interrupts = 0;     ///< that the CPUs were given; 0 where KVM does not count them
+  std::uint64_t interrupts = 0;     ///< that the CPUs were given; 0 where KVM does not count them, as are the next
+  std::uint64_t page_faults = 0;    ///< of the CPUs, that KVM mended
   std::uint64_t restored_from = 0;  ///< id of the checkpoint; 0: booted
   std::optional<LoadStatus> load;   ///< nothing where all memory is there
   /// Numbers of the disks whose writes wait until there is room for their redo logs.
@@ -57,6 +65,7 @@ struct MachineStatus {
     std::string problem;
   };
   std::vector<DiskProblem> disk_problems;
+  std::vector<DiskTraffic> disk_traffic;  ///< by disk
   std::vector<BackupStatus> backups;
   std::string stands_still;  ///< why it may not run on, whatever its user says; empty where it may
   bool in_debugger = false;  ///< it stands still for a debugger
@@ -150,6 +159,10 @@ class Machine {
   virtual void stop(bool force, std::chrono::milliseconds patience = std::chrono::seconds(10)) = 0;
 
   virtual MachineStatus status() const = 0;
+
+  /// Lets `see` look at the machine as it stands. Error where it runs, is still to start, has ended, or its memory
+  /// cannot be read; and afterwards where somebody let it run on meanwhile, or put it back.
+  virtual void look(const std::function<void(const Inspector& still)>& see) = 0;
 
   /// What happened to it.
   virtual EventLog& events() noexcept = 0;

@@ -67,7 +67,10 @@ void Processors::pause() {
   gate_.wait_until_parked();
 }
 
-void Processors::resume() { gate_.open(); }
+void Processors::resume() {
+  ++moves_;
+  gate_.open();
+}
 
 void Processors::stall(const std::function<bool(std::uint32_t thread)>& stands) noexcept {
   gate_.stall(true);
@@ -87,6 +90,7 @@ Processors::Remembered Processors::remember() const {
 }
 
 void Processors::go_back_to(const Remembered& remembered) {
+  ++moves_;
   for (std::size_t id = 0; id < states_.size(); ++id) states_[id]->go_back_to(*remembered[id]);
 }
 
@@ -109,6 +113,12 @@ void Processors::join() {
 std::uint64_t Processors::interrupts() const noexcept {
   std::uint64_t sum = 0;
   for (const auto& vcpu : vcpus_) sum += vcpu->statistics().interrupts();
+  return sum;
+}
+
+std::uint64_t Processors::page_faults() const noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& vcpu : vcpus_) sum += vcpu->statistics().page_faults();
   return sum;
 }
 

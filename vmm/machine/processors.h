@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -50,9 +51,14 @@ class Processors {
   void request_end() noexcept;
   void join();
 
+  /// How often they were let go, or put back: what was seen between two equal numbers belongs together.
+  std::uint64_t moves() const noexcept { return moves_; }
+
   std::uint64_t exits() const noexcept;
   /// That all of them were given, as KVM counts; 0 where it does not.
   std::uint64_t interrupts() const noexcept;
+  /// Of all of them, that KVM mended; 0 where it does not count.
+  std::uint64_t page_faults() const noexcept;
   std::size_t count() const noexcept { return vcpus_.size(); }
   const KvmVcpu& vcpu(std::size_t index) const noexcept { return *vcpus_[index]; }
   VcpuThread& thread(std::size_t index) noexcept { return *threads_[index]; }
@@ -65,6 +71,7 @@ class Processors {
   std::uint32_t debug_flags_;
   std::vector<std::unique_ptr<KvmVcpu>> vcpus_;
   std::vector<std::unique_ptr<VcpuState>> states_;
+  std::atomic<std::uint64_t> moves_ = 0;
   PauseGate gate_;
   std::vector<std::unique_ptr<VcpuThread>> threads_;  // last: they use all of the above
 };

@@ -81,6 +81,12 @@ std::vector<VirtioSlot> VirtioDevices::slots() const {
   return slots;
 }
 
+std::vector<NamedState> VirtioDevices::states() const {
+  std::vector<NamedState> states;
+  for (const auto& plug : plugs_) states.push_back({plug->transport().state_name(), plug->transport().save_state()});
+  return states;
+}
+
 void VirtioDevices::start() {
   for (const auto& disk : disks_) disk->disk()->start_completing();
   for (const auto& plug : plugs_) plug->transport().start();

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "checkpoint/state/codec.h"
 #include "devices/backplane.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/mmio_transport.h"
@@ -44,6 +45,9 @@ class VirtioDevices {
                   std::span<const std::shared_ptr<AbsentBlocks>> absent = {});
   std::span<FreezableDisk* const> freezable() noexcept { return freezable_; }
   std::span<const std::unique_ptr<DiskSlot>> disks() const noexcept { return disks_; }
+
+  /// What each of them is, with their backplane frozen.
+  std::vector<NamedState> states() const;
 
   void start();
   void stop() noexcept;

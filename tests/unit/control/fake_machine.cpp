@@ -36,8 +36,24 @@ MachineStatus FakeMachine::status() const {
   status.state = state_;
   status.checkpoint_running = checkpoint_running;
   status.exits = 42;
+  status.disk_traffic.push_back({3, 4, 4096, 8192});
   if (without_room) status.disks_without_room.push_back(0);
   return status;
+}
+
+// A page of its number, where it runs without paging.
+void FakeMachine::look(const std::function<void(const Inspector& still)>& see) {
+  if (state_ != RunState::kPaused) throw Error("fake runs");
+  Inspector::Subject subject;
+  subject.name = "the machine fake";
+  subject.cpus.resize(1);
+  subject.cpus[0].general.rip = 0x1000;
+  subject.memory = [](Gpa from, std::span<std::byte> into) {
+    if (from.value() + into.size() > 0x10000) return false;
+    std::fill(into.begin(), into.end(), static_cast<std::byte>(from.value() >> 12));
+    return true;
+  };
+  see(Inspector(std::move(subject)));
 }
 
 std::size_t FakeMachine::type(std::span<const std::uint8_t> keys) noexcept {

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "checkpoint/backup/backup_service.h"
+#include "vmm/machine/inspector.h"
 #include "vmm/machine/machine.h"
 
 namespace tintype {
@@ -21,6 +22,7 @@ class FakeMachine final : public Machine {
   void resume() override;
   void stop(bool force, std::chrono::milliseconds patience) override;
   MachineStatus status() const override;
+  void look(const std::function<void(const Inspector& still)>& see) override;
   EventLog& events() noexcept override { return event_log; }
   ConsoleLog& console() noexcept override { return console_log; }
   std::size_t type(std::span<const std::uint8_t> keys) noexcept override;

@@ -50,7 +50,11 @@ TEST_CASE("status tells what the machine is and does") {
                                    {"mode", "persistent"},
                                    {"read_only", false},
                                    {"waits_for_room", false},
-                                   {"problem", ""}});
+                                   {"problem", ""},
+                                   {"reads", 3},
+                                   {"writes", 4},
+                                   {"bytes_read", 4096},
+                                   {"bytes_written", 8192}});
 }
 
 TEST_CASE("status tells of a disk whose writes wait for room") {
@@ -230,4 +234,32 @@ TEST_CASE("a series of checkpoints says how often, how many, and which are kept"
   for (const json& wrong : {json{{"repository", "/r"}, {"count", 3}}, json{{"repository", "/r"}, {"every_ms", 0}},
                             json{{"every_ms", 100}}, json{{"cancel", true}, {"every_ms", 100}}})
     CHECK_THROWS_AS(fixture.methods.call("checkpoint", wrong, {}), UsageError);
+}
+
+TEST_CASE("a machine that stands still is looked into, by programs and for people") {
+  MethodsFixture fixture;
+  ControlClient client = fixture.client();
+  CHECK_THROWS_WITH_AS(client.call("look", {{"registers", true}}, 5s), "fake runs", Error);
+  client.call("pause", json::object(), 5s);
+  const json seen = client.call("look", {{"registers", true}, {"memory", 0x2ffe}, {"memory_bytes", 4}}, 5s);
+  CHECK(seen["name"] == "fake");
+  CHECK(seen["cpus"][0]["rip"] == 0x1000);
+  CHECK(seen["memory"]["bytes"] == "02020303");
+  CHECK_FALSE(seen.contains("virtio"));
+  const json text = client.call("look", {{"page_tables", 0x2ffe}, {"virtqueues", true}, {"text", true}}, 5s);
+  CHECK(text["text"] == "  0000000000002ffe is guest physical 0x2ffe\nIt has no virtio devices.");
+  CHECK_FALSE(text.contains("virtio"));
+  CHECK(client.call("look", {{"memory", 0xfff0}, {"memory_bytes", 32}}, 5s)["memory"]["bytes"] ==
+        "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f");
+}
+
+TEST_CASE("what cannot be looked at is refused before the machine is asked") {
+  MethodsFixture fixture;
+  ControlClient client = fixture.client();
+  for (const json& wrong : {json{{"memory", 1}}, json{{"memory", 1}, {"memory_bytes", 2 << 20}},
+                            json{{"memory", -1}, {"memory_bytes", 1}}, json{{"cpu", "first"}}, json{{"disk", 1}}})
+    CHECK_THROWS_AS(client.call("look", wrong, 5s), UsageError);
+  client.call("pause", json::object(), 5s);
+  CHECK_THROWS_WITH_AS(client.call("look", {{"registers", true}, {"cpu", 1}}, 5s),
+                       "the machine fake has no CPU 1: it has 1, from 0 on", Error);
 }

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/watch/machine_watch.h"
+
+#include "vmm/base/error.h"
+
+namespace tintype {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr auto kAnswerTime = std::chrono::seconds(30), kHangUpTime = std::chrono::seconds(2);
+
+DiskStatus sum_of(const std::vector<DiskStatus>& disks) {
+  DiskStatus sum;
+  for (const DiskStatus& disk : disks) {
+    sum.reads += disk.reads;
+    sum.writes += disk.writes;
+    sum.bytes_read += disk.bytes_read;
+    sum.bytes_written += disk.bytes_written;
+  }
+  return sum;
+}
+
+}  // namespace
+
+WatchSample RateMeter::take(const StatusReport& status, Clock::time_point now) {
+  WatchSample sample{status, {}};
+  const StatusReport before = before_.value_or(status);
+  const double seconds = before_ ? std::chrono::duration<double>(now - then_).count() : 0;
+  before_ = status;
+  then_ = now;
+  if (seconds <= 0) return sample;
+  const auto rate = [seconds](std::uint64_t from, std::uint64_t to) {
+    return to < from ? 0 : static_cast<double>(to - from) / seconds;
+  };
+  const DiskStatus disks = sum_of(status.disks), disks_before = sum_of(before.disks);
+  sample.rates = {rate(before.exits, status.exits),
+                  rate(before.interrupts, status.interrupts),
+                  rate(before.page_faults, status.page_faults),
+                  rate(disks_before.reads, disks.reads),
+                  rate(disks_before.writes, disks.writes),
+                  rate(disks_before.bytes_read, disks.bytes_read),
+                  rate(disks_before.bytes_written, disks.bytes_written)};
+  return sample;
+}
+
+json sample_to_json(const WatchSample& sample) {
+  const WatchRates& rates = sample.rates;
+  return {{"status", status_to_json(sample.status)},
+          {"per_second",
+           {{"exits", rates.exits},
+            {"interrupts", rates.interrupts},
+            {"page_faults", rates.page_faults},
+            {"reads", rates.reads},
+            {"writes", rates.writes},
+            {"bytes_read", rates.bytes_read},
+            {"bytes_written", rates.bytes_written}}}};
+}
+
+MachineWatch::MachineWatch(ControlClient calls, ControlClient events)
+    : calls_(std::move(calls)), events_(std::move(events)) {
+  events_.follow("events", {{"past", true}});
+}
+
+std::optional<WatchSample> MachineWatch::look() {
+  try {
+    const json status = calls_.call("status", json::object(), kAnswerTime);
+    return meter_.take(status_from_json(status), RateMeter::Clock::now());
+  } catch (const Error&) {
+    if (calls_.wait_for_end(kHangUpTime)) return std::nullopt;
+    throw;
+  }
+}
+
+std::optional<json> MachineWatch::next_event(std::chrono::milliseconds patience) {
+  auto event = events_.next(patience);
+  if (event) event->erase("id");
+  return event;
+}
+
+}  // namespace tintype

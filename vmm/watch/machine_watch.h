@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include <nlohmann/json.hpp>
+
+#include "vmm/control/client.h"
+#include "vmm/control/status_json.h"
+
+namespace tintype {
+
+/// What a machine does in a second.
+struct WatchRates {
+  double exits = 0, interrupts = 0, page_faults = 0;
+  double reads = 0, writes = 0, bytes_read = 0, bytes_written = 0;  ///< of all disks
+};
+
+/// How a machine does at an instant, and since the one before.
+struct WatchSample {
+  StatusReport status;
+  WatchRates rates;
+};
+nlohmann::json sample_to_json(const WatchSample& sample);
+
+/// Rates out of counts.
+class RateMeter {
+ public:
+  using Clock = std::chrono::steady_clock;
+  /// All rates are 0 the first time. A count that has gone back counts as one that stands.
+  WatchSample take(const StatusReport& status, Clock::time_point now);
+
+ private:
+  std::optional<StatusReport> before_;
+  Clock::time_point then_;
+};
+
+/// A machine that is watched until it ends. On one thread.
+class MachineWatch {
+ public:
+  /// Two connections to it: one follows what happens, which begins with what has happened (256 events are kept).
+  MachineWatch(ControlClient calls, ControlClient events);
+
+  /// Nothing where it has ended. Throws tintype::Error where it does not answer.
+  std::optional<WatchSample> look();
+  /// What happened, as `tintype events` has it; nothing where nothing does in time, or it has ended.
+  std::optional<nlohmann::json> next_event(std::chrono::milliseconds patience);
+  bool ended() const noexcept { return events_.hung_up(); }
+  int events_fd() const noexcept { return events_.fd(); }
+
+ private:
+  ControlClient calls_, events_;
+  RateMeter meter_;
+};
+
+}  // namespace tintype
