@@ -21,8 +21,8 @@ MachineEvent event_of(EventKind kind, const std::string& reason) {
 
 }  // namespace
 
-Lifecycle::Lifecycle(const MachineConfig& config, FileStart serial_start)
-    : guest_(config, serial_start, guest_requests(), *this) {
+Lifecycle::Lifecycle(const MachineConfig& config, FileStart serial_start, VmShell shell)
+    : guest_(config, serial_start, guest_requests(), *this, std::move(shell)) {
   debugger_ = std::make_unique<Debugger>(guest_.memory(), guest_.processors(), debugger_means());
   harness_ = make_harness();
 }
