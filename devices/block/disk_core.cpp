@@ -109,11 +109,13 @@ void DiskCore::advance_locked() noexcept {
 
 void DiskCore::io_finished(FlightIo& io) noexcept {
   Flight& flight = *io.flight;
+  flight.is_absent |= io.is_absent;
   if (io.kind == HostIo::Kind::kWrite || io.kind == HostIo::Kind::kZero) io.file->note_write();
   if (io.kind == HostIo::Kind::kSync) {
-    io.file->note_sync(io.covers, io.error_number);
+    if (!io.is_absent) io.file->note_sync(io.covers, io.error_number);
     io.file->end_sync(io.sync_number);
     io.last_sync = io.file->syncs_begun();
+    if (io.is_absent) flight.error_number = io.error_number;
   } else if ((io.error_number == ENOSPC || io.error_number == EDQUOT) && io.file != flight.stack->base.get()) {
     flight.no_room = true;
   } else if (flight.error_number == 0) {

@@ -77,6 +77,7 @@ void DiskCore::flush_finished(Flight& flight) noexcept {
     for (const Flight::FlushPoint& point : flight.flush_points) point.log->give_back_flush_slot(point.slot);
     return wait_for_room(flight);
   }
+  if (flight.is_absent) return stop_or_finish(flight);
   if (flight.error_number != 0 || flight.flush_points.empty()) return finish(flight);
   flight.io_count = 0;
   if (flight.flush_stage == Stage::kSync) {
@@ -237,10 +238,11 @@ void DiskCore::wait(Flight& flight) noexcept {
   }
 }
 
-// The host cannot do it. Where the machine is to be stopped for that, the request waits, and whoever stops it is told.
-// (Not a flush: what the host has lost it will not find when it is asked again.)
+// The host cannot do it. Where the machine is to be stopped for that, the request waits, and whoever stops it is told;
+// always where what it wants is to come from a checkpoint: that can be mended, and no disk fails in this way.
+// (Not a flush that the host did: what it has lost it will not find when it is asked again.)
 void DiskCore::stop_or_finish(Flight& flight) noexcept {
-  const bool waits = flight.error_number != 0 && policy_.stops_on_errors && !giving_up_;
+  const bool waits = flight.error_number != 0 && (policy_.stops_on_errors || flight.is_absent) && !giving_up_;
   if (!waits) return finish(flight);
   const bool first = stopped_by_ == 0;
   stopped_by_ = flight.error_number;

@@ -24,12 +24,12 @@ void Lifecycle::on_disk_trouble() noexcept {
   try {
     pause();
     for (const auto& slot : guest_.virtio().disks()) {
-      const int error = slot->disk() == nullptr ? 0 : slot->disk()->stopped_by();
-      if (error == 0) continue;
+      const std::string trouble = slot->disk() == nullptr ? std::string() : slot->disk()->trouble();
+      if (trouble.empty()) continue;
       log_note(
           "the machine {} is paused, because the host cannot read or write {} ({}): mend that and `tintype continue "
           "{}`, or `tintype stop {}`",
-          config().name, slot->disk()->options().image.string(), errno_text(error), config().name, config().name);
+          config().name, slot->disk()->options().image.string(), trouble, config().name, config().name);
     }
   } catch (const std::exception&) {  // it has ended: nobody needs the answers
   }

@@ -193,7 +193,8 @@ MachineStatus Lifecycle::status() const {
     const VirtualDisk* disk = disks[number]->disk();
     if (disk == nullptr) continue;
     if (disk->waits_for_room()) status.disks_without_room.push_back(number);
-    if (const int error = disk->stopped_by()) status.disk_problems.push_back({number, errno_text(error)});
+    if (std::string trouble = disk->trouble(); !trouble.empty())
+      status.disk_problems.push_back({number, std::move(trouble)});
   }
   return status;
 }
