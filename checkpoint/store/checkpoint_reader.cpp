@@ -19,6 +19,7 @@ void CheckpointReader::open(const CheckpointStore& store, std::uint64_t id) {
   const Chain chain = read_chain(store, id);
   manifest_ = *chain.front().manifest;
   check_machine(manifest_);
+  place_of_remarks_ = store.place_of_remarks(id);
   states_ = read_states(*chain.front().folder, manifest_);
   disks_.clear();
   memory_ = open_source(chain, checkpoint_files::kMemoryName);

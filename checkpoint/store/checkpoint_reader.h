@@ -27,6 +27,8 @@ class CheckpointReader {
 
   /// Where it lies: absolute.
   const std::filesystem::path& repository() const noexcept { return repository_; }
+  /// Where remarks on it lie (working_set.h); empty where its store keeps none.
+  const std::filesystem::path& place_of_remarks() const noexcept { return place_of_remarks_; }
   const Manifest& manifest() const noexcept { return manifest_; }
   /// Throws tintype::Error where the checkpoint does not hold that: what else is read here is not of its instant.
   void require(Portion portion) const;
@@ -39,7 +41,7 @@ class CheckpointReader {
  private:
   void open(const CheckpointStore& store, std::uint64_t id);
 
-  std::filesystem::path repository_;
+  std::filesystem::path repository_, place_of_remarks_;
   Manifest manifest_;
   std::vector<NamedState> states_;
   std::unique_ptr<BlockSource> memory_;

@@ -83,8 +83,9 @@ void Guest::restore_shared(const CheckpointReader& checkpoint, std::shared_ptr<c
 
 // Whoever reads or writes memory from here on waits for it: KVM too, to which some states are given.
 void Guest::restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<const BlockSource> memory,
-                           LazyLoad::Events events, const ProgressSink& progress) {
-  load_ = std::make_unique<LazyLoad>(std::move(memory), memory_, std::move(events));
+                           LazyLoad::Events events, const LazyLoad::WorkingSet& first, const ProgressSink& progress) {
+  load_ = std::make_unique<LazyLoad>(std::move(memory), memory_, std::move(events), LazyLoad::make_missing_userfault,
+                                     LazyLoad::default_threads(), first);
   progress({"memory", 0, load_->bytes_total()});
   try {
     restore_states(checkpoint, progress);

@@ -39,7 +39,7 @@ class Guest {
   void restore_states(const CheckpointReader& checkpoint, const ProgressSink& progress);
   /// The same, but memory comes while the guest runs, or before it if it is asked for.
   void restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<const BlockSource> memory,
-                      LazyLoad::Events events, const ProgressSink& progress);
+                      LazyLoad::Events events, const LazyLoad::WorkingSet& first, const ProgressSink& progress);
   /// The same, on memory that others share.
   void restore_shared(const CheckpointReader& checkpoint, std::shared_ptr<const MemoryImage> memory,
                       const ProgressSink& progress);

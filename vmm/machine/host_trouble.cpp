@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the host cannot read or write: memory of a restored machine that is still to come, a disk. The machine is paused
 // and loses nothing; when it is continued, that is tried again.
+#include "checkpoint/store/working_set.h"
 #include "vmm/base/error.h"
 #include "vmm/base/log.h"
 #include "vmm/machine/lifecycle.h"
@@ -39,8 +40,12 @@ void Lifecycle::on_disk_trouble() noexcept {
 
 void Lifecycle::restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<const BlockSource> memory,
                                const ProgressSink& progress) {
-  guest_.restore_lazily(checkpoint, std::move(memory), {[this](const std::string& why) { on_load_failure(why); }},
-                        progress);
+  // A saved state goes when the machine has been resumed.
+  const std::filesystem::path remarks = config().suspended_as.empty() ? checkpoint.place_of_remarks() : "";
+  guest_.restore_lazily(checkpoint, std::move(memory),
+                        {[this](const std::string& why) { on_load_failure(why); },
+                         [remarks](std::span<const std::uint64_t> pages) { write_working_set(remarks, pages); }},
+                        read_working_set(remarks), progress);
 }
 
 // On a thread of the load. A pause by the user, or of a checkpoint, is not what this is: nobody may wait for a CPU that
