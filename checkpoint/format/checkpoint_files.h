@@ -12,6 +12,8 @@ inline constexpr const char* kState = "machine.state";
 inline constexpr const char* kMemory = "memory.part";
 /// Remarks: what came of verifying and drilling it. No part of it, and in no manifest.
 inline constexpr const char* kChecks = "checks.json";
+/// The same: what a machine that is restored wants of its memory first.
+inline constexpr const char* kWorkingSet = "working-set.json";
 inline constexpr const char* kStateName = "state";
 inline constexpr const char* kMemoryName = "memory";
 

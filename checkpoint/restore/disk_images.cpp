@@ -51,7 +51,18 @@ bool DiskImages::tell_incomplete(std::size_t disk, const SparseFile& file) const
                                {manifest.identity, manifest.id, disks()[disk].id, checkpoint_->repository()});
 }
 
-// The note is durable before there is a name by which the image could be taken for a whole one.
+namespace {
+
+/// Where metadata is journaled, an image that comes later has its note before its name after a power cut as well; that
+/// both last is seen to while the machine runs (LazyDisk::make_lasting()). One that never does goes with the process.
+bool must_last_first(Completion when, const SparseFile& file) {
+  if (when == Completion::kMeanwhile) return !journals_metadata(file.duplicate().get());
+  return when == Completion::kBefore;
+}
+
+}  // namespace
+
+// There is no name by which an image could be taken for a whole one before it says that it is not.
 void DiskImages::write(std::span<const Completion> completions, const ProgressSink& progress) {
   for (std::size_t i = 0; i < disks().size(); ++i) {
     const BlockSource& part = *checkpoint_->disk(disks()[i].id);
@@ -64,7 +75,7 @@ void DiskImages::write(std::span<const Completion> completions, const ProgressSi
     } else if (progress) {
       progress({part.name(), 0, 1});
     }
-    if (completions_.back() != Completion::kNever) file.sync();  // that one goes with the process
+    if (must_last_first(completions_.back(), file)) file.sync();
   }
 }
 
@@ -78,11 +89,10 @@ const std::vector<fs::path>& DiskImages::publish() {
     if (completions_[i] == Completion::kBefore) continue;
     std::shared_ptr<const BlockSource> source(checkpoint_, checkpoint_->disk(disks()[i].id));
     if (wrap_) source = wrap_(std::move(source));
-    absent_.back() = std::make_shared<LazyDisk>(std::move(source), files_[i]->duplicate(), named_.back().string(),
+    absent_.back() = std::make_shared<LazyDisk>(std::move(source), files_[i]->duplicate(), named_.back(),
                                                 completions_[i] == Completion::kMeanwhile);
   }
-  if (std::ranges::any_of(completions_, [](Completion when) { return when != Completion::kNever; }))
-    sync_directory(directory_);
+  if (std::ranges::find(completions_, Completion::kBefore) != completions_.end()) sync_directory(directory_);
   files_.clear();
   return named_;
 }

@@ -18,10 +18,11 @@ constexpr std::uint64_t kChunkBytes = kChunkBlocks * kBlockSize;
 
 }  // namespace
 
-LazyDisk::LazyDisk(std::shared_ptr<const BlockSource> source, UniqueFd image, std::string what, bool becomes_whole)
+LazyDisk::LazyDisk(std::shared_ptr<const BlockSource> source, UniqueFd image, std::filesystem::path path,
+                   bool becomes_whole)
     : source_(std::move(source)),
       image_(std::move(image)),
-      what_(std::move(what)),
+      path_(std::move(path)),
       becomes_whole_(becomes_whole),
       chunks_((size() + kChunkBytes - 1) / kChunkBytes) {
   for (auto& chunk : chunks_) chunk = State::kThere;  // zeros: a hole says so
@@ -73,12 +74,31 @@ void LazyDisk::bring_chunk(std::size_t chunk) {
   };
   try {
     copy(chunk);
-  } catch (...) {
+  } catch (const std::exception& failure) {
+    note(chunk, failure.what());
     end_as(State::kAbsent);
     throw;
   }
+  note(chunk, {});
   end_as(State::kThere);
   bytes_left_ -= bytes_of(chunk);
+}
+
+/// What could not be brought may come now, where another piece did.
+void LazyDisk::note(std::size_t chunk, const std::string& problem) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (problem.empty()) {
+    go_on_ = true;
+    if (chunk == problem_chunk_) problem_.clear();
+  } else {
+    problem_ = problem;
+    problem_chunk_ = chunk;
+  }
+}
+
+std::string LazyDisk::problem() const {
+  const std::lock_guard lock(mutex_);
+  return problem_;
 }
 
 /// What is zero stays a hole.
@@ -89,55 +109,88 @@ void LazyDisk::copy(std::size_t chunk) const {
   for (auto run = source_->next_run(first); run && run->first_block < end; run = source_->next_run(run->end_block())) {
     const std::uint64_t from = std::max(run->first_block, first), until = std::min(run->end_block(), end);
     const std::uint64_t bytes = std::min(until * kBlockSize, size()) - from * kBlockSize;
-    write_exactly(image_.get(), std::span(data).subspan((from - first) * kBlockSize, bytes), from * kBlockSize, what_);
+    write_exactly(image_.get(), std::span(data).subspan((from - first) * kBlockSize, bytes), from * kBlockSize,
+                  path_.string());
     if (until == source_->blocks()) break;
   }
 }
 
 // ---- the image as a whole ----
 
-void LazyDisk::start(std::function<void()> whole) {
-  if (!becomes_whole_) return;
-  thread_ = std::thread([this, whole = std::move(whole)] { complete(whole); });
+void LazyDisk::make_lasting() {
+  const std::lock_guard lock(lasting_mutex_);
+  if (lasts_ || !becomes_whole_) return;
+  sync_file(image_.get(), path_.string());
+  sync_directory(path_.parent_path());
+  lasts_ = true;
 }
 
-void LazyDisk::make_whole() {
+void LazyDisk::start(Steps steps) {
+  if (!becomes_whole_) return;
+  thread_ = std::thread([this, steps = std::move(steps)] { complete(steps); });
+}
+
+/// False where it was stopped before.
+bool LazyDisk::make_whole() {
   for (auto absent = next_absent(0); absent; absent = next_absent(*absent)) {
     bring_chunk(*absent / kChunkBytes);
     const std::lock_guard lock(mutex_);
-    if (stopping_) return;
+    if (stopping_) return false;
   }
-  sync_file(image_.get(), what_);
+  sync_file(image_.get(), path_.string());
   clear_incomplete_note(image_.get());
+  return true;
 }
 
-void LazyDisk::complete(const std::function<void()>& whole) noexcept {
+/// Returns what it failed by.
+std::string LazyDisk::try_to_complete(const Steps& steps) noexcept {
+  try {
+    if (steps.begin) steps.begin();
+    if (!make_whole()) return {};
+  } catch (const std::exception& failure) {
+    return failure.what();
+  }
+  if (steps.whole) steps.whole();
+  const std::lock_guard lock(mutex_);
+  whole_ = true;
+  changed_.notify_all();
+  return {};
+}
+
+void LazyDisk::complete(const Steps& steps) noexcept {
   name_this_thread("lazy-disk");
   block_signals_in_this_thread();
-  std::string problem;
-  try {
-    make_whole();
-  } catch (const std::exception& failure) {
-    problem = failure.what();
-    log_note("{} cannot be completed from its checkpoint: {}", what_, problem);
-  }
-  const bool done = problem.empty() && bytes_left_ == 0;
-  if (done && whole) whole();
-  const std::lock_guard lock(mutex_);
-  whole_ = done;
-  problem_ = problem;
-  changed_.notify_all();
+  bool told = false;
+  do {
+    const std::string problem = try_to_complete(steps);
+    if (problem.empty()) return;
+    if (!std::exchange(told, true)) log_note("{} cannot be completed from its checkpoint: {}", path_.string(), problem);
+    const std::lock_guard lock(mutex_);
+    problem_ = problem;
+    stands_still_ = true;
+    go_on_ = false;
+    changed_.notify_all();
+  } while (is_told_to_go_on());
+}
+
+bool LazyDisk::is_told_to_go_on() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return go_on_ || stopping_; });
+  stands_still_ = false;
+  return !stopping_;
 }
 
 void LazyDisk::finish() {
   if (!becomes_whole_) return;
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return whole_ || stopping_ || !problem_.empty(); });
+  if (std::exchange(stands_still_, false)) go_on_ = true;
+  changed_.notify_all();
+  changed_.wait(lock, [this] { return whole_ || stopping_ || stands_still_; });
   if (whole_) return;
   throw Error(
       "{} could not be completed from the checkpoint that it was restored from ({}): `tintype disk complete {}` "
       "tries again",
-      what_, problem_, what_);
+      path_.string(), problem_, path_.string());
 }
 
 void LazyDisk::stop() noexcept {

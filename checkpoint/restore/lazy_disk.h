@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -17,11 +18,12 @@ namespace tintype {
 
 /// The image of a disk that is restored while the machine runs. It holds what the checkpoint has, and nothing else:
 /// what the guest writes goes to a log above it. A piece that somebody wants is brought at once; the rest comes in the
-/// background where the image is to become whole. Until then it says that it is not (vmm/base/image_note.h).
+/// background where the image is to become whole. Until then it says that it is not (vmm/base/image_note.h). A read
+/// that fails is tried again when that piece is wanted again; the background goes on when any piece could be brought.
 class LazyDisk final : public AbsentBlocks {
  public:
-  /// `image` is empty, as long as the disk, and open for writing; `what` names it for messages.
-  LazyDisk(std::shared_ptr<const BlockSource> source, UniqueFd image, std::string what, bool becomes_whole);
+  /// `image` is empty, as long as the disk, and open for writing; `path` is where it lies.
+  LazyDisk(std::shared_ptr<const BlockSource> source, UniqueFd image, std::filesystem::path path, bool becomes_whole);
   ~LazyDisk() override;
 
   bool is_there(std::uint64_t offset, std::uint64_t length) const noexcept override;
@@ -29,8 +31,10 @@ class LazyDisk final : public AbsentBlocks {
   std::optional<std::uint64_t> next_absent(std::uint64_t offset) const noexcept override;
   std::uint64_t bytes_left() const noexcept override { return bytes_left_.load(); }
   bool becomes_whole() const noexcept override { return becomes_whole_; }
-  void start(std::function<void()> whole) override;
+  void make_lasting() override;
+  void start(Steps steps) override;
   void finish() override;
+  std::string problem() const override;
   void stop() noexcept override;
 
  private:
@@ -39,20 +43,27 @@ class LazyDisk final : public AbsentBlocks {
   std::uint64_t bytes_of(std::size_t chunk) const noexcept;
   void bring_chunk(std::size_t chunk);
   void copy(std::size_t chunk) const;
-  void complete(const std::function<void()>& whole) noexcept;
-  void make_whole();
+  void note(std::size_t chunk, const std::string& problem) noexcept;
+  void complete(const Steps& steps) noexcept;
+  std::string try_to_complete(const Steps& steps) noexcept;
+  bool make_whole();
+  bool is_told_to_go_on();
 
   const std::shared_ptr<const BlockSource> source_;
   const UniqueFd image_;
-  const std::string what_;
+  const std::filesystem::path path_;
   const bool becomes_whole_;
   std::vector<std::atomic<State>> chunks_;
   std::atomic<std::uint64_t> bytes_left_ = 0;
 
-  std::mutex mutex_;  // guards the rest, and changes of chunks_
+  std::mutex lasting_mutex_;  // guards the next
+  bool lasts_ = false;
+
+  mutable std::mutex mutex_;  // guards the rest, and changes of chunks_
   std::condition_variable changed_;
-  bool whole_ = false, stopping_ = false;
+  bool whole_ = false, stopping_ = false, stands_still_ = false, go_on_ = false;
   std::string problem_;
+  std::size_t problem_chunk_ = 0;
   std::thread thread_;
 };
 

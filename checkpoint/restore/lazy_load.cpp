@@ -52,7 +52,7 @@ class LazyLoad::Staging {
 };
 
 LazyLoad::LazyLoad(std::shared_ptr<const BlockSource> source, GuestMemory& memory, Events events,
-                   const MakeUserfault& make_userfault, unsigned threads)
+                   const MakeUserfault& make_userfault, unsigned threads, const WorkingSet& first)
     : source_(std::move(source)),
       memory_(memory),
       events_(std::move(events)),
@@ -61,6 +61,7 @@ LazyLoad::LazyLoad(std::shared_ptr<const BlockSource> source, GuestMemory& memor
   missing_ = find_missing();
   finished_ = missing_.empty();
   if (finished_) return;
+  plan(first);
   service_ = std::make_unique<FaultService>(missing_, static_cast<FaultSink&>(*this), make_userfault);
   moves_pages_ = service_->moves_pages();
   memory_.set_absent(this);
@@ -97,6 +98,17 @@ std::vector<std::span<std::byte>> LazyLoad::find_missing() {
   return ranges;
 }
 
+void LazyLoad::plan(const WorkingSet& first) {
+  is_first_.resize(chunks_.size());
+  for (const std::uint64_t page : first) {
+    if (page >= chunks_.pages()) continue;
+    const std::size_t chunk = chunks_.of_page(page);
+    if (states_[chunk].load() == State::kMissing && !is_first_[chunk]) first_.push_back(chunk);
+    is_first_[chunk] = true;
+  }
+  planned_ = first_.size();
+}
+
 void LazyLoad::machine_runs() {
   const std::lock_guard lock(mutex_);
   if (failure_) std::rethrow_exception(failure_);
@@ -110,6 +122,14 @@ std::string LazyLoad::problem() const {
 
 // ---- whoever waits ----
 
+/// With the mutex.
+void LazyLoad::want(std::size_t chunk) {
+  wanted_.push_back(chunk);
+  if (!is_first_[chunk]) first_.push_back(chunk);
+  is_first_[chunk] = true;
+  changed_.notify_all();
+}
+
 void LazyLoad::on_fault(const Fault& fault) noexcept {
   const auto chunk = chunks_.find(fault.address);
   if (!chunk) return;
@@ -118,8 +138,7 @@ void LazyLoad::on_fault(const Fault& fault) noexcept {
   // A thread that somebody calls comes again and again.
   if (std::ranges::find(waiting_, Waiting{*chunk, fault.thread}) != waiting_.end()) return;
   waiting_.push_back({*chunk, fault.thread});
-  wanted_.push_back(*chunk);
-  changed_.notify_all();
+  want(*chunk);
 }
 
 bool LazyLoad::is_waited_for_by(std::uint32_t thread) const {
@@ -135,8 +154,7 @@ bool LazyLoad::bring(const std::byte* host, std::uint64_t length) noexcept {
   for (std::size_t chunk = *first; chunk <= *last; ++chunk) {
     if (states_[chunk].load(std::memory_order_acquire) == State::kThere) continue;
     std::unique_lock lock(mutex_);
-    wanted_.push_back(chunk);
-    changed_.notify_all();
+    want(chunk);
     changed_.wait(lock, [&] { return given_up_ || states_[chunk].load() == State::kThere; });
     if (states_[chunk].load() != State::kThere) return false;
   }
@@ -179,6 +197,8 @@ std::optional<std::size_t> LazyLoad::next() {
     if (!failure_) {
       for (; !wanted_.empty(); wanted_.pop_front())
         if (claim(wanted_.front())) return wanted_.front();
+      for (; next_first_ < planned_; ++next_first_)
+        if (claim(first_[next_first_])) return first_[next_first_++];
       for (; next_ < chunks_.size(); ++next_)
         if (claim(next_)) return next_++;
     }
@@ -213,10 +233,22 @@ bool LazyLoad::there(std::size_t chunk) {
   return bytes_left_ == 0;
 }
 
+/// For the next time.
+void LazyLoad::tell_learnt() noexcept {
+  std::vector<std::uint64_t> pages;
+  {
+    const std::lock_guard lock(mutex_);
+    if (first_.size() == planned_ || !runs_) return;
+    for (const std::size_t chunk : first_) pages.push_back(chunks_[chunk].first_page);
+  }
+  if (events_.on_learnt) events_.on_learnt(pages);
+}
+
 /// Nobody waits any more, and nothing faults. Whoever brought the last one.
 void LazyLoad::finish() noexcept {
   const bool small_pages = !moves_pages_;
   let_go();
+  tell_learnt();
   for (std::size_t chunk = 0; small_pages && chunk < missing_.size(); ++chunk)
     ::madvise(missing_[chunk].data(), missing_[chunk].size(), kCollapse);
   const std::lock_guard lock(mutex_);

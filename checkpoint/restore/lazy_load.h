@@ -38,12 +38,18 @@ class LazyLoad final : public AbsentMemory, private FaultSink {
   struct Events {
     /// Loading stands still, and whoever touches what is not there waits: for retry(), or give_up(). Once, until then.
     std::function<void(const std::string& why)> on_failure;
+    /// All is there, and somebody waited for pages that were not known to be wanted: now these are (WorkingSet).
+    std::function<void(std::span<const std::uint64_t> pages)> on_learnt{};
   };
+  /// What is brought first, by any page of each chunk: whoever knows what the machine is going to want says it. May
+  /// hold anything.
+  using WorkingSet = std::vector<std::uint64_t>;
 
   /// Watches what of memory the source has data for; nothing may have touched it. Loading begins at once. Throws
   /// tintype::Error where the host cannot.
   LazyLoad(std::shared_ptr<const BlockSource> source, GuestMemory& memory, Events events,
-           const MakeUserfault& make_userfault = make_missing_userfault, unsigned threads = default_threads());
+           const MakeUserfault& make_userfault = make_missing_userfault, unsigned threads = default_threads(),
+           const WorkingSet& first = {});
   /// As give_up().
   ~LazyLoad() override;
 
@@ -91,6 +97,9 @@ class LazyLoad final : public AbsentMemory, private FaultSink {
   class Staging;
 
   std::vector<std::span<std::byte>> find_missing();
+  void plan(const WorkingSet& first);
+  void want(std::size_t chunk);
+  void tell_learnt() noexcept;
   void on_fault(const Fault& fault) noexcept override;
   void work() noexcept;
   std::optional<std::size_t> next();
@@ -117,7 +126,10 @@ class LazyLoad final : public AbsentMemory, private FaultSink {
   std::condition_variable changed_;  // work to do, a chunk there, an end
   std::deque<std::size_t> wanted_;   ///< somebody waits for them
   std::vector<Waiting> waiting_;
-  std::size_t next_ = 0;  ///< in the background
+  std::vector<std::size_t> first_;  ///< in the background, in this order; those that were waited for are added
+  std::vector<bool> is_first_;      ///< by chunk
+  std::size_t planned_ = 0;         ///< so many of them were known at the beginning
+  std::size_t next_first_ = 0, next_ = 0;
   bool runs_ = false, given_up_ = false;
   std::exception_ptr failure_;  ///< it stands still
 

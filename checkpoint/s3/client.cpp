@@ -7,9 +7,8 @@
 #include <ctime>
 #include <random>
 
-#include <curl/curl.h>
-
 #include "checkpoint/format/part_format.h"
+#include "checkpoint/s3/late_curl.h"
 #include "checkpoint/s3/xml.h"
 #include "vmm/base/error.h"
 
@@ -49,7 +48,7 @@ std::int64_t seconds_of_iso(const std::string& text) {
 }
 
 std::int64_t seconds_of_header(const std::string& text) {
-  return text.empty() ? std::time(nullptr) : static_cast<std::int64_t>(curl_getdate(text.c_str(), nullptr));
+  return text.empty() ? std::time(nullptr) : static_cast<std::int64_t>(LateCurl::get().getdate(text.c_str(), nullptr));
 }
 
 /// "bytes 0-99/1234": where it begins, and how long all of it is.

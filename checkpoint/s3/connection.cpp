@@ -4,10 +4,8 @@
 #include <algorithm>
 #include <cctype>
 #include <cstring>
-#include <mutex>
 
-#include <curl/curl.h>
-
+#include "checkpoint/s3/late_curl.h"
 #include "vmm/base/error.h"
 
 namespace tintype {
@@ -19,10 +17,7 @@ constexpr long kBufferBytes = 512 << 10;
 constexpr std::size_t kLongestBody = 16 << 20;  ///< of an answer that nobody gave room for
 constexpr std::size_t kLongestHeaders = 64 << 10;
 
-void start_library() {
-  static std::once_flag once;
-  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
-}
+const LateCurl& library() { return LateCurl::get(); }
 
 }  // namespace
 
@@ -69,7 +64,7 @@ struct S3Connection::Transfer {
 
   bool take_body(std::span<const char> bytes) {
     long status = 0;
-    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    library().easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     if (!request.into.empty() && status >= 200 && status < 300) {
       if (bytes.size() > request.into.size() - answer.received) return false;
       std::memcpy(request.into.data() + answer.received, bytes.data(), bytes.size());
@@ -134,19 +129,18 @@ struct S3Connection::Impl {
 
 S3Connection::S3Connection(const S3Credentials& credentials, const std::string& region, const std::atomic<bool>& stop)
     : impl_(new Impl{credentials, fmt::format("aws:amz:{}:s3", region), stop, nullptr, {}}) {
-  start_library();
-  impl_->curl = curl_easy_init();
+  impl_->curl = library().easy_init();
   if (impl_->curl == nullptr) throw Error("curl cannot be started: there is too little memory");
 }
 
-S3Connection::~S3Connection() { curl_easy_cleanup(impl_->curl); }
+S3Connection::~S3Connection() { library().easy_cleanup(impl_->curl); }
 
 // What an option cannot do it answers with an error code; all of these are in every curl that has SigV4.
 void S3Connection::Impl::prepare(Transfer& transfer, curl_slist* headers) const {
   const HttpRequest& request = transfer.request;
-  curl_easy_reset(curl);
+  library().easy_reset(curl);
   const auto set = [this](CURLoption option, auto value) {
-    check(curl_easy_setopt(curl, option, value) == CURLE_OK, "curl knows its options");
+    check(library().easy_setopt(curl, option, value) == CURLE_OK, "curl knows its options");
   };
   set(CURLOPT_URL, request.url.c_str());
   set(CURLOPT_PROTOCOLS_STR, "http,https");
@@ -188,9 +182,9 @@ void S3Connection::Impl::prepare(Transfer& transfer, curl_slist* headers) const 
 HttpAnswer S3Connection::perform(const HttpRequest& request) {
   HttpAnswer answer;
   Transfer transfer{impl_->curl, request, answer, impl_->stop};
-  std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> headers(nullptr, &curl_slist_free_all);
+  std::unique_ptr<curl_slist, decltype(library().slist_free_all)> headers(nullptr, library().slist_free_all);
   const auto add = [&](const std::string& line) {
-    curl_slist* const longer = curl_slist_append(headers.get(), line.c_str());
+    curl_slist* const longer = library().slist_append(headers.get(), line.c_str());
     if (longer == nullptr) throw std::bad_alloc();
     static_cast<void>(headers.release());
     headers.reset(longer);
@@ -199,9 +193,9 @@ HttpAnswer S3Connection::perform(const HttpRequest& request) {
   if (!impl_->credentials.session_token.empty()) add("x-amz-security-token: " + impl_->credentials.session_token);
   for (const std::string& header : request.headers) add(header);
   impl_->prepare(transfer, headers.get());
-  const CURLcode code = curl_easy_perform(impl_->curl);
+  const CURLcode code = library().easy_perform(impl_->curl);
   long status = 0;
-  curl_easy_getinfo(impl_->curl, CURLINFO_RESPONSE_CODE, &status);
+  library().easy_getinfo(impl_->curl, CURLINFO_RESPONSE_CODE, &status);
   const std::string id = answer.header("x-amz-request-id");
   // An answer that comes twice would be taken for that to the next request.
   const bool repeated = !id.empty() && id == impl_->last_id;
@@ -210,9 +204,9 @@ HttpAnswer S3Connection::perform(const HttpRequest& request) {
     answer.status = static_cast<int>(status);
     return answer;
   }
-  answer.problem = repeated ? "an answer came twice" : curl_easy_strerror(code);
-  curl_easy_cleanup(impl_->curl);  // and the connection with it
-  impl_->curl = curl_easy_init();
+  answer.problem = repeated ? "an answer came twice" : library().easy_strerror(code);
+  library().easy_cleanup(impl_->curl);  // and the connection with it
+  impl_->curl = library().easy_init();
   if (impl_->curl == nullptr) throw std::bad_alloc();
   return answer;
 }

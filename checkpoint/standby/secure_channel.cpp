@@ -9,8 +9,7 @@
 #include <cstring>
 #include <vector>
 
-#include <gnutls/gnutls.h>
-
+#include "checkpoint/standby/late_gnutls.h"
 #include "vmm/base/error.h"
 
 namespace tintype {
@@ -21,8 +20,10 @@ constexpr const char* kPriority = "NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+ECDHE-
 constexpr const char* kUser = "tintype";
 constexpr std::size_t kLongestLine = 1024;
 
+const LateGnutls& tls() { return LateGnutls::get(); }
+
 void require(int result, const char* what) {
-  if (result < 0) throw Error("{}: {}", what, ::gnutls_strerror(result));
+  if (result < 0) throw Error("{}: {}", what, tls().strerror(result));
 }
 
 gnutls_datum_t datum_of(std::span<const std::byte> bytes) {
@@ -35,34 +36,34 @@ gnutls_datum_t datum_of(std::span<const std::byte> bytes) {
 struct SecureChannel::Session {
   Session(ChannelEnd end, int socket, std::span<const std::byte> shared) : key(shared.begin(), shared.end()) {
     const bool server = end == ChannelEnd::kServer;
-    require(::gnutls_init(&session, (server ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NO_SIGNAL), "gnutls_init");
-    require(::gnutls_priority_set_direct(session, kPriority, nullptr), "gnutls_priority_set_direct");
-    ::gnutls_session_set_ptr(session, this);
+    require(tls().init(&session, (server ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NO_SIGNAL), "gnutls_init");
+    require(tls().priority_set_direct(session, kPriority, nullptr), "gnutls_priority_set_direct");
+    tls().session_set_ptr(session, this);
     if (server) {
-      require(::gnutls_psk_allocate_server_credentials(&of_server), "PSK credentials");
-      ::gnutls_psk_set_server_credentials_function(of_server, find_key);
-      require(::gnutls_credentials_set(session, GNUTLS_CRD_PSK, of_server), "gnutls_credentials_set");
+      require(tls().psk_allocate_server_credentials(&of_server), "PSK credentials");
+      tls().psk_set_server_credentials_function(of_server, find_key);
+      require(tls().credentials_set(session, GNUTLS_CRD_PSK, of_server), "gnutls_credentials_set");
     } else {
-      require(::gnutls_psk_allocate_client_credentials(&of_client), "PSK credentials");
+      require(tls().psk_allocate_client_credentials(&of_client), "PSK credentials");
       const gnutls_datum_t datum = datum_of(key);
-      require(::gnutls_psk_set_client_credentials(of_client, kUser, &datum, GNUTLS_PSK_KEY_RAW), "PSK credentials");
-      require(::gnutls_credentials_set(session, GNUTLS_CRD_PSK, of_client), "gnutls_credentials_set");
+      require(tls().psk_set_client_credentials(of_client, kUser, &datum, GNUTLS_PSK_KEY_RAW), "PSK credentials");
+      require(tls().credentials_set(session, GNUTLS_CRD_PSK, of_client), "gnutls_credentials_set");
     }
-    ::gnutls_transport_set_int(session, socket);
+    tls().transport_set_int2(session, socket, socket);
   }
   ~Session() {
-    if (session != nullptr) ::gnutls_deinit(session);
-    if (of_server != nullptr) ::gnutls_psk_free_server_credentials(of_server);
-    if (of_client != nullptr) ::gnutls_psk_free_client_credentials(of_client);
-    ::gnutls_memset(key.data(), 0, key.size());
+    if (session != nullptr) tls().deinit(session);
+    if (of_server != nullptr) tls().psk_free_server_credentials(of_server);
+    if (of_client != nullptr) tls().psk_free_client_credentials(of_client);
+    tls().memset(key.data(), 0, key.size());
   }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   static int find_key(gnutls_session_t session, const char* user, gnutls_datum_t* into) {
-    const auto& self = *static_cast<const Session*>(::gnutls_session_get_ptr(session));
+    const auto& self = *static_cast<const Session*>(tls().session_get_ptr(session));
     if (std::strcmp(user, kUser) != 0) return -1;
-    into->data = static_cast<unsigned char*>(::gnutls_malloc(self.key.size()));
+    into->data = static_cast<unsigned char*>((*tls().malloc)(self.key.size()));
     into->size = static_cast<unsigned>(self.key.size());
     if (into->data == nullptr) return -1;
     std::memcpy(into->data, self.key.data(), self.key.size());
@@ -79,12 +80,12 @@ SecureChannel::SecureChannel(UniqueFd socket, ChannelEnd end, std::span<const st
                              std::chrono::milliseconds patience)
     : socket_(std::move(socket)), patience_(patience), session_(std::make_unique<Session>(end, socket_.get(), key)) {
   for (;;) {
-    const int result = ::gnutls_handshake(session_->session);
+    const int result = tls().handshake(session_->session);
     if (result == GNUTLS_E_SUCCESS) break;
     if (result == GNUTLS_E_AGAIN || result == GNUTLS_E_INTERRUPTED) {
-      wait_for(::gnutls_record_get_direction(session_->session) == 1);
-    } else if (::gnutls_error_is_fatal(result) != 0) {
-      throw Error("the other side is none that has this key, or none of ours ({})", ::gnutls_strerror(result));
+      wait_for(tls().record_get_direction(session_->session) == 1);
+    } else if (tls().error_is_fatal(result) != 0) {
+      throw Error("the other side is none that has this key, or none of ours ({})", tls().strerror(result));
     }
   }
 }
@@ -99,7 +100,7 @@ void SecureChannel::wait_for(bool to_write) {
 
 void SecureChannel::send(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    const auto sent = ::gnutls_record_send(session_->session, bytes.data(), bytes.size());
+    const auto sent = tls().record_send(session_->session, bytes.data(), bytes.size());
     if (sent == GNUTLS_E_AGAIN || sent == GNUTLS_E_INTERRUPTED) {
       wait_for(true);
     } else {
@@ -111,19 +112,19 @@ void SecureChannel::send(std::span<const std::byte> bytes) {
 
 std::size_t SecureChannel::receive(std::span<std::byte> into) {
   for (;;) {
-    const auto got = ::gnutls_record_recv(session_->session, into.data(), into.size());
+    const auto got = tls().record_recv(session_->session, into.data(), into.size());
     if (got == GNUTLS_E_AGAIN || got == GNUTLS_E_INTERRUPTED) {
       wait_for(false);
     } else if (got >= 0) {
       return static_cast<std::size_t>(got);
-    } else if (::gnutls_error_is_fatal(static_cast<int>(got)) != 0) {
-      throw Error("the connection broke: {}", ::gnutls_strerror(static_cast<int>(got)));
+    } else if (tls().error_is_fatal(static_cast<int>(got)) != 0) {
+      throw Error("the connection broke: {}", tls().strerror(static_cast<int>(got)));
     }
   }
 }
 
 bool SecureChannel::has_something(std::chrono::milliseconds patience) {
-  if (::gnutls_record_check_pending(session_->session) > 0) return true;
+  if (tls().record_check_pending(session_->session) > 0) return true;
   pollfd entry{socket_.get(), POLLIN, 0};
   return ::poll(&entry, 1, static_cast<int>(patience.count())) == 1;
 }

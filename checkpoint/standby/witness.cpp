@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <memory>
 
-#include <curl/curl.h>
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/format/manifest.h"
+#include "checkpoint/s3/late_curl.h"
 #include "vmm/base/error.h"
 #include "vmm/base/log.h"
 #include "vmm/base/thread.h"
@@ -54,21 +54,22 @@ Witness::Witness(std::string url, const std::string& machine)
       last_key_(base64("tintype/" + machine + "/last")) {}
 
 json Witness::post(const std::string& path, const json& body, milliseconds patience) const {
-  const std::unique_ptr<CURL, void (*)(CURL*)> curl(::curl_easy_init(), ::curl_easy_cleanup);
+  const LateCurl& library = LateCurl::get();
+  const std::unique_ptr<CURL, void (*)(CURL*)> curl(library.easy_init(), library.easy_cleanup);
   if (!curl) throw Error("libcurl cannot be used here");
   const std::string text = body.dump(), address = url_ + path;
   std::string answer;
-  ::curl_easy_setopt(curl.get(), CURLOPT_URL, address.c_str());
-  ::curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "http,https");
-  ::curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, text.c_str());
-  ::curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(patience.count(), 1)));
-  ::curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
-  ::curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, take_answer);
-  ::curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &answer);
-  const CURLcode code = ::curl_easy_perform(curl.get());
-  if (code != CURLE_OK) throw Error("the witness {} cannot be asked: {}", url_, ::curl_easy_strerror(code));
+  library.easy_setopt(curl.get(), CURLOPT_URL, address.c_str());
+  library.easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "http,https");
+  library.easy_setopt(curl.get(), CURLOPT_POSTFIELDS, text.c_str());
+  library.easy_setopt(curl.get(), CURLOPT_TIMEOUT_MS, static_cast<long>(std::max<std::int64_t>(patience.count(), 1)));
+  library.easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
+  library.easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, take_answer);
+  library.easy_setopt(curl.get(), CURLOPT_WRITEDATA, &answer);
+  const CURLcode code = library.easy_perform(curl.get());
+  if (code != CURLE_OK) throw Error("the witness {} cannot be asked: {}", url_, library.easy_strerror(code));
   long status = 0;
-  ::curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
+  library.easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
   json parsed = json::parse(answer, nullptr, false);
   if (status != 200 || !parsed.is_object()) throw Error("the witness {} answers {} to {}", url_, status, path);
   return parsed;

@@ -51,6 +51,7 @@ void CheckpointReader::open(const std::shared_ptr<const CheckpointStore>& store,
   const Chain chain = read_chain(*store, id);
   manifest_ = *chain.front().manifest;
   check_machine(manifest_);
+  place_beside_ = store->place_beside(id);
   states_ = read_states(*chain.front().folder, manifest_);
   disks_.clear();
   memory_ = open_steady(store, chain, checkpoint_files::kMemoryName);

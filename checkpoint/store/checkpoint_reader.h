@@ -27,6 +27,8 @@ class CheckpointReader {
 
   /// Where it lies: absolute.
   const std::filesystem::path& repository() const noexcept { return repository_; }
+  /// Where remarks on it may lie (working_set.h); nothing in a store that is no directory.
+  const std::optional<std::filesystem::path>& place_beside() const noexcept { return place_beside_; }
   const Manifest& manifest() const noexcept { return manifest_; }
   /// Throws tintype::Error where the checkpoint does not hold that: what else is read here is not of its instant.
   void require(Portion portion) const;
@@ -40,6 +42,7 @@ class CheckpointReader {
   void open(const std::shared_ptr<const CheckpointStore>& store, std::uint64_t id);
 
   std::filesystem::path repository_;
+  std::optional<std::filesystem::path> place_beside_;
   Manifest manifest_;
   std::vector<NamedState> states_;
   std::unique_ptr<BlockSource> memory_;

@@ -62,6 +62,9 @@ class CheckpointStore {
   /// Keeps it beside the checkpoint. Where that cannot be done, as in a store that may only be read, it is left out.
   void note(std::uint64_t id, Check which, const CheckNote& note) const noexcept;
 
+  /// Of a store that is a directory: where files may be put beside the checkpoint; elsewhere nothing.
+  virtual std::optional<std::filesystem::path> place_beside(std::uint64_t) const { return std::nullopt; }
+
   /// For each checkpoint and base something that changes with what lies there: as long as those that were there are
   /// there still, nothing was deleted or replaced.
   using Stamps = std::map<std::string, std::string>;

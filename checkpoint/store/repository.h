@@ -90,6 +90,7 @@ class Repository final : public CheckpointStore {
   std::vector<std::uint64_t> parents_of_writers() const override;
   /// Where the files of a checkpoint are, of a base too. Where there is none such: where they would be.
   std::filesystem::path directory_of(std::uint64_t id) const;
+  std::optional<std::filesystem::path> place_beside(std::uint64_t id) const override { return directory_of(id); }
   CheckNotes notes_on(std::uint64_t id) const override { return read_check_notes(directory_of(id)); }
 
   /// Renamed away first.

@@ -68,7 +68,7 @@ class FileVerifier {
   void verify_parts(const Manifest& manifest) {
     // A writer that is killed right after it has given the checkpoint its name leaves its lock there.
     std::set<std::string> expected{checkpoint_files::kManifest, checkpoint_files::kChecks,
-                                   repository_names::kWriterLockName};
+                                   checkpoint_files::kWorkingSet, repository_names::kWriterLockName};
     for (const PartDescription& description : manifest.parts) {
       expected.insert(description.file);
       if (description.name == checkpoint_files::kStateName) {

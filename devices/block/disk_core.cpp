@@ -113,12 +113,14 @@ void DiskCore::advance_locked() noexcept {
 
 void DiskCore::io_finished(FlightIo& io) noexcept {
   Flight& flight = *io.flight;
+  flight.is_absent |= io.is_absent;
   const bool may_be_lost = flight.flush_stage == Flight::FlushStage::kNote;
   if ((io.kind == HostIo::Kind::kWrite && !may_be_lost) || io.kind == HostIo::Kind::kZero) io.file->note_write();
   if (io.kind == HostIo::Kind::kSync) {
-    io.file->note_sync(io.covers, io.error_number);
+    if (!io.is_absent) io.file->note_sync(io.covers, io.error_number);
     io.file->end_sync(io.sync_number);
     io.last_sync = io.file->syncs_begun();
+    if (io.is_absent) flight.error_number = io.error_number;
   } else if ((io.error_number == ENOSPC || io.error_number == EDQUOT) && io.file != flight.stack->base.get()) {
     flight.no_room = true;
   } else if (flight.error_number == 0) {
@@ -305,8 +307,9 @@ void DiskCore::go_on() noexcept {
 
 bool DiskCore::has_lost_writes() const noexcept {
   const std::lock_guard lock(mutex_);
-  return std::ranges::any_of(waiting_,
-                             [](const Flight* flight) { return flight->is_flush() && flight->error_number != 0; });
+  return std::ranges::any_of(waiting_, [](const Flight* flight) {
+    return flight->is_flush() && flight->error_number != 0 && !flight->is_absent;
+  });
 }
 
 bool DiskCore::waits_for_room() const noexcept {

@@ -259,10 +259,11 @@ void DiskCore::wait(Flight& flight) noexcept {
   }
 }
 
-// The host cannot do it. Where the machine is to be stopped for that, the request waits, and whoever stops it is told.
-// A flush waits as well, so that somebody may look at the host while nothing more is written.
+// The host cannot do it. Where the machine is to be stopped for that, the request waits, and whoever stops it is told;
+// always where what it wants is to come from a checkpoint: that can be mended, and no disk fails in this way. A flush
+// that the host could not do waits as well, so that somebody may look at the host while nothing more is written.
 void DiskCore::stop_or_finish(Flight& flight) noexcept {
-  const bool waits = flight.error_number != 0 && policy_.stops_on_errors && !giving_up_;
+  const bool waits = flight.error_number != 0 && (policy_.stops_on_errors || flight.is_absent) && !giving_up_;
   if (!waits) return finish(flight);
   const bool first = stopped_by_ == 0;
   stopped_by_ = flight.error_number;
@@ -282,7 +283,7 @@ void DiskCore::start_what_waited() noexcept {
   stopped_by_ = 0;
   for (Flight* const flight : std::exchange(waiting_, {})) {
     flight->again = false;
-    const bool lost = flight->is_flush() && flight->error_number != 0;
+    const bool lost = flight->is_flush() && flight->error_number != 0 && !flight->is_absent;
     if (lost && !flight->may_fail && !giving_up_) {  // it failed just now
       stop_or_finish(*flight);
       continue;

@@ -18,8 +18,13 @@ std::uint64_t length_of(const HostIo& io) noexcept {
 
 }  // namespace
 
-FillingEngine::FillingEngine(std::unique_ptr<IoEngine> engine, int image, std::shared_ptr<AbsentBlocks> absent)
-    : engine_(std::move(engine)), image_(image), absent_(std::move(absent)), thread_([this] { work(); }) {}
+FillingEngine::FillingEngine(std::unique_ptr<IoEngine> engine, int image, std::shared_ptr<AbsentBlocks> absent,
+                             std::function<void()> make_lasting)
+    : engine_(std::move(engine)),
+      image_(image),
+      absent_(std::move(absent)),
+      make_lasting_(std::move(make_lasting)),
+      thread_([this] { work(); }) {}
 
 FillingEngine::~FillingEngine() {
   {
@@ -30,9 +35,13 @@ FillingEngine::~FillingEngine() {
   thread_.join();
 }
 
+bool FillingEngine::waits(const HostIo& io) const noexcept {
+  if (io.kind == HostIo::Kind::kSync) return !lasts_;
+  return io.kind == HostIo::Kind::kRead && io.fd == image_ && !absent_->is_there(io.offset, length_of(io));
+}
+
 void FillingEngine::queue(HostIo& io) noexcept {
-  const bool waits = io.kind == HostIo::Kind::kRead && io.fd == image_ && !absent_->is_there(io.offset, length_of(io));
-  if (!waits) return engine_->queue(io);
+  if (!waits(io)) return engine_->queue(io);
   const std::lock_guard lock(mutex_);
   waiting_.push_back(&io);
   changed_.notify_all();
@@ -56,16 +65,23 @@ HostIo* FillingEngine::next() {
   return io;
 }
 
+void FillingEngine::prepare(HostIo& io) {
+  if (io.kind == HostIo::Kind::kRead) return absent_->bring(io.offset, length_of(io));
+  make_lasting_();
+  lasts_ = true;
+}
+
 // The disk's own thread submits the read when the bell rings: it may come to wait for guest memory.
 void FillingEngine::work() noexcept {
   name_this_thread("disk-fill");
   block_signals_in_this_thread();
   while (HostIo* const io = next()) {
     try {
-      absent_->bring(io->offset, length_of(*io));
+      prepare(*io);
       engine_->queue(*io);
     } catch (const std::exception& failure) {
-      log_note("a disk cannot be read from the checkpoint that it was restored from: {}", failure.what());
+      if (io->kind == HostIo::Kind::kSync) log_note("a restored disk cannot be made durable: {}", failure.what());
+      io->is_absent = true;
       io->error_number = EIO;
       const std::lock_guard lock(mutex_);
       failed_.push_back(io);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -12,10 +14,14 @@
 
 namespace tintype {
 
-/// Another engine, before which reads of an image wait until what they want is there. The rest goes straight through.
+/// Another engine, before which reads of an image wait until what they want is there, and syncs until there is a name
+/// after a power cut for what they are to make durable. The rest goes straight through.
 class FillingEngine final : public IoEngine {
  public:
-  FillingEngine(std::unique_ptr<IoEngine> engine, int image, std::shared_ptr<AbsentBlocks> absent);
+  /// `make_lasting` returns when all files that are written to have their names for good, and throws what keeps them
+  /// from that; it can be called again and again.
+  FillingEngine(std::unique_ptr<IoEngine> engine, int image, std::shared_ptr<AbsentBlocks> absent,
+                std::function<void()> make_lasting);
   ~FillingEngine() override;
 
   const char* name() const noexcept override { return engine_->name(); }
@@ -30,12 +36,16 @@ class FillingEngine final : public IoEngine {
   void ring_bell_after(std::chrono::milliseconds time) noexcept override { engine_->ring_bell_after(time); }
 
  private:
+  bool waits(const HostIo& io) const noexcept;
   void work() noexcept;
   HostIo* next();
+  void prepare(HostIo& io);
 
   const std::unique_ptr<IoEngine> engine_;
   const int image_;
   const std::shared_ptr<AbsentBlocks> absent_;
+  const std::function<void()> make_lasting_;
+  std::atomic<bool> lasts_ = false;
   std::mutex mutex_;  // guards the next
   std::condition_variable changed_;
   std::deque<HostIo*> waiting_, failed_;

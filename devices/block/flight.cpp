@@ -19,6 +19,7 @@ void Flight::reset(BlockRequest& new_request) noexcept {
 
 void Flight::clear_plan() noexcept {
   no_room = false;
+  is_absent = false;
   io_count = 0;
   outstanding = 0;
   growths.clear();
@@ -39,6 +40,7 @@ FlightIo& Flight::add_io(HostIo::Kind kind, BlockFile& file, std::uint64_t offse
   io.segments.clear();
   io.first_segment = 0;
   io.error_number = 0;
+  io.is_absent = false;
   io.flight = this;
   io.file = &file;
   return io;

@@ -35,6 +35,7 @@ struct Flight {
   std::shared_ptr<const LayerStack> stack;  ///< keeps the layers that the request uses
   int error_number = 0;                     ///< the first failure
   bool no_room = false;                     ///< a log could not take what was to be written
+  bool is_absent = false;                   ///< what it wants is not there yet, and cannot come now
   bool again = false;                       ///< it has waited: this part is to be done once more
   bool may_fail = false;                    ///< of a flush that failed and waited: the guest may be told
   Flight* next = nullptr;                   ///< in the list of finished ones

@@ -24,6 +24,7 @@ struct HostIo {
   std::uint64_t length = 0;     ///< bytes, of a kZero
   bool punches = false;         ///< a kZero gives back the room
   int error_number = 0;         ///< of a finished one: 0, or the errno
+  bool is_absent = false;       ///< it failed untried, because what it wants is not there yet; it may be, later
 
   // The engine's own.
   std::size_t first_segment = 0;  ///< how many segments have been dealt with

@@ -94,27 +94,54 @@ bool NewLogFile::name_is_free(const fs::path& path) const {
   return fs::symlink_status(image_.parent_path() / path.filename()).type() == fs::file_type::not_found;
 }
 
-// Both ways fail with EEXIST where somebody else has just taken the name.
+/// False where somebody has it. Both ways fail with EEXIST where that was just now.
+bool NewLogFile::take_name(const fs::path& path) {
+  if (!name_is_free(path)) return false;
+  if (fd_) {
+    const std::string self = fmt::format("/proc/self/fd/{}", fd_.get());
+    if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return true;
+  } else {
+    fd_.reset(::open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600));
+    if (fd_) return true;
+  }
+  if (errno != EEXIST) throw_errno("create {}", path.string());
+  return false;
+}
+
 fs::path NewLogFile::give_name(std::uint64_t number) {
-  const std::string self = fmt::format("/proc/self/fd/{}", fd_.get());
   for (;; ++number) {
-    const fs::path path = directory_ / log_name(image_, number);
-    if (!name_is_free(path)) continue;
-    if (fd_) {
-      if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return path;
-    } else {
-      fd_.reset(::open(path.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600));
-      if (fd_) return path;
-    }
-    if (errno != EEXIST) throw_errno("create {}", path.string());
+    fs::path path = directory_ / log_name(image_, number);
+    if (take_name(path)) return path;
   }
 }
 
 LogPaths NewLogFile::publish(std::uint64_t number) {
   if (paths_.file.empty()) paths_.file = give_name(number);
+  return publish();
+}
+
+fs::path NewLogFile::choose(std::uint64_t number) {
+  if (!paths_.file.empty()) return paths_.file;
+  do {
+    chosen_ = directory_ / log_name(image_, number++);
+  } while (!name_is_free(chosen_) || fs::symlink_status(chosen_).type() != fs::file_type::not_found);
+  return chosen_;
+}
+
+LogPaths NewLogFile::publish() {
+  if (paths_.file.empty()) {
+    if (!take_name(chosen_)) throw_errno_text(EEXIST, "create " + chosen_.string());
+    paths_.file = chosen_;
+  }
   sync_directory(directory_);
-  if (directory_ != image_.parent_path()) paths_.link = make_link(image_, paths_.file);
+  if (directory_ != image_.parent_path() && paths_.link.empty()) paths_.link = make_link(image_, paths_.file);
   return paths_;
+}
+
+UniqueFd NewLogFile::duplicate() const {
+  UniqueFd fd(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!fd) throw_errno("fcntl(F_DUPFD_CLOEXEC) on a fresh redo log");
+  return fd;
 }
 
 UniqueFd NewLogFile::release() noexcept { return std::move(fd_); }

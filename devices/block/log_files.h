@@ -34,20 +34,27 @@ class NewLogFile {
   int fd() const noexcept { return fd_.get(); }
   /// Gives the file the first free name from `number` on, and makes the name durable.
   LogPaths publish(std::uint64_t number);
+  /// The same in two steps: which name that is; and later, for which nobody may have taken it. publish() may be tried
+  /// again where it throws.
+  std::filesystem::path choose(std::uint64_t number);
+  LogPaths publish();
   /// Instead: the file stays without a name, and goes when the last descriptor does.
   UniqueFd take_nameless();
   const std::filesystem::path& directory() const noexcept { return directory_; }
+  UniqueFd duplicate() const;
   /// The file is now a log: the destructor leaves it alone.
   UniqueFd release() noexcept;
 
  private:
   std::filesystem::path give_name(std::uint64_t number);
+  bool take_name(const std::filesystem::path& path);
   bool name_is_free(const std::filesystem::path& path) const;
 
   std::filesystem::path image_;
   std::filesystem::path directory_;
   UniqueFd fd_;
   LogPaths paths_;  ///< what it has been given so far
+  std::filesystem::path chosen_;
 };
 
 /// Files and links that are named like logs, in the image's own directory, in `directory` and where the image's mark

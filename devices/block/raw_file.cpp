@@ -136,12 +136,13 @@ std::shared_ptr<RawFile> RawFile::open(const std::filesystem::path& path, bool r
   check_size(size, path.string());
   std::shared_ptr<RawFile> file(
       new RawFile(std::filesystem::canonical(path), std::move(fd), size, S_ISBLK(info.st_mode)));
-  file->absent_ = std::move(absent);
   if (!file->is_block_device()) {
     file->mark_ = read_image_mark(file->fd());
     file->suspended_ = read_suspend_note(file->fd());
   }
-  if (!read_only) file->note_write();  // a killed machine's writes may be on their way to stable storage still
+  // A killed machine's writes may be on their way to stable storage still.
+  if (!read_only && absent == nullptr) file->note_write();
+  file->absent_ = std::move(absent);
   return file;
 }
 

@@ -47,25 +47,58 @@ RedoLog::RedoLog(std::filesystem::path path, std::filesystem::path link, UniqueF
       superblock_(superblock),
       seed_(log_seed(superblock)) {}
 
+namespace {
+
+struct Head {
+  Superblock superblock;
+  State state;
+};
+
 // The base of an undoable disk rests from the beginning: nobody writes to it while it has logs that are kept.
+Head write_head(const NewLogFile& file, const RawFile& base, std::uint64_t sequence, Purpose purpose) {
+  Head head;
+  head.superblock = make_superblock(base, sequence, base.mark() ? base.mark()->id : new_image_mark_id(), purpose);
+  if (purpose == Purpose::kKeep) head.state.kind = StateKind::kStable;
+  head.state.base_modified_ns = base.modified_ns();
+  head.state.checksum = checksum_of(head.state, log_seed(head.superblock));
+  std::array<std::byte, kHeaderBytes - kStateOffset> rest{};
+  std::memcpy(rest.data(), &head.state, sizeof head.state);
+  write_exactly(file.fd(), rest, kStateOffset, "a fresh redo log");
+  write_exactly(file.fd(), std::as_bytes(std::span(&head.superblock, 1)), 0, "a fresh redo log");
+  return head;
+}
+
+}  // namespace
+
+RedoLog::~RedoLog() = default;
+
 std::shared_ptr<RedoLog> RedoLog::create(const RawFile& base, const std::filesystem::path& directory,
                                          std::uint64_t sequence, Purpose purpose) {
-  const Superblock superblock =
-      make_superblock(base, sequence, base.mark() ? base.mark()->id : new_image_mark_id(), purpose);
-  State state;
-  if (purpose == Purpose::kKeep) state.kind = StateKind::kStable;
-  state.base_modified_ns = base.modified_ns();
-  state.checksum = checksum_of(state, log_seed(superblock));
   NewLogFile file(base, directory);
-  std::array<std::byte, kHeaderBytes - kStateOffset> rest{};
-  std::memcpy(rest.data(), &state, sizeof state);
-  write_exactly(file.fd(), rest, kStateOffset, "a fresh redo log");
-  write_exactly(file.fd(), std::as_bytes(std::span(&superblock, 1)), 0, "a fresh redo log");
+  const Head head = write_head(file, base, sequence, purpose);
   sync_file(file.fd(), "a fresh redo log");
   const LogPaths paths = file.publish(sequence);
-  std::shared_ptr<RedoLog> log(new RedoLog(paths.file, paths.link, file.release(), superblock));
-  log->state_ = state;
+  std::shared_ptr<RedoLog> log(new RedoLog(paths.file, paths.link, file.release(), head.superblock));
+  log->state_ = head.state;
   return log;
+}
+
+std::shared_ptr<RedoLog> RedoLog::create_unpublished(const RawFile& base, const std::filesystem::path& directory,
+                                                     std::uint64_t sequence, Purpose purpose) {
+  auto file = std::make_unique<NewLogFile>(base, directory);
+  const Head head = write_head(*file, base, sequence, purpose);
+  std::shared_ptr<RedoLog> log(new RedoLog(file->choose(sequence), {}, file->duplicate(), head.superblock));
+  log->state_ = head.state;
+  log->unpublished_ = std::move(file);
+  return log;
+}
+
+void RedoLog::publish() {
+  if (!unpublished_) return;
+  sync_file(fd(), path().string());
+  link_ = unpublished_->publish().link;
+  unpublished_->release();
+  unpublished_.reset();
 }
 
 std::shared_ptr<RedoLog> RedoLog::create_volatile(const RawFile& base, const std::filesystem::path& directory,
@@ -190,7 +223,7 @@ void RedoLog::reopen_for_writing() {
 
 // The link goes before the file, so that a link without a file always means that somebody took the file away.
 void RedoLog::remove() {
-  if (volatile_) return;
+  if (volatile_ || unpublished_) return unpublished_.reset();
   if (!link_.empty()) {
     std::filesystem::remove(link_);
     sync_directory(link_.parent_path());
@@ -200,7 +233,7 @@ void RedoLog::remove() {
 }
 
 void RedoLog::discard() noexcept {
-  if (volatile_) return;
+  if (volatile_ || unpublished_) return unpublished_.reset();
   std::error_code ignored;
   if (!link_.empty()) std::filesystem::remove(link_, ignored);
   std::filesystem::remove(path(), ignored);

@@ -13,6 +13,8 @@
 
 namespace tintype {
 
+class NewLogFile;
+
 /// A log of uncommitted updates: a file that holds some sectors of a disk, newer than what lies below, and a
 /// record of each range that it holds.
 ///
@@ -33,10 +35,18 @@ class RedoLog : public BlockFile {
   /// Throws tintype::Error or std::system_error; nothing is left behind then.
   static std::shared_ptr<RedoLog> create(const RawFile& base, const std::filesystem::path& directory,
                                          std::uint64_t sequence, log_format::Purpose purpose);
+  /// The same, but it has no name before publish(), and goes when we end: until then nothing in it may be said to be
+  /// durable. Only where nobody else takes names of this image's logs.
+  static std::shared_ptr<RedoLog> create_unpublished(const RawFile& base, const std::filesystem::path& directory,
+                                                     std::uint64_t sequence, log_format::Purpose purpose);
+  /// Name and log are durable when this returns, whatever has been written to it meanwhile. Throws std::system_error;
+  /// it may be tried again.
+  void publish();
   /// The same without a name: the kernel takes it away when we end, however we end. It has no records, nothing of it is
   /// ever made durable, and the base is not told of it.
   static std::shared_ptr<RedoLog> create_volatile(const RawFile& base, const std::filesystem::path& directory,
                                                   std::uint64_t sequence);
+  ~RedoLog();
   bool is_volatile() const noexcept { return volatile_; }
 
   const ExtentIndex& index() const noexcept { return index_; }
@@ -110,6 +120,7 @@ class RedoLog : public BlockFile {
   void allocate(SectorRange range, std::vector<Place>& into);
   void write_state(const log_format::State& state);
 
+  std::unique_ptr<NewLogFile> unpublished_;
   std::filesystem::path link_;  ///< beside the image, where the log lies elsewhere; else empty
   log_format::Superblock superblock_;
   mutable std::mutex state_mutex_;  ///< who waits for old writes sets it, while the next switch is prepared

@@ -91,10 +91,10 @@ void VirtualDisk::use_direct_io(const LayerStack& stack) {
   for (const auto& log : stack.logs) (void)log->use_direct_io();
 }
 
-std::unique_ptr<IoEngine> VirtualDisk::make_engine(const DiskTuning& tuning) const {
+std::unique_ptr<IoEngine> VirtualDisk::make_engine(const DiskTuning& tuning) {
   auto engine = tuning.make_engine ? tuning.make_engine() : make_io_engine(tuning.engine);
   if (options_.absent == nullptr) return engine;
-  return std::make_unique<FillingEngine>(std::move(engine), base_->fd(), options_.absent);
+  return std::make_unique<FillingEngine>(std::move(engine), base_->fd(), options_.absent, [this] { make_lasting(); });
 }
 
 /// The image takes nothing from the guest before it is whole.
@@ -102,20 +102,38 @@ bool VirtualDisk::rests_on_absent() const noexcept {
   return options_.absent != nullptr && !read_only() && !is_nonpersistent();
 }
 
+// Nothing of it waits for the host's disk: make_lasting() does, while the guest runs.
 std::shared_ptr<const LayerStack> VirtualDisk::above_incomplete(const LayerStack& image) {
   incomplete_ = std::make_unique<CommitHold>(gate_, kHoldLimitMs);
-  auto stack = with_log(image, make_fresh_log(image));
-  mark_base(*stack);
-  return stack;
+  auto log = RedoLog::create_unpublished(*base_, options_.log_directory, 1, log_format::Purpose::kCommit);
+  if (options_.behaviour.cache == DiskCache::kNone) (void)log->use_direct_io();
+  return with_log(image, std::move(log));
+}
+
+// The image has a name, and says there that it is not whole, before there is a log, and that before the image says so.
+// Until then a power cut, or being killed, leaves a machine that was never restored, or an image to be completed,
+// without what the guest wrote: so no flush is answered before, and nothing is built on the log.
+void VirtualDisk::make_lasting() {
+  if (options_.absent == nullptr) return;
+  const std::lock_guard lock(lasting_mutex_);
+  if (lasts_) return;
+  options_.absent->make_lasting();
+  if (rests_on_absent()) {
+    const auto stack = core_->stack();
+    stack->active()->publish();
+    mark_base(*stack);
+  }
+  lasts_ = true;
 }
 
 void VirtualDisk::start_completing() {
   if (options_.absent == nullptr || std::exchange(completing_, true)) return;
   if (rests_on_absent()) committer();  // made before two threads may want it
-  options_.absent->start([this] {
-    incomplete_.reset();
-    start_commit();
-  });
+  options_.absent->start({[this] { make_lasting(); },
+                          [this] {
+                            incomplete_.reset();
+                            start_commit();
+                          }});
 }
 
 void VirtualDisk::on_no_room() noexcept {
@@ -138,6 +156,14 @@ VirtualDisk::~VirtualDisk() {
   } catch (const std::exception&) {
     check(false, "a disk's I/O ends before the disk does");
   }
+}
+
+std::string VirtualDisk::trouble() const {
+  const int error = stopped_by();
+  if (error == 0) return {};
+  const std::string absent = options_.absent == nullptr ? std::string() : options_.absent->problem();
+  if (absent.empty()) return errno_text(error);
+  return "what it has of its checkpoint cannot be brought: " + absent;
 }
 
 std::string VirtualDisk::serial() const { return options_.serial.empty() ? options_.id : options_.serial; }
@@ -195,6 +221,7 @@ void VirtualDisk::prepare_switch() {
         "told, before there is a checkpoint in which nothing has happened",
         base_->path().string());
   }
+  make_lasting();
   if (unsaved_changes_ != nullptr) core_->put_back_changes(*unsaved_changes_);
   forget_unsaved();
   Prepared prepared;

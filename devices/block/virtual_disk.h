@@ -9,6 +9,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include "devices/block/commit.h"
@@ -98,6 +99,8 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   void set_on_stop(std::function<void()> on_stop) { core_->set_on_stop(std::move(on_stop)); }
   /// The errno for which requests wait; 0 where none does.
   int stopped_by() const noexcept { return core_->stopped_by(); }
+  /// The same as a text; empty where none does.
+  std::string trouble() const;
   /// Try them again.
   void go_on() noexcept { core_->go_on(); }
 
@@ -116,9 +119,10 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
 
   Committer& committer();
   bool is_nonpersistent() const noexcept { return options_.mode == DiskMode::kNonpersistent; }
-  std::unique_ptr<IoEngine> make_engine(const DiskTuning& tuning) const;
+  std::unique_ptr<IoEngine> make_engine(const DiskTuning& tuning);
   bool rests_on_absent() const noexcept;
   std::shared_ptr<const LayerStack> above_incomplete(const LayerStack& image);
+  void make_lasting();
   std::shared_ptr<RedoLog> make_fresh_log(const LayerStack& below);
   std::vector<std::shared_ptr<RedoLog>> logs_above(const FrozenDisk& frozen) const;
   void await_short_stack();
@@ -139,6 +143,8 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   std::unique_ptr<CommitHold> incomplete_;     ///< until the image is whole
   std::shared_ptr<RedoLog> log_to_return_to_;  ///< between prepare_return() and go_back_to()
   bool completing_ = false;
+  std::mutex lasting_mutex_;  ///< guards the next
+  bool lasts_ = false;        ///< the image's name and its first log
   std::chrono::steady_clock::time_point next_no_room_note_{};
   std::shared_ptr<DiskCore> core_;
   std::optional<Prepared> prepared_;                      ///< the checkpoint thread's, as is the next

@@ -68,10 +68,10 @@ class Program {
 };
 
 struct Target {
-  explicit Target(unsigned disks = 0) {
+  explicit Target(unsigned disks = 0, const std::string& image = "target") {
     MachineConfig config;
     config.name = "target";
-    config.kernel = guest_image("target");
+    config.kernel = guest_image(image);
     config.append = "pages=64";
     config.memory = 16 << 20;
     config.serial = {SerialKind::kFile, directory / "serial.log"};
@@ -152,6 +152,17 @@ TEST_CASE("many resets leave memory as it was, and the process no larger") {
   CHECK(resident_kib() - resident < 1024);
   target.program.result_of(kClean);
   CHECK(target.memory(2) == before);
+}
+
+TEST_CASE("a machine that is reset has no translation that was made from page tables which it does not have any more") {
+  const Target remap(0, "remap");
+  constexpr std::uint64_t kLook = 1 * 16 + 3, kMap = 2 * 16 + 4;
+  for (int round = 0; round < 3; ++round) {
+    CHECK(remap.program.result_of("L") == kLook);
+    CHECK(remap.program.result_of("M") == kMap);
+    CHECK(remap.program.result_of("L") == kLook);
+    CHECK(remap.program.result_of("M") == kMap);
+  }
 }
 
 TEST_CASE("a program that goes, or never comes again, keeps nobody from ending the machine") {

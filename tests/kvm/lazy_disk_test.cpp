@@ -7,6 +7,7 @@
 
 #include <sys/wait.h>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <random>
@@ -16,6 +17,7 @@
 
 #include "checkpoint/store/checkpoint_reader.h"
 #include "tests/kvm/ledger_verdict.h"
+#include "tests/support/becomes_true.h"
 #include "tests/support/rounds.h"
 #include "tests/support/slow_source.h"
 #include "tests/support/tintype_process.h"
@@ -44,14 +46,18 @@ struct Fixture {
   }
 
   std::unique_ptr<Machine> restore(std::chrono::milliseconds delay) const {
+    return restore([delay](std::shared_ptr<const BlockSource> source) {
+      return std::make_shared<SlowSource>(std::move(source), delay);
+    });
+  }
+  std::unique_ptr<Machine> restore(
+      const std::function<std::shared_ptr<const BlockSource>(std::shared_ptr<const BlockSource>)>& wrap) const {
     RestoreOptions options;
     options.repository = repository;
     options.name = "slow";
     options.disk_directory = disks;
-    options.serial = {SerialKind::kFile, directory / "serial.log"};
-    options.wrap_disk = [delay](std::shared_ptr<const BlockSource> source) {
-      return std::make_shared<SlowSource>(std::move(source), delay);
-    };
+    options.serial = {SerialKind::kFile, serial};
+    options.wrap_disk = wrap;
     return restore_machine(options, {});
   }
 
@@ -64,7 +70,28 @@ struct Fixture {
   fs::path image(int number) const { return disks / ("slow-disk" + std::to_string(number) + ".img"); }
 
   TestDirectory directory;
-  fs::path repository = directory / "repository", disks = directory / "disks";
+  fs::path repository = directory / "repository", disks = directory / "disks", serial = directory / "serial.log";
+};
+
+/// Another source, whose reads fail while that is wanted.
+class FailingSource final : public BlockSource {
+ public:
+  FailingSource(std::shared_ptr<const BlockSource> source, std::shared_ptr<const std::atomic<bool>> fails)
+      : source_(std::move(source)), fails_(std::move(fails)) {}
+  const std::string& name() const noexcept override { return source_->name(); }
+  std::uint64_t content_bytes() const noexcept override { return source_->content_bytes(); }
+  std::uint64_t data_blocks() const noexcept override { return source_->data_blocks(); }
+  std::optional<Run> next_run(std::uint64_t block) const noexcept override { return source_->next_run(block); }
+  std::size_t extent_count() const noexcept override { return source_->extent_count(); }
+  const Extent& extent(std::size_t number) const noexcept override { return source_->extent(number); }
+  void read_extent(std::size_t number, std::span<std::byte> into) const override {
+    if (*fails_) throw ImageError("the device has gone");
+    source_->read_extent(number, into);
+  }
+
+ private:
+  const std::shared_ptr<const BlockSource> source_;
+  const std::shared_ptr<const std::atomic<bool>> fails_;
 };
 
 void take(Machine& machine, const fs::path& to, bool full) {
@@ -159,6 +186,34 @@ TEST_CASE("a machine that is restored and never started leaves images that say w
   fixture.restore(1ms);
   CHECK(is_incomplete(fixture.image(0)));
   CHECK(tintype({"disk", "complete", fixture.image(0)}).exit_code == 0);
+}
+
+TEST_CASE("a disk that cannot be read in the middle: the machine pauses and says why, and goes on when it is mended") {
+  const Fixture fixture;
+  const auto fails = std::make_shared<std::atomic<bool>>(true);
+  const auto machine = fixture.restore([fails](std::shared_ptr<const BlockSource> source) {
+    return std::make_shared<FailingSource>(std::move(source), fails);
+  });
+  machine->start();
+  const std::uint8_t audit = 'q';  // reads all of it back
+  REQUIRE(becomes_true([&] { return machine->type({&audit, 1}) == 1; }));
+  const auto stands_still = [&] {
+    const MachineStatus status = machine->status();
+    return status.state == RunState::kPaused && !status.disk_problems.empty();
+  };
+  REQUIRE(becomes_true(stands_still));
+  CHECK(machine->status().disk_problems.front().problem.find("the device has gone") != std::string::npos);
+  machine->resume();  // nothing has changed
+  REQUIRE(becomes_true(stands_still));
+  CHECK(read_text_file(fixture.serial).find("LEDGER TORN") == std::string::npos);
+  *fails = false;
+  machine->resume();
+  CHECK(becomes_true([&] { return read_text_file(fixture.serial).find("LEDGER OK") != std::string::npos; }));
+  CHECK(machine->status().disk_problems.empty());
+  machine->stop(true);
+  machine->wait();
+  CHECK_FALSE(is_incomplete(fixture.image(0)));
+  CHECK_FALSE(is_incomplete(fixture.image(1)));
 }
 
 }  // namespace tintype::test

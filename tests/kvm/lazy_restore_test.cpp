@@ -13,6 +13,7 @@
 #include <doctest/doctest.h>
 
 #include "checkpoint/store/checkpoint_reader.h"
+#include "checkpoint/store/working_set.h"
 #include "checkpoint/tracking/userfault.h"
 #include "tests/kvm/ledger_verdict.h"
 #include "tests/support/skip.h"
@@ -131,6 +132,29 @@ TEST_CASE(
   fixture.take(*machine, fixture.repository);
   end(*machine);
   CHECK(CheckpointReader(fixture.repository, 2).manifest().parent == 1);
+  CHECK(ledger_verdict(fixture.directory, fixture.repository, 1).substr(0, 9) == "LEDGER OK");
+}
+
+TEST_CASE(
+    "what a machine waited for is kept beside its checkpoint, which is whole with it, and whatever becomes of it") {
+  NEEDS_LAZY_RESTORE();
+  const Fixture fixture;
+  const fs::path remark = fixture.repository / "00000001" / "working-set.json";
+  const auto restore_and_load = [&] {
+    const auto machine = fixture.restore(20ms);
+    machine->start();
+    CHECK(wait_until([&] { return !machine->status().load; }));
+    end(*machine);
+  };
+  restore_and_load();
+  CHECK_FALSE(read_working_set(remark.parent_path()).empty());
+  CHECK(tintype({"verify", fixture.repository}).exit_code == 0);
+  for (const std::string& text : {"{\"pages\": [1, 18446744073709551615, 1, -7, 1e300, 4611686018427387904]}",
+                                  "{\"pages\": [18446744073709551615, 511, 512]}", "[[[", ""}) {
+    CAPTURE(text);
+    std::ofstream(remark) << text;
+    restore_and_load();
+  }
   CHECK(ledger_verdict(fixture.directory, fixture.repository, 1).substr(0, 9) == "LEDGER OK");
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 
 namespace tintype {
 
@@ -22,10 +23,21 @@ class AbsentBlocks {
 
   /// Whether the image is made whole, in the background, or only ever has what somebody asked for.
   virtual bool becomes_whole() const noexcept = 0;
-  /// Begins with that; `whole` is called once when the image is, durably. On a thread that may not be waited for.
-  virtual void start(std::function<void()> whole) = 0;
-  /// Waits until it is. Throws why it cannot be.
+  /// The image has its name after a power cut too, and says there that it is not whole: until this has returned, nobody
+  /// may be told that anything is durable. Throws what keeps it from that; it may be tried again.
+  virtual void make_lasting() = 0;
+
+  /// What its thread, which may not be waited for, calls.
+  struct Steps {
+    std::function<void()> begin;  ///< first; what it throws is tried again
+    std::function<void()> whole;  ///< once, when the image is, durably
+  };
+  /// Begins to make the image whole, where it becomes that.
+  virtual void start(Steps steps) = 0;
+  /// Waits until it is. What failed is tried once more; throws why it cannot be.
   virtual void finish() = 0;
+  /// Why something could not be brought that has not been since; empty where all could.
+  virtual std::string problem() const = 0;
   /// Ends the thread; the image stays as it is.
   virtual void stop() noexcept = 0;
 };

@@ -4,6 +4,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <linux/magic.h>
+#include <sys/vfs.h>
+
 #include <cstdio>
 #include <cstdlib>
 
@@ -66,6 +69,21 @@ void UnnamedFile::replace(const fs::path& path) {
   }
   if (::rename(hidden_.c_str(), path.c_str()) != 0) throw_errno("rename {} to {}", hidden_.string(), path.string());
   hidden_.clear();
+}
+
+bool journals_metadata(int fd) noexcept {
+  constexpr std::uint32_t kXfs = 0x58465342;  // XFS_SUPER_MAGIC, which linux/magic.h of Debian 12 lacks
+  struct statfs info {};
+  if (::fstatfs(fd, &info) != 0) return false;
+  switch (static_cast<std::uint32_t>(info.f_type)) {
+    case EXT4_SUPER_MAGIC:
+    case kXfs:
+    case BTRFS_SUPER_MAGIC:
+    case TMPFS_MAGIC:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace tintype

@@ -34,4 +34,8 @@ class UnnamedFile {
   UniqueFd fd_;
 };
 
+/// What is done to a file before it is named is there after a power cut if the name is: the file system keeps a journal
+/// of its metadata, in order (ext4, XFS, Btrfs), or none of it lasts (tmpfs). False where that is not known.
+bool journals_metadata(int fd) noexcept;
+
 }  // namespace tintype

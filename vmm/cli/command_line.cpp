@@ -102,7 +102,8 @@ int parse_and_run(int argc, char** argv, Output& output) {
   app.set_version_flag("--version", "tintype " TINTYPE_VERSION);
   app.require_subcommand(1);
   bool json = false;
-  const auto declared = declare_verbs(app, json);
+  const std::string_view word = argv[1];
+  const auto declared = declare_verbs(app, json, word.starts_with('-') ? std::string_view() : word);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& outcome) {
@@ -110,7 +111,7 @@ int parse_and_run(int argc, char** argv, Output& output) {
     throw UsageError(usage_sentence(app, outcome));
   }
   const auto chosen = std::find_if(declared.begin(), declared.end(),
-                                   [](const DeclaredVerb& verb) { return verb.subcommand->parsed(); });
+                                   [](const DeclaredVerb& verb) { return verb.verb && verb.subcommand->parsed(); });
   return chosen->verb->run(output);
 }
 

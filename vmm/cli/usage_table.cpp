@@ -42,11 +42,13 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::vector<DeclaredVerb> declare_verbs(CLI::App& app, bool& json) {
+std::vector<DeclaredVerb> declare_verbs(CLI::App& app, bool& json, std::string_view wanted) {
   std::vector<DeclaredVerb> declared;
   for (const VerbEntry& entry : verbs()) {
     CLI::App* subcommand = app.add_subcommand(std::string(entry.name), std::string(entry.summary));
-    declared.push_back({subcommand, entry.make()});
+    declared.push_back({subcommand, nullptr});
+    if (!wanted.empty() && entry.name != wanted) continue;
+    declared.back().verb = entry.make();
     VerbOptions options(*subcommand, json);
     declared.back().verb->declare(options);
   }

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "vmm/cli/verb.h"
@@ -18,8 +19,9 @@ struct DeclaredVerb {
   std::unique_ptr<Verb> verb;
 };
 
-/// Every verb with its options. `json` is set where --json is given.
-std::vector<DeclaredVerb> declare_verbs(CLI::App& app, bool& json);
+/// Every verb with its options; or all by name, and options only of the one that is wanted, for it takes time: the
+/// others have no `verb`. `json` is set where --json is given.
+std::vector<DeclaredVerb> declare_verbs(CLI::App& app, bool& json, std::string_view wanted = {});
 
 /// An option, or a word without `--` where it has no names.
 struct OptionUsage {

@@ -56,6 +56,15 @@ bool has_hardware_virtualization(const std::string& cpu_info) {
   return false;
 }
 
+bool shadows_page_tables() {
+  if (!has_hardware_virtualization()) return true;
+  for (const char* parameter : {"/sys/module/kvm_intel/parameters/ept", "/sys/module/kvm_amd/parameters/npt"}) {
+    std::ifstream file(parameter);
+    if (char value = 0; file >> value) return value == 'N' || value == '0';
+  }
+  return false;
+}
+
 std::vector<KvmCapability> missing_capabilities(const KvmSystem& system) {
   std::vector<KvmCapability> missing;
   std::copy_if(

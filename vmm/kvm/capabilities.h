@@ -24,6 +24,10 @@ std::span<const KvmCapability> kvm_capabilities() noexcept;
 /// is slow and lacks instructions that stock kernels use.
 bool has_hardware_virtualization(const std::string& cpu_info = "/proc/cpuinfo");
 
+/// True where KVM walks shadows of the guest's page tables, for lack of hardware that walks two kinds (EPT, NPT): then
+/// it does not notice when somebody but the guest writes to them.
+bool shadows_page_tables();
+
 /// The required capabilities that this host's KVM lacks.
 std::vector<KvmCapability> missing_capabilities(const KvmSystem& system);
 

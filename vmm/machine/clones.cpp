@@ -29,12 +29,13 @@ CloneSource::~CloneSource() = default;
 std::unique_ptr<Machine> CloneSource::make(const std::string& name, const SerialConfig& serial,
                                            const ProgressSink& progress) const {
   const ProgressSink tell = progress ? progress : [](const Progress&) {};
+  VmShell shell;
   RestoreOptions options = options_;
   options.name = name;
   options.serial = serial;
   DiskImages disks(checkpoint_, name, options.disk_directory, options.wrap_disk);
   tell({"check", 0, 1});
-  auto machine = make_machine_like(without_lasting_disks(checkpoint_->manifest()), options);
+  auto machine = make_machine_like(without_lasting_disks(checkpoint_->manifest()), options, std::move(shell));
   become(
       *machine, *checkpoint_, disks, options, [&] { machine->guest().restore_shared(*checkpoint_, memory_, tell); },
       tell);

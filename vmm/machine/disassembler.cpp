@@ -4,26 +4,55 @@
 #include <capstone/capstone.h>
 #include <fmt/format.h>
 
+#include "late_names.h"
+#include "vmm/base/late_library.h"
+
 namespace tintype {
 
 namespace {
 
+/// Its functions, without the "cs_" of their names; loaded when they are first wanted.
+class LateCapstone {
+ public:
+  /// Throws tintype::Error where there is no Capstone.
+  static const LateCapstone& get() {
+    static const LateCapstone capstone;
+    return capstone;
+  }
+
+  decltype(&::cs_open) open;
+  decltype(&::cs_close) close;
+  decltype(&::cs_disasm) disasm;
+  decltype(&::cs_free) free;
+
+ private:
+  LateCapstone() : library_(TINTYPE_CAPSTONE) {
+    library_.find("cs_open", open);
+    library_.find("cs_close", close);
+    library_.find("cs_disasm", disasm);
+    library_.find("cs_free", free);
+  }
+
+  const LateLibrary library_;
+};
+
 /// Capstone's handle and its list of instructions.
 class Capstone {
  public:
-  explicit Capstone(cs_mode mode) { ready_ = cs_open(CS_ARCH_X86, mode, &handle_) == CS_ERR_OK; }
+  explicit Capstone(cs_mode mode) { ready_ = library_.open(CS_ARCH_X86, mode, &handle_) == CS_ERR_OK; }
   Capstone(const Capstone&) = delete;
   Capstone& operator=(const Capstone&) = delete;
   ~Capstone() {
-    if (list_ != nullptr) cs_free(list_, count_);
-    if (ready_) cs_close(&handle_);
+    if (list_ != nullptr) library_.free(list_, count_);
+    if (ready_) library_.close(&handle_);
   }
   std::span<const cs_insn> run(std::span<const std::uint8_t> code, std::uint64_t address, std::size_t count) {
-    if (ready_) count_ = cs_disasm(handle_, code.data(), code.size(), address, count, &list_);
+    if (ready_) count_ = library_.disasm(handle_, code.data(), code.size(), address, count, &list_);
     return {list_, count_};
   }
 
  private:
+  const LateCapstone& library_ = LateCapstone::get();
   csh handle_ = 0;
   bool ready_ = false;
   cs_insn* list_ = nullptr;

@@ -4,9 +4,7 @@
 #include "checkpoint/restore/eager.h"
 #include "vmm/base/error.h"
 #include "vmm/boot/generation_id.h"
-#include "vmm/kvm/capabilities.h"
 #include "vmm/machine/describe.h"
-#include "vmm/machine/gsi_routing.h"
 #include "vmm/machine/legacy_interrupts.h"
 
 namespace tintype {
@@ -14,11 +12,6 @@ namespace tintype {
 namespace {
 
 constexpr unsigned kMaximumCpus = 64;
-// Intel's KVM needs a page and three pages for itself, in the hole below 4 GiB (KVM API, KVM_SET_IDENTITY_MAP_ADDR,
-// KVM_SET_TSS_ADDR).
-constexpr std::uint64_t kIdentityMapAddress = 0xfffbc000;
-constexpr std::uint32_t kTssAddress = 0xfffbd000;
-
 const MachineConfig& checked(const MachineConfig& config) {
   if (config.cpus == 0 || config.cpus > kMaximumCpus)
     throw Error("a machine cannot have {} CPUs: give 1 to {}", config.cpus, kMaximumCpus);
@@ -31,36 +24,27 @@ void give_memory(KvmVm& vm, const GuestMemory& memory, bool there) {
     vm.set_memory(slot++, region.start.value(), there ? region.size : 0, region.host);
 }
 
-/// A VM with guest memory, interrupt controllers and timer, which must be there before the vCPUs and the devices'
-/// lines.
-KvmVm make_vm(const KvmSystem& system, const GuestMemory& memory) {
-  if (const auto missing = missing_capabilities(system); !missing.empty()) {
-    throw Error("this host's KVM lacks {} ({}): use a newer kernel", missing.front().name, missing.front().used_for);
-  }
-  KvmVm vm(system);
-  vm.set_identity_map_address(kIdentityMapAddress);
-  vm.set_tss_address(kTssAddress);
-  give_memory(vm, memory, true);
-  vm.create_irqchip();
-  vm.set_gsi_routing(pc_gsi_routing());
-  vm.create_pit();
-  return vm;
+VmShell::Parts with_memory(VmShell shell, const GuestMemory& memory) {
+  VmShell::Parts parts = shell.take();
+  give_memory(parts.vm, memory, true);
+  return parts;
 }
 
 bool any(const TraceConfig& trace) { return trace.exits || trace.mmio || trace.pio; }
 
 }  // namespace
 
-Guest::Guest(const MachineConfig& config, FileStart serial_start, const GuestRequests& requests, VcpuEvents& events)
+Guest::Guest(const MachineConfig& config, FileStart serial_start, const GuestRequests& requests, VcpuEvents& events,
+             VmShell shell)
     : config_(checked(config)),
       memory_(config.memory),
-      vm_(make_vm(system_, memory_)),
-      platform_(vm_, backplane_, config.serial, serial_start, requests),
-      virtio_(vm_, backplane_, memory_, config),
-      irqchip_state_(vm_),
-      pit_state_(vm_),
-      clock_state_(vm_),
-      processors_(system_, vm_, config.cpus, backplane_, events, any(config.trace)) {
+      kvm_(with_memory(std::move(shell), memory_)),
+      platform_(kvm_.vm, backplane_, config.serial, serial_start, requests),
+      virtio_(kvm_.vm, backplane_, memory_, config),
+      irqchip_state_(kvm_.vm),
+      pit_state_(kvm_.vm),
+      clock_state_(kvm_.vm),
+      processors_(kvm_.system, kvm_.vm, config.cpus, backplane_, events, any(config.trace)) {
   // Local APICs come with the vCPUs and before the IOAPIC, which delivers into them; the clock after the vCPUs' time
   // stamp counters.
   states_ = processors_.states();
@@ -81,7 +65,7 @@ void Guest::load_kernel() {
       tintype::load_kernel(memory_, {config_.kernel, config_.initrd, config_.append, config_.cpus, virtio_.slots()});
   loaded_ = plan.parts;
   processors_.prepare_boot(plan.entry);
-  set_legacy_interrupts(vm_, plan.entry.interrupts);
+  set_legacy_interrupts(kvm_.vm, plan.entry.interrupts);
 }
 
 void Guest::check(const CheckpointReader& checkpoint) const { check_restorable(checkpoint, memory_, states_); }
@@ -99,8 +83,9 @@ void Guest::restore_shared(const CheckpointReader& checkpoint, std::shared_ptr<c
 
 // Whoever reads or writes memory from here on waits for it: KVM too, to which some states are given.
 void Guest::restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<const BlockSource> memory,
-                           LazyLoad::Events events, const ProgressSink& progress) {
-  load_ = std::make_unique<LazyLoad>(std::move(memory), memory_, std::move(events));
+                           LazyLoad::Events events, const LazyLoad::WorkingSet& first, const ProgressSink& progress) {
+  load_ = std::make_unique<LazyLoad>(std::move(memory), memory_, std::move(events), LazyLoad::make_missing_userfault,
+                                     LazyLoad::default_threads(), first);
   progress({"memory", 0, load_->bytes_total()});
   try {
     restore_states(checkpoint, progress);
@@ -121,12 +106,12 @@ void Guest::restore_states(const CheckpointReader& checkpoint, const ProgressSin
 // The controllers are as the checkpoint has them by now, and take the edge where the guest listens.
 void Guest::renew_generation() {
   if (!tintype::renew_generation(memory_)) return;
-  for (const bool asserted : {true, false}) vm_.set_irq_line(kGenerationIrq, asserted);
+  for (const bool asserted : {true, false}) kvm_.vm.set_irq_line(kGenerationIrq, asserted);
 }
 
 void Guest::forget_page_tables() {
-  give_memory(vm_, memory_, false);
-  give_memory(vm_, memory_, true);
+  give_memory(kvm_.vm, memory_, false);
+  give_memory(kvm_.vm, memory_, true);
 }
 
 void Guest::start() {

@@ -15,6 +15,7 @@
 #include "vmm/machine/platform.h"
 #include "vmm/machine/processors.h"
 #include "vmm/machine/virtio_devices.h"
+#include "vmm/machine/vm_shell.h"
 
 namespace tintype {
 
@@ -22,7 +23,8 @@ namespace tintype {
 /// knows nothing of who runs, pauses and ends it: that is the lifecycle's.
 class Guest {
  public:
-  Guest(const MachineConfig& config, FileStart serial_start, const GuestRequests& requests, VcpuEvents& events);
+  Guest(const MachineConfig& config, FileStart serial_start, const GuestRequests& requests, VcpuEvents& events,
+        VmShell shell);
   ~Guest();
   Guest(const Guest&) = delete;
   Guest& operator=(const Guest&) = delete;
@@ -37,7 +39,7 @@ class Guest {
   void restore_states(const CheckpointReader& checkpoint, const ProgressSink& progress);
   /// The same, but memory comes while the guest runs, or before it if it is asked for.
   void restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<const BlockSource> memory,
-                      LazyLoad::Events events, const ProgressSink& progress);
+                      LazyLoad::Events events, const LazyLoad::WorkingSet& first, const ProgressSink& progress);
   /// The same, on memory that others share.
   void restore_shared(const CheckpointReader& checkpoint, std::shared_ptr<const MemoryImage> memory,
                       const ProgressSink& progress);
@@ -63,7 +65,7 @@ class Guest {
 
   const MachineConfig& config() const noexcept { return config_; }
   GuestMemory& memory() noexcept { return memory_; }
-  KvmVm& vm() noexcept { return vm_; }
+  KvmVm& vm() noexcept { return kvm_.vm; }
   Backplane& backplane() noexcept { return backplane_; }
   Platform& platform() noexcept { return platform_; }
   const Platform& platform() const noexcept { return platform_; }
@@ -85,8 +87,7 @@ class Guest {
   GuestMemory memory_;  // before the VM: KVM refers to it
   std::unique_ptr<LazyLoad> load_;
   std::unique_ptr<SharedMemory> shared_;
-  KvmSystem system_;
-  KvmVm vm_;
+  VmShell::Parts kvm_;
   Backplane backplane_;
   Platform platform_;
   VirtioDevices virtio_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the host cannot read or write: memory of a restored machine that is still to come, a disk. The machine is paused
 // and loses nothing; when it is continued, that is tried again.
+#include "checkpoint/store/working_set.h"
 #include "vmm/base/error.h"
 #include "vmm/base/log.h"
 #include "vmm/machine/lifecycle.h"
@@ -24,12 +25,12 @@ void Lifecycle::on_disk_trouble() noexcept {
   try {
     pause();
     for (const auto& slot : guest_.virtio().disks()) {
-      const int error = slot->disk() == nullptr ? 0 : slot->disk()->stopped_by();
-      if (error == 0) continue;
+      const std::string trouble = slot->disk() == nullptr ? std::string() : slot->disk()->trouble();
+      if (trouble.empty()) continue;
       log_note(
           "the machine {} is paused, because the host cannot read or write {} ({}): mend that and `tintype continue "
           "{}`, or `tintype stop {}`",
-          config().name, slot->disk()->options().image.string(), errno_text(error), config().name, config().name);
+          config().name, slot->disk()->options().image.string(), trouble, config().name, config().name);
     }
   } catch (const std::exception&) {  // it has ended: nobody needs the answers
   }
@@ -39,8 +40,14 @@ void Lifecycle::on_disk_trouble() noexcept {
 
 void Lifecycle::restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<const BlockSource> memory,
                                const ProgressSink& progress) {
-  guest_.restore_lazily(checkpoint, std::move(memory), {[this](const std::string& why) { on_load_failure(why); }},
-                        progress);
+  LazyLoad::Events events{[this](const std::string& why) { on_load_failure(why); }};
+  LazyLoad::WorkingSet first;
+  // A saved state goes when the machine has been resumed.
+  if (const auto place = checkpoint.place_beside(); place && config().suspended_as.empty()) {
+    events.on_learnt = [place](std::span<const std::uint64_t> pages) { write_working_set(*place, pages); };
+    first = read_working_set(*place);
+  }
+  guest_.restore_lazily(checkpoint, std::move(memory), std::move(events), first, progress);
 }
 
 // On a thread of the load. A pause by the user, or of a checkpoint, is not what this is: nobody may wait for a CPU that

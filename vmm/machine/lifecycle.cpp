@@ -21,8 +21,8 @@ MachineEvent event_of(EventKind kind, const std::string& reason) {
 
 }  // namespace
 
-Lifecycle::Lifecycle(const MachineConfig& config, FileStart serial_start)
-    : guest_(config, serial_start, guest_requests(), *this) {
+Lifecycle::Lifecycle(const MachineConfig& config, FileStart serial_start, VmShell shell)
+    : guest_(config, serial_start, guest_requests(), *this, std::move(shell)) {
   debugger_ = std::make_unique<Debugger>(guest_.memory(), guest_.processors(), debugger_means());
   harness_ = make_harness();
 }
@@ -195,7 +195,8 @@ MachineStatus Lifecycle::status() const {
     const VirtualDisk* disk = disks[number]->disk();
     if (disk == nullptr) continue;
     if (disk->waits_for_room()) status.disks_without_room.push_back(number);
-    if (const int error = disk->stopped_by()) status.disk_problems.push_back({number, errno_text(error)});
+    if (std::string trouble = disk->trouble(); !trouble.empty())
+      status.disk_problems.push_back({number, std::move(trouble)});
   }
   return status;
 }

@@ -29,7 +29,7 @@ class ReturnTo;
 /// a checkpoint holds it in its pause), state_mutex_ (the flags below it; held only shortly).
 class Lifecycle final : public Machine, private VcpuEvents {
  public:
-  Lifecycle(const MachineConfig& config, FileStart serial_start);
+  Lifecycle(const MachineConfig& config, FileStart serial_start, VmShell shell = {});
 
   ~Lifecycle() override;
 

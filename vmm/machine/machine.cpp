@@ -24,11 +24,12 @@ bool loads_lazily(std::optional<MemoryLoad> wanted) {
 
 std::unique_ptr<Machine> restore_machine(const RestoreOptions& options, const ProgressSink& progress) {
   const ProgressSink tell = progress ? progress : [](const Progress&) {};
+  VmShell shell;
   const auto checkpoint = open_to_restore(options);
   DiskImages disks(checkpoint, restored_name(checkpoint->manifest(), options), options.disk_directory,
                    options.wrap_disk);
   tell({"check", 0, 1});
-  auto machine = make_machine_like(checkpoint->manifest(), options);
+  auto machine = make_machine_like(checkpoint->manifest(), options, std::move(shell));
   const auto restore = [&] {
     if (!loads_lazily(options.memory_load)) return machine->guest().restore(*checkpoint, tell);
     const std::shared_ptr<const BlockSource> memory(checkpoint, &checkpoint->memory());
@@ -65,6 +66,7 @@ void open_images(VirtioDevices& virtio, const CheckpointReader& saved, const std
 
 std::unique_ptr<Machine> resume_machine(const ResumeOptions& options, const ProgressSink& progress) {
   const ProgressSink tell = progress ? progress : [](const Progress&) {};
+  VmShell shell;
   const std::filesystem::path state = find_saved_state(options.directory);
   const auto saved = std::make_shared<const CheckpointReader>(state, std::nullopt);
   saved->require(Portion::kMemory);
@@ -75,7 +77,7 @@ std::unique_ptr<Machine> resume_machine(const ResumeOptions& options, const Prog
   config.on_failure = options.on_failure;
   config.disk_directory = options.disk_directory;
   config.suspended_as = saved->manifest().identity;
-  auto machine = std::make_unique<Lifecycle>(config, FileStart::kAppend);
+  auto machine = std::make_unique<Lifecycle>(config, FileStart::kAppend, std::move(shell));
   tell({"check", 0, 1});
   machine->guest().check(*saved);
   open_images(machine->guest().virtio(), *saved, state);

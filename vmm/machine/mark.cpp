@@ -65,8 +65,8 @@ Mark::Return Mark::go_back(bool& half_way) {
   for (std::size_t i = 0; i < disks.size(); ++i) {
     if (disks[i]->disk()->go_back_to(*disks_[i])) half_way = result.disks = true;
   }
-  result.pages = memory_->go_back();
   half_way = true;
+  result.pages = memory_->go_back();
   guest_.processors().go_back_to(vcpus_);
   for (const auto& [thing, state] : platform_) thing->restore_state(state);
   for (const auto& [device, state] : devices_)

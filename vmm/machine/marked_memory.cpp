@@ -9,8 +9,19 @@
 
 #include "checkpoint/tracking/page_map.h"
 #include "vmm/base/log.h"
+#include "vmm/kvm/capabilities.h"
 
 namespace tintype {
+
+namespace {
+
+/// KVM forgets what it made of the guest's page tables when its memory goes away. It comes back with nothing written.
+void forget_page_tables(KvmVm& vm, std::uint32_t slot, const MemoryRegion& region) {
+  for (const std::uint64_t size : {std::uint64_t{0}, region.size})
+    vm.set_memory(slot, region.start.value(), size, region.host, KVM_MEM_LOG_DIRTY_PAGES);
+}
+
+}  // namespace
 
 MarkedMemory::MarkedMemory(GuestMemory& memory, KvmVm& vm) : memory_(memory), vm_(vm) {
   PageMap there;
@@ -42,11 +53,15 @@ void MarkedMemory::log_writes(bool on) {
   }
 }
 
-// All that may fail comes before the first page is changed.
+// All that may fail comes before the first page is changed. Any page may be one of the guest's page tables, of any of
+// its processes.
 std::uint64_t MarkedMemory::go_back() {
+  static const bool shadows = shadows_page_tables();
   for (std::size_t slot = 0; slot < parts_.size(); ++slot)
     vm_.take_dirty_log(static_cast<std::uint32_t>(slot), parts_[slot].written);
   const std::vector<std::uint64_t> by_devices = memory_.dirty().take();
+  for (std::size_t slot = 0; shadows && slot < parts_.size(); ++slot)
+    forget_page_tables(vm_, static_cast<std::uint32_t>(slot), parts_[slot].region);
   std::uint64_t pages = 0;
   for (const Part& part : parts_) {
     for (std::size_t word = 0; word < part.written.size(); ++word) {

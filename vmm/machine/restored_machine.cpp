@@ -34,13 +34,13 @@ std::string restored_name(const Manifest& manifest, const RestoreOptions& option
   return options.name.empty() ? manifest.vm : options.name;
 }
 
-std::unique_ptr<Lifecycle> make_machine_like(const Manifest& manifest, const RestoreOptions& options) {
+std::unique_ptr<Lifecycle> make_machine_like(const Manifest& manifest, const RestoreOptions& options, VmShell shell) {
   MachineConfig config = config_from(manifest.machine);
   config.name = restored_name(manifest, options);
   config.serial = options.serial;
   config.trace = options.trace;
   config.on_failure = options.on_failure;
-  return std::make_unique<Lifecycle>(config, FileStart::kAppend);
+  return std::make_unique<Lifecycle>(config, FileStart::kAppend, std::move(shell));
 }
 
 void become(Lifecycle& machine, const CheckpointReader& checkpoint, DiskImages& disks, const RestoreOptions& options,

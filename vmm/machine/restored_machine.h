@@ -18,7 +18,8 @@ namespace tintype {
 std::shared_ptr<const CheckpointReader> open_to_restore(const RestoreOptions& options);
 std::string restored_name(const Manifest& manifest, const RestoreOptions& options);
 /// A machine like the one that was captured, which has nothing of it yet.
-std::unique_ptr<Lifecycle> make_machine_like(const Manifest& manifest, const RestoreOptions& options);
+std::unique_ptr<Lifecycle> make_machine_like(const Manifest& manifest, const RestoreOptions& options,
+                                             VmShell shell = {});
 /// It becomes that checkpoint. `restore`, called when all was checked and the disks are written, gives it memory and
 /// states.
 void become(Lifecycle& machine, const CheckpointReader& checkpoint, DiskImages& disks, const RestoreOptions& options,

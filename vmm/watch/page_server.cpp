@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/watch/page_server.h"
 
-#include <microhttpd.h>
-
 #include <sys/random.h>
 #include <sys/socket.h>
 
@@ -18,6 +16,7 @@
 #include <nlohmann/json.hpp>
 
 #include "vmm/base/error.h"
+#include "vmm/watch/late_microhttpd.h"
 #include "vmm/watch/page_feed.h"
 
 namespace tintype {
@@ -25,6 +24,8 @@ namespace tintype {
 using nlohmann::json;
 
 namespace {
+
+const LateMicrohttpd& http() { return LateMicrohttpd::get(); }
 
 constexpr unsigned kMostClients = 64;
 constexpr std::size_t kMostPages = 32, kBytesOfClient = 32 << 10, kMostWaitingActions = 8;
@@ -125,7 +126,7 @@ struct Listening {
 
   static ssize_t read(void* self, std::uint64_t, char* into, std::size_t room) {
     auto& page = *static_cast<Listening*>(self);
-    const auto sleep = [&page] { MHD_suspend_connection(page.connection); };
+    const auto sleep = [&page] { http().suspend_connection(page.connection); };
     const PageFeed::Piece piece = page.feed.read(page.reader, into, room, sleep);
     if (piece.got == PageFeed::Got::kEnd) return MHD_CONTENT_READER_END_OF_STREAM;
     return static_cast<ssize_t>(piece.bytes);
@@ -146,13 +147,13 @@ class PageServer::Impl {
         nonce_(random_name()),
         url_(fmt::format("http://127.0.0.1:{}/{}/", port_.number, token_)),
         page_(filled_in(page, "@NONCE@", nonce_)),
-        feed_([](void* connection) { MHD_resume_connection(static_cast<MHD_Connection*>(connection)); }),
+        feed_([](void* connection) { http().resume_connection(static_cast<MHD_Connection*>(connection)); }),
         desk_(std::move(actions), feed_) {
-    daemon_ = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_ALLOW_SUSPEND_RESUME, 0, nullptr,
-                               nullptr, &Impl::handle, this, MHD_OPTION_LISTEN_SOCKET, port_.fd.get(),
-                               MHD_OPTION_CONNECTION_LIMIT, kMostClients, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                               kBytesOfClient, MHD_OPTION_CONNECTION_TIMEOUT, kPatienceSeconds,
-                               MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
+    daemon_ = http().start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_ALLOW_SUSPEND_RESUME, 0, nullptr,
+                                  nullptr, &Impl::handle, this, MHD_OPTION_LISTEN_SOCKET, port_.fd.get(),
+                                  MHD_OPTION_CONNECTION_LIMIT, kMostClients, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                                  kBytesOfClient, MHD_OPTION_CONNECTION_TIMEOUT, kPatienceSeconds,
+                                  MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     if (daemon_ == nullptr) throw Error("the page cannot be served: {}", errno_text(errno));
   }
 
@@ -161,7 +162,7 @@ class PageServer::Impl {
     const auto until = std::chrono::steady_clock::now() + kLastWords;
     while (feed_.readers() != 0 && std::chrono::steady_clock::now() < until)
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    MHD_stop_daemon(daemon_);
+    http().stop_daemon(daemon_);
     [[maybe_unused]] const int closed_by_daemon = port_.fd.release();
   }
 
@@ -219,7 +220,7 @@ class PageServer::Impl {
   }
 
   static std::string_view header(MHD_Connection* connection, const char* name) {
-    const char* value = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+    const char* value = http().lookup_connection_value(connection, MHD_HEADER_KIND, name);
     return value == nullptr ? std::string_view() : value;
   }
 
@@ -234,9 +235,9 @@ class PageServer::Impl {
       return refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "too many pages are open");
     auto page = std::make_unique<Listening>(Listening{feed_, connection, feed_.open(connection)});
     constexpr std::size_t kPiece = 4096;
-    const Answer answer(
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, kPiece, &Listening::read, page.get(), &Listening::forget),
-        &MHD_destroy_response);
+    const Answer answer(http().create_response_from_callback(MHD_SIZE_UNKNOWN, kPiece, &Listening::read, page.get(),
+                                                             &Listening::forget),
+                        http().destroy_response);
     void* const listening = page.release();  // the answer's, where there is one
     if (answer == nullptr) {
       Listening::forget(listening);
@@ -251,8 +252,8 @@ class PageServer::Impl {
 
   MHD_Result send(MHD_Connection* connection, unsigned code, const char* type, const std::string& text) const {
     const Answer answer(
-        MHD_create_response_from_buffer(text.size(), const_cast<char*>(text.data()), MHD_RESPMEM_MUST_COPY),
-        &MHD_destroy_response);
+        http().create_response_from_buffer(text.size(), const_cast<char*>(text.data()), MHD_RESPMEM_MUST_COPY),
+        http().destroy_response);
     return answer == nullptr ? MHD_NO : queue(connection, code, type, answer.get());
   }
 
@@ -267,8 +268,8 @@ class PageServer::Impl {
                                                            {"Referrer-Policy", "no-referrer"},
                                                            {"Cross-Origin-Resource-Policy", "same-origin"},
                                                            {"X-Content-Type-Options", "nosniff"}};
-    for (const auto& [name, value] : headers) MHD_add_response_header(answer, name, value);
-    return MHD_queue_response(connection, code, answer);
+    for (const auto& [name, value] : headers) http().add_response_header(answer, name, value);
+    return http().queue_response(connection, code, answer);
   }
 
   LoopbackPort port_;

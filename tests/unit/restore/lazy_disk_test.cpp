@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <future>
 #include <thread>
 
@@ -49,13 +50,14 @@ struct Image {
   }
 
   UnnamedFile file{std::filesystem::temp_directory_path()};
+  std::filesystem::path path = std::filesystem::temp_directory_path() / "image";
 };
 
 }  // namespace
 
 TEST_CASE("what is asked for is brought, and nothing else; zeros are there from the beginning") {
   const Image image;
-  LazyDisk disk(source(), image.descriptor(), "image", false);
+  LazyDisk disk(source(), image.descriptor(), image.path, false);
   CHECK(disk.bytes_left() == (5 << 20) + 512);
   CHECK(disk.is_there(3 << 20, 1 << 20));
   CHECK_FALSE(disk.is_there(512, 512));
@@ -75,10 +77,11 @@ TEST_CASE("an image becomes whole in the background, and only then stops saying 
   const Image image;
   const auto slow = source();
   slow->delay = 20ms;
-  LazyDisk disk(slow, image.descriptor(), "image", true);
+  LazyDisk disk(slow, image.descriptor(), image.path, true);
   CHECK(read_incomplete_note(image.file.fd())->repository == "/a repository");
   std::promise<bool> whole;
-  disk.start([&] { whole.set_value(!read_incomplete_note(image.file.fd())); });
+  std::atomic<bool> begun = false;
+  disk.start({[&] { begun = true; }, [&] { whole.set_value(begun && !read_incomplete_note(image.file.fd())); }});
   disk.finish();
   CHECK(whole.get_future().get());
   for (const std::uint64_t block : {10, 609, 1300, 2048}) CHECK(image.has(block));
@@ -88,21 +91,46 @@ TEST_CASE("damage is told to whoever asked, and does not make an image whole") {
   const Image image;
   const auto damaged = source();
   damaged->fails = 1;
-  LazyDisk disk(damaged, image.descriptor(), "image", true);
+  LazyDisk disk(damaged, image.descriptor(), image.path, true);
   CHECK_THROWS_AS(disk.bring(1300 * kBlockSize, 512), ImageError);
+  CHECK(disk.problem() == "extent 1 is damaged");
   disk.start({});
   CHECK_THROWS_AS(disk.finish(), Error);
   CHECK(read_incomplete_note(image.file.fd()));
   damaged->fails = -1;
   disk.bring(1300 * kBlockSize, 512);
   CHECK(image.has(1300));
+  CHECK(disk.problem().empty());
+}
+
+TEST_CASE("what could not be completed is tried again by whoever waits for that, and when something could be brought") {
+  const Image image;
+  const auto damaged = source();
+  damaged->fails = 1;
+  LazyDisk disk(damaged, image.descriptor(), image.path, true);
+  unsigned begun = 0;
+  disk.start({[&] {
+                if (++begun == 1) throw Error("not yet");
+              },
+              {}});
+  while (disk.problem().empty()) std::this_thread::yield();
+  CHECK_THROWS_WITH_AS(disk.finish(), doctest::Contains("extent 1 is damaged"), Error);
+  damaged->fails = -1;
+  SUBCASE("by whoever waits") { disk.finish(); }
+  SUBCASE("when another piece came") {
+    disk.bring(2047 * kBlockSize, 512);
+    while (disk.bytes_left() != 0) std::this_thread::yield();
+    disk.finish();
+  }
+  CHECK(begun > 1);
+  CHECK_FALSE(read_incomplete_note(image.file.fd()));
 }
 
 TEST_CASE("several who want one piece have it read once") {
   const Image image;
   const auto slow = source();
   slow->delay = 50ms;
-  LazyDisk disk(slow, image.descriptor(), "image", false);
+  LazyDisk disk(slow, image.descriptor(), image.path, false);
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) threads.emplace_back([&] { disk.bring(1300 * kBlockSize, 512); });
   for (std::thread& thread : threads) thread.join();

@@ -136,6 +136,33 @@ TEST_CASE("what somebody waits for comes before what nobody asked for") {
   CHECK(order.size() < 16);
 }
 
+TEST_CASE("what is known to be wanted comes first, and what else was waited for is learnt, whatever was said before") {
+  NEEDS_MISSING_PAGES();
+  std::vector<ScriptedSource::Stretch> stretches;
+  for (std::uint64_t chunk = 0; chunk < 32; ++chunk) stretches.push_back({chunk * kPagesOfChunk, 1});
+  const auto source = std::make_shared<ScriptedSource>(32 * kHugePageSize, stretches);
+  source->delay = 20ms;
+  GuestMemory memory(32 * kHugePageSize);
+  std::vector<std::uint64_t> learnt;
+  LazyLoad::Events events;
+  events.on_learnt = [&](std::span<const std::uint64_t> pages) { learnt.assign(pages.begin(), pages.end()); };
+  LazyLoad load(source, memory, events, LazyLoad::make_missing_userfault, 1,
+                {20 * kPagesOfChunk + 5, ~std::uint64_t{0}, 32 * kPagesOfChunk, 7 * kPagesOfChunk, 20 * kPagesOfChunk});
+  load.machine_runs();
+  SUBCASE("nobody waits") {
+    load.wait({});
+    const auto order = source->order();
+    CHECK(std::vector(order.begin(), order.begin() + 4) == std::vector<std::size_t>{20, 7, 0, 1});
+    CHECK(learnt.empty());
+  }
+  SUBCASE("somebody does") {
+    REQUIRE(memory.load<std::uint64_t>(Gpa(31 * kHugePageSize)));
+    load.wait({});
+    CHECK(learnt == std::vector<std::uint64_t>{20 * kPagesOfChunk, 7 * kPagesOfChunk, 31 * kPagesOfChunk});
+  }
+  CHECK(source->order().size() == 32);
+}
+
 TEST_CASE("a read that fails stops the load and loses nothing: who waits goes on when it is tried again") {
   NEEDS_MISSING_PAGES();
   const auto source = scattered_source();
