@@ -4,8 +4,8 @@
 #include <capstone/capstone.h>
 #include <fmt/format.h>
 
-#include "late_names.h"
 #include "vmm/base/late_library.h"
+#include "vmm/base/late_names.h"
 
 namespace tintype {
 
