@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/s3/late_curl.h"
 
-#include "late_names.h"
+#include "vmm/base/late_names.h"
 
 namespace tintype {
 
@@ -16,7 +16,7 @@ LateCurl::LateCurl() : library_(TINTYPE_CURL) {
   library_.find("curl_slist_append", slist_append);
   library_.find("curl_slist_free_all", slist_free_all);
   library_.find("curl_getdate", getdate);
-  decltype(&::curl_global_init) global_init;
+  decltype(&::curl_global_init) global_init = nullptr;
   library_.find("curl_global_init", global_init);
   global_init(CURL_GLOBAL_DEFAULT);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/standby/late_gnutls.h"
 
-#include "late_names.h"
+#include "vmm/base/late_names.h"
 
 namespace tintype {
 

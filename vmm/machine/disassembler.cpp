@@ -4,8 +4,8 @@
 #include <capstone/capstone.h>
 #include <fmt/format.h>
 
-#include "late_names.h"
 #include "vmm/base/late_library.h"
+#include "vmm/base/late_names.h"
 
 namespace tintype {
 
@@ -20,10 +20,10 @@ class LateCapstone {
     return capstone;
   }
 
-  decltype(&::cs_open) open;
-  decltype(&::cs_close) close;
-  decltype(&::cs_disasm) disasm;
-  decltype(&::cs_free) free;
+  decltype(&::cs_open) open = nullptr;
+  decltype(&::cs_close) close = nullptr;
+  decltype(&::cs_disasm) disasm = nullptr;
+  decltype(&::cs_free) free = nullptr;
 
  private:
   LateCapstone() : library_(TINTYPE_CAPSTONE) {
