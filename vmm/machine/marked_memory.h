@@ -22,8 +22,8 @@ class MarkedMemory {
   MarkedMemory& operator=(const MarkedMemory&) = delete;
 
   /// The same, and nothing of the host is writing to memory. Returns the number of pages that were written since the
-  /// mark, or the last call. Where KVM shadows the guest's page tables, it has forgotten them. Throws std::system_error;
-  /// then it is not known any more what was written, and KVM may be without memory.
+  /// mark, or the last call. Where KVM shadows the guest's page tables, it has forgotten them. Throws
+  /// std::system_error; then it is not known any more what was written, and KVM may be without memory.
   std::uint64_t go_back();
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/watch/late_microhttpd.h"
 
-#include "late_names.h"
+#include "vmm/base/late_names.h"
 
 namespace tintype {
 

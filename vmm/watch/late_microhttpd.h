@@ -14,16 +14,16 @@ class LateMicrohttpd {
   /// Throws tintype::Error where there is no libmicrohttpd.
   static const LateMicrohttpd& get();
 
-  decltype(&::MHD_start_daemon) start_daemon;
-  decltype(&::MHD_stop_daemon) stop_daemon;
-  decltype(&::MHD_suspend_connection) suspend_connection;
-  decltype(&::MHD_resume_connection) resume_connection;
-  decltype(&::MHD_lookup_connection_value) lookup_connection_value;
-  decltype(&::MHD_create_response_from_buffer) create_response_from_buffer;
-  decltype(&::MHD_create_response_from_callback) create_response_from_callback;
-  decltype(&::MHD_add_response_header) add_response_header;
-  decltype(&::MHD_queue_response) queue_response;
-  decltype(&::MHD_destroy_response) destroy_response;
+  decltype(&::MHD_start_daemon) start_daemon = nullptr;
+  decltype(&::MHD_stop_daemon) stop_daemon = nullptr;
+  decltype(&::MHD_suspend_connection) suspend_connection = nullptr;
+  decltype(&::MHD_resume_connection) resume_connection = nullptr;
+  decltype(&::MHD_lookup_connection_value) lookup_connection_value = nullptr;
+  decltype(&::MHD_create_response_from_buffer) create_response_from_buffer = nullptr;
+  decltype(&::MHD_create_response_from_callback) create_response_from_callback = nullptr;
+  decltype(&::MHD_add_response_header) add_response_header = nullptr;
+  decltype(&::MHD_queue_response) queue_response = nullptr;
+  decltype(&::MHD_destroy_response) destroy_response = nullptr;
 
  private:
   LateMicrohttpd();
