@@ -19,6 +19,7 @@
 
 #include "vmm/base/error.h"
 #include "vmm/cli/output.h"
+#include "vmm/cli/revision.h"
 #include "vmm/cli/usage_table.h"
 #include "vmm/cli/verb.h"
 
@@ -99,7 +100,9 @@ void check_verb(int argc, char** argv) {
 int parse_and_run(int argc, char** argv, Output& output) {
   check_verb(argc, argv);
   CLI::App app("Tintype runs virtual machines and photographs them while they run.", "tintype");
-  app.set_version_flag("--version", "tintype " TINTYPE_VERSION);
+  const std::string commit = revision();
+  app.set_version_flag("--version",
+                       "tintype " TINTYPE_VERSION + (commit.empty() ? std::string() : " (commit " + commit + ")"));
   app.require_subcommand(1);
   bool json = false;
   const std::string_view word = argv[1];
