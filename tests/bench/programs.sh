@@ -154,7 +154,8 @@ curl_up() {
   for piece in "$work"/piece.*; do options+=(-T "$piece" "$AWS_ENDPOINT_URL/bench/${piece##*/}"); done
   by_curl "${options[@]}"
 }
-ceph_start "$work/ceph" "$(free_ports 1)" "$(free_ports 1)" >"$work/ceph.log" 2>&1 || die "Ceph: $(cat "$work/ceph.log")"
+ceph_start "$work/ceph" "$(free_ports 1)" "$(free_ports 1)" >"$work/ceph.log" 2>&1 ||
+  die "Ceph does not start: $(cat "$work/ceph.log")"
 export AWS_ENDPOINT_URL=http://127.0.0.1:$ceph_port AWS_ACCESS_KEY_ID=$ceph_key AWS_SECRET_ACCESS_KEY=$ceph_secret
 s3 PUT /bench >/dev/null
 first_up 256 'mb=240 hot=0'

@@ -44,7 +44,9 @@ s3() {
 in_query() { echo "${1//\//%2F}"; }
 
 # names_in_ceph BUCKET [PREFIX]: of all objects.
-names_in_ceph() { s3 GET "/$1?list-type=2&prefix=$(in_query "${2:-}")" | grep -o '<Key>[^<]*' | sed 's/<Key>//' || true; }
+names_in_ceph() {
+  s3 GET "/$1?list-type=2&prefix=$(in_query "${2:-}")" | grep -o "<Key>[^<]*" | sed "s/<Key>//" || true
+}
 
 # uploads_in BUCKET PREFIX: how many are open in Ceph.
 uploads_in() { s3 GET "/$1?prefix=$(in_query "${2:-}")&uploads=" | grep -o '<UploadId>' | wc -l; }
