@@ -5,12 +5,15 @@
 #include <unistd.h>
 
 #include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
 #include <cstdio>
 #include <cstdlib>
 
 #include "vmm/base/error.h"
+#include "vmm/base/io.h"
 
 namespace tintype {
 
@@ -71,12 +74,26 @@ void UnnamedFile::replace(const fs::path& path) {
   hidden_.clear();
 }
 
-bool journals_metadata(int fd) noexcept {
+namespace {
+
+/// Ext4 may have no journal, and ext2 has the same number: where there is one, a thread of the kernel writes it.
+bool has_ext4_journal(int fd) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return false;
+  const auto device = fmt::format("/sys/dev/block/{}:{}", major(info.st_dev), minor(info.st_dev));
+  const fs::path name = fs::read_symlink(device).filename();
+  return !read_text_file("/sys/fs/ext4" / name / "journal_task").starts_with("<none>");
+}
+
+}  // namespace
+
+bool journals_metadata(int fd) noexcept try {
   constexpr std::uint32_t kXfs = 0x58465342;  // XFS_SUPER_MAGIC, which linux/magic.h of Debian 12 lacks
   struct statfs info {};
   if (::fstatfs(fd, &info) != 0) return false;
   switch (static_cast<std::uint32_t>(info.f_type)) {
     case EXT4_SUPER_MAGIC:
+      return has_ext4_journal(fd);
     case kXfs:
     case BTRFS_SUPER_MAGIC:
     case TMPFS_MAGIC:
@@ -84,6 +101,8 @@ bool journals_metadata(int fd) noexcept {
     default:
       return false;
   }
+} catch (const std::exception&) {  // sysfs does not say
+  return false;
 }
 
 }  // namespace tintype
