@@ -27,8 +27,10 @@ class ComesMeanwhile final : public AbsentBlocks {
   }
   std::uint64_t bytes_left() const noexcept override { return came_ ? 0 : 4096; }
   bool becomes_whole() const noexcept override { return false; }
-  void start(std::function<void()>) override {}
+  void make_lasting() override {}
+  void start(Steps) override {}
   void finish() override {}
+  std::string problem() const override { return {}; }
   void stop() noexcept override {}
 
  private:
