@@ -149,8 +149,8 @@ TEST_CASE(
   restore_and_load();
   CHECK_FALSE(read_working_set(remark.parent_path()).empty());
   CHECK(tintype({"verify", fixture.repository}).exit_code == 0);
-  for (const std::string& text : {"{\"pages\": [1, 18446744073709551615, 1, -7, 1e300, 4611686018427387904]}",
-                                  "{\"pages\": [18446744073709551615, 511, 512]}", "[[[", ""}) {
+  for (const char* text : {"{\"pages\": [1, 18446744073709551615, 1, -7, 1e300, 4611686018427387904]}",
+                           "{\"pages\": [18446744073709551615, 511, 512]}", "[[[", ""}) {
     CAPTURE(text);
     std::ofstream(remark) << text;
     restore_and_load();
