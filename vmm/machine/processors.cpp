@@ -57,8 +57,10 @@ void Processors::start() {
   for (const auto& thread : threads_) thread->start();
 }
 
+// First all are kicked: one that hurries with its guest, unkicked, would keep the CPU from whoever kicks.
 void Processors::ask_to_park() noexcept {
   gate_.close();
+  for (const auto& thread : threads_) thread->kick();
   for (const auto& thread : threads_) thread->hurry_to_park();
 }
 

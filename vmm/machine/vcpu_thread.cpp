@@ -108,11 +108,8 @@ void VcpuThread::kick() noexcept {
 }
 
 void VcpuThread::hurry_to_park() noexcept {
-  {
-    const std::lock_guard lock(signal_mutex_);
-    if (signalled_ && !std::exchange(hurries_, true)) hurry(*signalled_, true);
-  }
-  kick();
+  const std::lock_guard lock(signal_mutex_);
+  if (signalled_ && !std::exchange(hurries_, true)) hurry(*signalled_, true);
 }
 
 void VcpuThread::end_hurry() noexcept {

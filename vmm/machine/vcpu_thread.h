@@ -47,8 +47,8 @@ class VcpuThread {
   void start();
   /// Makes the thread look at the gate and at the end flag soon, whatever it is doing. Any thread; never blocks.
   void kick() noexcept;
-  /// The same for a gate that is closed: somebody waits for all, and until the thread has been let go again it comes
-  /// before all others (hurry()).
+  /// It has been kicked, and the gate is closed: until the thread has been let go again it comes before all others
+  /// (hurry()).
   void hurry_to_park() noexcept;
   /// Asks the thread to end, kick() included. Any thread, the vCPU's own too, also while another one joins.
   void request_end() noexcept;

@@ -68,13 +68,14 @@ TEST_CASE_FIXTURE(StoreFixture, "a film lies in an object store as it does in a 
 
 TEST_CASE_FIXTURE(StoreFixture, "deleting never breaks a chain, ids are never used twice, and all goes at the end") {
   take_film(place, 4);
-  CHECK(delete_checkpoint(place, 2).kept_as_base);
+  const auto remove = [&](std::uint64_t id) { return open_store(place)->remove(id); };  // nothing is merged
+  CHECK(remove(2).kept_as_base);
   CHECK(ids() == std::vector<std::uint64_t>{1, 3, 4});
   CHECK(film::first_fault(place).empty());
-  CHECK(delete_checkpoint(place, 4).gone == std::vector<std::uint64_t>{4});
-  CHECK(delete_checkpoint(place, 3).gone == std::vector<std::uint64_t>{3, 2});
-  CHECK(delete_checkpoint(place, 1).gone == std::vector<std::uint64_t>{1});
-  CHECK_THROWS_AS(delete_checkpoint(place, 1), Error);
+  CHECK(remove(4).gone == std::vector<std::uint64_t>{4});
+  CHECK(remove(3).gone == std::vector<std::uint64_t>{3, 2});
+  CHECK(remove(1).gone == std::vector<std::uint64_t>{1});
+  CHECK_THROWS_AS(remove(1), Error);
   CHECK(store.names() == std::vector<std::string>{"film/00000004.last-id"});
   CHECK(film::take(place, std::nullopt).id == 5);
 }
@@ -276,7 +277,7 @@ TEST_CASE_FIXTURE(StoreFixture, "a film is taken, pruned and read through failur
 TEST_CASE_FIXTURE(StoreFixture, "copies go both ways, once more carries nothing, and damage does not spread") {
   const ScratchDirectory scratch;
   const auto film = take_film(place, 3);
-  delete_checkpoint(place, 1);
+  open_store(place)->remove(1);  // which is kept as a base
   const auto there = scratch.path() / "there";
   const auto carried = copy_checkpoints(place, there, {});
   CHECK(carried.size() == 3);
