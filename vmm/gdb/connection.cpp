@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/gdb/connection.h"
 
+#include <poll.h>
+
 #include <sys/socket.h>
 #include <sys/time.h>
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 
 namespace tintype {
 
@@ -41,6 +44,16 @@ bool GdbConnection::take(const GdbInput& input) {
 bool GdbConnection::tell(const DebugStop& stop) {
   const auto data = session_.stopped(stop);
   return !data || answer(*data);
+}
+
+void GdbConnection::wait_until_gone() noexcept {
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  ::shutdown(fd_.get(), SHUT_WR);
+  std::array<char, 4096> buffer;
+  pollfd wait{fd_.get(), POLLIN, 0};
+  while (std::chrono::steady_clock::now() < limit) {
+    if (::poll(&wait, 1, 100) > 0 && ::recv(fd_.get(), buffer.data(), buffer.size(), 0) <= 0) return;
+  }
 }
 
 bool GdbConnection::answer(const std::string& data) {

@@ -26,7 +26,11 @@ class LiveGdbServer::Visit {
   bool look() {
     bell_.take();
     const auto stop = hold_.debug().take_stop();
-    return !stop || (gdb_.tell(*stop) && stop->why != DebugStop::Why::kEnded);
+    if (!stop) return true;
+    if (!gdb_.tell(*stop)) return false;
+    if (stop->why != DebugStop::Why::kEnded) return true;
+    gdb_.wait_until_gone();
+    return false;
   }
 
  private:

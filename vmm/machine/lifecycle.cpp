@@ -74,6 +74,7 @@ MachineEnd Lifecycle::wait() {
     state_changed_.wait(lock, [this] { return end_.has_value(); });
     how = *end_;
   }
+  debugger_->ended(how.exit_code);  // before those go who tell gdb: end() may not have come to it yet
   close();
   MachineEvent ended = event_of(EventKind::kEnded, how.reason);
   ended.exit_code = static_cast<std::uint32_t>(how.exit_code);
