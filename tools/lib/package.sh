@@ -40,6 +40,14 @@ strip_stage() {
 
 maintainer() { printf '%s <%s>' "$(git log -1 --format=%an)" "$(git log -1 --format=%ae)"; }
 
+# late_packages: those of the libraries that no program names, because they are loaded when they are wanted.
+late_packages() {
+  local library
+  sed -n 's/.* "\(lib.*\)"$/\1/p' "$package_dir/vmm/base/late_names.h" | while read -r library; do
+    dpkg-query -S "*/$library" | sed -n '1s/:.*//p'
+  done
+}
+
 # write_control VERSION ARCHITECTURE STAGE: what it needs is asked of its programs.
 write_control() {
   local work needs
@@ -49,6 +57,7 @@ write_control() {
   needs=$(cd "$work" && dpkg-shlibdeps -O -e"$3/usr/bin/tintype" 2>/dev/null | sed -n 's/^shlibs:Depends=//p')
   rm -rf "$work"
   [[ -n $needs ]] || die "dpkg-shlibdeps does not say what build-package/tintype needs"
+  needs+=$(late_packages | sed 's/^/, /' | tr -d '\n')
   cat <<TEXT
 Package: tintype
 Version: $1
