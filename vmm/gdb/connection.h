@@ -21,8 +21,8 @@ class GdbConnection {
   bool receive();
   /// The machine stands still. False where gdb takes nothing.
   bool tell(const DebugStop& stop);
-  /// After the last word: lets gdb acknowledge it and go, for a second at most. One whose acknowledgement meets a closed
-  /// connection says that the connection was closed, and not what it was told.
+  /// After the last word: lets gdb acknowledge it and go, for a second at most. One whose acknowledgement meets a
+  /// closed connection says that the connection was closed, and not what it was told.
   void wait_until_gone() noexcept;
 
  private:
