@@ -45,11 +45,14 @@ void throw_if_stopped(const DiskCore& core, const RawFile& base) {
   }
 }
 
-void wait_for_host(DiskCore& core, const RawFile& base, int limit_ms = kCloseLimitMs) {
+/// `meanwhile` is called again and again; what it throws ends the waiting.
+void wait_for_host(DiskCore& core, const RawFile& base, int limit_ms = kCloseLimitMs,
+                   const std::function<void()>& meanwhile = {}) {
   const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(limit_ms);
   while (!core.idle()) {
     if (std::chrono::steady_clock::now() > limit)
       throw Error("the host does not finish its I/O to {}: look at its disk", base.path().string());
+    if (meanwhile) meanwhile();
     std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
 }
@@ -217,8 +220,7 @@ void VirtualDisk::prepare_switch() {
   if (core_->has_lost_writes()) {
     throw Error(
         "the host has failed to write {} for good, and the guest does not know yet: continue the machine, so that it "
-        "is "
-        "told, before there is a checkpoint in which nothing has happened",
+        "is told, before there is a checkpoint in which nothing has happened",
         base_->path().string());
   }
   make_lasting();
@@ -351,12 +353,7 @@ void VirtualDisk::suspend(const std::string& id, const std::filesystem::path& st
   if (read_only()) return;
   check_suspendable();
   if (options_.absent != nullptr) options_.absent->finish();
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(kSuspendLimitMs);
-  while (!core_->idle() && std::chrono::steady_clock::now() < limit) {
-    throw_if_stopped(*core_, *base_);
-    std::this_thread::sleep_for(std::chrono::microseconds(200));
-  }
-  wait_for_host(*core_, *base_, 0);
+  wait_for_host(*core_, *base_, kSuspendLimitMs, [this] { throw_if_stopped(*core_, *base_); });
   commit_what_is_left();
   core_->sync(*base_);
   for (const auto& log : core_->stack()->logs) core_->flush_log(*log);

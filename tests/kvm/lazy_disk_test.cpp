@@ -74,23 +74,16 @@ struct Fixture {
 };
 
 /// Another source, whose reads fail while that is wanted.
-class FailingSource final : public BlockSource {
+class FailingSource final : public ForwardedSource {
  public:
   FailingSource(std::shared_ptr<const BlockSource> source, std::shared_ptr<const std::atomic<bool>> fails)
-      : source_(std::move(source)), fails_(std::move(fails)) {}
-  const std::string& name() const noexcept override { return source_->name(); }
-  std::uint64_t content_bytes() const noexcept override { return source_->content_bytes(); }
-  std::uint64_t data_blocks() const noexcept override { return source_->data_blocks(); }
-  std::optional<Run> next_run(std::uint64_t block) const noexcept override { return source_->next_run(block); }
-  std::size_t extent_count() const noexcept override { return source_->extent_count(); }
-  const Extent& extent(std::size_t number) const noexcept override { return source_->extent(number); }
-  void read_extent(std::size_t number, std::span<std::byte> into) const override {
-    if (*fails_) throw ImageError("the device has gone");
-    source_->read_extent(number, into);
-  }
+      : ForwardedSource(std::move(source)), fails_(std::move(fails)) {}
 
  private:
-  const std::shared_ptr<const BlockSource> source_;
+  void before_read(std::size_t) const override {
+    if (*fails_) throw ImageError("the device has gone");
+  }
+
   const std::shared_ptr<const std::atomic<bool>> fails_;
 };
 

@@ -15,4 +15,30 @@ std::string printable(std::string_view text) {
   return result;
 }
 
+std::string html_text(std::string_view text) {
+  std::string safe;
+  for (const char byte : text) {
+    switch (byte) {
+      case '&':
+        safe += "&amp;";
+        break;
+      case '<':
+        safe += "&lt;";
+        break;
+      case '>':
+        safe += "&gt;";
+        break;
+      case '"':
+        safe += "&quot;";
+        break;
+      case '\'':
+        safe += "&#39;";
+        break;
+      default:
+        safe += static_cast<unsigned char>(byte) < ' ' && byte != '\n' ? '?' : byte;
+    }
+  }
+  return safe;
+}
+
 }  // namespace tintype

@@ -10,4 +10,7 @@ namespace tintype {
 /// or a path may hold sequences that a terminal obeys.
 std::string printable(std::string_view text);
 
+/// The text as it stands in an HTML page or in an attribute there. Control characters but for newline become '?'.
+std::string html_text(std::string_view text);
+
 }  // namespace tintype

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "vmm/base/printable.h"
 #include "vmm/cli/values.h"
 
 namespace tintype {
@@ -31,32 +32,6 @@ svg { display: block; width: 100%; } svg.bar { height: 14px; } figure { margin: 
 .key span { display: inline-block; margin-right: 1rem; } .key i { display: inline-block; width: .8em; height: .8em;
   margin-right: .3em; }
 )";
-
-std::string escaped(std::string_view text) {
-  std::string safe;
-  for (const char byte : text) {
-    switch (byte) {
-      case '&':
-        safe += "&amp;";
-        break;
-      case '<':
-        safe += "&lt;";
-        break;
-      case '>':
-        safe += "&gt;";
-        break;
-      case '"':
-        safe += "&quot;";
-        break;
-      case '\'':
-        safe += "&#39;";
-        break;
-      default:
-        safe += static_cast<unsigned char>(byte) < ' ' && byte != '\n' ? '?' : byte;
-    }
-  }
-  return safe;
-}
 
 /// A piece of a bar: what it is, and how much of it.
 struct Slice {
@@ -137,12 +112,12 @@ using Frames = std::vector<const CheckpointSummary*>;
 
 std::string frame(const CheckpointSummary& checkpoint, const CheckpointDiff* diff) {
   if (!checkpoint.manifest) {
-    return fmt::format("<div class=\"frame bad\"><b>{}</b><br>{}</div>", checkpoint.id, escaped(checkpoint.problem));
+    return fmt::format("<div class=\"frame bad\"><b>{}</b><br>{}</div>", checkpoint.id, html_text(checkpoint.problem));
   }
   const Manifest& manifest = *checkpoint.manifest;
   std::string text = fmt::format("<div class=\"frame\"><b>{}</b> {}<br>{}<br>{}<br>pause {}.{:03} ms", checkpoint.id,
                                  manifest.parent == 0 ? "full" : fmt::format("on {}", manifest.parent),
-                                 escaped(manifest.time), format_size(checkpoint.bytes),
+                                 html_text(manifest.time), format_size(checkpoint.bytes),
                                  manifest.report.pause_us.total / 1000, manifest.report.pause_us.total % 1000);
   if (diff != nullptr) text += heat_map(diff->memory, 32, 3);
   return text + "</div>";
@@ -160,7 +135,7 @@ class Page {
     add("<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Tintype: "
         "{}</title><style>{}</style></head>"
         "<body>",
-        escaped(film_.repository), kStyle);
+        html_text(film_.repository), kStyle);
     add_head();
     for (const auto& [name, frames] : machines_) add_machine(name, frames);
     add_damaged();
@@ -177,10 +152,10 @@ class Page {
   void add_head() {
     std::uint64_t bytes = 0;
     for (const CheckpointSummary& checkpoint : film_.checkpoints) bytes += checkpoint.bytes;
-    add("<h1>{}</h1><p>{} checkpoints of {} machines, {}. Made {}.</p>", escaped(film_.repository),
-        film_.checkpoints.size(), machines_.size(), format_size(bytes), escaped(film_.made));
+    add("<h1>{}</h1><p>{} checkpoints of {} machines, {}. Made {}.</p>", html_text(film_.repository),
+        film_.checkpoints.size(), machines_.size(), format_size(bytes), html_text(film_.made));
     if (film_.verification) add_verification(*film_.verification);
-    for (const std::string& note : film_.notes) add("<p class=\"small\">{}</p>", escaped(note));
+    for (const std::string& note : film_.notes) add("<p class=\"small\">{}</p>", html_text(note));
   }
 
   void add_verification(const Verification& verification) {
@@ -190,14 +165,14 @@ class Page {
     }
     add("<p><b>Damaged:</b></p><ul>");
     for (const Damage& damage : verification.damages)
-      add("<li>checkpoint {}, {}: {}</li>", damage.id, escaped(damage.part), escaped(damage.reason));
+      add("<li>checkpoint {}, {}: {}</li>", damage.id, html_text(damage.part), html_text(damage.reason));
     add("</ul>");
   }
 
   void add_machine(const std::string& name, const Frames& frames) {
     const MachineDescription& machine = frames.back()->manifest->machine;
-    add("<h2>{}</h2><p>{} of memory, {} CPUs; {} <code>{}</code></p>", escaped(name), format_size(machine.memory),
-        machine.cpus, escaped(machine.kernel.string()), escaped(machine.append));
+    add("<h2>{}</h2><p>{} of memory, {} CPUs; {} <code>{}</code></p>", html_text(name), format_size(machine.memory),
+        machine.cpus, html_text(machine.kernel.string()), html_text(machine.append));
     add("<div class=\"strip\">");
     for (const CheckpointSummary* checkpoint : frames) add("{}", frame(*checkpoint, diff_to(checkpoint->id)));
     add("</div>");
@@ -268,8 +243,8 @@ class Page {
     for (const CheckpointSummary* checkpoint : frames) add("<th>written, {}</th>", checkpoint->id);
     add("</tr>");
     for (const DiskDescription& disk : machine.disks) {
-      add("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}{}</td>", escaped(disk.id), escaped(disk.image.string()),
-          format_size(disk.size), escaped(disk.mode), disk.read_only ? ", read-only" : "");
+      add("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}{}</td>", html_text(disk.id), html_text(disk.image.string()),
+          format_size(disk.size), html_text(disk.mode), disk.read_only ? ", read-only" : "");
       for (const CheckpointSummary* checkpoint : frames) add("<td>{}</td>", written_to(*checkpoint, disk.id));
       add("</tr>");
     }
@@ -289,13 +264,13 @@ class Page {
       add_map(diff.memory, 128, 16);
       for (const PartDiff& disk : diff.disks) add_map(disk, 128, 2);
       for (const std::string& disk : diff.unlike)
-        add("<p class=\"small\">{}: only one of them has it, or they are of different sizes.</p>", escaped(disk));
+        add("<p class=\"small\">{}: only one of them has it, or they are of different sizes.</p>", html_text(disk));
     }
   }
 
   void add_map(const PartDiff& part, std::size_t columns, std::size_t rows) {
     add("<figure>{}<figcaption>{}: {} of {} pages changed, {} in {} places</figcaption></figure>",
-        heat_map(part, columns, rows), escaped(part.name), part.changed, part.blocks,
+        heat_map(part, columns, rows), html_text(part.name), part.changed, part.blocks,
         format_size(part.changed * kBlockSize), part.runs.size());
   }
 

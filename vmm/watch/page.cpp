@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/watch/page.h"
 
-#include <string_view>
+#include "vmm/base/printable.h"
 
 namespace tintype {
 
@@ -150,32 +150,12 @@ feed.onerror = () => {
 </script></body></html>
 )";
 
-std::string escaped(std::string_view text) {
-  std::string safe;
-  for (const char letter : text) {
-    switch (letter) {
-      case '&':
-        safe += "&amp;";
-        break;
-      case '<':
-        safe += "&lt;";
-        break;
-      case '"':
-        safe += "&quot;";
-        break;
-      default:
-        safe += letter;
-    }
-  }
-  return safe;
-}
-
 }  // namespace
 
 std::string watch_page(const std::string& machine, const std::string& no_checkpoint) {
   std::string page = kHead;
-  page.replace(page.rfind("<body>"), 6, "<body data-no-checkpoint=\"" + escaped(no_checkpoint) + "\">");
-  return page + "<h1>" + escaped(machine) + "</h1>" + kBody;
+  page.replace(page.rfind("<body>"), 6, "<body data-no-checkpoint=\"" + html_text(no_checkpoint) + "\">");
+  return page + "<h1>" + html_text(machine) + "</h1>" + kBody;
 }
 
 }  // namespace tintype
