@@ -11,6 +11,7 @@
 #include "vmm/base/error.h"
 #include "vmm/base/mapping.h"
 #include "vmm/base/thread.h"
+#include "vmm/base/touch.h"
 
 namespace tintype {
 
@@ -18,8 +19,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, Linux 5.14
-constexpr int kCollapse = 25;       // MADV_COLLAPSE, Linux 6.1; Debian 12's headers are older
+constexpr int kCollapse = 25;  // MADV_COLLAPSE, Linux 6.1; Debian 12's headers are older
 
 std::string text_of(const std::exception_ptr& failure) {
   try {
@@ -42,20 +42,23 @@ class LazyLoad::Staging {
   }
 
   /// With all of its pages there: also those that stay zero must be.
-  std::span<std::byte> room(std::uint64_t bytes) noexcept {
-    if (!memory_.advise(kPopulateWrite)) std::memset(memory_.data(), 0, bytes);
+  std::span<std::byte> room(std::uint64_t bytes) const noexcept {
+    make_ready();
     return memory_.bytes().first(bytes);
   }
+  /// Before somebody waits: it takes as long as reading a chunk.
+  void make_ready() const noexcept { touch(memory_.bytes()); }
 
  private:
   Mapping memory_;
 };
 
 LazyLoad::LazyLoad(std::shared_ptr<const BlockSource> source, GuestMemory& memory, Events events,
-                   const MakeUserfault& make_userfault, unsigned threads, const WorkingSet& first)
+                   const MakeUserfault& make_userfault, Crew crew, const WorkingSet& first)
     : source_(std::move(source)),
       memory_(memory),
       events_(std::move(events)),
+      crew_(crew),
       chunks_(memory),
       states_(std::make_unique<std::atomic<State>[]>(chunks_.size())) {
   missing_ = find_missing();
@@ -65,7 +68,11 @@ LazyLoad::LazyLoad(std::shared_ptr<const BlockSource> source, GuestMemory& memor
   service_ = std::make_unique<FaultService>(missing_, static_cast<FaultSink&>(*this), make_userfault);
   moves_pages_ = service_->moves_pages();
   memory_.set_absent(this);
-  for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+  if (crew_.prompt == 0) {
+    begin(std::exchange(crew_.patient, 0), Turn::kBoth);
+  } else {
+    begin(crew_.prompt, Turn::kPrompt);
+  }
 }
 
 LazyLoad::~LazyLoad() {
@@ -75,8 +82,11 @@ LazyLoad::~LazyLoad() {
   memory_.set_absent(nullptr);
 }
 
-// One that waits for the device, and one that computes.
-unsigned LazyLoad::default_threads() noexcept { return std::clamp(std::thread::hardware_concurrency(), 2U, 4U); }
+// Of the patient ones, one that waits for the device, and one that computes.
+LazyLoad::Crew LazyLoad::crew_for_this_host() noexcept {
+  const unsigned cores = std::clamp(std::thread::hardware_concurrency(), 2U, 4U);
+  return {cores / 2, cores};
+}
 
 /// The memory of all chunks that the source has data for. The others are zero, and come by themselves.
 std::vector<std::span<std::byte>> LazyLoad::find_missing() {
@@ -110,9 +120,17 @@ void LazyLoad::plan(const WorkingSet& first) {
 }
 
 void LazyLoad::machine_runs() {
-  const std::lock_guard lock(mutex_);
-  if (failure_) std::rethrow_exception(failure_);
-  runs_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_) std::rethrow_exception(failure_);
+    runs_ = true;
+    changed_.notify_all();
+  }
+  if (!missing_.empty()) begin(std::exchange(crew_.patient, 0), Turn::kPatient);
+}
+
+void LazyLoad::begin(unsigned threads, Turn turn) {
+  for (; threads > 0; --threads) threads_.emplace_back([this, turn] { work(turn); });
 }
 
 std::string LazyLoad::problem() const {
@@ -175,11 +193,16 @@ void LazyLoad::wait(const ProgressSink& waiting) {
 
 // ---- threads that load ----
 
-void LazyLoad::work() noexcept {
+void LazyLoad::work(Turn turn) noexcept {
   name_this_thread("lazy-load");
   block_signals_in_this_thread();
+  std::optional<ScopedPatience> patient;
+  if (turn == Turn::kPatient) patient.emplace();
   Staging staging;
-  while (const auto chunk = next()) {
+  for (;;) {
+    if (turn == Turn::kPrompt) staging.make_ready();
+    const auto chunk = next(turn);
+    if (!chunk) return;
     try {
       load(*chunk, staging);
       if (there(*chunk)) finish();
@@ -190,20 +213,30 @@ void LazyLoad::work() noexcept {
 }
 
 /// Nothing: all is there, or on its way, or nobody wants it any more.
-std::optional<std::size_t> LazyLoad::next() {
+std::optional<std::size_t> LazyLoad::next(Turn turn) {
   std::unique_lock lock(mutex_);
   for (;;) {
     if (given_up_ || bytes_left_ == 0) return std::nullopt;
-    if (!failure_) {
-      for (; !wanted_.empty(); wanted_.pop_front())
-        if (claim(wanted_.front())) return wanted_.front();
-      for (; next_first_ < planned_; ++next_first_)
-        if (claim(first_[next_first_])) return first_[next_first_++];
-      for (; next_ < chunks_.size(); ++next_)
-        if (claim(next_)) return next_++;
-    }
+    std::optional<std::size_t> chunk;
+    if (!failure_ && turn != Turn::kPatient) chunk = claim_wanted();
+    if (!failure_ && turn != Turn::kPrompt && !chunk && runs_) chunk = claim_any();
+    if (chunk) return chunk;
     changed_.wait(lock);
   }
+}
+
+std::optional<std::size_t> LazyLoad::claim_wanted() noexcept {
+  for (; !wanted_.empty(); wanted_.pop_front())
+    if (claim(wanted_.front())) return wanted_.front();
+  for (; next_first_ < planned_; ++next_first_)
+    if (claim(first_[next_first_])) return first_[next_first_++];
+  return std::nullopt;
+}
+
+std::optional<std::size_t> LazyLoad::claim_any() noexcept {
+  for (; next_ < chunks_.size(); ++next_)
+    if (claim(next_)) return next_++;
+  return std::nullopt;
 }
 
 bool LazyLoad::claim(std::size_t chunk) noexcept {

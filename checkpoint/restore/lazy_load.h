@@ -45,10 +45,17 @@ class LazyLoad final : public AbsentMemory, private FaultSink {
   /// hold anything.
   using WorkingSet = std::vector<std::uint64_t>;
 
-  /// Watches what of memory the source has data for; nothing may have touched it. Loading begins at once. Throws
-  /// tintype::Error where the host cannot.
+  /// So many threads for what somebody waits for, and what is known to be wanted; and for all else, which give way to
+  /// whoever wants their CPU. Where there are none of the former, these do both.
+  struct Crew {
+    unsigned prompt = 1;
+    unsigned patient = 2;
+  };
+
+  /// Watches what of memory the source has data for; nothing may have touched it. What is wanted is loaded at once, all
+  /// else when the machine runs. Throws tintype::Error where the host cannot.
   LazyLoad(std::shared_ptr<const BlockSource> source, GuestMemory& memory, Events events,
-           const MakeUserfault& make_userfault = make_missing_userfault, unsigned threads = default_threads(),
+           const MakeUserfault& make_userfault = make_missing_userfault, Crew crew = crew_for_this_host(),
            const WorkingSet& first = {});
   /// As give_up().
   ~LazyLoad() override;
@@ -56,9 +63,9 @@ class LazyLoad final : public AbsentMemory, private FaultSink {
   static std::unique_ptr<Userfault> make_missing_userfault() {
     return std::make_unique<Userfault>(FaultKind::kMissing);
   }
-  static unsigned default_threads() noexcept;
+  static Crew crew_for_this_host() noexcept;
 
-  /// Until this is called, the first read that fails gives all of it up, so that nobody waits; and this throws what it
+  /// Or is about to. Until this is called, the first read that fails gives all of it up, so that nobody waits; and this throws what it
   /// threw. Afterwards on_failure is told.
   void machine_runs();
 
@@ -101,8 +108,12 @@ class LazyLoad final : public AbsentMemory, private FaultSink {
   void want(std::size_t chunk);
   void tell_learnt() noexcept;
   void on_fault(const Fault& fault) noexcept override;
-  void work() noexcept;
-  std::optional<std::size_t> next();
+  enum class Turn : std::uint8_t { kPrompt, kPatient, kBoth };
+  void begin(unsigned threads, Turn turn);
+  void work(Turn turn) noexcept;
+  std::optional<std::size_t> next(Turn turn);
+  std::optional<std::size_t> claim_wanted() noexcept;
+  std::optional<std::size_t> claim_any() noexcept;
   bool claim(std::size_t chunk) noexcept;
   void load(std::size_t chunk, Staging& staging);
   bool there(std::size_t chunk);
@@ -114,6 +125,7 @@ class LazyLoad final : public AbsentMemory, private FaultSink {
   const std::shared_ptr<const BlockSource> source_;
   GuestMemory& memory_;
   const Events events_;
+  Crew crew_;  ///< those that are still to begin
   const ChunkTable chunks_;
   std::unique_ptr<std::atomic<State>[]> states_;
   std::vector<std::span<std::byte>> missing_;  ///< at the beginning

@@ -60,8 +60,7 @@ void Lifecycle::begin_from(const ParentRef& checkpoint) {
   } else {
     checkpointer_.begin_from_absent(checkpoint);
   }
-  // From here on what is written is known; where memory comes later, it is compared.
-  if (guest_.load() == nullptr) guest_.renew_generation();
+  guest_.complete_restore();  // from here on what is written is known; where memory comes later, it is compared
 }
 
 template <typename Take>

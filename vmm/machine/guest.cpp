@@ -5,6 +5,7 @@
 #include "vmm/base/error.h"
 #include "vmm/boot/generation_id.h"
 #include "vmm/machine/describe.h"
+#include "vmm/machine/gsi_routing.h"
 #include "vmm/machine/legacy_interrupts.h"
 
 namespace tintype {
@@ -24,9 +25,14 @@ void give_memory(KvmVm& vm, const GuestMemory& memory, bool there) {
     vm.set_memory(slot++, region.start.value(), there ? region.size : 0, region.host);
 }
 
+/// Memory first: to change it, KVM waits until nobody reads what it was (SRCU), which is soon where nothing else was
+/// changed before, and a tick of the kernel's clock or two after the interrupt controllers were made.
 VmShell::Parts with_memory(VmShell shell, const GuestMemory& memory) {
   VmShell::Parts parts = shell.take();
   give_memory(parts.vm, memory, true);
+  parts.vm.create_irqchip();
+  parts.vm.set_gsi_routing(pc_gsi_routing());
+  parts.vm.create_pit();
   return parts;
 }
 
@@ -83,18 +89,27 @@ void Guest::restore_shared(const CheckpointReader& checkpoint, std::shared_ptr<c
 
 // Whoever reads or writes memory from here on waits for it: KVM too, to which some states are given.
 void Guest::restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<const BlockSource> memory,
-                           LazyLoad::Events events, const LazyLoad::WorkingSet& first, const ProgressSink& progress) {
+                           LazyLoad::Events events, LazyLoad::WorkingSet first, const ProgressSink& progress) {
+  first.insert(first.begin(), kGenerationArea.start / kPageSize);  // complete_restore() will wait for it
   load_ = std::make_unique<LazyLoad>(std::move(memory), memory_, std::move(events), LazyLoad::make_missing_userfault,
-                                     LazyLoad::default_threads(), first);
+                                     LazyLoad::crew_for_this_host(), first);
   progress({"memory", 0, load_->bytes_total()});
   try {
     restore_states(checkpoint, progress);
-    if (config_.suspended_as.empty()) renew_generation();  // one that was suspended is still the only one
   } catch (...) {
     load_->machine_runs();  // where memory cannot be read, that is why
     throw;
   }
-  load_->machine_runs();
+}
+
+void Guest::complete_restore() {
+  try {
+    if (config_.suspended_as.empty()) renew_generation();  // one that was suspended is still the only one
+  } catch (...) {
+    if (load_) load_->machine_runs();
+    throw;
+  }
+  if (load_) load_->machine_runs();
 }
 
 void Guest::restore_states(const CheckpointReader& checkpoint, const ProgressSink& progress) {

@@ -39,10 +39,13 @@ class Guest {
   void restore_states(const CheckpointReader& checkpoint, const ProgressSink& progress);
   /// The same, but memory comes while the guest runs, or before it if it is asked for.
   void restore_lazily(const CheckpointReader& checkpoint, std::shared_ptr<const BlockSource> memory,
-                      LazyLoad::Events events, const LazyLoad::WorkingSet& first, const ProgressSink& progress);
+                      LazyLoad::Events events, LazyLoad::WorkingSet first, const ProgressSink& progress);
   /// The same, on memory that others share.
   void restore_shared(const CheckpointReader& checkpoint, std::shared_ptr<const MemoryImage> memory,
                       const ProgressSink& progress);
+  /// It has its disks, too, and is about to run: it is another generation, unless it was suspended; what was not wanted
+  /// so far is loaded. Throws tintype::Error where memory cannot be read.
+  void complete_restore();
   /// Null where it is all its own.
   const SharedMemory* shared() const noexcept { return shared_.get(); }
   /// Memory that comes while the guest runs; null where it was all there from the beginning.

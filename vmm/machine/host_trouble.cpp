@@ -47,7 +47,7 @@ void Lifecycle::restore_lazily(const CheckpointReader& checkpoint, std::shared_p
     events.on_learnt = [place](std::span<const std::uint64_t> pages) { write_working_set(*place, pages); };
     first = read_working_set(*place);
   }
-  guest_.restore_lazily(checkpoint, std::move(memory), std::move(events), first, progress);
+  guest_.restore_lazily(checkpoint, std::move(memory), std::move(events), std::move(first), progress);
 }
 
 // On a thread of the load. A pause by the user, or of a checkpoint, is not what this is: nobody may wait for a CPU that

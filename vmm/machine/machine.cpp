@@ -86,6 +86,7 @@ std::unique_ptr<Machine> resume_machine(const ResumeOptions& options, const Prog
   } else {
     machine->guest().restore(*saved, tell);
   }
+  machine->guest().complete_restore();
   machine->resumes_from(state);
   return machine;
 }

@@ -4,7 +4,6 @@
 #include "vmm/base/error.h"
 #include "vmm/base/thread.h"
 #include "vmm/kvm/capabilities.h"
-#include "vmm/machine/gsi_routing.h"
 
 namespace tintype {
 
@@ -15,7 +14,6 @@ namespace {
 constexpr std::uint64_t kIdentityMapAddress = 0xfffbc000;
 constexpr std::uint32_t kTssAddress = 0xfffbd000;
 
-// Controllers and timer must be there before vCPUs and the devices' lines.
 VmShell::Parts make_parts() {
   name_this_thread("vm-shell");
   block_signals_in_this_thread();
@@ -26,9 +24,6 @@ VmShell::Parts make_parts() {
   KvmVm vm(system);
   vm.set_identity_map_address(kIdentityMapAddress);
   vm.set_tss_address(kTssAddress);
-  vm.create_irqchip();
-  vm.set_gsi_routing(pc_gsi_routing());
-  vm.create_pit();
   return {std::move(system), std::move(vm)};
 }
 

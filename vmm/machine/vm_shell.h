@@ -8,9 +8,8 @@
 
 namespace tintype {
 
-/// KVM's part of a machine of which nothing is known yet: a virtual machine with its interrupt controllers, their
-/// routes and the timer. Making it is mostly waiting: whenever a virtual machine is changed, the kernel waits until
-/// nobody reads what it was (SRCU). So it is begun ahead, on a thread of its own, and taken when the machine is built.
+/// KVM's part of a machine of which nothing is known yet: a virtual machine without memory. It is begun ahead, on a
+/// thread of its own, and taken when the machine is built.
 class VmShell {
  public:
   /// Begins.

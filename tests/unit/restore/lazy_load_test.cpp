@@ -59,6 +59,8 @@ std::uint64_t wrong_pages(const ScriptedSource& source, const GuestMemory& memor
   return wrong;
 }
 
+constexpr LazyLoad::Crew kAlone{0, 1};
+
 /// What the load tells.
 struct Told {
   std::promise<std::string> failure;
@@ -128,7 +130,7 @@ TEST_CASE("what somebody waits for comes before what nobody asked for") {
   const auto source = std::make_shared<ScriptedSource>(32 * kHugePageSize, stretches);
   source->delay = 10ms;
   GuestMemory memory(32 * kHugePageSize);
-  LazyLoad load(source, memory, {}, LazyLoad::make_missing_userfault, 1);
+  LazyLoad load(source, memory, {}, LazyLoad::make_missing_userfault, kAlone);
   load.machine_runs();
   REQUIRE(memory.load<std::uint64_t>(Gpa(31 * kHugePageSize)));
   const auto order = source->order();
@@ -146,7 +148,7 @@ TEST_CASE("what is known to be wanted comes first, and what else was waited for 
   std::vector<std::uint64_t> learnt;
   LazyLoad::Events events;
   events.on_learnt = [&](std::span<const std::uint64_t> pages) { learnt.assign(pages.begin(), pages.end()); };
-  LazyLoad load(source, memory, events, LazyLoad::make_missing_userfault, 1,
+  LazyLoad load(source, memory, events, LazyLoad::make_missing_userfault, kAlone,
                 {20 * kPagesOfChunk + 5, ~std::uint64_t{0}, 32 * kPagesOfChunk, 7 * kPagesOfChunk, 20 * kPagesOfChunk});
   load.machine_runs();
   SUBCASE("nobody waits") {
@@ -161,6 +163,22 @@ TEST_CASE("what is known to be wanted comes first, and what else was waited for 
     CHECK(learnt == std::vector<std::uint64_t>{20 * kPagesOfChunk, 7 * kPagesOfChunk, 31 * kPagesOfChunk});
   }
   CHECK(source->order().size() == 32);
+}
+
+TEST_CASE("before the machine runs only that is loaded which is wanted") {
+  NEEDS_MISSING_PAGES();
+  const auto source = scattered_source();
+  GuestMemory memory(kMemory);
+  LazyLoad load(source, memory, {}, LazyLoad::make_missing_userfault, LazyLoad::crew_for_this_host(),
+                {5 * kPagesOfChunk});
+  REQUIRE(memory.load<std::uint64_t>(Gpa(3 * kHugePageSize)));
+  REQUIRE(memory.load<std::uint64_t>(Gpa(5 * kHugePageSize)));
+  std::this_thread::sleep_for(10ms);
+  CHECK(load.bytes_left() == load.bytes_total() - 2 * kHugePageSize);
+  CHECK(source->order().size() == 2);
+  load.machine_runs();
+  load.wait({});
+  CHECK(wrong_pages(*source, memory) == 0);
 }
 
 TEST_CASE("a read that fails stops the load and loses nothing: who waits goes on when it is tried again") {
@@ -211,7 +229,7 @@ TEST_CASE("another read that fails after the first was tried again is told of to
   source->delay = 5ms;
   GuestMemory memory(kMemory);
   Told told;
-  LazyLoad load(source, memory, told.events(), LazyLoad::make_missing_userfault, 1);
+  LazyLoad load(source, memory, told.events(), LazyLoad::make_missing_userfault, kAlone);
   load.machine_runs();
   told.failure.get_future().wait();
   source->fails = 4;
