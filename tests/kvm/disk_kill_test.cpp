@@ -4,7 +4,6 @@
 // their logs. TINTYPE_KILL_ROUNDS sets how many rounds each mode has (4).
 #include <fcntl.h>
 
-#include <cstdlib>
 #include <random>
 #include <regex>
 #include <thread>
@@ -14,6 +13,7 @@
 
 #include "guest-images/ledger/layout.h"
 #include "guest-images/ledger/record.h"
+#include "tests/support/rounds.h"
 #include "tests/support/tintype_process.h"
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
@@ -27,10 +27,7 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kDisk = 4 << 20;
 
-int kill_rounds() {
-  const char* text = std::getenv("TINTYPE_KILL_ROUNDS");
-  return text != nullptr ? std::atoi(text) : 4;
-}
+unsigned kill_rounds() { return rounds_of("TINTYPE_KILL_ROUNDS", 4); }
 
 /// What a killed ledger had said of itself.
 struct LastWords {
@@ -120,7 +117,7 @@ void kill_and_look(const std::string& mode, unsigned seed) {
   KilledMachine machine(mode);
   std::mt19937 random(seed);
   std::uint64_t records = 0;
-  for (int round = 0; round < kill_rounds(); ++round) {
+  for (unsigned round = 0; round < kill_rounds(); ++round) {
     CAPTURE(round);
     const LastWords words = machine.live(std::chrono::microseconds(random() % 700'000));
     records += words.records;
@@ -145,7 +142,7 @@ TEST_CASE("killed at any instant, nonpersistent disks have left their images alo
   KilledMachine machine("nonpersistent");
   std::mt19937 random(3);
   const std::string blank(kDisk, '\0');
-  for (int round = 0; round < kill_rounds(); ++round) {
+  for (unsigned round = 0; round < kill_rounds(); ++round) {
     CAPTURE(round);
     machine.live(std::chrono::microseconds(random() % 500'000));
     REQUIRE(machine.wrong_with_logs() == "");

@@ -9,7 +9,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <fstream>
 #include <thread>
 
@@ -115,10 +114,7 @@ long resident_kib() {
   return resident * 4;
 }
 
-unsigned resets() {
-  const char* wanted = std::getenv("TINTYPE_RESETS");
-  return wanted != nullptr ? static_cast<unsigned>(std::strtoul(wanted, nullptr, 10)) : rounds(2000);
-}
+unsigned resets() { return rounds_of("TINTYPE_RESETS", 2000); }
 
 }  // namespace
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memory, CPU and both disks of the same instant, under full load. TINTYPE_LEDGER_ROUNDS sets how often (200).
 #include <array>
-#include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <random>
@@ -10,6 +9,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/kvm/ledger_verdict.h"
+#include "tests/support/rounds.h"
 #include "tests/support/skip.h"
 #include "tests/support/tintype_process.h"
 #include "tests/support/unprivileged.h"
@@ -19,10 +19,7 @@ namespace tintype::test {
 
 namespace {
 
-int rounds() {
-  const char* text = std::getenv("TINTYPE_LEDGER_ROUNDS");
-  return text != nullptr ? std::atoi(text) : 200;
-}
+unsigned rounds() { return rounds_of("TINTYPE_LEDGER_ROUNDS", 200); }
 
 Arguments ledger_machine(const TestDirectory& directory, const std::string& cpus = "1",
                          const std::string& mode = "persistent") {
@@ -50,7 +47,7 @@ TEST_CASE("a checkpoint at any instant of a full load on two disks restores to r
   MachineProcess machine(ledger_machine(directory));
   REQUIRE(machine.wait_for("LEDGER RUN"));
   std::mt19937 random(7);
-  for (int round = 0; round < rounds(); ++round) {
+  for (unsigned round = 0; round < rounds(); ++round) {
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 50'000));
     const auto repository = directory / ("repository-" + std::to_string(round));
     const CommandResult taken = tintype({"checkpoint", "ledger", "--to", repository, "--json"});
@@ -68,10 +65,10 @@ TEST_CASE("a checkpoint at any instant of a full load on two disks restores to r
 
 /// Full checkpoints and those that build on one, by each of these strategies in turn, in one repository.
 void photograph_in_turn(const TestDirectory& directory, MachineProcess& machine, const Arguments& strategies,
-                        int count = rounds() / 5) {
+                        unsigned count = rounds() / 5) {
   const auto repository = directory / "repository";
   std::mt19937 random(11);
-  for (int round = 0; round < count; ++round) {
+  for (unsigned round = 0; round < count; ++round) {
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 50'000));
     Arguments take{"checkpoint", "ledger", "--to", repository, "--strategy", strategies[round % strategies.size()]};
     if (random() % 8 == 0) take.push_back("--full");

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memory, CPU and both disks of the same instant where the host's disk takes 0 to 8 ms for everything and reorders, so
 // that a checkpoint always meets requests in flight. TINTYPE_SLOW_LEDGER_ROUNDS sets how many checkpoints each (10).
-#include <cstdlib>
 #include <fstream>
 #include <random>
 #include <thread>
@@ -9,6 +8,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/kvm/ledger_verdict.h"
+#include "tests/support/rounds.h"
 #include "tests/support/skip.h"
 #include "tests/support/slow_engine.h"
 #include "vmm/machine/machine.h"
@@ -17,10 +17,7 @@ namespace tintype::test {
 
 namespace {
 
-int rounds() {
-  const char* text = std::getenv("TINTYPE_SLOW_LEDGER_ROUNDS");
-  return text != nullptr ? std::atoi(text) : 10;
-}
+unsigned rounds() { return rounds_of("TINTYPE_SLOW_LEDGER_ROUNDS", 10); }
 
 /// The ledger on slow disks, in this process, because a disk for tests is no option of the command line.
 class SlowLedger {
@@ -77,7 +74,7 @@ void photograph(IoEngineKind engine, Strategy strategy) {
   SlowLedger ledger(directory, engine);
   REQUIRE(ledger.says("LEDGER RUN"));
   std::mt19937 random(7);
-  for (int round = 0; round < rounds(); ++round) {
+  for (unsigned round = 0; round < rounds(); ++round) {
     CAPTURE(round);
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 50'000));
     CheckpointOptions options;

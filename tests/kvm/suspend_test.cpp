@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A machine that is suspended and goes on: whole, or not at all, whenever somebody is killed.
 #include <chrono>
-#include <cstdlib>
 #include <fstream>
 #include <random>
 #include <string>
@@ -97,10 +96,7 @@ bool answers() {
   return tintype({"status", "ledger"}).exit_code == 0;
 }
 
-unsigned kills() {
-  const char* wanted = std::getenv("TINTYPE_KILLS");
-  return wanted != nullptr ? static_cast<unsigned>(std::strtoul(wanted, nullptr, 10)) : rounds(12);
-}
+unsigned kills() { return rounds_of("TINTYPE_KILL_ROUNDS", 12); }
 
 /// Some time within what the whole takes, and a little longer.
 std::chrono::microseconds instant(std::mt19937& random, Clock::duration whole) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "vmm/base/thread_sanitizer.h"
 
@@ -24,5 +25,11 @@ inline constexpr bool kAllRounds = true;
 
 /// How often to do what is done many times: an eighth of that under a sanitizer, which is so much slower.
 inline constexpr unsigned rounds(unsigned many) { return kAllRounds ? many : std::max(1U, many / 8); }
+
+/// For what may run for hours: as often as this variable of the environment says, or rounds(usual).
+inline unsigned rounds_of(const char* variable, unsigned usual) {
+  const char* const wanted = std::getenv(variable);
+  return wanted != nullptr ? static_cast<unsigned>(std::strtoul(wanted, nullptr, 10)) : rounds(usual);
+}
 
 }  // namespace tintype

@@ -285,18 +285,18 @@ void kill_again_and_again(const TempDir& directory, unsigned first, unsigned cou
 
 TEST_CASE("killed at any instant, the disk holds every acknowledged write (a file system on a disk)") {
   const TempDir directory;
-  kill_again_and_again(directory, 1, rounds(40));
+  kill_again_and_again(directory, 1, rounds_of("TINTYPE_KILL_ROUNDS", 40));
 }
 
 TEST_CASE("killed at any instant, the disk holds every acknowledged write (a file system in memory)") {
   if (!std::filesystem::exists("/dev/shm")) SKIP_TEST("there is no /dev/shm");
   const TempDir directory("/dev/shm");
-  kill_again_and_again(directory, 1001, rounds(60));
+  kill_again_and_again(directory, 1001, rounds_of("TINTYPE_KILL_ROUNDS", 60));
 }
 
 TEST_CASE("killed at any instant, an undoable disk holds every acknowledged write, and its image none of them") {
   const TempDir directory(std::filesystem::exists("/dev/shm") ? "/dev/shm" : std::filesystem::temp_directory_path());
-  kill_again_and_again(directory, 2001, rounds(40), DiskMode::kUndoable);
+  kill_again_and_again(directory, 2001, rounds_of("TINTYPE_KILL_ROUNDS", 40), DiskMode::kUndoable);
 }
 
 }  // namespace tintype

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include "devices/block/recovery.h"
+#include "tests/support/rounds.h"
 #include "tests/unit/block/host_calls.h"
 #include "tests/unit/block/test_disk.h"
 
@@ -207,9 +208,8 @@ class Trial {
 }  // namespace
 
 void cut_power(DiskMode mode, std::uint64_t first_seed) {
-  const char* const wanted = std::getenv("TINTYPE_POWER_CUTS");
-  const int enough = wanted != nullptr ? std::atoi(wanted) : 2'000;
-  int cuts = 0, commits = 0, cuts_while_opening = 0;
+  const unsigned enough = rounds_of("TINTYPE_POWER_CUTS", 2'000);
+  unsigned cuts = 0, commits = 0, cuts_while_opening = 0;
   for (std::uint64_t seed = first_seed; cuts < enough; ++seed) {
     CAPTURE(seed);
     Trial trial(seed, mode);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <cstdlib>
 #include <random>
 
 #include <doctest/doctest.h>
 
+#include "tests/support/rounds.h"
 #include "tests/unit/boot/test_images.h"
 
 namespace tintype {
@@ -16,10 +16,7 @@ namespace {
 constexpr std::uint64_t kMemory = 8 << 20;
 
 /// Rounds for each kind; TINTYPE_MUTATIONS=1000000 makes an evening of it.
-unsigned rounds() {
-  const char* text = std::getenv("TINTYPE_MUTATIONS");
-  return text == nullptr ? 600 : static_cast<unsigned>(std::strtoul(text, nullptr, 10));
-}
+unsigned mutations() { return rounds_of("TINTYPE_MUTATIONS", 600); }
 
 std::vector<Bytes> seeds() {
   TestElf both;
@@ -84,7 +81,7 @@ TEST_CASE("damaged kernels of every kind load within bounds or are refused in a 
   unsigned loaded = 0, refused = 0;
   for (const Bytes& seed : seeds()) {
     REQUIRE(TestBoot(kMemory).refusal(seed).empty());
-    for (unsigned round = 0; round < rounds(); ++round) {
+    for (unsigned round = 0; round < mutations(); ++round) {
       TestBoot boot(kMemory);
       if (round % 3 == 0) boot.give_initrd(Bytes(100, 0x55));
       const std::string message = boot.refusal(mutate(seed, random));
