@@ -44,7 +44,7 @@ struct PageMap::Query {
   std::uint64_t flags = 0, all_of = 0;  ///< and present, or in swap
 };
 
-PageMap::PageMap() : fd_(open_file("/proc/self/pagemap", O_RDONLY)), buffer_(kBufferWords) {}
+PageMap::PageMap() : fd_(open_file("/proc/self/pagemap", O_RDONLY)), buffer_(new std::uint64_t[kBufferWords]) {}
 
 void PageMap::find_present(std::span<const std::byte> range, const Found& found) {
   if (!has_ioctl_ || !scan(range, {}, found)) read(range, found);
@@ -62,8 +62,8 @@ bool PageMap::scan(std::span<const std::byte> range, const Query& query, const F
   request.size = sizeof request;
   request.flags = query.flags;
   request.end = base + range.size();
-  request.vec = reinterpret_cast<std::uint64_t>(buffer_.data());
-  request.vec_len = buffer_.size() * sizeof(std::uint64_t) / sizeof(PageRegion);
+  request.vec = reinterpret_cast<std::uint64_t>(buffer_.get());
+  request.vec_len = kBufferWords * sizeof(std::uint64_t) / sizeof(PageRegion);
   request.category_mask = query.all_of;
   request.category_anyof_mask = request.return_mask = kPageIsPresent | kPageIsSwapped;
   for (std::uint64_t at = base; at < request.end; at = request.walk_end) {
@@ -74,7 +74,7 @@ bool PageMap::scan(std::span<const std::byte> range, const Query& query, const F
       return false;
     }
     if (count < 0) throw_errno("PAGEMAP_SCAN of {} bytes", request.end - at);
-    const auto* regions = reinterpret_cast<const PageRegion*>(buffer_.data());
+    const auto* regions = reinterpret_cast<const PageRegion*>(buffer_.get());
     for (int i = 0; i < count; ++i) found(regions[i].start - base, regions[i].end - regions[i].start);
   }
   return true;
@@ -84,8 +84,8 @@ void PageMap::read(std::span<const std::byte> range, const Found& found) {
   const std::uint64_t first_entry = reinterpret_cast<std::uint64_t>(range.data()) / kPageSize;
   const std::uint64_t pages = range.size() / kPageSize;
   for (std::uint64_t done = 0; done < pages;) {
-    const std::uint64_t count = std::min<std::uint64_t>(pages - done, buffer_.size());
-    const std::span entries(buffer_.data(), count);
+    const std::uint64_t count = std::min<std::uint64_t>(pages - done, kBufferWords);
+    const std::span entries(buffer_.get(), count);
     read_exactly(fd_.get(), std::as_writable_bytes(entries), (first_entry + done) * sizeof(std::uint64_t),
                  "/proc/self/pagemap");
     for (std::uint64_t i = 0; i < count; ++i) {

@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
-#include <vector>
 
 #include "vmm/base/unique_fd.h"
 
@@ -34,7 +34,7 @@ class PageMap {
   void read(std::span<const std::byte> range, const Found& found);
 
   UniqueFd fd_;
-  std::vector<std::uint64_t> buffer_;
+  const std::unique_ptr<std::uint64_t[]> buffer_;  ///< its pages come as they are used
   bool has_ioctl_ = true;
 };
 

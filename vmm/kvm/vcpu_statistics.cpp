@@ -6,11 +6,14 @@
 #include <linux/kvm.h>
 
 #include <cstring>
+#include <string_view>
 #include <vector>
 
 namespace tintype {
 
 namespace {
+
+constexpr std::uint32_t kLongestName = 4096, kMostStatistics = 4096;
 
 bool read_at(int fd, void* into, std::size_t bytes, std::uint64_t offset) noexcept {
   return ::pread(fd, into, bytes, static_cast<off_t>(offset)) == static_cast<ssize_t>(bytes);
@@ -18,25 +21,22 @@ bool read_at(int fd, void* into, std::size_t bytes, std::uint64_t offset) noexce
 
 }  // namespace
 
-VcpuStatistics::VcpuStatistics(UniqueFd fd) : fd_(std::move(fd)) {
-  if (!fd_) return;
-  interrupts_at_ = find("irq_injections");
-  page_faults_at_ = find("pf_fixed");
-}
-
 // A header says where descriptions and numbers lie; a description has its name behind it.
-std::optional<std::uint64_t> VcpuStatistics::find(const char* name) const {
+VcpuStatistics::VcpuStatistics(UniqueFd fd) : fd_(std::move(fd)) {
   kvm_stats_header header{};
-  if (!read_at(fd_.get(), &header, sizeof header, 0) || header.name_size > 4096) return std::nullopt;
+  if (!fd_ || !read_at(fd_.get(), &header, sizeof header, 0)) return;
+  if (header.name_size > kLongestName || header.num_desc > kMostStatistics) return;
   const std::size_t each = sizeof(kvm_stats_desc) + header.name_size;
-  std::vector<char> description(each + 1);
+  std::vector<char> descriptions(header.num_desc * each + 1);  // ends with a zero
+  if (!read_at(fd_.get(), descriptions.data(), header.num_desc * each, header.desc_offset)) return;
   for (std::uint32_t i = 0; i < header.num_desc; ++i) {
-    if (!read_at(fd_.get(), description.data(), each, header.desc_offset + i * each)) return std::nullopt;
+    const char* const at = descriptions.data() + i * each;
     kvm_stats_desc what{};
-    std::memcpy(&what, description.data(), sizeof what);
-    if (std::strcmp(description.data() + sizeof what, name) == 0) return header.data_offset + what.offset;
+    std::memcpy(&what, at, sizeof what);
+    const std::string_view name = at + sizeof what;
+    if (name == "irq_injections") interrupts_at_ = header.data_offset + what.offset;
+    if (name == "pf_fixed") page_faults_at_ = header.data_offset + what.offset;
   }
-  return std::nullopt;
 }
 
 std::uint64_t VcpuStatistics::value_at(std::optional<std::uint64_t> place) const noexcept {

@@ -20,7 +20,6 @@ class VcpuStatistics {
   std::uint64_t page_faults() const noexcept { return value_at(page_faults_at_); }
 
  private:
-  std::optional<std::uint64_t> find(const char* name) const;
   std::uint64_t value_at(std::optional<std::uint64_t> place) const noexcept;
 
   UniqueFd fd_;
