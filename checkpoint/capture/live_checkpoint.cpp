@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <future>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -15,6 +14,7 @@
 #include "checkpoint/capture/auto_strategy.h"
 #include "checkpoint/capture/destination.h"
 #include "checkpoint/capture/disk_copy.h"
+#include "checkpoint/capture/disk_preparation.h"
 #include "checkpoint/capture/memory_part.h"
 #include "checkpoint/format/checkpoint_files.h"
 #include "vmm/base/error.h"
@@ -76,8 +76,6 @@ class LiveCheckpoint {
     std::vector<std::shared_ptr<const std::atomic<std::uint64_t>>> stored;  ///< by disk
     void complete();
   };
-  /// How far the machine's disks are.
-  enum class Disks : std::uint8_t { kUntouched, kPrepared, kSwitched };
 
   void prepare();
   void choose();
@@ -90,7 +88,6 @@ class LiveCheckpoint {
   void open_destination();
   void open_destination(const NewCheckpoint& wanted);
   bool open_on_parent();
-  void prepare_disks();
   void precopy();
   void pause_and_capture();
   void capture_memory(Stopwatch& watch);
@@ -120,8 +117,8 @@ class LiveCheckpoint {
   std::vector<std::unique_ptr<FrozenDisk>> frozen_;
   std::vector<std::shared_ptr<const std::atomic<std::uint64_t>>> stored_;  ///< bytes, by disk
   std::uint64_t precopy_us_ = 0;
-  Disks disks_ = Disks::kUntouched;
-  std::unique_ptr<std::atomic<bool>[]> prepared_;  ///< by disk
+  std::optional<DiskPreparation> preparation_;
+  bool disks_switched_ = false;
   bool paused_ = false;
   bool devices_frozen_ = false;
 };
@@ -130,10 +127,7 @@ class LiveCheckpoint {
 LiveCheckpoint::~LiveCheckpoint() {
   leave_pause();
   if (capture_ != nullptr) capture_->give_back();
-  if (disks_ == Disks::kPrepared) {
-    for (std::size_t i = 0; i < subject_.disks().size(); ++i)
-      if (prepared_[i]) subject_.disks()[i]->cancel_switch();
-  }
+  preparation_.reset();
   commit_disks();
 }
 
@@ -152,9 +146,11 @@ void LiveCheckpoint::prepare() {
   report_.vm = subject_.name();
   report_.holds = portion();
   choose();
-  auto disks = std::async(std::launch::async, [this] { prepare_disks(); });  // waits for other files than what follows
+  if (takes_disks())  // they wait for other files than what follows
+    preparation_.emplace(subject_.disks(), machine_.means_.patience.cancelled);
   open_destination();
-  disks.get();
+  if (preparation_) preparation_->wait(machine_.cancellation_);
+  frozen_.reserve(subject_.disks().size());
   if (takes_memory()) prepare_memory();
 }
 
@@ -253,24 +249,6 @@ std::uint64_t LiveCheckpoint::expected_bytes() const {
   return bytes;
 }
 
-// All at once: each waits for the host's file system, which writes what several wait for in one go.
-void LiveCheckpoint::prepare_disks() {
-  if (!takes_disks()) return;
-  const auto disks = subject_.disks();
-  frozen_.reserve(disks.size());
-  prepared_ = std::make_unique<std::atomic<bool>[]>(disks.size());
-  disks_ = Disks::kPrepared;
-  std::vector<std::future<void>> under_way;
-  for (std::size_t i = 0; i < disks.size(); ++i) {
-    under_way.push_back(std::async(std::launch::async, [this, disk = disks[i], i] {
-      disk->prepare_switch();
-      prepared_[i] = true;
-    }));
-  }
-  for (std::future<void>& each : under_way) each.wait();
-  for (std::future<void>& each : under_way) each.get();
-}
-
 // Step 2, guest running. Counted with what is copied afterwards.
 void LiveCheckpoint::precopy() {
   report_.prepare_ms = watch_.lap_us() / 1000;
@@ -312,7 +290,8 @@ void LiveCheckpoint::capture_memory(Stopwatch& watch) {
 }
 
 void LiveCheckpoint::switch_disks() noexcept {
-  disks_ = Disks::kSwitched;
+  preparation_->switched();
+  disks_switched_ = true;
   for (FreezableDisk* disk : subject_.disks()) frozen_.push_back(disk->switch_to_fresh_log());
 }
 
@@ -359,7 +338,7 @@ void LiveCheckpoint::copy_disks() {
 
 // Frozen logs are committed only once nobody reads them.
 void LiveCheckpoint::commit_disks() noexcept {
-  if (std::exchange(disks_, Disks::kUntouched) != Disks::kSwitched) return;
+  if (!std::exchange(disks_switched_, false)) return;
   frozen_.clear();
   for (FreezableDisk* disk : subject_.disks()) disk->start_commit();
 }

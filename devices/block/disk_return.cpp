@@ -29,7 +29,7 @@ std::vector<std::shared_ptr<RedoLog>> VirtualDisk::logs_above(const FrozenDisk& 
 void VirtualDisk::prepare_return(const FrozenDisk& frozen) {
   if (read_only() || (core_->idle() && all_empty(logs_above(frozen)))) return;
   try {
-    log_to_return_to_ = make_fresh_log(*dynamic_cast<const FrozenStack&>(frozen).stack());
+    log_to_return_to_ = make_fresh_log(options_, *dynamic_cast<const FrozenStack&>(frozen).stack());
   } catch (const std::system_error& error) {
     throw Error("{} cannot go back, for there must be a fresh redo log first: {}", id(), error.what());
   }
@@ -59,11 +59,10 @@ bool VirtualDisk::go_back_to(const FrozenDisk& frozen) {
 
 // A log that counts for nothing is void, wherever it is found: a machine that is killed meanwhile has its old disk.
 bool VirtualDisk::prepare_contents(DiskContents& wanted) {
-  check(prepared_.has_value(), "prepare_switch() comes before prepare_contents()");
   check(wanted.size() == size(), "a disk becomes one of its own size");
-  RedoLog* const fresh = prepared_->frozen->fresh();
+  RedoLog* const fresh = prepared().frozen->fresh();
   if (fresh != nullptr) fresh->set_state(log_format::StateKind::kRetired);
-  const bool differs = write_difference(*core_, *prepared_->frozen, wanted, fresh);
+  const bool differs = write_difference(*core_, *prepared().frozen, wanted, fresh);
   if (differs && fresh == nullptr)
     throw Error("{} is read-only, and the checkpoint has other contents of it than {}", id(), base_->path().string());
   if (fresh != nullptr) core_->flush_log(*fresh);
@@ -72,7 +71,7 @@ bool VirtualDisk::prepare_contents(DiskContents& wanted) {
 
 void VirtualDisk::take_contents() {
   if (read_only()) return cancel_switch();
-  RedoLog& fresh = *prepared_->frozen->fresh();
+  RedoLog& fresh = *prepared().frozen->fresh();
   fresh.set_state(log_format::StateKind::kFresh);
   core_->sync(fresh);
   switch_to_fresh_log()->wait_for_old_io(kOldIoLimitMs);

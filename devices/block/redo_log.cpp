@@ -73,10 +73,12 @@ Head write_head(const NewLogFile& file, const RawFile& base, std::uint64_t seque
 RedoLog::~RedoLog() = default;
 
 std::shared_ptr<RedoLog> RedoLog::create(const RawFile& base, const std::filesystem::path& directory,
-                                         std::uint64_t sequence, Purpose purpose) {
+                                         std::uint64_t sequence, Purpose purpose,
+                                         const std::function<void()>& before_name) {
   NewLogFile file(base, directory);
   const Head head = write_head(file, base, sequence, purpose);
   sync_file(file.fd(), "a fresh redo log");
+  if (before_name) before_name();
   const LogPaths paths = file.publish(sequence);
   std::shared_ptr<RedoLog> log(new RedoLog(paths.file, paths.link, file.release(), head.superblock));
   log->state_ = head.state;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -32,9 +33,11 @@ class RedoLog : public BlockFile {
   };
 
   /// A log above `base`, in a new file in `directory` (empty: beside the image), durable when this returns.
-  /// Throws tintype::Error or std::system_error; nothing is left behind then.
+  /// `before_name` is called before it gets a name. Throws tintype::Error, std::system_error, or what that throws;
+  /// nothing is left behind then.
   static std::shared_ptr<RedoLog> create(const RawFile& base, const std::filesystem::path& directory,
-                                         std::uint64_t sequence, log_format::Purpose purpose);
+                                         std::uint64_t sequence, log_format::Purpose purpose,
+                                         const std::function<void()>& before_name = {});
   /// The same, but it has no name before publish(), and goes when we end: until then nothing in it may be said to be
   /// durable. Only where nobody else takes names of this image's logs.
   static std::shared_ptr<RedoLog> create_unpublished(const RawFile& base, const std::filesystem::path& directory,

@@ -17,10 +17,10 @@ namespace tintype {
 namespace {
 
 constexpr auto kNoRoomNoteEvery = std::chrono::seconds(60);
-constexpr int kHoldLimitMs = 60'000;                           ///< for a step of committing, before a switch
-constexpr auto kShortStackPatience = std::chrono::seconds(1);  ///< before a switch
-constexpr int kSuspendLimitMs = 60'000;                        ///< for what is in flight, while the guest stands still
-constexpr int kCloseLimitMs = 600'000;  ///< for everything that is left when the machine has stopped
+constexpr int kHoldLimitMs = 60'000;                                  ///< for a step of committing, before a switch
+constexpr auto kLeftBehindPatience = std::chrono::milliseconds(500);  ///< for a switch that nobody wants any more
+constexpr int kSuspendLimitMs = 60'000;  ///< for what is in flight, while the guest stands still
+constexpr int kCloseLimitMs = 600'000;   ///< for everything that is left when the machine has stopped
 
 void check_options(const DiskOptions& options) {
   if (options.serial.size() > 20) {
@@ -57,6 +57,23 @@ void wait_for_host(DiskCore& core, const RawFile& base, int limit_ms = kCloseLim
   }
 }
 
+const std::filesystem::path log_directory_of(const DiskOptions& options, const RawFile& base) {
+  return options.log_directory.empty() ? base.path().parent_path() : options.log_directory;
+}
+
+/// Any thread, with the core's mutex held.
+std::function<void()> no_room_note(const DiskOptions& options, const RawFile& base, std::shared_ptr<CommitGate> gate) {
+  using Clock = std::chrono::steady_clock;
+  return [id = options.id, directory = log_directory_of(options, base), gate = std::move(gate),
+          next_note = Clock::time_point()]() mutable noexcept {
+    if (const auto now = Clock::now(); now >= next_note) {
+      next_note = now + kNoRoomNoteEvery;
+      log_note("{}: no room for its redo log in {}: its writes wait until you make some", id, directory.string());
+    }
+    gate->want();  // a log that is committed gives back its room
+  };
+}
+
 /// Nothing where it is no file: a block device does not say.
 std::optional<std::uint64_t> allocated_in(int fd) {
   struct stat info {};
@@ -72,6 +89,7 @@ VirtualDisk::VirtualDisk(const DiskOptions& options, const DiskTuning& tuning) :
   base_ = RawFile::open(options_.image, options_.read_only || is_nonpersistent(), options_.absent);
   check_blocks(options_, *base_);
   gate_ = std::make_shared<CommitGate>();
+  lasting_ = std::make_shared<LastingImage>(options_.absent);
   auto stack = recover(base_, options_);
   if (rests_on_absent()) stack = above_incomplete(*stack);
   use_direct_io(*stack);
@@ -81,7 +99,7 @@ VirtualDisk::VirtualDisk(const DiskOptions& options, const DiskTuning& tuning) :
       DiskCore::Policy{options_.read_only, !is_nonpersistent() && behaviour.cache != DiskCache::kUnsafe,
                        behaviour.on_error == OnDiskError::kPause,
                        RateLimit(behaviour.iops, behaviour.bytes_per_second)});
-  core_->set_on_no_room([this] { on_no_room(); });
+  core_->set_on_no_room(no_room_note(options_, *base_, gate_));
 }
 
 // A log may lie in a file system that does not know how, or have been made by one: then it uses the page cache.
@@ -97,7 +115,8 @@ void VirtualDisk::use_direct_io(const LayerStack& stack) {
 std::unique_ptr<IoEngine> VirtualDisk::make_engine(const DiskTuning& tuning) {
   auto engine = tuning.make_engine ? tuning.make_engine() : make_io_engine(tuning.engine);
   if (options_.absent == nullptr) return engine;
-  return std::make_unique<FillingEngine>(std::move(engine), base_->fd(), options_.absent, [this] { make_lasting(); });
+  return std::make_unique<FillingEngine>(std::move(engine), base_->fd(), options_.absent,
+                                         [lasting = lasting_] { lasting->make(); });
 }
 
 /// The image takes nothing from the guest before it is whole.
@@ -105,53 +124,30 @@ bool VirtualDisk::rests_on_absent() const noexcept {
   return options_.absent != nullptr && !read_only() && !is_nonpersistent();
 }
 
-// Nothing of it waits for the host's disk: make_lasting() does, while the guest runs.
+// Nothing of it waits for the host's disk: lasting_ does, while the guest runs.
 std::shared_ptr<const LayerStack> VirtualDisk::above_incomplete(const LayerStack& image) {
   incomplete_ = std::make_unique<CommitHold>(gate_, kHoldLimitMs);
   auto log = RedoLog::create_unpublished(*base_, options_.log_directory, 1, log_format::Purpose::kCommit);
   if (options_.behaviour.cache == DiskCache::kNone) (void)log->use_direct_io();
-  return with_log(image, std::move(log));
-}
-
-// The image has a name, and says there that it is not whole, before there is a log, and that before the image says so.
-// Until then a power cut, or being killed, leaves a machine that was never restored, or an image to be completed,
-// without what the guest wrote: so no flush is answered before, and nothing is built on the log.
-void VirtualDisk::make_lasting() {
-  if (options_.absent == nullptr) return;
-  const std::lock_guard lock(lasting_mutex_);
-  if (lasts_) return;
-  options_.absent->make_lasting();
-  if (rests_on_absent()) {
-    const auto stack = core_->stack();
-    stack->active()->publish();
-    mark_base(*stack);
-  }
-  lasts_ = true;
+  auto stack = with_log(image, std::move(log));
+  lasting_->rest_on(stack);
+  return stack;
 }
 
 void VirtualDisk::start_completing() {
   if (options_.absent == nullptr || std::exchange(completing_, true)) return;
   if (rests_on_absent()) committer();  // made before two threads may want it
-  options_.absent->start({[this] { make_lasting(); },
+  options_.absent->start({[lasting = lasting_] { lasting->make(); },
                           [this] {
                             incomplete_.reset();
                             start_commit();
                           }});
 }
 
-void VirtualDisk::on_no_room() noexcept {
-  if (const auto now = std::chrono::steady_clock::now(); now >= next_no_room_note_) {
-    next_no_room_note_ = now + kNoRoomNoteEvery;
-    const auto& directory = options_.log_directory.empty() ? base_->path().parent_path() : options_.log_directory;
-    log_note("{}: no room for its redo log in {}: its writes wait until you make some", id(), directory.string());
-  }
-  gate_->want();  // a log that is committed gives back its room
-}
-
 // Without close(): what the logs hold stays in them for the next time, as if we had been killed.
 VirtualDisk::~VirtualDisk() {
   if (options_.absent != nullptr) options_.absent->stop();
-  cancel_switch();
+  leave_preparation();
   committer_.reset();
   core_->give_up_waiting();
   try {
@@ -188,88 +184,64 @@ void VirtualDisk::forget_unsaved() noexcept {
 
 std::uint64_t VirtualDisk::changed_bytes() const { return std::min(core_->changed_bytes() + unsaved_bytes_, size()); }
 
-Committer& VirtualDisk::committer() {
-  if (!committer_) committer_ = std::make_unique<Committer>(core_, gate_);
-  return *committer_;
+const std::shared_ptr<Committer>& VirtualDisk::committer() {
+  if (!committer_) committer_ = std::make_shared<Committer>(core_, gate_);
+  return committer_;
 }
 
-std::shared_ptr<RedoLog> VirtualDisk::make_fresh_log(const LayerStack& below) {
-  const std::uint64_t sequence = below.active() == nullptr ? 1 : below.active()->covers() + 1;
-  const auto purpose = options_.mode == DiskMode::kUndoable ? log_format::Purpose::kKeep : log_format::Purpose::kCommit;
-  auto log = is_nonpersistent() ? RedoLog::create_volatile(*base_, options_.log_directory, sequence)
-                                : RedoLog::create(*base_, options_.log_directory, sequence, purpose);
-  if (options_.behaviour.cache == DiskCache::kNone) (void)log->use_direct_io();
-  return log;
-}
-
-// However often checkpoints are taken, the next one waits for what the last but one has left. Not where somebody keeps
-// us from committing, nor where the host is slow or fails: the logs pile up then rather than that checkpoints end.
-void VirtualDisk::await_short_stack() {
-  const std::size_t longest = std::max<std::size_t>(1, core_->stack()->kept);
-  committer();
-  if (log_count() <= longest || gate_->is_held()) return;
-  const auto failed = std::make_shared<std::atomic<bool>>(false);
-  committer().start([failed](const std::string& error) { *failed = !error.empty(); });
-  const auto limit = std::chrono::steady_clock::now() + kShortStackPatience;
-  while (log_count() > longest && !*failed && std::chrono::steady_clock::now() < limit)
-    std::this_thread::sleep_for(std::chrono::microseconds(200));
-}
-
-void VirtualDisk::prepare_switch() {
-  check(!prepared_.has_value(), "a prepared switch is done or cancelled before the next one is prepared");
+std::function<void()> VirtualDisk::switch_preparation() {
+  check(preparation_ == nullptr || preparation_->made() == nullptr,
+        "a prepared switch is done or cancelled before the next one is prepared");
   if (core_->has_lost_writes()) {
     throw Error(
         "the host has failed to write {} for good, and the guest does not know yet: continue the machine, so that it "
         "is told, before there is a checkpoint in which nothing has happened",
         base_->path().string());
   }
-  make_lasting();
   if (unsaved_changes_ != nullptr) core_->put_back_changes(*unsaved_changes_);
   forget_unsaved();
-  Prepared prepared;
-  prepared.changes = std::make_shared<ChangedBlocks>(size() / kSectorSize);
-  // The hold comes first: from here on nobody else changes the stack.
-  if (read_only()) {
-    prepared.stack = core_->stack();
-    prepared.frozen = std::make_unique<FrozenStack>(core_, prepared.stack, nullptr, gate_, kHoldLimitMs);
-  } else {
-    await_short_stack();
-    const CommitHold hold(gate_, kHoldLimitMs);
-    const auto below = core_->stack();
-    auto fresh = make_fresh_log(*below);
-    prepared.stack = with_log(*below, fresh);
-    mark_base(*prepared.stack);
-    prepared.frozen = std::make_unique<FrozenStack>(core_, below, std::move(fresh), gate_, kHoldLimitMs);
-  }
-  prepared_ = std::move(prepared);
+  preparation_ = std::make_shared<SwitchPreparation>(
+      SwitchPreparation::Disk{core_, gate_, lasting_, read_only() ? nullptr : committer(), options_}, preparation_);
+  return [preparation = preparation_] { preparation->make(); };
+}
+
+PreparedSwitch& VirtualDisk::prepared() {
+  PreparedSwitch* const made = preparation_ ? preparation_->made() : nullptr;
+  check(made != nullptr, "prepare_switch() comes before this");
+  return *made;
 }
 
 std::unique_ptr<FrozenDisk> VirtualDisk::switch_to_fresh_log() noexcept {
-  check(prepared_.has_value(), "prepare_switch() comes before switch_to_fresh_log()");
-  std::unique_ptr<FrozenStack> frozen = std::move(prepared_->frozen);
-  frozen->set_epoch(core_->switch_to(std::move(prepared_->stack), prepared_->changes, frozen->leftovers()));
-  unsaved_changes_ = std::move(prepared_->changes);
+  check(preparation_ != nullptr, "prepare_switch() comes before switch_to_fresh_log()");
+  PreparedSwitch prepared = preparation_->take();
+  std::unique_ptr<FrozenStack> frozen = std::move(prepared.frozen);
+  frozen->set_epoch(core_->switch_to(std::move(prepared.stack), prepared.changes, frozen->leftovers()));
+  unsaved_changes_ = std::move(prepared.changes);
   unsaved_bytes_ = unsaved_changes_->byte_count();
   frozen->set_changes(unsaved_changes_);
-  prepared_.reset();
   return frozen;
 }
 
 void VirtualDisk::cancel_switch() noexcept {
-  if (!prepared_) return;
-  if (RedoLog* const fresh = prepared_->frozen->fresh()) {
-    mark_base(*core_->stack());
-    fresh->discard();
-  }
-  prepared_.reset();
+  if (preparation_) preparation_->cancel();
+}
+
+/// Where the host hangs in it, nothing of the image will be touched any more, and its logs stay as they are.
+void VirtualDisk::leave_preparation() noexcept {
+  cancel_switch();
+  if (host_hangs()) preparation_->leave();
+}
+
+bool VirtualDisk::host_hangs() noexcept {
+  return preparation_ != nullptr && !preparation_->has_ended(kLeftBehindPatience);
 }
 
 void VirtualDisk::start_commit(CommitDone on_done) noexcept {
-  const CommitDone told = on_done ? std::move(on_done) : CommitDone([this](const std::string& error) {
-    if (!error.empty()) log_note("{}: the redo logs could not be committed to the image and are kept: {}", id(), error);
+  const CommitDone told = on_done ? std::move(on_done) : CommitDone([id = id()](const std::string& error) {
+    if (!error.empty()) log_note("{}: the redo logs could not be committed to the image and are kept: {}", id, error);
   });
   try {
-    if (!read_only()) return committer().start(told);
+    if (!read_only()) return committer()->start(told);
     told({});
   } catch (const std::exception& error) {
     told(error.what());
@@ -285,14 +257,14 @@ void VirtualDisk::wait_until_idle() {
 std::string VirtualDisk::commit_and_wait(int limit_ms) {
   const auto outcome = std::make_shared<std::promise<std::string>>();
   auto future = outcome->get_future();
-  committer().start([outcome](const std::string& error) { outcome->set_value(error); });
+  committer()->start([outcome](const std::string& error) { outcome->set_value(error); });
   if (future.wait_for(std::chrono::milliseconds(limit_ms)) == std::future_status::ready) return future.get();
   return fmt::format("not done in {} s", limit_ms / 1000);
 }
 
 void VirtualDisk::commit_what_is_left() {
   if (core_->stack()->is_short()) return;
-  const std::string error = commit_and_wait(kCloseLimitMs);
+  const std::string error = host_hangs() ? "the host hangs in making another one" : commit_and_wait(kCloseLimitMs);
   if (error.empty()) return;
   throw Error(
       "the redo log of {} could not be committed to it ({}): it is kept, and committed when the disk is next "
@@ -401,7 +373,7 @@ void VirtualDisk::leave_unused() {
 }
 
 void VirtualDisk::close() {
-  cancel_switch();
+  leave_preparation();
   core_->give_up_waiting();
   wait_for_host(*core_, *base_);
   complete();
@@ -413,7 +385,7 @@ void VirtualDisk::close() {
   commit_what_is_left();
   core_->make_durable();
   flush_and_wait();
-  if (options_.mode == DiskMode::kUndoable) leave_kept_log();
+  if (options_.mode == DiskMode::kUndoable && !host_hangs()) leave_kept_log();
   settle_note();
   base_->unlock();
 }

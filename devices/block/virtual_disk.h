@@ -16,6 +16,8 @@
 #include "devices/block/disk_core.h"
 #include "devices/block/disk_options.h"
 #include "devices/block/frozen_stack.h"
+#include "devices/block/lasting_image.h"
+#include "devices/block/switch_preparation.h"
 #include "vmm/base/freezable_disk.h"
 
 namespace tintype {
@@ -51,7 +53,7 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   void changes_saved() noexcept override;
   void is_as_saved() override { core_->forget_changes(); }
   std::uint64_t changed_bytes() const override;
-  void prepare_switch() override;
+  std::function<void()> switch_preparation() override;
   void cancel_switch() noexcept override;
   std::unique_ptr<FrozenDisk> switch_to_fresh_log() noexcept override;
   void start_commit(CommitDone on_done = {}) noexcept override;
@@ -110,22 +112,15 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   void close();
 
  private:
-  /// All that the switch needs, made before the pause.
-  struct Prepared {
-    std::shared_ptr<const LayerStack> stack;
-    std::unique_ptr<FrozenStack> frozen;
-    std::shared_ptr<ChangedBlocks> changes;
-  };
-
-  Committer& committer();
+  const std::shared_ptr<Committer>& committer();
   bool is_nonpersistent() const noexcept { return options_.mode == DiskMode::kNonpersistent; }
   std::unique_ptr<IoEngine> make_engine(const DiskTuning& tuning);
   bool rests_on_absent() const noexcept;
   std::shared_ptr<const LayerStack> above_incomplete(const LayerStack& image);
-  void make_lasting();
-  std::shared_ptr<RedoLog> make_fresh_log(const LayerStack& below);
   std::vector<std::shared_ptr<RedoLog>> logs_above(const FrozenDisk& frozen) const;
-  void await_short_stack();
+  PreparedSwitch& prepared();
+  void leave_preparation() noexcept;
+  bool host_hangs() noexcept;
   bool is_suspendable() const noexcept { return !read_only() && !is_nonpersistent(); }
   void settle_note() noexcept;
   std::string commit_and_wait(int limit_ms);
@@ -134,7 +129,6 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   void use_direct_io(const LayerStack& stack);
   void leave_kept_log();
   void leave_unused();
-  void on_no_room() noexcept;
   void forget_unsaved() noexcept;
 
   DiskOptions options_;
@@ -143,14 +137,12 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   std::unique_ptr<CommitHold> incomplete_;     ///< until the image is whole
   std::shared_ptr<RedoLog> log_to_return_to_;  ///< between prepare_return() and go_back_to()
   bool completing_ = false;
-  std::mutex lasting_mutex_;  ///< guards the next
-  bool lasts_ = false;        ///< the image's name and its first log
-  std::chrono::steady_clock::time_point next_no_room_note_{};
+  std::shared_ptr<LastingImage> lasting_;
   std::shared_ptr<DiskCore> core_;
-  std::optional<Prepared> prepared_;                      ///< the checkpoint thread's, as is the next
+  std::shared_ptr<SwitchPreparation> preparation_;  ///< the checkpoint thread's, as are the next; the last, if any
   std::shared_ptr<const ChangedBlocks> unsaved_changes_;  ///< that the last frozen disk showed
   std::atomic<std::uint64_t> unsaved_bytes_ = 0;          ///< of them
-  std::unique_ptr<Committer> committer_;  ///< made when it is first needed; last, because its thread uses the others
+  std::shared_ptr<Committer> committer_;                  ///< made when it is first needed
 };
 
 }  // namespace tintype

@@ -55,9 +55,13 @@ class FreezableDisk {
   /// About how many bytes next_change() would show if the disk were frozen now. Guest running; any thread.
   virtual std::uint64_t changed_bytes() const = 0;
 
-  /// 1. Guest running: makes the fresh log on disk. May block. Throws where it cannot (nothing has changed then).
-  virtual void prepare_switch() = 0;
-  /// Undoes step 1 where the capture fails before step 2.
+  /// 1. Guest running: what makes the fresh log on disk, for any thread to call, once. It may block. It throws where it
+  /// cannot (nothing has changed then). It owns all that it touches, so whoever waits for it may leave it behind with
+  /// cancel_switch(), and it may outlive the disk. Throws what is known beforehand.
+  virtual std::function<void()> switch_preparation() = 0;
+  void prepare_switch() { switch_preparation()(); }
+  /// Undoes step 1 where the capture fails before step 2, also where it failed. What is still being made is undone when
+  /// the host has let go of it.
   virtual void cancel_switch() noexcept = 0;
   /// 2. Machine paused and the device frozen: the fresh log becomes the active layer. A pointer swap. Requests in
   /// flight belong to what is frozen, and land there.

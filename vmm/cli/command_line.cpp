@@ -51,6 +51,16 @@ std::string option_suggestion(const CLI::App& verb, const CLI::ParseError& failu
   return "";
 }
 
+/// What CLI11 says in words of its own, or not at all.
+std::string better_words(const CLI::App& verb, const CLI::ParseError& failure, std::string complaint) {
+  const auto left = verb.remaining();
+  if (failure.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError) && std::ranges::count(left, "") != 0)
+    return "an empty word was not expected";
+  const auto twice = complaint.find(": At Most 1 required but received");
+  if (twice != std::string::npos) return complaint.substr(0, twice) + " is given more than once";
+  return complaint;
+}
+
 /// CLI11's complaint as one sentence that says where help is.
 std::string usage_sentence(const CLI::App& app, const CLI::ParseError& failure) {
   std::string complaint = failure.what();
@@ -60,7 +70,9 @@ std::string usage_sentence(const CLI::App& app, const CLI::ParseError& failure) 
     complaint[0] = static_cast<char>(std::tolower(complaint[0]));
   const auto chosen = app.get_subcommands();
   const std::string verb = chosen.empty() ? "" : " " + chosen.front()->get_name();
-  const std::string meant = option_suggestion(chosen.empty() ? app : *chosen.front(), failure);
+  const CLI::App& asked = chosen.empty() ? app : *chosen.front();
+  complaint = better_words(asked, failure, complaint);
+  const std::string meant = option_suggestion(asked, failure);
   return fmt::format("{}{}{} `tintype{} --help` shows what can be given", complaint, meant, meant.empty() ? ":" : "",
                      verb);
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/capture/cancellation.h"
 #include "checkpoint/store/checkpoint_store.h"
 #include "checkpoint/store/operations.h"
 #include "vmm/base/error.h"
 #include "vmm/base/printable.h"
 #include "vmm/cli/output.h"
+#include "vmm/cli/stop_signals.h"
 #include "vmm/cli/values.h"
 #include "vmm/cli/verb.h"
 #include "vmm/cli/verb_options.h"
@@ -18,6 +20,8 @@ using nlohmann::json;
 
 namespace {
 
+constexpr std::uint64_t kLargestExitCode = 255;
+
 class DrillVerb final : public Verb {
  public:
   void declare(VerbOptions& options) override {
@@ -26,8 +30,7 @@ class DrillVerb final : public Verb {
     options.text("--expect", "TEXT", expect_, "It lives when it prints this");
     options.number("--expect-exit", expect_exit_, "It lives when it ends with this exit code, as `tintype run` would");
     options.value(
-        "--within", "TIME",
-        [this](const std::string& text) { options_.within = std::chrono::milliseconds(parse_time(text, "--within")); },
+        "--within", "TIME", [this](const std::string& text) { set_within(text); },
         "How long it is waited for, by default 30s", false);
     options.footer(
         "Without --expect it lives when its clock ticks and it does not crash. It is restored in a directory of its\n"
@@ -36,6 +39,13 @@ class DrillVerb final : public Verb {
   }
 
   int run(Output& output) override {
+    if (expect_exit_.value_or(0) > kLargestExitCode) throw UsageError("--expect-exit is 0 to {}", kLargestExitCode);
+    const StopSignals signals;
+    Cancellation cancelled;
+    const StopWatch watch(signals, [&cancelled](bool) { cancelled.request(); });
+    options_.meanwhile = [&cancelled] {
+      if (cancelled.requested()) throw Cancelled("the drill was interrupted; nothing of it is left");
+    };
     options_.repository = repository_;
     options_.id = show_checkpoint(repository_, id_).id;
     options_.expect = expect_.value_or("");
@@ -62,6 +72,12 @@ class DrillVerb final : public Verb {
   }
 
  private:
+  /// Nothing lives that is not waited for, and its checkpoint would be said to be bad.
+  void set_within(const std::string& text) {
+    options_.within = std::chrono::milliseconds(parse_time(text, "--within"));
+    if (options_.within.count() == 0) throw UsageError("--within is at least 1ms: it takes some time to live");
+  }
+
   /// What cannot be restored does not live; but what this computer lacks is not the checkpoint's fault.
   DrillResult drill(Output& output) const {
     try {

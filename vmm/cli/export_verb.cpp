@@ -86,7 +86,8 @@ class ExportVerb final : public Verb {
 
   void report_core(const CoreFile& core, Output& output) {
     report("core", core.file, output);
-    output.line("{:<11} {} CPUs, {} segments at linear addresses{}", "", core.cpus, core.mapped_runs,
+    output.line("{:<11} {} CPU{}, {} segment{} at linear addresses{}", "", core.cpus, core.cpus == 1 ? "" : "s",
+                core.mapped_runs, core.mapped_runs == 1 ? "" : "s",
                 core.all_mapped ? "" : "; the page tables map more than there is room for");
     if (core.linux_release.empty()) {
       output.line("{:<11} no VMCOREINFO in its memory, which crash and drgn need: no Linux, or not yet", "");

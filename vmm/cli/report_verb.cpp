@@ -44,7 +44,8 @@ class ReportVerb final : public Verb {
     if (!quick_) compare_neighbours(film, output.progress());
     output.end_progress();
     write(file, report_page(film));
-    output.line("{}: {} checkpoints, {} comparisons.", file.string(), film.checkpoints.size(), film.diffs.size());
+    output.line("{}: {} checkpoint{}, {} comparison{}.", file.string(), film.checkpoints.size(),
+                film.checkpoints.size() == 1 ? "" : "s", film.diffs.size(), film.diffs.size() == 1 ? "" : "s");
     output.result({{"repository", path_to_json(repository_)},
                    {"file", path_to_json(file)},
                    {"checkpoints", film.checkpoints.size()},

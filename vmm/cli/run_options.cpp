@@ -30,15 +30,19 @@ bool is_same_file(const std::filesystem::path& one, const std::filesystem::path&
   return std::filesystem::equivalent(one, other, missing) || one == other;
 }
 
-/// Two that only read may share an image.
+bool leaves_image_alone(const DiskConfig& disk) { return disk.read_only || disk.mode == DiskMode::kNonpersistent; }
+
+/// Those that leave it alone may share an image, as those of several machines may.
 void refuse_doubles(const std::vector<DiskConfig>& disks) {
   for (std::size_t i = 0; i < disks.size(); ++i) {
     for (std::size_t k = 0; k < i; ++k) {
-      if (directory_of(disks[i]) || (disks[i].read_only && disks[k].read_only) ||
+      if (directory_of(disks[i]) || (leaves_image_alone(disks[i]) && leaves_image_alone(disks[k])) ||
           !is_same_file(disks[i].image, disks[k].image))
         continue;
-      throw UsageError("the disk image {} is given twice, as disk{} and disk{}: give each disk an image of its own",
-                       disks[i].image.string(), k, i);
+      throw UsageError(
+          "the disk image {} is given twice, as disk{} and disk{}: give each disk an image of its own, or have both "
+          "leave it alone, with `,readonly` or `,mode=nonpersistent`",
+          disks[i].image.string(), k, i);
     }
   }
 }

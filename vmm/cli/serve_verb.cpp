@@ -46,7 +46,8 @@ Address parse_address(const std::string& text) {
   const auto colon = text.rfind(':');
   const std::string host = colon == std::string::npos ? "127.0.0.1" : text.substr(0, colon);
   const std::string port = colon == std::string::npos ? text : text.substr(colon + 1);
-  const std::uint64_t number = parse_number(port, "--listen");
+  const bool is_number = !port.empty() && port.find_first_not_of("0123456789") == std::string::npos;
+  const std::uint64_t number = is_number ? parse_number(port, "--listen") : 0;
   if (number == 0 || number > 65535 || host.empty())
     throw UsageError("--listen cannot be \"{}\": give unix:PATH, or [HOST:]PORT", text);
   return {{"--ipaddr", host, "--port", port}, fmt::format("nbd://{}:{}", host, port)};

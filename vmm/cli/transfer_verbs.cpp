@@ -8,8 +8,10 @@
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/backup/transfer.h"
+#include "checkpoint/store/sparse_file.h"
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
+#include "vmm/base/unnamed_file.h"
 #include "vmm/cli/output.h"
 #include "vmm/cli/values.h"
 #include "vmm/cli/verb.h"
@@ -82,12 +84,13 @@ class SendVerb final : public Verb {
     if (!file_ && output.json()) throw UsageError("with --json stdout is not for the stream: give --output FILE");
     if (!file_ && ::isatty(STDOUT_FILENO) == 1)
       throw UsageError("the stream is not for a terminal: send it to `tintype receive`, or to a file with --output");
-    const UniqueFd file = file_ ? open_file(*file_, O_WRONLY | O_CREAT | O_TRUNC, 0600) : UniqueFd();
-    const auto all =
-        send_checkpoint(repository_, id_, after_, put_to(file ? file.get() : STDOUT_FILENO), output.progress());
+    if (!file_) {
+      send_checkpoint(repository_, id_, after_, put_to(STDOUT_FILENO), output.progress());
+      output.end_progress();
+      return 0;
+    }
+    const auto all = write_file(output);
     output.end_progress();
-    if (!file) return 0;
-    if (::fsync(file.get()) != 0 && errno != EINVAL && errno != EROFS) throw_errno("sync {}", file_->string());
     for (const Carried& each : all)
       output.line("{:>8}  {:<16} {}{}", each.from, each.vm, format_size(each.bytes),
                   each.base ? ", for those that build on it" : "");
@@ -97,6 +100,26 @@ class SendVerb final : public Verb {
   }
 
  private:
+  std::vector<Carried> send_to(int fd, Output& output) const {
+    auto all = send_checkpoint(repository_, id_, after_, put_to(fd), output.progress());
+    if (::fsync(fd) != 0 && errno != EINVAL && errno != EROFS) throw_errno("sync {}", file_->string());
+    return all;
+  }
+
+  /// A file has its name when all of it is there: half a stream would look like one. What is no file (a pipe, a tape)
+  /// is written to.
+  std::vector<Carried> write_file(Output& output) const {
+    std::error_code missing;
+    const auto kind = std::filesystem::status(*file_, missing).type();
+    if (kind != std::filesystem::file_type::not_found && kind != std::filesystem::file_type::regular)
+      return send_to(open_file(*file_, O_WRONLY).get(), output);
+    const std::filesystem::path name = replaceable_name(*file_);
+    UnnamedFile file(name.parent_path());
+    auto all = send_to(file.fd(), output);
+    file.replace(name);
+    return all;
+  }
+
   std::filesystem::path repository_;
   std::optional<std::uint64_t> id_, after_;
   std::optional<std::filesystem::path> file_;

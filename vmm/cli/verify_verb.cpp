@@ -54,7 +54,7 @@ class VerifyVerb final : public Verb {
       return 1;
     }
     if (verification.checkpoints == 0) {
-      output.line("There is no checkpoint in {}.", repository_.string());
+      output.line("There is no checkpoint in {}: nothing to verify, and nothing wrong.", repository_.string());
     } else {
       const std::string bases =
           verification.bases == 0 ? "" : fmt::format(" and {} deleted that they build on", verification.bases);

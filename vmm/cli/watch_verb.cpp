@@ -89,6 +89,7 @@ class WatchVerb final : public Verb {
 
   int run(Output& output) override {
     if (page_.is_wanted()) return page_.run(name_, every_, output);
+    if (count_ && *count_ == 0) throw UsageError("--count is at least 1");
     if (output.json()) throw UsageError("a picture is for people, not for --json: see `tintype status` and `events`");
     const StopSignals signals;
     MachineWatch machine(connect_to_machine(name_), connect_to_machine(name_));

@@ -34,7 +34,8 @@ bool GdbConnection::take(const GdbInput& input) {
     session_.interrupt();
     return true;
   }
-  if (input.kind == GdbInput::Kind::kAgain) return send(last_);
+  // gdb says `-` also where it has waited long for an answer: that one it gets, and once, since nothing is lost here.
+  if (input.kind == GdbInput::Kind::kAgain) return session_.without_acknowledgement() || send(last_);
   if (!session_.without_acknowledgement() && !send(input.sound ? "+" : "-")) return false;
   if (!input.sound) return true;
   const auto data = session_.answer(input.data);

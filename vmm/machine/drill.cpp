@@ -56,23 +56,41 @@ class Drill {
     restore.disk_directory = stage_.path();
     restore.memory_load = MemoryLoad::kEager;  // a drill that reads half of it proves half
     restore.serial = {SerialKind::kFile, stage_.path() / "console"};
-    machine_ = restore_machine(restore, progress);
+    machine_ = restore_machine(restore, [&](const Progress& so_far) {
+      meanwhile();
+      if (progress) progress(so_far);
+    });
   }
 
   DrillResult run() {
     const auto start = Clock::now();
     machine_->start();
     const auto elapsed = [start] { return std::chrono::duration_cast<milliseconds>(Clock::now() - start); };
-    while (!is_decided(elapsed())) std::this_thread::sleep_for(kGlance);
+    try {
+      while (!is_decided(elapsed())) {
+        std::this_thread::sleep_for(kGlance);
+        meanwhile();
+      }
+    } catch (...) {
+      end_machine();
+      throw;
+    }
     result_.ran_ms = static_cast<std::uint64_t>(elapsed().count());
-    machine_->stop(true);
-    const MachineEnd end = machine_->wait();
+    end_machine();
     const std::string console = console_text();
     result_.console = console.size() > kShownConsole ? console.substr(console.size() - kShownConsole) : console;
     return result_;
   }
 
  private:
+  void meanwhile() const {
+    if (options_.meanwhile) options_.meanwhile();
+  }
+  void end_machine() {
+    machine_->stop(true);
+    machine_->wait();
+  }
+
   std::string console_text() const {
     std::error_code missing;
     const auto size = fs::file_size(stage_.path() / "console", missing);

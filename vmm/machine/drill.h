@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -17,6 +18,8 @@ struct DrillOptions {
   std::string expect;              ///< text on the console; empty: whatever it prints
   std::optional<int> expect_exit;  ///< the exit code that it leaves with
   std::chrono::milliseconds within = std::chrono::seconds(30);
+  std::function<void()>
+      meanwhile;  ///< called again and again; what it throws ends the drill, and nothing is left of it
 };
 
 struct DrillResult {

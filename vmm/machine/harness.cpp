@@ -26,7 +26,11 @@ constexpr timespec kLook{0, 20'000'000};  // how often somebody who waits looks 
 
 /// Its end cannot be cut off while it is mapped.
 Mapping map_area(const std::filesystem::path& file) {
-  const UniqueFd fd = open_file(file, O_RDWR);
+  const UniqueFd fd(::open(file.c_str(), O_RDWR | O_CLOEXEC));
+  if (!fd) {
+    throw Error("the area {} cannot be opened ({}): name the one that tintype_harness_open() made", file.string(),
+                errno_text(errno));
+  }
   const int seals = ::fcntl(fd.get(), F_GET_SEALS);
   if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || file_size(fd.get(), file.string()) < sizeof(tintype_area))
     throw Error("{} is no area of a harness: let tintype_harness_open() make one (tools/harness/README.md)",

@@ -177,6 +177,48 @@ TEST_CASE("a checkpoint whose destination hangs ends at once when it is cancelle
   }
 }
 
+TEST_CASE("a checkpoint whose disk hangs in making its log ends at once when it is cancelled") {
+  const TemporaryRepository repository;
+  const auto hang = std::make_shared<Barrier>();
+  const auto script = std::make_shared<Script>();
+  script->before("prepare disk1", [hang] { hang->wait(); });
+  PaperMachine machine(script);
+  CaptureMeans means;
+  means.patience.cancelled = std::chrono::milliseconds(100);
+  Checkpointer checkpointer(machine, means);
+  std::thread user([&] {
+    hang->wait_for_visitor();
+    checkpointer.cancel();
+  });
+  CHECK_THROWS_AS(checkpointer.take(repository.options(), {}), Cancelled);
+  user.join();
+  CHECK(machine.at_rest());
+  CHECK(repository.is_empty());
+  CHECK(std::ranges::count(script->steps(), "pause") == 0);
+  hang->open();
+  checkpointer.forget_cancel();
+  CHECK(checkpointer.take(repository.options(), {}).disks.size() == 2);
+  CHECK(machine.at_rest());
+}
+
+TEST_CASE("a checkpoint that fails elsewhere while a disk hangs does not wait for it for long") {
+  const TemporaryRepository repository;
+  const auto hang = std::make_shared<Barrier>();
+  const auto script = std::make_shared<Script>();
+  script->before("prepare disk0", [hang] { hang->wait(); });
+  PaperMachine machine(script);
+  CaptureMeans means;
+  means.patience.cancelled = std::chrono::milliseconds(100);
+  means.open_target = [hang](const NewCheckpoint&) -> std::unique_ptr<CheckpointTarget> {
+    hang->wait_for_visitor();
+    throw DestinationFull("no room");
+  };
+  Checkpointer checkpointer(machine, means);
+  CHECK_THROWS_AS(checkpointer.take(repository.options(), {}), DestinationFull);
+  CHECK(machine.at_rest());
+  hang->open();
+}
+
 TEST_CASE("a checkpoint that is cancelled while the destination works leaves nothing") {
   const TemporaryRepository repository;
   const auto running = std::make_shared<std::atomic<Checkpointer*>>();

@@ -4,6 +4,8 @@
 // A machine made of paper: real memory, and everything else plays its part and remembers what was done to it.
 
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -20,6 +22,7 @@ namespace tintype {
 class Script {
  public:
   void step(const std::string& name) {
+    if (const auto found = before_.find(name); found != before_.end()) found->second();
     if (note_and_compare(name)) throw Error("{} was told to fail", name);
   }
   /// For what cannot fail.
@@ -29,6 +32,8 @@ class Script {
     failing_ = name;
     turn_ = turn;
   }
+  /// Called where a step is to be taken, on its thread. To be set before any is.
+  void before(const std::string& name, std::function<void()> what) { before_[name] = std::move(what); }
   std::vector<std::string> steps() const {
     const std::lock_guard lock(mutex_);
     return steps_;
@@ -41,6 +46,7 @@ class Script {
     return name == failing_ && turn_ != 0 && --turn_ == 0;
   }
 
+  std::map<std::string, std::function<void()>> before_;
   mutable std::mutex mutex_;
   std::vector<std::string> steps_;
   std::string failing_;
@@ -95,17 +101,23 @@ class PaperDisk final : public FreezableDisk {
   }
   void is_as_saved() override { changed_ = false; }
   std::uint64_t changed_bytes() const override { return changed_ ? 8192 : 0; }
-  void prepare_switch() override {
-    script_->step("prepare " + id_);
-    prepared_ = true;
+  std::function<void()> switch_preparation() override {
+    preparation_ = std::make_shared<Preparation>();
+    return [script = script_, step = "prepare " + id_, preparation = preparation_] {
+      script->step(step);
+      const std::lock_guard lock(preparation->mutex);
+      preparation->made = !preparation->cancelled;
+    };
   }
   void cancel_switch() noexcept override {
     script_->note("cancel " + id_);
-    prepared_ = false;
+    const std::lock_guard lock(preparation_->mutex);
+    preparation_->cancelled = true;
+    preparation_->made = false;
   }
   std::unique_ptr<FrozenDisk> switch_to_fresh_log() noexcept override {
     script_->note("switch " + id_);
-    prepared_ = false;
+    preparation_.reset();
     ++logs_;
     return std::make_unique<PaperFrozenDisk>(script_, id_, frozen_, changed_, filling_);
   }
@@ -114,12 +126,24 @@ class PaperDisk final : public FreezableDisk {
     if (frozen_ == 0) logs_ = 0;
   }
   /// As it was before: no log prepared, none left that nobody commits, nobody who reads below it.
-  bool at_rest() const { return !prepared_ && logs_ == 0 && frozen_ == 0; }
+  bool at_rest() const { return !is_prepared() && logs_ == 0 && frozen_ == 0; }
 
  private:
+  /// Outlives the disk, where it is left behind.
+  struct Preparation {
+    std::mutex mutex;
+    bool made = false, cancelled = false;
+  };
+  bool is_prepared() const {
+    if (preparation_ == nullptr) return false;
+    const std::lock_guard lock(preparation_->mutex);
+    return preparation_->made;
+  }
+
   SharedScript script_;
   std::string id_;
-  bool prepared_ = false, changed_ = true;
+  std::shared_ptr<Preparation> preparation_;
+  bool changed_ = true;
   std::byte filling_{7};
   int logs_ = 0, frozen_ = 0;
 };

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/gdb/session.h"
 
+#include <sys/socket.h>
+
+#include <array>
 #include <random>
 
 #include <doctest/doctest.h>
 
+#include "vmm/gdb/connection.h"
 #include "vmm/gdb/packet.h"
 #include "vmm/gdb/registers.h"
 
@@ -145,6 +149,26 @@ TEST_CASE("detaching and killing end the session") {
   Gdb other;
   CHECK(other.ask("k") == "(nothing)");
   CHECK(other.session.over());
+}
+
+TEST_CASE("a gdb that grows impatient while it waits gets its answer once; one that heard badly gets it again") {
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+  const UniqueFd ours(ends[0]);
+  PaperMachine machine(true);
+  GdbConnection gdb(UniqueFd(ends[1]), machine);
+  const auto say = [&](std::string_view text) {
+    REQUIRE(::send(ours.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()));
+    REQUIRE(gdb.receive());
+    std::array<char, 256> heard;
+    const auto bytes = ::recv(ours.get(), heard.data(), heard.size(), MSG_DONTWAIT);
+    return std::string(heard.data(), bytes > 0 ? static_cast<std::size_t>(bytes) : 0);
+  };
+  CHECK(say(as_packet("qAttached")) == "+" + as_packet("1"));
+  CHECK(say("-") == as_packet("1"));
+  CHECK(say(as_packet("QStartNoAckMode")) == "+" + as_packet("OK"));
+  CHECK(say(as_packet("qAttached")) == as_packet("1"));
+  CHECK(say("-").empty());
 }
 
 }  // namespace tintype
