@@ -65,7 +65,8 @@ class Arrivals {
   }
   /// Those that were deleted where they come from are needed now, and listed no more.
   void hide_bases() {
-    for (const std::uint64_t id : hidden_) store_->remove(id);
+    std::ranges::sort(hidden_);
+    if (!hidden_.empty()) store_->remove_all(hidden_);
     hidden_.clear();
   }
 

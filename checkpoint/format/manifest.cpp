@@ -10,6 +10,7 @@
 
 #include "checkpoint/format/checkpoint_files.h"
 #include "checkpoint/format/json_fields.h"
+#include "checkpoint/format/manifest_text.h"
 #include "vmm/base/checksum.h"
 #include "vmm/base/overflow.h"
 
@@ -159,6 +160,11 @@ std::uint64_t checksum_of_rest(std::string_view text) {
   return checksum_of(std::as_bytes(std::span(text.substr(kBeginning.size() + kDigits))));
 }
 
+std::string with_checksum(std::string text) {
+  text.replace(kBeginning.size(), kDigits, json_fields::hexadecimal_text(checksum_of_rest(text)));
+  return text;
+}
+
 Json parse(std::string_view text, const std::string& what) {
   Json json = Json::parse(text, nullptr, false);
   if (json.is_discarded() || !json.is_object()) throw ImageError("{} is not a JSON object", what);
@@ -300,8 +306,16 @@ std::string encode_manifest(const Manifest& manifest) {
   }
   std::string text = json.dump(2) + "\n";
   check(text.starts_with(kBeginning), "a manifest begins with its checksum");
-  text.replace(kBeginning.size(), kDigits, json_fields::hexadecimal_text(checksum_of_rest(text)));
-  return text;
+  return with_checksum(std::move(text));
+}
+
+std::optional<std::string> respelled_manifest(std::string_view text) {
+  try {
+    if (decode_manifest(text, "the manifest").format == kOldestManifestFormat) return std::nullopt;
+  } catch (const ImageError&) {
+    return std::nullopt;
+  }
+  return with_checksum(std::string(text) + "\n");
 }
 
 Manifest decode_manifest(std::string_view text, const std::string& what) {

@@ -9,6 +9,7 @@
 
 #include "checkpoint/format/part_format.h"
 #include "checkpoint/s3/late_curl.h"
+#include "checkpoint/s3/task_pool.h"
 #include "checkpoint/s3/xml.h"
 #include "vmm/base/error.h"
 
@@ -240,15 +241,16 @@ std::optional<S3Client::PieceRead> S3Client::read(const std::string& name, std::
   return PieceRead{answer.received, range ? range->second : answer.received};
 }
 
-void S3Client::put(const std::string& name, const Pieces& body) {
+std::string S3Client::put(const std::string& name, const Pieces& body) {
   HttpRequest wanted = request("PUT", name);
   wanted.body = body;
   const HttpAnswer answer = perform(wanted);
   if (!answer.good()) throw_refused(answer, "writing " + name);
+  return answer.header("etag");
 }
 
-void S3Client::put(const std::string& name, std::string_view text) {
-  put(name, Pieces{std::as_bytes(std::span(text))});
+std::string S3Client::put(const std::string& name, std::string_view text) {
+  return put(name, Pieces{std::as_bytes(std::span(text))});
 }
 
 S3Client::Created S3Client::create(const std::string& name, std::string_view text) {
@@ -282,6 +284,13 @@ S3Client::Replaced S3Client::replace(const std::string& name, const std::string&
 void S3Client::remove(const std::string& name) {
   const HttpAnswer answer = perform(request("DELETE", name));
   if (!answer.good() && answer.status != kNotFound) throw_refused(answer, "deleting " + name);
+}
+
+// One by one: for all of them in one request the store wants an MD5 of it.
+void S3Client::remove(const std::vector<std::string>& names) {
+  std::vector<TaskPool::Task> tasks;
+  for (const std::string& name : names) tasks.push_back([this, &name] { remove(name); });
+  TaskPool::do_all(std::move(tasks));
 }
 
 std::string S3Client::begin_upload(const std::string& name) {

@@ -71,8 +71,9 @@ class S3Client {
   };
   std::optional<PieceRead> read(const std::string& name, std::uint64_t offset, std::span<std::byte> into);
 
-  void put(const std::string& name, const Pieces& body);
-  void put(const std::string& name, std::string_view text);
+  /// Its tag; empty where the store does not say.
+  std::string put(const std::string& name, const Pieces& body);
+  std::string put(const std::string& name, std::string_view text);
   enum class Created : std::uint8_t {
     kYes,
     kTaken,      ///< there is one of this name; after a broken connection it may be ours
@@ -87,8 +88,9 @@ class S3Client {
     kCannotSay,  ///< nothing was written
   };
   Replaced replace(const std::string& name, const std::string& tag, std::string_view text);
-  /// There is none of this name afterwards.
+  /// There is none of this name afterwards; of these, several at the same time.
   void remove(const std::string& name);
+  void remove(const std::vector<std::string>& names);
 
   /// An object in parts, numbered from 1. Nobody sees it before it is complete.
   std::string begin_upload(const std::string& name);

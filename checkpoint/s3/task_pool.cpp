@@ -6,6 +6,18 @@
 #include "vmm/base/thread.h"
 
 namespace tintype {
+namespace {
+
+constexpr unsigned kAtOnce = 8;
+
+}  // namespace
+
+void TaskPool::do_all(std::vector<Task> tasks) {
+  if (tasks.size() == 1) return tasks.front()();
+  TaskPool pool(kAtOnce);
+  for (Task& task : tasks) pool.put(std::move(task));
+  pool.wait();
+}
 
 void TaskPool::end() noexcept {
   {

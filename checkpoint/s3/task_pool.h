@@ -31,6 +31,10 @@ class TaskPool {
   /// Until all are done. Throws what one of them has thrown.
   void wait();
 
+  /// All of these, a few at the same time, in any order. Throws what one of them has thrown; others may be left out
+  /// then.
+  static void do_all(std::vector<Task> tasks);
+
  private:
   void add(Task task);
   void serve() noexcept;

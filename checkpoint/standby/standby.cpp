@@ -23,6 +23,38 @@ constexpr std::size_t kMostSessions = 16;
 
 }  // namespace
 
+/// A session that does not listen: what is said meanwhile is heard afterwards.
+class Standby::Busy {
+ public:
+  explicit Busy(Standby& standby) : standby_(standby) { change(1); }
+  ~Busy() { change(-1); }
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+
+  /// Listens in between.
+  std::size_t receive(SecureChannel& channel, std::span<std::byte> into) {
+    change(-1);
+    try {
+      const std::size_t count = channel.receive(into);
+      change(1);
+      return count;
+    } catch (...) {
+      change(1);
+      throw;
+    }
+  }
+
+ private:
+  void change(int by) noexcept {
+    const std::lock_guard lock(standby_.mutex_);
+    standby_.busy_ += static_cast<unsigned>(by);
+    if (standby_.heard_) standby_.heard_ = Clock::now();
+    standby_.silence_.heard();
+  }
+
+  Standby& standby_;
+};
+
 Standby::Standby(StandbyOptions options)
     : options_(std::move(options)),
       listener_(listen_at(options_.listen)),
@@ -120,10 +152,11 @@ bool Standby::answer(SecureChannel& channel, const std::string& line) {
     return false;
   }
   heard();
+  Busy busy(*this);
   if (line == link_words::kBeat) {
     channel.send_line(link_words::kBeat);
   } else if (line == link_words::kStream) {
-    take_in(channel);
+    take_in(channel, busy);
   } else if (line == link_words::kBye) {
     const std::lock_guard lock(mutex_);
     heard_.reset();
@@ -136,19 +169,14 @@ bool Standby::answer(SecureChannel& channel, const std::string& line) {
 
 // It is acknowledged when it is whole, named, and on the device. One that came to be whole in the moment of a promotion
 // is not, but counts.
-void Standby::take_in(SecureChannel& channel) {
+void Standby::take_in(SecureChannel& channel, Busy& busy) {
   std::string identity;
   std::uint64_t id = 0;
   try {
     const std::lock_guard lock(importing_);
     if (promoted_) return;
     const auto carried = receive_checkpoints(
-        options_.repository,
-        [&](std::span<std::byte> into) {
-          heard();
-          return channel.receive(into);
-        },
-        {}, known_);
+        options_.repository, [&](std::span<std::byte> into) { return busy.receive(channel, into); }, {}, known_);
     identity = carried.back().identity;
     id = carried.back().id;
   } catch (const std::exception& error) {
@@ -187,6 +215,7 @@ void Standby::begin_session(SecureChannel& channel, const std::string& vm) {
   current_ = &channel;
   vm_ = vm;
   heard_ = Clock::now();
+  silence_.heard();
 }
 
 void Standby::end_session(SecureChannel& channel) noexcept {
@@ -197,6 +226,7 @@ void Standby::end_session(SecureChannel& channel) noexcept {
 void Standby::heard() {
   const std::lock_guard lock(mutex_);
   heard_ = Clock::now();
+  silence_.heard();
 }
 
 // ---- promotion ----
@@ -205,7 +235,7 @@ void Standby::look_for_loss() {
   if (!options_.promote_after || promoted_) return;
   {
     const std::lock_guard lock(mutex_);
-    if (!heard_ || Clock::now() - *heard_ < *options_.promote_after) return;
+    if (!heard_ || silence_.look(Clock::now(), busy_ == 0) < *options_.promote_after) return;
   }
   try {
     if (newest() != 0 && try_to_promote()) log_note("standby: nothing was heard of the first machine, which is lost");

@@ -17,6 +17,7 @@
 
 #include "checkpoint/backup/housekeeper.h"
 #include "checkpoint/standby/secure_channel.h"
+#include "checkpoint/standby/silence.h"
 #include "checkpoint/standby/tcp.h"
 
 namespace tintype {
@@ -26,7 +27,8 @@ struct StandbyOptions {
   std::filesystem::path repository;
   std::vector<std::byte> key;
   Retention keep;
-  /// The first one counts as lost when nothing was heard of it for so long; nothing: never, somebody has to say so.
+  /// The first one counts as lost when nothing was heard of it for so long, of the time in which this one listened;
+  /// nothing: never, somebody has to say so.
   std::optional<std::chrono::milliseconds> promote_after;
   /// Asked before each promotion, whoever wants it; false: not now. It may take a while.
   std::function<bool()> may_promote;
@@ -71,12 +73,13 @@ class Standby {
     std::thread thread;
     std::atomic<bool> over = false;
   };
+  class Busy;
 
   void listen() noexcept;
   void serve(UniqueFd socket) noexcept;
   void talk(SecureChannel& channel);
   bool answer(SecureChannel& channel, const std::string& line);
-  void take_in(SecureChannel& channel);
+  void take_in(SecureChannel& channel, Busy& busy);
   void refuse(SecureChannel& channel, const std::string& why) const;
   void begin_session(SecureChannel& channel, const std::string& vm);
   void end_session(SecureChannel& channel) noexcept;
@@ -98,6 +101,8 @@ class Standby {
   std::uint64_t received_ = 0;
   SecureChannel* current_ = nullptr;
   std::optional<Clock::time_point> heard_;  ///< nothing: nobody has called, or they have taken their leave
+  Silence silence_;
+  unsigned busy_ = 0;  ///< sessions that do what they were told, and do not listen
   std::atomic<bool> promoted_ = false, ending_ = false;
   Housekeeper housekeeper_;
   std::list<Session> sessions_;  ///< the listening thread's

@@ -33,6 +33,8 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kBeat{100}, kAnswer = std::chrono::seconds(5), kImport = std::chrono::minutes(10);
+/// So long after a connection broke it is tried again, and then every so often.
+constexpr milliseconds kAgain = std::chrono::seconds(1);
 /// In the spool stays what the next one builds on.
 constexpr const char* kSpoolKeeps = "last=2";
 
@@ -89,6 +91,7 @@ class StandbyPlace final : public BackupPlace {
       const std::string line = receive();
       if (!line.starts_with(link_words::kHave)) throw Error("the standby at {} speaks another version", where());
       has_ = line.substr(link_words::kHave.size());
+      connected_ = std::chrono::steady_clock::now();
       return 0;
     });
   }
@@ -137,22 +140,33 @@ class StandbyPlace final : public BackupPlace {
     return last.identity == has_ && last.id != id ? std::optional(last.id) : std::nullopt;
   }
 
-  /// Between backups, on a thread of its own. While one is sent, that is sign enough.
+  /// Between backups, on a thread of its own. While one is sent, that is sign enough. A connection that broke is made
+  /// anew though no backup is due: the standby must not take this machine for lost because of it.
   void beat() noexcept {
     name_this_thread("standby-beat");
     block_signals_in_this_thread();
     for (std::unique_lock beating(beating_); !changed_.wait_for(beating, kBeat, [this] { return ending_; });) {
       const std::unique_lock lock(mutex_, std::try_to_lock);
-      if (!lock || !channel_) continue;
+      if (!lock) continue;
       try {
+        if (!channel_ && !connect_again()) continue;
         guarded([&] {
           channel_->send_line(link_words::kBeat);
           expect(std::string(link_words::kBeat));
           return 0;
         });
-      } catch (const std::exception&) {  // the next backup connects again, and says what is wrong
+      } catch (const std::exception&) {  // the next backup says what is wrong
       }
     }
+  }
+
+  /// False where it is not time for that, or where there was none that could have broken.
+  bool connect_again() {
+    const auto now = std::chrono::steady_clock::now();
+    if (replaced_ || !connected_ || now < *connected_ + kAgain) return false;
+    connected_ = now;
+    connect();
+    return true;
   }
 
   void take_leave() noexcept {
@@ -167,11 +181,12 @@ class StandbyPlace final : public BackupPlace {
   const StandbyLink link_;
   const std::shared_ptr<KnownManifests> known_ = std::make_shared<KnownManifests>();
   Housekeeper housekeeper_{link_.spool, {parse_retention(kSpoolKeeps, "the spool"), {}, false, known_}};
-  std::mutex mutex_;  // guards the next three
+  std::mutex mutex_;  // guards the next four
   std::unique_ptr<SecureChannel> channel_;
   std::string has_;  ///< identity of the newest that the standby has
   bool replaced_ = false;
-  std::mutex beating_;  // guards the next
+  std::optional<std::chrono::steady_clock::time_point> connected_;  ///< last, or tried to
+  std::mutex beating_;                                              // guards the next
   bool ending_ = false;
   std::condition_variable changed_;
   std::thread thread_;  // last: it uses all of the above

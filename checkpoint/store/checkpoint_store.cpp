@@ -35,6 +35,21 @@ std::shared_ptr<const Manifest> CheckpointStore::manifest_in(const CheckpointFol
   return std::make_shared<const Manifest>(read_manifest(folder, id));
 }
 
+CheckpointStore::Inventory CheckpointStore::inventory() const {
+  Inventory inventory;
+  inventory.parents_of_writers = parents_of_writers();
+  const auto add = [&](std::uint64_t id, bool base) {
+    Inventory::Member& member = inventory.members[id] = {base, nullptr};
+    try {
+      member.manifest = manifest_of(id);
+    } catch (const std::exception&) {  // that is said by its being missing
+    }
+  };
+  for (const std::uint64_t id : bases()) add(id, true);
+  for (const std::uint64_t id : ids()) add(id, false);
+  return inventory;
+}
+
 void CheckpointStore::note(std::uint64_t id, Check which, const CheckNote& note) const noexcept {
   try {
     write_note(id, which, note);

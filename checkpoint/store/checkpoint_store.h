@@ -71,6 +71,16 @@ class CheckpointStore {
   virtual Stamps stamps() const = 0;
   /// What writers that are at work build on.
   virtual std::vector<std::uint64_t> parents_of_writers() const = 0;
+  /// What there is, in one look. Writers are asked for first: one who seals meanwhile is seen as the one or the other.
+  struct Inventory {
+    struct Member {
+      bool base = false;                         ///< deleted, and listed no more
+      std::shared_ptr<const Manifest> manifest;  ///< nothing where it cannot be read
+    };
+    std::map<std::uint64_t, Member> members;
+    std::vector<std::uint64_t> parents_of_writers;
+  };
+  virtual Inventory inventory() const;
 
   /// Removes what dead writers left, and begins the next one. The parent, where one is named, stays as long as the
   /// draft or what becomes of it, though somebody deletes it meanwhile. Throws ParentGone where it is not there as

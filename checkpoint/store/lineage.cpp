@@ -3,34 +3,18 @@
 
 #include <algorithm>
 
-#include "checkpoint/store/checkpoint_store.h"
-
 namespace tintype {
 
-Lineage::Lineage(const CheckpointStore& store) {
-  for (const std::uint64_t id : store.bases()) add(store, id, true);
-  for (const std::uint64_t id : store.ids()) add(store, id, false);
+Lineage::Lineage(const CheckpointStore::Inventory& inventory) {
+  for (const auto& [id, member] : inventory.members) {
+    members_[id] = {member, {}, false};
+    if (!member.manifest) newest_unreadable_ = std::max(newest_unreadable_, id);
+  }
   for (auto& [id, member] : members_) {
     const auto parent = member.manifest ? members_.find(member.manifest->parent) : members_.end();
     if (parent != members_.end()) parent->second.children.insert(id);
   }
-  add_writers(store);
-}
-
-void Lineage::add(const CheckpointStore& store, std::uint64_t id, bool base) {
-  Member member;
-  member.base = base;
-  try {
-    member.manifest = store.manifest_of(id);
-  } catch (const std::exception&) {
-    member.manifest.reset();
-    newest_unreadable_ = std::max(newest_unreadable_, id);
-  }
-  members_[id] = std::move(member);
-}
-
-void Lineage::add_writers(const CheckpointStore& store) {
-  for (const std::uint64_t id : store.parents_of_writers()) {
+  for (const std::uint64_t id : inventory.parents_of_writers) {
     const auto parent = members_.find(id);
     if (parent != members_.end()) parent->second.written_on = true;
   }
@@ -47,12 +31,19 @@ bool Lineage::is_base_of_only(std::uint64_t id, std::uint64_t child) const {
          found->second.children == std::set{child} && !found->second.written_on && id > newest_unreadable_;
 }
 
-std::vector<std::uint64_t> Lineage::unneeded_bases() const {
+std::set<std::uint64_t> Lineage::bases() const {
+  std::set<std::uint64_t> bases;
+  for (const auto& [id, member] : members_)
+    if (member.base) bases.insert(id);
+  return bases;
+}
+
+std::vector<std::uint64_t> Lineage::unneeded(const std::set<std::uint64_t>& deleted) const {
   std::set<std::uint64_t> gone;
   std::vector<std::uint64_t> unneeded;
   for (auto each = members_.rbegin(); each != members_.rend(); ++each) {
     const auto& [id, member] = *each;
-    if (!member.base || member.written_on || id < newest_unreadable_) continue;
+    if (!deleted.contains(id) || member.written_on || id < newest_unreadable_) continue;
     const bool childless =
         std::ranges::all_of(member.children, [&](std::uint64_t child) { return gone.contains(child); });
     if (!childless) continue;

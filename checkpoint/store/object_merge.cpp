@@ -5,6 +5,7 @@
 
 #include "checkpoint/store/chain_merge.h"
 #include "checkpoint/store/object_names.h"
+#include "checkpoint/store/object_removal.h"
 
 namespace tintype {
 
@@ -45,23 +46,23 @@ bool ObjectMerge::begin() {
 }
 
 bool ObjectMerge::still_the_same() const {
+  const auto writers = store_.writers();
   const ObjectStore::Look look = store_.look();
   const auto seal = look.seals.find(run_.id);
-  return seal != look.seals.end() && seal->second == tag_ && !others_are_at_it(look) &&
-         can_be_merged(Lineage(store_), run_);
+  return seal != look.seals.end() && seal->second == tag_ && !others_are_at_it(writers, look) &&
+         can_be_merged(Lineage(store_.inventory(writers, look)), run_);
 }
 
 /// Somebody deletes what this is made of, or merges the same.
-bool ObjectMerge::others_are_at_it(const ObjectStore::Look& look) const {
+bool ObjectMerge::others_are_at_it(const std::vector<ObjectStore::Writer>& writers,
+                                   const ObjectStore::Look& look) const {
   const auto is_deleted = [&](const S3Client::Object& mark) {
     return std::ranges::count(tokens_, *token_of(mark.name, kDeletedMark)) != 0;
   };
-  const auto is_merged = [&](const S3Client::Object& writer) {
-    if (*token_of(writer.name, kWriterMark) == token_) return false;
-    const auto content = store_.client_->get(writer.name);
-    return content && WriterMark::parse(content->bytes).replaces == tokens_.front();
+  const auto is_merged = [&](const ObjectStore::Writer& writer) {
+    return *token_of(writer.name, kWriterMark) != token_ && writer.mark.replaces == tokens_.front();
   };
-  return std::ranges::any_of(look.deleted, is_deleted) || std::ranges::any_of(look.writers, is_merged);
+  return std::ranges::any_of(look.deleted, is_deleted) || std::ranges::any_of(writers, is_merged);
 }
 
 void ObjectMerge::build() {
@@ -93,7 +94,7 @@ bool ObjectMerge::put_in_place() {
   report_merge_step(progress_);
   store_.remove_folder(tokens_.front());
   report_merge_step(progress_);
-  store_.discard_unneeded_bases(progress_);
+  ObjectRemoval(store_, progress_).run({}, store_.look());
   draft_->remove_mark();
   return true;
 }

@@ -27,7 +27,7 @@ class ObjectMerge {
   void build();
   bool put_in_place();
   bool still_the_same() const;
-  bool others_are_at_it(const ObjectStore::Look& look) const;
+  bool others_are_at_it(const std::vector<ObjectStore::Writer>& writers, const ObjectStore::Look& look) const;
   void take_over(const PartDescription& part);
 
   ObjectStore& store_;

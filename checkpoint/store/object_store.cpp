@@ -4,13 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <thread>
 
 #include "checkpoint/store/chain.h"
-#include "checkpoint/store/lineage.h"
 #include "checkpoint/store/object_draft.h"
 #include "checkpoint/store/object_merge.h"
 #include "checkpoint/store/object_names.h"
+#include "checkpoint/store/object_removal.h"
 #include "checkpoint/store/open_checkpoint.h"
 #include "vmm/base/error.h"
 
@@ -19,11 +18,6 @@ namespace tintype {
 using namespace object_names;
 
 namespace {
-
-using namespace std::chrono_literals;
-
-/// For somebody who merges what is going to be deleted.
-constexpr std::chrono::milliseconds kMergePatience = 30s, kMergePause = 200ms;
 
 /// A remark is an object of its own, so that two that are made at the same time are both kept.
 struct Remark {
@@ -46,7 +40,8 @@ std::uint64_t number_in(std::string_view text) {
 
 ObjectStore::ObjectStore(const S3Location& location)
     : client_(std::make_shared<S3Client>(location, find_credentials(location.profile))),
-      cache_(std::make_shared<PieceCache>(client_)) {}
+      cache_(std::make_shared<PieceCache>(client_)),
+      known_(std::make_shared<KnownObjects>(client_)) {}
 
 ObjectStore::Look ObjectStore::look() const {
   const S3Client::Listing listing = client_->list("", false);
@@ -55,14 +50,14 @@ ObjectStore::Look ObjectStore::look() const {
   for (const S3Client::Object& object : listing.objects) {
     if (const auto id = id_of(object.name, kSealKind)) look.seals[*id] = object.tag;
     if (const auto id = id_of(object.name, kBaseKind)) look.bases[*id] = object.tag;
-    for (const Remark& remark : kRemarks)
-      if (const auto id = id_of(object.name, remark.kind)) look.remarks.insert(*id);
+    look.names.insert(object.name);
     if (token_of(object.name, kWriterMark)) look.writers.push_back(object);
     if (token_of(object.name, kDeletedMark)) look.deleted.push_back(object);
     for (const std::string_view kind : {kSealKind, kBaseKind, kLastIdKind})
       look.last_id = std::max(look.last_id, id_of(object.name, kind).value_or(0));
   }
   for (const auto& [id, tag] : look.seals) look.bases.erase(id);
+  known_->keep_only(look.names);
   return look;
 }
 
@@ -99,15 +94,28 @@ CheckpointStore::Stamps ObjectStore::stamps() const {
   return stamps;
 }
 
+// One that was a base when it was read last has become no checkpoint since.
 std::unique_ptr<ObjectFolder> ObjectStore::read_seal(std::uint64_t id) const {
-  for (const std::string_view kind : {kSealKind, kBaseKind}) {
-    const auto content = client_->get(with_id(id, kind));
-    if (!content) continue;
-    auto seal = decode(content->bytes);
-    if (!seal) throw ImageError("{}/{} is damaged, or no checkpoint's", name(), with_id(id, kind));
-    return std::make_unique<ObjectFolder>(client_, cache_, std::move(seal->token), std::move(seal->manifest));
-  }
+  const std::string seal = with_id(id, kSealKind), base = with_id(id, kBaseKind);
+  const bool was_base = known_->has(base) && !known_->has(seal);
+  for (const std::string& name : was_base ? std::array{base, seal} : std::array{seal, base})
+    if (const auto text = known_->read(name)) return folder_in(name, *text);
   return nullptr;
+}
+
+std::unique_ptr<ObjectFolder> ObjectStore::read_seal(std::uint64_t id, const Look& look) const {
+  const auto seal = look.seals.find(id), base = look.bases.find(id);
+  const bool sealed = seal != look.seals.end();
+  if (!sealed && base == look.bases.end()) return nullptr;
+  const std::string name = with_id(id, sealed ? kSealKind : kBaseKind);
+  const auto text = known_->read(name, sealed ? seal->second : base->second);
+  return text ? folder_in(name, *text) : read_seal(id);
+}
+
+std::unique_ptr<ObjectFolder> ObjectStore::folder_in(const std::string& name, const std::string& text) const {
+  auto seal = decode(text);
+  if (!seal) throw ImageError("{}/{} is damaged, or no checkpoint's", this->name(), name);
+  return std::make_unique<ObjectFolder>(client_, cache_, std::move(seal->token), std::move(seal->manifest));
 }
 
 std::unique_ptr<const CheckpointFolder> ObjectStore::folder_of(std::uint64_t id) const { return read_seal(id); }
@@ -121,15 +129,48 @@ bool ObjectStore::is_sealed_as(const std::string& token, std::uint64_t id) const
   }
 }
 
+ObjectStore::Writer ObjectStore::writer_of(const S3Client::Object& mark, std::int64_t now) const {
+  const auto content = client_->get(mark.name);
+  Writer writer{mark.name, WriterMark::parse(content ? content->bytes : ""), false};
+  writer.dead = !content || writer.mark.is_dead(silence_of(mark, now));
+  return writer;
+}
+
+std::vector<ObjectStore::Writer> ObjectStore::writers() const {
+  const S3Client::Listing listing = client_->list(std::string(kWriterMark), false);
+  std::vector<Writer> writers;
+  for (const S3Client::Object& object : listing.objects)
+    if (token_of(object.name, kWriterMark)) writers.push_back(writer_of(object, listing.now));
+  return writers;
+}
+
+std::vector<ObjectStore::Writer> ObjectStore::writers_in(const Look& look) const {
+  std::vector<Writer> writers;
+  for (const S3Client::Object& object : look.writers) writers.push_back(writer_of(object, look.now));
+  return writers;
+}
+
 std::vector<std::uint64_t> ObjectStore::parents_of_writers() const {
-  const Look found = look();
   std::vector<std::uint64_t> parents;
-  for (const S3Client::Object& writer : found.writers) {
-    const auto content = client_->get(writer.name);
-    const WriterMark mark = WriterMark::parse(content ? content->bytes : "");
-    if (content && mark.parent != 0 && !mark.is_dead(silence_of(writer, found.now))) parents.push_back(mark.parent);
-  }
+  for (const Writer& writer : writers())
+    if (writer.mark.parent != 0 && !writer.dead) parents.push_back(writer.mark.parent);
   return parents;
+}
+
+CheckpointStore::Inventory ObjectStore::inventory(const std::vector<Writer>& writers, const Look& look) const {
+  Inventory inventory;
+  const auto add = [&](std::uint64_t id, bool base) {
+    Inventory::Member& member = inventory.members[id] = {base, nullptr};
+    try {
+      if (const auto folder = read_seal(id, look)) member.manifest = manifest_in(*folder, id);
+    } catch (const ImageError&) {  // that is said by its being missing
+    }
+  };
+  for (const auto& [id, tag] : look.bases) add(id, true);
+  for (const auto& [id, tag] : look.seals) add(id, false);
+  for (const Writer& writer : writers)
+    if (writer.mark.parent != 0 && !writer.dead) inventory.parents_of_writers.push_back(writer.mark.parent);
+  return inventory;
 }
 
 // The mark comes first and the look at what there is second, and whoever deletes does it in the same order: so at least
@@ -203,108 +244,38 @@ void ObjectStore::remove_leftover_marks(const Look& look) {
       continue;  // it is being decided
     client_->remove(deleted.name);
   }
-  for (const std::uint64_t id : look.remarks)
-    if (!look.seals.contains(id)) remove_remarks(id);
-}
-
-void ObjectStore::remove_remarks(std::uint64_t id) {
-  for (const std::string_view kind : {kVerifiedKind, kDrilledKind}) client_->remove(with_id(id, kind));
-}
-
-/// Somebody has said that he puts another folder into its place, and it is not to be seen yet whether he has.
-bool ObjectStore::is_being_replaced(std::uint64_t id, const std::string& token) const {
-  const Look found = look();
-  return std::ranges::any_of(found.writers, [&](const S3Client::Object& writer) {
-    const auto content = client_->get(writer.name);
-    const WriterMark mark = WriterMark::parse(content ? content->bytes : "");
-    return content && mark.sealing == id && mark.replaces == token && !mark.is_dead(silence_of(writer, found.now));
-  });
-}
-
-// Who merges says that he is going to put it into its place, and looks then whether somebody deletes; this one does it
-// the other way round. So either he gives way, or he is waited for: that takes moments, unless he was killed in them.
-std::unique_ptr<ObjectFolder> ObjectStore::mark_as_deleted(std::uint64_t id) {
-  const auto end = std::chrono::steady_clock::now() + kMergePatience;
-  for (;;) {
-    auto folder = read_seal(id);
-    if (!folder) return nullptr;
-    const std::string mark = std::string(kDeletedMark) + folder->token();
-    client_->put(mark, std::to_string(id));
-    const bool replaced = is_being_replaced(id, folder->token());
-    const auto now = read_seal(id);
-    if (!replaced && now && now->token() == folder->token()) return folder;
-    client_->remove(mark);
-    if (std::chrono::steady_clock::now() > end)
-      throw Error("checkpoint {} in {} is being merged with others, or who did that was killed: delete it again later",
-                  id, name());
-    std::this_thread::sleep_for(kMergePause);
+  std::vector<std::string> remarks;  // on what is there no more
+  for (const std::string& name : look.names) {
+    for (const Remark& remark : kRemarks) {
+      const auto id = id_of(name, remark.kind);
+      if (id && !look.seals.contains(*id)) remarks.push_back(name);
+    }
   }
+  client_->remove(remarks);
 }
 
-// Says first what is going to be deleted, and looks then who needs it. False where somebody does.
-bool ObjectStore::discard(std::uint64_t id) {
-  const auto folder = mark_as_deleted(id);
-  if (!folder) return true;
-  const std::string mark = std::string(kDeletedMark) + folder->token();
-  if (Lineage(*this).is_needed(id)) {
-    client_->put(with_id(id, kBaseKind), encode({folder->token(), folder->manifest()}));
-    client_->remove(with_id(id, kSealKind));
-    remove_remarks(id);
-    client_->remove(mark);
-    return false;
+/// What was asked for has been kept where any of it was.
+Removal ObjectStore::discard(const std::set<std::uint64_t>& ids, const ProgressSink& progress) {
+  Look found = look();
+  remove_leftovers(found);
+  for (const std::uint64_t id : ids) {
+    if (found.seals.contains(id)) continue;
+    resolve(id);
+    found = look();
   }
-  remember_last_id(id);
-  client_->remove(with_id(id, kSealKind));
-  client_->remove(with_id(id, kBaseKind));
-  remove_remarks(id);
-  remove_folder(folder->token());
-  client_->remove(mark);
-  return true;
+  auto outcome = ObjectRemoval(*this, progress).run(ids, std::move(found));
+  const bool kept = std::ranges::any_of(ids, [&](std::uint64_t id) { return outcome.kept.contains(id); });
+  return {kept, std::move(outcome.gone)};
 }
 
-/// So that an id is never used twice. Those that are still there speak for themselves.
-void ObjectStore::remember_last_id(std::uint64_t id) {
-  std::vector<std::string> older;
-  std::uint64_t last = 0;
-  for (const S3Client::Object& object : client_->list("", false).objects) {
-    const auto marked = id_of(object.name, kLastIdKind);
-    if (!marked) continue;
-    last = std::max(last, *marked);
-    if (*marked < id) older.push_back(object.name);
-  }
-  if (last >= id) return;
-  client_->put(with_id(id, kLastIdKind), "-");
-  for (const std::string& name : older) client_->remove(name);
-}
+Removal ObjectStore::remove(std::uint64_t id, const ProgressSink& progress) { return discard({id}, progress); }
 
-std::vector<std::uint64_t> ObjectStore::discard_unneeded_bases(const ProgressSink& progress) {
-  std::vector<std::uint64_t> gone;
-  if (bases().empty()) return gone;
-  for (const std::uint64_t id : Lineage(*this).unneeded_bases()) {
-    if (discard(id)) gone.push_back(id);
-    if (progress) progress({"delete", 0, 1});
-  }
-  return gone;
-}
-
-Removal ObjectStore::remove(std::uint64_t id, const ProgressSink& progress) {
-  const auto step = [&] {
-    if (progress) progress({"delete", 0, 1});
-  };
-  step();
-  remove_leftovers(look());
-  resolve(id);
-  Removal removal;
-  removal.kept_as_base = !discard(id);
-  if (!removal.kept_as_base) removal.gone.push_back(id);
-  step();
-  for (const std::uint64_t base : discard_unneeded_bases(progress)) removal.gone.push_back(base);
-  return removal;
+void ObjectStore::remove_all(std::span<const std::uint64_t> ids, const ProgressSink& progress) {
+  discard({ids.begin(), ids.end()}, progress);
 }
 
 std::vector<std::uint64_t> ObjectStore::remove_leftovers(const ProgressSink& progress) {
-  remove_leftovers(look());
-  return discard_unneeded_bases(progress);
+  return discard({}, progress).gone;
 }
 
 bool ObjectStore::merge(const MergeRun& run, const TidyOptions&, const ProgressSink& progress) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "checkpoint/s3/client.h"
+#include "checkpoint/s3/known_objects.h"
 #include "checkpoint/s3/object_source.h"
 #include "checkpoint/s3/writer_lease.h"
 #include "checkpoint/store/checkpoint_store.h"
@@ -30,9 +31,11 @@ class ObjectStore final : public CheckpointStore {
   std::unique_ptr<const CheckpointFolder> folder_of(std::uint64_t id) const override;
   Stamps stamps() const override;
   std::vector<std::uint64_t> parents_of_writers() const override;
+  Inventory inventory() const override { return inventory(writers(), look()); }
   std::unique_ptr<CheckpointDraft> draft(const std::optional<ParentRef>& parent, Parents parents,
                                          std::uint64_t expected_bytes) override;
   Removal remove(std::uint64_t id, const ProgressSink& progress = {}) override;
+  void remove_all(std::span<const std::uint64_t> ids, const ProgressSink& progress = {}) override;
   CheckNotes notes_on(std::uint64_t id) const override;
   std::vector<std::uint64_t> remove_leftovers(const ProgressSink& progress = {}) override;
   bool merge(const MergeRun& run, const TidyOptions& options, const ProgressSink& progress) override;
@@ -41,11 +44,16 @@ class ObjectStore final : public CheckpointStore {
   struct Look {
     std::map<std::uint64_t, std::string> seals, bases;  ///< their tags
     std::vector<S3Client::Object> writers, deleted;     ///< their marks
-    std::set<std::uint64_t> remarks;                    ///< of which there are some
+    std::set<std::string> names;                        ///< all, but for what lies in folders
     std::uint64_t last_id = 0;
     std::int64_t now = 0;
   };
   Look look() const;
+  struct Writer {
+    std::string name;
+    WriterMark mark;
+    bool dead = false;
+  };
   std::shared_ptr<S3Client> client() const { return client_; }
 
  protected:
@@ -53,21 +61,25 @@ class ObjectStore final : public CheckpointStore {
 
  private:
   friend class ObjectMerge;
+  friend class ObjectRemoval;
   std::unique_ptr<ObjectFolder> read_seal(std::uint64_t id) const;
+  /// As it was seen, or as it is by now.
+  std::unique_ptr<ObjectFolder> read_seal(std::uint64_t id, const Look& look) const;
+  std::unique_ptr<ObjectFolder> folder_in(const std::string& name, const std::string& text) const;
   bool is_sealed_as(const std::string& token, std::uint64_t id) const;
+  std::vector<Writer> writers() const;
+  std::vector<Writer> writers_in(const Look& look) const;
+  Writer writer_of(const S3Client::Object& mark, std::int64_t now) const;
+  Inventory inventory(const std::vector<Writer>& writers, const Look& look) const;
   void remove_leftovers(const Look& look);
   void remove_leftover_marks(const Look& look);
   void remove_folder(const std::string& token);
-  void remove_remarks(std::uint64_t id);
-  bool is_being_replaced(std::uint64_t id, const std::string& token) const;
-  std::unique_ptr<ObjectFolder> mark_as_deleted(std::uint64_t id);
-  bool discard(std::uint64_t id);
-  std::vector<std::uint64_t> discard_unneeded_bases(const ProgressSink& progress);
-  void remember_last_id(std::uint64_t id);
+  Removal discard(const std::set<std::uint64_t>& ids, const ProgressSink& progress);
   std::shared_ptr<const Manifest> require_parent(const ParentRef& parent, Parents parents, const Look& look) const;
 
   const std::shared_ptr<S3Client> client_;
   const std::shared_ptr<PieceCache> cache_;
+  const std::shared_ptr<KnownObjects> known_;  ///< seals
 };
 
 }  // namespace tintype

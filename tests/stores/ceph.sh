@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Ceph on loopback, as small as it can be: a monitor, one OSD that keeps everything in memory, the S3 gateway. Each is a
-# process of this shell and ends by its own id. Sourced, after requests.sh.
+# process of this shell and ends by its own id. What was deleted goes within seconds, not hours: a store that is full
+# does not even let its gateway start. Sourced, after requests.sh.
 
 ceph_key=ceph-test-key ceph_secret=ceph-test-secret
 ceph_pids=() ceph_gateway=
@@ -32,13 +33,16 @@ log file = $ceph_dir/run/\$name.log
 mon data = $ceph_dir/mon
 osd data = $ceph_dir/osd
 osd objectstore = memstore
-memstore device bytes = 1073741824
+memstore device bytes = 4294967296
 public addr = 127.0.0.1
 ms bind msgr2 = false
 mon data avail warn = 1
 mon data avail crit = 0
 rgw frontends = beast endpoint=127.0.0.1:$ceph_port
 rgw data = $ceph_dir/rgw
+rgw gc obj min wait = 5
+rgw gc processor period = 5
+rgw gc processor max time = 5
 CONF
   monmaptool --create --addv a "[v1:127.0.0.1:$ceph_mon_port]" --fsid "$id" "$ceph_dir/monmap" >/dev/null
   ceph-mon -c "$ceph_dir/ceph.conf" --mkfs -i a --monmap "$ceph_dir/monmap" >/dev/null

@@ -4,8 +4,8 @@
 
 now_us() { echo "${EPOCHREALTIME/./}"; }
 median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-# until_true COMMAND...: two minutes at most.
+# until_true COMMAND...: two minutes at most, or $until_true_seconds.
 until_true() {
-  local end=$((SECONDS + 120))
+  local end=$((SECONDS + ${until_true_seconds:-120}))
   until "$@" 2>/dev/null; do ((SECONDS < end)) || die "this took too long: $*"; sleep 0.005; done
 }

@@ -302,6 +302,47 @@ TEST_CASE("nothing is promoted because nobody called, or because they took their
   CHECK_FALSE(computers.standby->status().promoted);
 }
 
+TEST_CASE("who stood still, or was busy himself, takes nobody for lost") {
+  Silence silence;
+  auto now = Silence::Clock::now();
+  const auto look_after = [&](milliseconds time, bool listening) { return silence.look(now += time, listening); };
+  CHECK(look_after(milliseconds(0), true) == milliseconds(0));
+  CHECK(look_after(milliseconds(20), true) == milliseconds(20));
+  CHECK(look_after(std::chrono::minutes(3), true) == milliseconds(20) + Silence::kMostBetweenLooks);
+  CHECK(look_after(milliseconds(20), false) == milliseconds(0));
+  CHECK(look_after(milliseconds(20), true) == milliseconds(20));
+  silence.heard();
+  CHECK(look_after(milliseconds(30), true) == milliseconds(30));
+}
+
+TEST_CASE("while a standby is busy with what came it hears no beat, and does not run the machine for that") {
+  TwoComputers computers;
+  computers.standby.reset();
+  StandbyOptions options;
+  options.listen = {"127.0.0.1", "0"};
+  options.repository = computers.there;
+  options.key = a_key();
+  options.keep = parse_retention("last=4", "");
+  options.promote_after = milliseconds(500);
+  options.on_checkpoint = [](std::uint64_t) { std::this_thread::sleep_for(milliseconds(1500)); };
+  computers.standby = std::make_unique<Standby>(options);
+  computers.port = computers.standby->port();
+  const auto place = computers.place();
+  computers.deliver(*place);
+  std::this_thread::sleep_for(milliseconds(2500));
+  CHECK_FALSE(computers.standby->status().promoted);
+}
+
+TEST_CASE("a connection that broke is made anew before the next backup") {
+  TwoComputers computers(milliseconds(3000));
+  const auto place = computers.place();
+  computers.deliver(*place);
+  CHECK(Caller(computers).ask("HELLO 1 film").starts_with("HAVE "));  // the newest call counts
+  std::this_thread::sleep_for(milliseconds(4000));
+  CHECK_FALSE(computers.standby->status().promoted);
+  CHECK(computers.standby->status().connected);
+}
+
 TEST_CASE("a promotion that is not allowed does not happen, however long it is silent") {
   TwoComputers computers;
   computers.standby.reset();

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/format/manifest_text.h"
 #include "tests/unit/format/sample_manifest.h"
 #include "vmm/base/checksum.h"
 
@@ -60,6 +61,21 @@ TEST_CASE("where a manifest keeps its checksum is fixed for good") {
   const std::string text = encode_manifest(full_manifest());
   CHECK(text.substr(0, kDigitsOffset) == "{\n  \"checksum\": \"xxh3:");
   CHECK(resealed(text) == text);
+}
+
+TEST_CASE("a manifest can be spelled in other bytes, again and again, and says the same") {
+  const std::string text = encode_manifest(full_manifest());
+  const auto once = respelled_manifest(text);
+  REQUIRE(once);
+  const auto twice = respelled_manifest(*once);
+  REQUIRE(twice);
+  CHECK(*once != text);
+  CHECK(*twice != *once);
+  for (const std::string& each : {*once, *twice}) CHECK(encode_manifest(decode_manifest(each, "the manifest")) == text);
+  CHECK(!respelled_manifest(text.substr(0, text.size() - 2)));
+  Manifest oldest = full_manifest();
+  oldest.format = kOldestManifestFormat;
+  CHECK(!respelled_manifest(encode_manifest(oldest)));
 }
 
 TEST_CASE("a forged manifest with a right checksum is refused with the place named") {

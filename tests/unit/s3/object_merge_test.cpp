@@ -215,6 +215,67 @@ TEST_CASE_FIXTURE(MergeFixture, "killed at a request of a merge, what is listed 
   }
 }
 
+// Whether it is kept as a base (4 builds on it) or goes; the request comes at any moment of the deletion, or after it.
+TEST_CASE_FIXTURE(MergeFixture, "killed between his word and his request, who merges keeps nobody from deleting") {
+  constexpr unsigned kStep = 3;
+  for (const int count : {4, 3}) {
+    for (const std::string& name : store.names()) store.erase(name);
+    take_film(count, {1, 2});
+    const Objects before = all_objects();
+    const Ids left = count == 4 ? Ids{4} : Ids{};
+    bool came = true;
+    for (unsigned moment = 0; came; moment += kStep) {
+      CAPTURE(moment);
+      FakeS3::Request request;
+      REQUIRE(merge_killed(before, Fault::kRefused, [&](const FakeS3::Request& each) {
+        if (is_put_of_seal(each)) request = each;
+        return is_put_of_seal(each);
+      }));
+      came = false;
+      unsigned requests = 0;
+      std::mutex mutex;
+      store.set_fault([&](const FakeS3::Request&) {
+        const std::lock_guard lock(mutex);
+        if (requests++ != moment) return Fault::kNone;
+        came = true;
+        store.perform(request);
+        return Fault::kNone;
+      });
+      open_store(place)->remove(3);
+      store.set_fault({});
+      if (!came) store.perform(request);
+      CHECK(open_store(place)->ids() == left);
+      check_whole();
+      tidy_chains(place, {}, kMergeAll);
+      check_whole();
+      const bool came_first =
+          std::ranges::any_of(store.names(), [](const std::string& name) { return name.starts_with("film/writer-"); });
+      CHECK(leftovers() == (came && came_first ? 2 : 0));
+    }
+  }
+}
+
+TEST_CASE_FIXTURE(MergeFixture, "where a store knows no conditions nothing is deleted while that request may come") {
+  take_film(4, {1, 2});
+  FakeS3::Request request;
+  const auto is_put = [](const FakeS3::Request& each) {
+    return each.method == "PUT" && each.name.ends_with(".checkpoint");
+  };
+  store.set_conditions(false);
+  REQUIRE(merge_killed(all_objects(), Fault::kRefused, [&](const FakeS3::Request& each) {
+    if (is_put(each) && !each.headers.contains("if-match")) request = each;
+    return !request.name.empty();
+  }));
+  const Ids both{3, 4};
+  CHECK_THROWS_WITH_AS(open_store(place)->remove_all(both), doctest::Contains("again later"), Error);
+  CHECK(open_store(place)->ids() == Ids{3});  // the other one needs not wait
+  check_whole();
+  store.perform(request);
+  check_whole();
+  open_store(place)->remove(3);
+  CHECK(open_store(place)->ids().empty());
+}
+
 TEST_CASE_FIXTURE(MergeFixture, "a seal that is replaced while no answer comes is replaced, or not, and all is whole") {
   for (const Fault fault : {Fault::kAnswerLost, Fault::kAnswerCut, Fault::kRefused, Fault::kUnavailable}) {
     for (const std::string& name : store.names()) store.erase(name);

@@ -2,6 +2,9 @@
 #include "checkpoint/store/object_store.h"
 
 #include <algorithm>
+#include <map>
+#include <mutex>
+#include <numeric>
 #include <random>
 
 #include <doctest/doctest.h>
@@ -78,6 +81,62 @@ TEST_CASE_FIXTURE(StoreFixture, "deleting never breaks a chain, ids are never us
   CHECK_THROWS_AS(remove(1), Error);
   CHECK(store.names() == std::vector<std::string>{"film/00000004.last-id"});
   CHECK(film::take(place, std::nullopt).id == 5);
+}
+
+// A store far away takes its time for each request, so what is known is not asked for again.
+TEST_CASE_FIXTURE(StoreFixture, "deleting many reads each seal once, and looks at the names as often as for one") {
+  constexpr std::size_t kFew = 6, kMany = 18, kRequestsForEach = 6;
+  std::map<std::size_t, std::size_t> requests, looks;
+  for (const std::size_t count : {kFew, kMany}) {
+    for (const std::string& name : store.names()) store.erase(name);
+    take_film(place, static_cast<int>(count));
+    std::mutex mutex;
+    std::map<std::string, int> seals_read;
+    store.set_fault([&](const FakeS3::Request& request) {
+      const std::lock_guard lock(mutex);
+      if (request.query.find("continuation-token") != std::string::npos) return Fault::kNone;  // pages are small here
+      ++requests[count];
+      looks[count] += request.query.find("list-type") != std::string::npos ? 1 : 0;
+      if (request.method == "GET" && request.name.ends_with(".checkpoint")) ++seals_read[request.name];
+      return Fault::kNone;
+    });
+    std::vector<std::uint64_t> old(count - 1);
+    std::iota(old.begin(), old.end(), 1);
+    const auto all = open_store(place);
+    all->remove_all(old);
+    store.set_fault({});
+    CHECK(all->ids() == std::vector<std::uint64_t>{count});
+    CHECK(all->bases() == old);
+    CHECK(film::first_fault(place).empty());
+    CHECK(is_tidy());
+    for (const auto& [name, times] : seals_read) CHECK_MESSAGE(times == 1, name);
+  }
+  CHECK(looks[kMany] == looks[kFew]);
+  CHECK(requests[kMany] - requests[kFew] <= kRequestsForEach * (kMany - kFew));
+  MESSAGE(requests[kFew], " requests for ", kFew, ", ", requests[kMany], " for ", kMany);
+}
+
+TEST_CASE_FIXTURE(StoreFixture, "of many that are deleted those go that nobody needs, and what builds on them first") {
+  take_film(place, 3);
+  film::take(place, std::nullopt);
+  film::take(place, show_checkpoint(place, 4));
+  std::vector<std::string> seals;
+  store.set_fault([&](const FakeS3::Request& request) {
+    if (request.method == "DELETE" && request.name.ends_with(".checkpoint")) seals.push_back(request.name);
+    return Fault::kNone;
+  });
+  const std::vector<std::uint64_t> some{1, 4, 5};
+  open_store(place)->remove_all(some);
+  store.set_fault({});
+  CHECK(ids() == std::vector<std::uint64_t>{2, 3});
+  CHECK(open_store(place)->bases() == std::vector<std::uint64_t>{1});
+  CHECK(seals ==
+        std::vector<std::string>{"film/00000005.checkpoint", "film/00000004.checkpoint", "film/00000001.checkpoint"});
+  CHECK(film::first_fault(place).empty());
+  CHECK(is_tidy());
+  const std::vector<std::uint64_t> rest{2, 3};
+  open_store(place)->remove_all(rest);
+  CHECK(store.names() == std::vector<std::string>{"film/00000005.last-id"});
 }
 
 TEST_CASE_FIXTURE(StoreFixture, "nothing builds on what is gone, or is being deleted") {
