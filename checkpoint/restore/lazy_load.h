@@ -52,8 +52,8 @@ class LazyLoad final : public AbsentMemory, private FaultSink {
     unsigned patient = 2;
   };
 
-  /// Watches what of memory the source has data for; nothing may have touched it. What is wanted is loaded at once, all
-  /// else when the machine runs. Throws tintype::Error where the host cannot.
+  /// Watches what of memory the source has data for; nothing may have touched it. What is wanted is loaded at once,
+  /// all else when the machine runs. Throws tintype::Error where the host cannot.
   LazyLoad(std::shared_ptr<const BlockSource> source, GuestMemory& memory, Events events,
            const MakeUserfault& make_userfault = make_missing_userfault, Crew crew = crew_for_this_host(),
            const WorkingSet& first = {});
