@@ -65,8 +65,8 @@ class LazyLoad final : public AbsentMemory, private FaultSink {
   }
   static Crew crew_for_this_host() noexcept;
 
-  /// Or is about to. Until this is called, the first read that fails gives all of it up, so that nobody waits; and this throws what it
-  /// threw. Afterwards on_failure is told.
+  /// Or is about to. Until this is called, the first read that fails gives all of it up, so that nobody waits; and this
+  /// throws what it threw. Afterwards on_failure is told.
   void machine_runs();
 
   /// All is there.
