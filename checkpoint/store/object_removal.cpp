@@ -77,7 +77,7 @@ ObjectRemoval::Ids ObjectRemoval::unsettled(bool patient) {
   Ids again;
   std::vector<std::string> marks;
   for (const auto& [id, going] : going_) {
-    const auto merges = [&](const ObjectStore::Writer& writer) {
+    const auto merges = [&id = id, &going = going](const ObjectStore::Writer& writer) {
       return writer.mark.sealing == id && writer.mark.replaces == going.folder->token() && !writer.dead;
     };
     const auto writer = std::ranges::find_if(writers_, merges);
