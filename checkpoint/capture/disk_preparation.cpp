@@ -17,7 +17,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kGlance = std::chrono::milliseconds(20);  ///< how often somebody who waits looks up
+constexpr auto kLookUp = std::chrono::milliseconds(20);  ///< how often somebody who waits looks up
 
 }  // namespace
 
@@ -82,7 +82,7 @@ void DiskPreparation::cancel() noexcept {
 void DiskPreparation::wait(const Cancellation& cancellation) {
   std::unique_lock lock(shared_->mutex);
   auto wanted_until = Clock::now();
-  while (!shared_->changed.wait_for(lock, kGlance, [this] { return shared_->under_way == 0; })) {
+  while (!shared_->changed.wait_for(lock, kLookUp, [this] { return shared_->under_way == 0; })) {
     if (!cancellation.requested()) wanted_until = Clock::now();
     if (Clock::now() - wanted_until < patience_) continue;
     patience_ = {};
