@@ -109,7 +109,7 @@ TEST_CASE_FIXTURE(StoreFixture, "deleting many reads each seal once, and looks a
     CHECK(all->bases() == old);
     CHECK(film::first_fault(place).empty());
     CHECK(is_tidy());
-    for (const auto& [name, times] : seals_read) CHECK_MESSAGE(times == 1, name);
+    for (const auto& seal : seals_read) CHECK_MESSAGE(seal.second == 1, seal.first);
   }
   CHECK(looks[kMany] == looks[kFew]);
   CHECK(requests[kMany] - requests[kFew] <= kRequestsForEach * (kMany - kFew));
