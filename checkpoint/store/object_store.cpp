@@ -30,6 +30,14 @@ std::chrono::seconds silence_of(const S3Client::Object& object, std::int64_t now
   return std::chrono::seconds(std::max<std::int64_t>(0, now - object.modified));
 }
 
+/// What those of them build on that are at work.
+std::vector<std::uint64_t> parents_of(const std::vector<ObjectStore::Writer>& writers) {
+  std::vector<std::uint64_t> parents;
+  for (const ObjectStore::Writer& writer : writers)
+    if (writer.mark.parent != 0 && !writer.dead) parents.push_back(writer.mark.parent);
+  return parents;
+}
+
 std::uint64_t number_in(std::string_view text) {
   std::uint64_t number = 0;
   std::from_chars(text.data(), text.data() + text.size(), number);
@@ -150,12 +158,7 @@ std::vector<ObjectStore::Writer> ObjectStore::writers_in(const Look& look) const
   return writers;
 }
 
-std::vector<std::uint64_t> ObjectStore::parents_of_writers() const {
-  std::vector<std::uint64_t> parents;
-  for (const Writer& writer : writers())
-    if (writer.mark.parent != 0 && !writer.dead) parents.push_back(writer.mark.parent);
-  return parents;
-}
+std::vector<std::uint64_t> ObjectStore::parents_of_writers() const { return parents_of(writers()); }
 
 CheckpointStore::Inventory ObjectStore::inventory(const std::vector<Writer>& writers, const Look& look) const {
   Inventory inventory;
@@ -168,8 +171,7 @@ CheckpointStore::Inventory ObjectStore::inventory(const std::vector<Writer>& wri
   };
   for (const auto& [id, tag] : look.bases) add(id, true);
   for (const auto& [id, tag] : look.seals) add(id, false);
-  for (const Writer& writer : writers)
-    if (writer.mark.parent != 0 && !writer.dead) inventory.parents_of_writers.push_back(writer.mark.parent);
+  inventory.parents_of_writers = parents_of(writers);
   return inventory;
 }
 

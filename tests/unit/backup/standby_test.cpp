@@ -49,14 +49,21 @@ struct TwoComputers {
 
   explicit TwoComputers(std::optional<milliseconds> promote_after = {}) { start(promote_after); }
   void start(std::optional<milliseconds> promote_after = {}) {
+    StandbyOptions how = options();
+    how.promote_after = promote_after;
+    start(how);
+  }
+  void start(const StandbyOptions& how) {
+    standby = std::make_unique<Standby>(how);
+    port = standby->port();
+  }
+  StandbyOptions options() const {
     StandbyOptions options;
     options.listen = {"127.0.0.1", standby ? std::to_string(port) : "0"};
     options.repository = there;
     options.key = a_key();
     options.keep = parse_retention("last=4", "");
-    options.promote_after = promote_after;
-    standby = std::make_unique<Standby>(options);
-    port = standby->port();
+    return options;
   }
   TcpAddress address() const { return {"127.0.0.1", std::to_string(port)}; }
   std::unique_ptr<BackupPlace> place(unsigned key = 1) {
@@ -227,11 +234,8 @@ TEST_CASE("the standby is restarted: the first computer goes on with what it has
   const auto place = computers.place();
   computers.deliver(*place);
   computers.standby.reset();
-  StandbyOptions options;
+  StandbyOptions options = computers.options();
   options.listen = computers.address();
-  options.repository = computers.there;
-  options.key = a_key();
-  options.keep = parse_retention("last=4", "");
   computers.standby = std::make_unique<Standby>(options);
   const auto next = computers.shoot();
   CHECK(becomes_true([&] {
@@ -255,13 +259,8 @@ TEST_CASE("a full disk there is said here, and nothing half is there") {
   TwoComputers computers;
   computers.standby.reset();
   computers.there = scratch / "small";
-  StandbyOptions options;
-  options.listen = {"127.0.0.1", "0"};
-  options.repository = computers.there;
-  options.key = a_key();
-  options.keep = parse_retention("last=4", "");
-  computers.standby = std::make_unique<Standby>(options);
-  computers.port = computers.standby->port();
+  StandbyOptions options = computers.options();
+  computers.start(options);
   const auto place = computers.place();
   CHECK_THROWS_WITH_AS(computers.deliver(*place), doctest::Contains("did not take it"), Error);
   CHECK(Repository::open(computers.there).ids().empty());
@@ -318,15 +317,10 @@ TEST_CASE("who stood still, or was busy himself, takes nobody for lost") {
 TEST_CASE("while a standby is busy with what came it hears no beat, and does not run the machine for that") {
   TwoComputers computers;
   computers.standby.reset();
-  StandbyOptions options;
-  options.listen = {"127.0.0.1", "0"};
-  options.repository = computers.there;
-  options.key = a_key();
-  options.keep = parse_retention("last=4", "");
+  StandbyOptions options = computers.options();
   options.promote_after = milliseconds(500);
   options.on_checkpoint = [](std::uint64_t) { std::this_thread::sleep_for(milliseconds(1500)); };
-  computers.standby = std::make_unique<Standby>(options);
-  computers.port = computers.standby->port();
+  computers.start(options);
   const auto place = computers.place();
   computers.deliver(*place);
   std::this_thread::sleep_for(milliseconds(2500));
@@ -348,18 +342,13 @@ TEST_CASE("a promotion that is not allowed does not happen, however long it is s
   computers.standby.reset();
   std::atomic<bool> allowed = false;
   std::atomic<int> asked = 0;
-  StandbyOptions options;
-  options.listen = {"127.0.0.1", "0"};
-  options.repository = computers.there;
-  options.key = a_key();
-  options.keep = parse_retention("last=4", "");
+  StandbyOptions options = computers.options();
   options.promote_after = milliseconds(100);
   options.may_promote = [&] {
     ++asked;
     return allowed.load();
   };
-  computers.standby = std::make_unique<Standby>(options);
-  computers.port = computers.standby->port();
+  computers.start(options);
   Caller caller(computers);
   caller.ask("HELLO 1 film");
   const auto first = computers.shoot();
