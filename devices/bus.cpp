@@ -19,7 +19,10 @@ void Bus::attach(std::uint64_t start, std::uint64_t length, BusDevice& device, c
     throw Error("{} at {:#x} overlaps {}, which is attached already; give it an address of its own", name, start,
                 hits_next ? next->second.name : std::prev(next)->second.name);
   }
-  windows_.emplace(start, Window{length, &device, name});
+  Window& window = windows_[start];
+  window.length = length;
+  window.device = &device;
+  window.name = name;
 }
 
 Bus::Windows::const_iterator Bus::find(std::uint64_t address, std::uint64_t length) const noexcept {
@@ -35,6 +38,7 @@ bool Bus::read(std::uint64_t address, std::span<std::byte> data) const noexcept 
     std::ranges::fill(data, std::byte{0xff});
     return false;
   }
+  window->second.uses.fetch_add(1, std::memory_order_relaxed);
   window->second.device->bus_read(address - window->first, data);
   return true;
 }
@@ -42,6 +46,7 @@ bool Bus::read(std::uint64_t address, std::span<std::byte> data) const noexcept 
 bool Bus::write(std::uint64_t address, std::span<const std::byte> data) const noexcept {
   const auto window = find(address, data.size());
   if (window == windows_.end()) return false;
+  window->second.uses.fetch_add(1, std::memory_order_relaxed);
   window->second.device->bus_write(address - window->first, data);
   return true;
 }
@@ -49,6 +54,10 @@ bool Bus::write(std::uint64_t address, std::span<const std::byte> data) const no
 std::string Bus::name_at(std::uint64_t address) const {
   const auto window = find(address, 1);
   return window == windows_.end() ? "" : window->second.name;
+}
+
+void Bus::for_each_count(const std::function<void(const std::string& name, std::uint64_t count)>& visit) const {
+  for (const auto& [start, window] : windows_) visit(window.name, window.uses.load(std::memory_order_relaxed));
 }
 
 }  // namespace tintype

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -10,8 +12,8 @@
 
 namespace tintype {
 
-/// Maps address ranges to devices. Filled before the machine runs, only read afterwards, so look-ups take no
-/// lock.
+/// Maps address ranges to devices. Filled before the machine runs, only read afterwards (but for counts), so look-ups
+/// take no lock.
 class Bus {
  public:
   /// Throws tintype::Error where the range overlaps one that is attached already. The device must outlive the
@@ -24,12 +26,15 @@ class Bus {
 
   /// The name under which the device at `address` was attached, or "" (for traces and exit reports).
   std::string name_at(std::uint64_t address) const;
+  /// Each window's name, and how often it was read or written. Any thread.
+  void for_each_count(const std::function<void(const std::string& name, std::uint64_t count)>& visit) const;
 
  private:
   struct Window {
     std::uint64_t length = 0;
     BusDevice* device = nullptr;
     std::string name;
+    mutable std::atomic<std::uint64_t> uses = 0;
   };
   using Windows = std::map<std::uint64_t, Window>;
   Windows::const_iterator find(std::uint64_t address, std::uint64_t length) const noexcept;

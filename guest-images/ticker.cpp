@@ -76,6 +76,12 @@ std::uint8_t kernel_main() {
   const std::uint64_t slack = number_option("slack", hz / 10 + 2);
   const Timer timer = option("timer") == Text("lapic") ? Timer::kLocalApic : Timer::kPit;
 
+  const Rates rates = rates_of(timer);
+  if (!rates.has(hz)) {
+    print("TICKER NEEDS hz=", rates.lowest, " to hz=", rates.highest, " FOUND hz=", hz, "\n");
+    return 2;
+  }
+
   const std::uint64_t nonce = random_number();
   const Clock clock = Clock::calibrated();
   start_timer(timer, clock, static_cast<std::uint32_t>(hz));

@@ -3,14 +3,32 @@
 
 #include <algorithm>
 
+#include "checkpoint/store/checkpoint_store.h"
+#include "vmm/base/error.h"
+
 namespace tintype {
 
 void BackupService::start(const BackupPlan& plan) {
   check_plan(plan);
+  check_place(plan.to);
+  auto place = means_.make_place(plan);
   stop(plan.to);
-  auto job = std::make_unique<BackupJob>(plan, means_.make_place(plan), desk_, means_.run_tintype);
+  auto job = std::make_unique<BackupJob>(plan, std::move(place), desk_, means_.run_tintype);
   const std::lock_guard lock(mutex_);
   jobs_.push_back(std::move(job));
+}
+
+void BackupService::check_place(const std::string& place) const {
+  if (is_standby(place)) return;
+  check_store_place(place);
+  const std::lock_guard lock(mutex_);
+  for (const auto& job : jobs_) {
+    const std::string& other = job->plan().to;
+    if (other == place || is_standby(other)) continue;
+    if (store_would_hold(other, place) || store_would_hold(place, other))
+      throw Error("{} and {}, where backups of this machine go already, lie in one another: name a place apart from it",
+                  place, other);
+  }
 }
 
 // They are waited for without the lock: status() must answer meanwhile.

@@ -24,7 +24,9 @@ class BackupService {
   explicit BackupService(BackupMeans means) : means_(std::move(means)), desk_(means_.take) {}
   ~BackupService() { stop({}); }
 
-  /// From now on. Takes the place of those to the same place. Throws UsageError.
+  /// From now on. Takes the place of those to the same place; where this one cannot be, they go on. Throws
+  /// tintype::Error, also for a place within another one: what is copied from there to here would lie in itself; and
+  /// for one that can never be a repository. A directory that is not there may come.
   void start(const BackupPlan& plan);
   /// No more to there, or with an empty place to anywhere; one that is being taken is finished first. Returns how many
   /// were ended.
@@ -32,6 +34,8 @@ class BackupService {
   std::vector<BackupStatus> status() const;
 
  private:
+  void check_place(const std::string& place) const;
+
   const BackupMeans means_;
   CaptureDesk desk_;
   mutable std::mutex mutex_;  // guards the rest

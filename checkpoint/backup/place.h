@@ -30,7 +30,7 @@ class BackupPlace {
   virtual void prune(const std::optional<Retention>& keep, const ProgressSink& progress) = 0;
 };
 
-/// A repository in a directory. `vm`: whose backups they are.
-std::unique_ptr<BackupPlace> make_directory_place(const std::filesystem::path& path, const std::string& vm);
+/// A repository, in a directory or a bucket. `vm`: whose backups they are.
+std::unique_ptr<BackupPlace> make_repository_place(const std::filesystem::path& path, const std::string& vm);
 
 }  // namespace tintype

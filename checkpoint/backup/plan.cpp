@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/backup/plan.h"
 
+#include "checkpoint/s3/location.h"
 #include "vmm/base/error.h"
 
 namespace tintype {
@@ -10,6 +11,8 @@ bool is_standby(const std::string& place) { return place.starts_with("tcp://"); 
 void check_plan(const BackupPlan& plan) {
   if (plan.to.empty()) throw UsageError("say where the backups go: --to REPO (the parameter \"to\")");
   if (plan.every_ms == 0) throw UsageError("say how often: --every TIME (the parameter \"every_ms\"), at least 1ms");
+  if (!plan.to.starts_with('/') && !S3Location::is_meant_by(plan.to) && !is_standby(plan.to))
+    throw UsageError("backups cannot go to \"{}\": give a directory, s3://BUCKET/PREFIX or tcp://HOST:PORT", plan.to);
   if (is_standby(plan.to)) {
     if (plan.key.empty()) throw UsageError("a standby wants the key that it shares: give --key FILE");
     if (plan.keep || plan.verify_ms != 0 || plan.drill_ms != 0)

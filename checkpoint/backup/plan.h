@@ -12,7 +12,7 @@ namespace tintype {
 
 /// Backups of one machine to one place, again and again.
 struct BackupPlan {
-  std::string to;  ///< a repository, absolute; or tcp://HOST:PORT, where a standby listens
+  std::string to;  ///< a repository, absolute or s3://BUCKET/PREFIX; or tcp://HOST:PORT, where a standby listens
   std::uint64_t every_ms = 0;
   std::optional<Retention> keep;              ///< nothing: all stay
   std::uint64_t verify_ms = 0, drill_ms = 0;  ///< how often the place is verified, and drilled; 0: never

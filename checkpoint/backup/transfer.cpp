@@ -9,6 +9,7 @@
 #include "checkpoint/backup/stream.h"
 #include "checkpoint/store/chain.h"
 #include "checkpoint/store/checkpoint_store.h"
+#include "checkpoint/store/fresh_store.h"
 #include "vmm/base/error.h"
 
 namespace tintype {
@@ -50,9 +51,7 @@ class Meter {
 class Arrivals {
  public:
   explicit Arrivals(const fs::path& to, std::shared_ptr<KnownManifests> known = {})
-      : store_(create_store(to, std::move(known))), known_(*store_) {}
-
-  const CheckpointStore& store() const { return *store_; }
+      : fresh_(to), store_(create_store(to, std::move(known))), known_(*store_) {}
 
   bool has(const Manifest& manifest) const { return known_.find(manifest.identity).has_value(); }
   std::uint64_t id_of(const Manifest& manifest) const { return known_.find(manifest.identity)->id; }
@@ -71,6 +70,7 @@ class Arrivals {
   }
 
  private:
+  const FreshStore fresh_;
   const std::unique_ptr<CheckpointStore> store_;
   Identities known_;
   std::vector<std::uint64_t> hidden_;
@@ -115,6 +115,14 @@ Carried receive_one(const Frame& first, StreamReader& stream, Arrivals& to, Mete
   return carried;
 }
 
+/// Of a chain the last that is there. All that it builds on is there as well, though it may have been merged into it.
+std::size_t last_there(const std::vector<CarriedCheckpoint>& chain, const Arrivals& to) {
+  std::size_t last = 0;
+  for (std::size_t i = 0; i < chain.size(); ++i)
+    if (to.has(chain[i].manifest)) last = i;
+  return last;
+}
+
 }  // namespace
 
 std::vector<Carried> copy_checkpoints(const fs::path& from, const fs::path& to, std::optional<std::uint64_t> id,
@@ -122,14 +130,18 @@ std::vector<Carried> copy_checkpoints(const fs::path& from, const fs::path& to, 
   const auto source = open_store(from);
   source->require_repository();
   const auto ids = id ? std::vector{source->resolve(id)} : source->ids();
+  if (source->holds(to))
+    throw Error("{} cannot be copied to itself or into itself: name another repository", source->name());
   Arrivals arrivals(to);
-  if (source->is_same(arrivals.store()))
-    throw Error("{} cannot be copied to itself: name another repository", source->name());
   Meter meter("copy", progress);
   std::vector<Carried> all;
   for (const std::uint64_t each : ids) {
     read_in_motion(*source, [&] {
-      for (const CarriedCheckpoint& checkpoint : open_to_carry(*source, each)) {
+      const auto chain = open_to_carry(*source, each);
+      const std::size_t there = last_there(chain, arrivals);
+      for (std::size_t i = 0; i < chain.size(); ++i) {
+        const CarriedCheckpoint& checkpoint = chain[i];
+        if (i < there && !arrivals.has(checkpoint.manifest)) continue;
         if (std::ranges::find(all, checkpoint.manifest.identity, &Carried::identity) != all.end()) continue;
         all.push_back(copy_one(checkpoint, arrivals, meter));
       }

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "vmm/memory/gpa.h"
 
@@ -26,23 +27,29 @@ void CaptureArea::prepare(std::uint64_t ready_bytes, const std::function<void()>
   free_.clear();
   for (std::size_t slot = slots_; slot > 0; --slot) free_.push_back(slot - 1);
   filled_.clear();
-  peak_ = waits_ = 0;
+  peak_ = 0;
   closed_ = false;
 }
 
-std::optional<CaptureArea::Slot> CaptureArea::take(std::uint64_t chunk, bool may_wait) noexcept {
-  std::unique_lock lock(mutex_);
-  if (may_wait && free_.empty() && !closed_) {
-    ++waits_;
-    ++waiting_;
-    freed_.wait(lock, [this] { return closed_ || !free_.empty(); });
-    --waiting_;
-  }
+std::optional<CaptureArea::Slot> CaptureArea::take(std::uint64_t chunk) noexcept {
+  const std::lock_guard lock(mutex_);
   if (closed_ || free_.empty()) return std::nullopt;
   const Slot slot{free_.back(), chunk};
   free_.pop_back();
   peak_ = std::max(peak_, slots_ - free_.size());
   return slot;
+}
+
+void CaptureArea::ring_when_free(std::shared_ptr<EventFd> bell) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return;
+  bell_ = std::move(bell);
+  if (!free_.empty()) ring();  // there was none when it was asked for
+}
+
+/// With the mutex.
+void CaptureArea::ring() noexcept {
+  if (const auto bell = std::exchange(bell_, nullptr)) bell->signal();
 }
 
 std::span<std::byte> CaptureArea::memory(const Slot& slot) const noexcept {
@@ -71,7 +78,7 @@ std::optional<CaptureArea::Slot> CaptureArea::next_filled() {
 void CaptureArea::give_back(const Slot& slot) noexcept {
   const std::lock_guard lock(mutex_);
   free_.push_back(slot.number);
-  freed_.notify_one();
+  ring();
 }
 
 void CaptureArea::wait_for_filled(std::chrono::milliseconds limit) {
@@ -82,7 +89,7 @@ void CaptureArea::wait_for_filled(std::chrono::milliseconds limit) {
 void CaptureArea::close() noexcept {
   const std::lock_guard lock(mutex_);
   closed_ = true;
-  freed_.notify_all();
+  ring();
 }
 
 void CaptureArea::keep_ready(std::uint64_t bytes) noexcept {
@@ -96,17 +103,12 @@ void CaptureArea::keep_ready(std::uint64_t bytes) noexcept {
 
 bool CaptureArea::full() const noexcept {
   const std::lock_guard lock(mutex_);
-  return waiting_ > 0;
+  return bell_ != nullptr;
 }
 
 std::uint64_t CaptureArea::peak_bytes() const {
   const std::lock_guard lock(mutex_);
   return peak_ * slot_bytes_;
-}
-
-std::uint64_t CaptureArea::waits() const {
-  const std::lock_guard lock(mutex_);
-  return waits_;
 }
 
 }  // namespace tintype

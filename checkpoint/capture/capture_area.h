@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -31,8 +32,9 @@ class CaptureArea final : public OldContents {
   /// fault on them; further slots are used last. `before_slot` may throw.
   void prepare(std::uint64_t ready_bytes, const std::function<void()>& before_slot);
 
-  // For the handler. take() waits while all slots are in use, until the area is closed.
-  std::optional<Slot> take(std::uint64_t chunk, bool may_wait) noexcept override;
+  // For the handler. Nothing is taken any more when the area is closed.
+  std::optional<Slot> take(std::uint64_t chunk) noexcept override;
+  void ring_when_free(std::shared_ptr<EventFd> bell) noexcept override;
   std::span<std::byte> memory(const Slot& slot) const noexcept override;
   void put(const Slot& slot) noexcept override;
   bool mostly_free() const noexcept override;
@@ -43,28 +45,28 @@ class CaptureArea final : public OldContents {
   /// Returns when there is one, or after that time.
   void wait_for_filled(std::chrono::milliseconds limit);
 
-  /// Ends all waiting until prepare().
+  /// Nobody waits for room any more, until prepare().
   void close() noexcept;
   /// Between captures: gives back to the host all but so many bytes. What the slots hold is lost.
   void keep_ready(std::uint64_t bytes) noexcept;
 
-  /// Somebody waits in take().
+  /// Somebody waits for room.
   bool full() const noexcept;
   std::uint64_t peak_bytes() const;
-  std::uint64_t waits() const;
 
  private:
+  void ring() noexcept;
+
   const std::uint64_t slot_bytes_;
   Mapping memory_;
   const std::size_t slots_;
   std::size_t ready_ = 0;     ///< so many slots, from the first, have memory behind them
   mutable std::mutex mutex_;  // guards all below
-  std::condition_variable freed_, put_;
+  std::condition_variable put_;
   std::vector<std::size_t> free_;
   std::deque<Slot> filled_;
   std::size_t peak_ = 0;
-  std::uint64_t waits_ = 0;
-  std::size_t waiting_ = 0;
+  std::shared_ptr<EventFd> bell_;  ///< whoever waits for room
   bool closed_ = true;
 };
 

@@ -125,7 +125,7 @@ void CaptureEngine::drain(PageSink& sink, const Read& read) {
   report_.faults = faults.count();
   report_.fault_us = {faults.percentile(0.5), faults.percentile(0.99), faults.longest()};
   report_.capture_area_peak_bytes = area_->peak_bytes();
-  report_.capture_area_waits = area_->waits();
+  report_.capture_area_waits = faults.put_off();
 }
 
 bool CaptureEngine::put_preserved(PageSink& sink) {
@@ -274,5 +274,9 @@ void CaptureEngine::make_present(const BlockSource& saved) {
 }
 
 std::uint64_t CaptureEngine::resident_bytes() { return tracker_->look() * kPageSize; }
+
+std::uint64_t CaptureEngine::written_bytes() {
+  return std::min<std::uint64_t>(tracker_->written() * kHugePageSize, memory_.size());
+}
 
 }  // namespace tintype

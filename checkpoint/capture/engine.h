@@ -63,6 +63,8 @@ class CaptureEngine {
   void begin_compared_with(const BlockSource& saved, const Cancellation& cancellation);
   /// Bytes of the pages there are.
   std::uint64_t resident_bytes();
+  /// Bytes of the chunks that were written to since the last capture that was kept, as far as it is known.
+  std::uint64_t written_bytes();
 
  private:
   void start(Need need);

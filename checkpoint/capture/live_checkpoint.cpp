@@ -18,6 +18,7 @@
 #include "checkpoint/capture/memory_part.h"
 #include "checkpoint/format/checkpoint_files.h"
 #include "vmm/base/error.h"
+#include "vmm/base/log.h"
 #include "vmm/base/thread.h"
 
 namespace tintype {
@@ -50,6 +51,9 @@ unsigned writers_beside(std::uint64_t cpus) {
   return static_cast<unsigned>(std::clamp<std::uint64_t>(cores > cpus ? cores - cpus : 0, 2, 4));
 }
 
+/// The least that any checkpoint needs.
+constexpr std::uint64_t kStateAndManifest = 16 << 10;
+
 }  // namespace
 
 /// One live checkpoint under way. Its destructor undoes, in reverse, whatever has been begun and not been finished.
@@ -68,6 +72,7 @@ class LiveCheckpoint {
   struct Opened {
     ParentRef self;
     std::vector<bool> incremental;  ///< by disk
+    std::string concern;
   };
   /// What is known when all has been written.
   struct Outcome {
@@ -84,7 +89,9 @@ class LiveCheckpoint {
   bool takes_disks() const noexcept { return report_.holds != Portion::kMemory; }
   void prepare_memory();
   NewCheckpoint wanted_checkpoint() const;
-  std::uint64_t expected_bytes() const;
+  void ask_for_room(NewCheckpoint& wanted) const;
+  std::uint64_t most_bytes(bool incremental) const;
+  void tell_of(const std::string& concern);
   void open_destination();
   void open_destination(const NewCheckpoint& wanted);
   bool open_on_parent();
@@ -189,7 +196,7 @@ void LiveCheckpoint::open_destination() {
   if (look && machine_.find_parent(options_.repository, description_) && open_on_parent()) return;
   NewCheckpoint wanted = wanted_checkpoint();
   wanted.parent.reset();
-  wanted.expected_bytes = expected_bytes();
+  ask_for_room(wanted);
   open_destination(wanted);
 }
 
@@ -212,6 +219,7 @@ void LiveCheckpoint::open_destination(const NewCheckpoint& wanted) {
   const auto opened = std::make_shared<Opened>();
   const auto look = [opened, disks = wanted.disks](CheckpointTarget& target) {
     opened->self = {target.id(), target.identity()};
+    opened->concern = target.concern();
     for (const DiskDescription& disk : disks) opened->incremental.push_back(target.disk_part(disk.id).incremental());
   };
   destination_.emplace([open, wanted] { return open(wanted); }, look, machine_.cancellation_, machine_.means_.patience,
@@ -220,6 +228,13 @@ void LiveCheckpoint::open_destination(const NewCheckpoint& wanted) {
   report_.identity = opened->self.identity;
   report_.repository = options_.repository;
   incremental_disks_ = opened->incremental;
+  tell_of(opened->concern);
+}
+
+// A film does not say it at each picture.
+void LiveCheckpoint::tell_of(const std::string& concern) {
+  if (!concern.empty() && !machine_.concerned_) log_line(concern);
+  machine_.concerned_ = !concern.empty();
 }
 
 NewCheckpoint LiveCheckpoint::wanted_checkpoint() const {
@@ -229,23 +244,38 @@ NewCheckpoint LiveCheckpoint::wanted_checkpoint() const {
   wanted.memory_bytes = subject_.memory().size();
   wanted.disks = description_.disks;
   wanted.known = machine_.known_;
-  wanted.rewrites = report_.strategy == Strategy::kPrecopy || report_.strategy == Strategy::kHybrid;
+  wanted.rewrites = copies_ahead(report_.strategy);
   const bool builds_on = machine_.engine_.knows_what_was_written() || !takes_memory();
   if (!options_.full && builds_on) wanted.parent = machine_.latest_;
   if (takes_memory() && !machine_.memory_saved_) wanted.full_parts.emplace_back(checkpoint_files::kMemoryName);
   if (takes_disks() && !machine_.disks_saved_) {
     for (const DiskDescription& disk : wanted.disks) wanted.full_parts.push_back(disk.id);
   }
-  if (!wanted.parent) wanted.expected_bytes = expected_bytes();
+  ask_for_room(wanted);
   return wanted;
 }
 
-// What is there in memory and on the disks, some of which may turn out to be zero. What compression makes of it, and
-// how much of what was written to came out changed, nobody knows beforehand: then the destination is not asked.
-std::uint64_t LiveCheckpoint::expected_bytes() const {
-  if (options_.compression != Compression::kNone) return 0;
-  std::uint64_t bytes = takes_memory() ? machine_.engine_.resident_bytes() : 0;
-  for (const FreezableDisk* disk : subject_.disks()) bytes += takes_disks() ? disk->allocated_bytes() : 0;
+// Refused is only what cannot fit. A full one needs about as much as there is, of which some may turn out to be zero.
+// What compression makes of that, and how much of what was written to came out changed, nobody knows beforehand: it may
+// be next to nothing. So there what is known is a bound, of which the user is told where there is less room.
+void LiveCheckpoint::ask_for_room(NewCheckpoint& wanted) const {
+  const bool incremental = wanted.parent.has_value();
+  wanted.most_bytes = most_bytes(incremental);
+  const bool about_known = !incremental && options_.compression == Compression::kNone;
+  wanted.expected_bytes = about_known ? wanted.most_bytes : kStateAndManifest;
+}
+
+// What is there in memory and on the disks, or was written since the parent, as far as that is known before a look at
+// memory, which takes its time.
+std::uint64_t LiveCheckpoint::most_bytes(bool incremental) const {
+  std::uint64_t bytes = kStateAndManifest;
+  if (takes_memory()) {
+    const bool some = incremental && machine_.memory_saved_;
+    bytes += some ? machine_.engine_.written_bytes() : machine_.engine_.resident_bytes();
+  }
+  const bool some = incremental && machine_.disks_saved_ && !machine_.compared_;
+  for (const FreezableDisk* disk : subject_.disks())
+    if (takes_disks()) bytes += some ? disk->changed_bytes() : disk->allocated_bytes();
   return bytes;
 }
 

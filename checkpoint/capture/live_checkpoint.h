@@ -73,6 +73,7 @@ class Checkpointer {
   /// Where nobody knows what was written to disks since latest_: what they are compared with.
   std::shared_ptr<const CheckpointReader> compared_;
   bool memory_saved_ = false, disks_saved_ = false;  ///< in latest_, as they were when what was written was last kept
+  bool concerned_ = false;                           ///< the user was told that the destination may be too small
   std::map<Strategy, std::unique_ptr<MemoryCapture>> captures_;  ///< made when they are first asked for
 };
 

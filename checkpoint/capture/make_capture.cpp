@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <iterator>
 
 #include "checkpoint/capture/strategy.h"
 #include "vmm/base/error.h"
@@ -9,9 +10,9 @@ namespace tintype {
 namespace {
 
 constexpr StrategyRow kStrategies[] = {
-    {Strategy::kStop, Need::kNothing, make_stop},  {Strategy::kPrecopy, Need::kKnow, make_precopy},
-    {Strategy::kCow, Need::kHold, make_cow},       {Strategy::kFork, Need::kNothing, make_fork},
-    {Strategy::kHybrid, Need::kHold, make_hybrid},
+    {Strategy::kStop, Need::kNothing, false, make_stop}, {Strategy::kPrecopy, Need::kKnow, true, make_precopy},
+    {Strategy::kCow, Need::kHold, false, make_cow},      {Strategy::kFork, Need::kNothing, false, make_fork},
+    {Strategy::kHybrid, Need::kHold, true, make_hybrid},
 };
 
 }  // namespace
@@ -22,6 +23,11 @@ std::string obstacle(Need need, const TrackingSupport& support) {
 }
 
 std::span<const StrategyRow> strategies() noexcept { return kStrategies; }
+
+bool copies_ahead(Strategy strategy) noexcept {
+  const auto row = std::ranges::find(kStrategies, strategy, &StrategyRow::strategy);
+  return row != std::end(kStrategies) && row->copies_ahead;
+}
 
 std::unique_ptr<MemoryCapture> make_capture(Strategy strategy, CaptureEngine& engine) {
   for (const StrategyRow& row : kStrategies) {

@@ -3,15 +3,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <deque>
-#include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
-#include "checkpoint/store/operations.h"
 #include "vmm/base/log.h"
-#include "vmm/base/thread.h"
 
 namespace tintype {
 
@@ -25,73 +22,24 @@ constexpr milliseconds kNap{10};
 /// Whoever waits for it hears something at least so often.
 constexpr std::chrono::seconds kSignOfLife{30};
 
-/// Deletes old checkpoints on a thread of its own: taking what others need into those can take longer than a beat.
-class Pruner {
- public:
-  explicit Pruner(std::string repository) : repository_(std::move(repository)), thread_([this] { serve(); }) {}
-  /// Ends when all is deleted that was asked for.
-  ~Pruner() {
-    {
-      const std::lock_guard lock(mutex_);
-      ending_ = true;
-    }
-    changed_.notify_one();
-    thread_.join();
-  }
-  Pruner(const Pruner&) = delete;
-  Pruner& operator=(const Pruner&) = delete;
-
-  void remove(std::uint64_t id) {
-    const std::lock_guard lock(mutex_);
-    ids_.push_back(id);
-    changed_.notify_one();
-  }
-
- private:
-  void serve() noexcept {
-    name_this_thread("series-pruner");
-    block_signals_in_this_thread();
-    const ScopedPatience patience;
-    std::unique_lock lock(mutex_);
-    for (;;) {
-      changed_.wait(lock, [this] { return ending_ || !ids_.empty(); });
-      if (ids_.empty()) return;
-      const std::uint64_t id = ids_.front();
-      ids_.pop_front();
-      lock.unlock();
-      remove_now(id);
-      lock.lock();
-    }
-  }
-
-  void remove_now(std::uint64_t id) const noexcept {
-    try {
-      delete_checkpoint(repository_, id);
-    } catch (const std::exception& error) {
-      log_note("checkpoint {} is not deleted: {}", id, error.what());
-    }
-  }
-
-  const std::string repository_;
-  std::mutex mutex_;  // guards the rest
-  std::condition_variable changed_;
-  std::deque<std::uint64_t> ids_;
-  bool ending_ = false;
-  std::thread thread_;
-};
-
 /// The series as it goes.
 class Series {
  public:
   Series(Checkpointer& checkpointer, const CheckpointOptions& options, const SeriesOptions& series,
-         const std::function<void(const CheckpointReport&)>& taken)
-      : checkpointer_(checkpointer), options_(options), series_(series), taken_(taken), pruner_(options.repository) {}
+         const std::function<void(const CheckpointReport&)>& taken, SeriesPruner::Remove remove)
+      : checkpointer_(checkpointer), options_(options), series_(series), taken_(taken), pruner_(std::move(remove)) {}
 
   SeriesReport run(const ProgressSink& progress) {
-    while (!enough() && wait_for_beat(progress)) {
-      if (!take()) break;
-      tell(progress);
+    try {
+      while (!enough() && wait_for_beat(progress) && take()) tell(progress);
+    } catch (...) {
+      finish_pruning([] { return true; });  // nobody knows what its host does by now
+      throw;
     }
+    finish_pruning([&] {
+      if (Clock::now() > told_ + kSignOfLife) tell(progress);
+      return checkpointer_.cancelled();
+    });
     report_.elapsed_ms =
         static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(Clock::now() - start_).count());
     report_.pause_us = {pause_at(0.5), pause_at(0.99), pause_at(1)};
@@ -103,6 +51,15 @@ class Series {
 
   /// False where the series is cancelled before its next beat.
   bool wait_for_beat(const ProgressSink& progress) {
+    while (wait_for_next_beat(progress)) {
+      if (pruner_.backlog() < kMostBehind) return true;
+      if (checkpointer_.cancelled()) return false;
+      ++report_.skipped;
+    }
+    return false;
+  }
+
+  bool wait_for_next_beat(const ProgressSink& progress) {
     const milliseconds period(series_.every_ms);
     const auto now = Clock::now();
     if (now > beat_ + period) {
@@ -149,6 +106,15 @@ class Series {
     ++report_.deleted;
   }
 
+  void finish_pruning(const std::function<bool()>& cancelled) {
+    const SeriesPruner::Ids left = pruner_.finish(cancelled);
+    if (left.empty()) return;
+    report_.not_deleted = left.size();
+    report_.deleted -= left.size();
+    log_note("{} old checkpoints of this series, {} to {}, may be there still: tintype prune deletes them", left.size(),
+             left.front(), left.back());
+  }
+
   std::uint64_t pause_at(double share) {
     if (pauses_.empty()) return 0;
     std::sort(pauses_.begin(), pauses_.end());
@@ -164,14 +130,16 @@ class Series {
   std::deque<std::uint64_t> kept_;
   std::vector<std::uint64_t> pauses_;
   SeriesReport report_;
-  Pruner pruner_;  // last: gone before the rest
+  SeriesPruner pruner_;  // last: gone before the rest
 };
 
 }  // namespace
 
 SeriesReport take_series(Checkpointer& checkpointer, const CheckpointOptions& options, const SeriesOptions& series,
-                         const ProgressSink& progress, const std::function<void(const CheckpointReport&)>& taken) {
-  return Series(checkpointer, options, series, taken).run(progress);
+                         const ProgressSink& progress, const std::function<void(const CheckpointReport&)>& taken,
+                         SeriesPruner::Remove remove) {
+  if (!remove) remove = remove_from(options.repository);
+  return Series(checkpointer, options, series, taken, std::move(remove)).run(progress);
 }
 
 }  // namespace tintype

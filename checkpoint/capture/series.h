@@ -6,6 +6,7 @@
 
 #include "checkpoint/capture/live_checkpoint.h"
 #include "checkpoint/capture/options.h"
+#include "checkpoint/capture/series_pruner.h"
 #include "checkpoint/format/report.h"
 #include "vmm/base/progress.h"
 
@@ -20,18 +21,23 @@ struct SeriesOptions {
 
 struct SeriesReport {
   std::uint64_t taken = 0;
-  std::uint64_t skipped = 0;  ///< beats at which the one before was still being taken
+  std::uint64_t skipped = 0;  ///< beats at which the one before was still being taken, or too many were to be deleted
   std::uint64_t deleted = 0;
+  std::uint64_t not_deleted = 0;  ///< that should have been: it was cancelled, or the host did not let us
   std::uint64_t elapsed_ms = 0;
   std::uint64_t bytes_written = 0;  ///< memory and disks
   FaultTimes pause_us;              ///< p50, p99 and longest pause
   CheckpointReport latest;
 };
 
+/// Where so many wait to be deleted, none is added: a series never has more checkpoints than it keeps, and these.
+inline constexpr std::size_t kMostBehind = 32;
+
 /// Takes them; there are never two at once, and a beat that comes too early is skipped. Returns when there are enough,
 /// or when it is cancelled and at least one was taken. Throws what a checkpoint throws; those before it stay.
-/// `taken` is told of each.
+/// `taken` is told of each. Old ones are deleted by `remove`, or from the repository.
 SeriesReport take_series(Checkpointer& checkpointer, const CheckpointOptions& options, const SeriesOptions& series,
-                         const ProgressSink& progress, const std::function<void(const CheckpointReport&)>& taken = {});
+                         const ProgressSink& progress, const std::function<void(const CheckpointReport&)>& taken = {},
+                         SeriesPruner::Remove remove = {});
 
 }  // namespace tintype

@@ -57,9 +57,13 @@ enum class Need : std::uint8_t {
 struct StrategyRow {
   Strategy strategy;
   Need need;
+  bool copies_ahead;  ///< some of what it puts before the pause is put again, and takes the place of that
   std::unique_ptr<MemoryCapture> (*make)(CaptureEngine& engine);
 };
 std::span<const StrategyRow> strategies() noexcept;
+
+/// False of kAuto, too, which nobody has looked up yet.
+bool copies_ahead(Strategy strategy) noexcept;
 
 /// Why the host does not let a strategy work; empty where it does.
 std::string obstacle(Need need, const TrackingSupport& support);

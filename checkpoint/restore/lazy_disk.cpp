@@ -2,6 +2,7 @@
 #include "checkpoint/restore/lazy_disk.h"
 
 #include <algorithm>
+#include <exception>
 
 #include "vmm/base/error.h"
 #include "vmm/base/image_note.h"
@@ -13,34 +14,28 @@ namespace tintype {
 
 namespace {
 
-constexpr std::uint64_t kChunkBlocks = 256;  // 1 MiB
-constexpr std::uint64_t kChunkBytes = kChunkBlocks * kBlockSize;
+constexpr std::uint64_t kChunkBlocks = ImageChunks::kBlocks, kChunkBytes = ImageChunks::kBytes;
+constexpr std::chrono::milliseconds kFirstPause{500}, kLongestPause{60'000};
 
 }  // namespace
 
 LazyDisk::LazyDisk(std::shared_ptr<const BlockSource> source, UniqueFd image, std::filesystem::path path,
-                   bool becomes_whole)
+                   bool becomes_whole, std::shared_ptr<ImageChunks> chunks)
     : source_(std::move(source)),
       image_(std::move(image)),
       path_(std::move(path)),
       becomes_whole_(becomes_whole),
-      chunks_((size() + kChunkBytes - 1) / kChunkBytes) {
-  for (auto& chunk : chunks_) chunk = State::kThere;  // zeros: a hole says so
-  for (std::uint64_t block = 0; block < source_->blocks();) {
-    const auto run = source_->next_run(block);  // may have begun before it
-    if (!run) break;
-    const std::size_t chunk = std::max(run->first_block, block) / kChunkBlocks;
-    chunks_[chunk] = State::kAbsent;
-    bytes_left_ += bytes_of(chunk);
-    block = (chunk + 1) * kChunkBlocks;
-  }
-}
+      chunks_(std::move(chunks)) {}
+
+LazyDisk::LazyDisk(const std::shared_ptr<const BlockSource>& source, UniqueFd image, std::filesystem::path path,
+                   bool becomes_whole)
+    : LazyDisk(source, std::move(image), std::move(path), becomes_whole, std::make_shared<ImageChunks>(*source)) {}
+
+LazyDisk::LazyDisk(std::shared_ptr<const BlockSource> source, UniqueFd image, std::filesystem::path path,
+                   std::shared_ptr<ImageChunks> chunks)
+    : LazyDisk(std::move(source), std::move(image), std::move(path), false, std::move(chunks)) {}
 
 LazyDisk::~LazyDisk() { stop(); }
-
-std::uint64_t LazyDisk::bytes_of(std::size_t chunk) const noexcept {
-  return std::min(kChunkBytes, size() - chunk * kChunkBytes);
-}
 
 bool LazyDisk::is_there(std::uint64_t offset, std::uint64_t length) const noexcept {
   const auto absent = next_absent(offset);
@@ -48,9 +43,9 @@ bool LazyDisk::is_there(std::uint64_t offset, std::uint64_t length) const noexce
 }
 
 std::optional<std::uint64_t> LazyDisk::next_absent(std::uint64_t offset) const noexcept {
-  if (bytes_left_ == 0) return std::nullopt;
-  for (std::size_t chunk = offset / kChunkBytes; chunk < chunks_.size(); ++chunk)
-    if (chunks_[chunk].load(std::memory_order_acquire) != State::kThere) return std::max(offset, chunk * kChunkBytes);
+  if (bytes_left() == 0) return std::nullopt;
+  for (std::size_t chunk = offset / kChunkBytes; chunk < chunks_->count(); ++chunk)
+    if (!chunks_->is_there(chunk)) return std::max(offset, chunk * kChunkBytes);
   return std::nullopt;
 }
 
@@ -63,25 +58,25 @@ void LazyDisk::bring(std::uint64_t offset, std::uint64_t length) {
 void LazyDisk::bring_chunk(std::size_t chunk) {
   {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return chunks_[chunk] != State::kLoading; });
-    if (chunks_[chunk] == State::kThere) return;
-    chunks_[chunk] = State::kLoading;
+    changed_.wait(lock, [&] { return !loading_.contains(chunk); });
+    if (chunks_->is_there(chunk)) return;
+    loading_.insert(chunk);
   }
-  const auto end_as = [&](State state) {
-    const std::lock_guard lock(mutex_);
-    chunks_[chunk].store(state, std::memory_order_release);
-    changed_.notify_all();
-  };
+  std::exception_ptr failure;
   try {
     copy(chunk);
-  } catch (const std::exception& failure) {
-    note(chunk, failure.what());
-    end_as(State::kAbsent);
-    throw;
+    note(chunk, {});
+    chunks_->came(chunk);
+  } catch (const std::exception& error) {
+    note(chunk, error.what());
+    failure = std::current_exception();
   }
-  note(chunk, {});
-  end_as(State::kThere);
-  bytes_left_ -= bytes_of(chunk);
+  {
+    const std::lock_guard lock(mutex_);
+    loading_.erase(chunk);
+    changed_.notify_all();
+  }
+  if (failure) std::rethrow_exception(failure);
 }
 
 /// What could not be brought may come now, where another piece did.
@@ -117,10 +112,27 @@ void LazyDisk::copy(std::size_t chunk) const {
 
 // ---- the image as a whole ----
 
+bool LazyDisk::is_complete() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return whole_;
+}
+
+/// What the host has lost it reports once, and does not find again when it is asked once more: all is brought again.
+void LazyDisk::sync_image() {
+  try {
+    sync_file(image_.get(), path_.string());
+  } catch (...) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return loading_.empty(); });  // they would say of what was lost that it came
+    chunks_->expect_all(*source_);
+    throw;
+  }
+}
+
 void LazyDisk::make_lasting() {
   const std::lock_guard lock(lasting_mutex_);
   if (lasts_ || !becomes_whole_) return;
-  sync_file(image_.get(), path_.string());
+  sync_image();
   sync_directory(path_.parent_path());
   lasts_ = true;
 }
@@ -137,7 +149,8 @@ bool LazyDisk::make_whole() {
     const std::lock_guard lock(mutex_);
     if (stopping_) return false;
   }
-  sync_file(image_.get(), path_.string());
+  const std::lock_guard lock(lasting_mutex_);
+  sync_image();
   clear_incomplete_note(image_.get());
   return true;
 }
@@ -153,6 +166,7 @@ std::string LazyDisk::try_to_complete(const Steps& steps) noexcept {
   if (steps.whole) steps.whole();
   const std::lock_guard lock(mutex_);
   whole_ = true;
+  problem_.clear();
   changed_.notify_all();
   return {};
 }
@@ -161,23 +175,32 @@ void LazyDisk::complete(const Steps& steps) noexcept {
   name_this_thread("lazy-disk");
   block_signals_in_this_thread();
   bool told = false;
+  std::chrono::milliseconds pause{0};
   do {
     const std::string problem = try_to_complete(steps);
     if (problem.empty()) return;
     if (!std::exchange(told, true)) log_note("{} cannot be completed from its checkpoint: {}", path_.string(), problem);
+    pause = std::clamp(2 * pause, kFirstPause, kLongestPause);
     const std::lock_guard lock(mutex_);
     problem_ = problem;
     stands_still_ = true;
     go_on_ = false;
     changed_.notify_all();
-  } while (is_told_to_go_on());
+  } while (is_to_go_on(pause));
 }
 
-bool LazyDisk::is_told_to_go_on() {
+/// It is told to, or has waited long enough.
+bool LazyDisk::is_to_go_on(std::chrono::milliseconds pause) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return go_on_ || stopping_; });
+  changed_.wait_for(lock, pause, [this] { return go_on_ || stopping_; });
   stands_still_ = false;
   return !stopping_;
+}
+
+void LazyDisk::go_on() noexcept {
+  const std::lock_guard lock(mutex_);
+  go_on_ = true;
+  changed_.notify_all();
 }
 
 void LazyDisk::finish() {

@@ -148,15 +148,18 @@ void LazyLoad::want(std::size_t chunk) {
   changed_.notify_all();
 }
 
-void LazyLoad::on_fault(const Fault& fault) noexcept {
+bool LazyLoad::on_fault(const Fault& fault) noexcept {
   const auto chunk = chunks_.find(fault.address);
-  if (!chunk) return;
+  if (!chunk) return true;
   const std::lock_guard lock(mutex_);
-  if (states_[*chunk].load() == State::kThere) return;  // whoever waited has been woken
+  if (states_[*chunk].load() == State::kThere) return true;  // whoever waited has been woken
   // A thread that somebody calls comes again and again.
-  if (std::ranges::find(waiting_, Waiting{*chunk, fault.thread}) != waiting_.end()) return;
+  if (std::ranges::find(waiting_, Waiting{*chunk, fault.thread}) != waiting_.end()) return true;
+  if (traces(TraceKind::kFaults))
+    fault_line("missing", fault, chunks_[*chunk], memory_).number("thread", fault.thread).put();
   waiting_.push_back({*chunk, fault.thread});
   want(*chunk);
+  return true;
 }
 
 bool LazyLoad::is_waited_for_by(std::uint32_t thread) const {

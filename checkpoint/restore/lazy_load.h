@@ -107,7 +107,7 @@ class LazyLoad final : public AbsentMemory, private FaultSink {
   void plan(const WorkingSet& first);
   void want(std::size_t chunk);
   void tell_learnt() noexcept;
-  void on_fault(const Fault& fault) noexcept override;
+  bool on_fault(const Fault& fault) noexcept override;
   enum class Turn : std::uint8_t { kPrompt, kPatient, kBoth };
   void begin(unsigned threads, Turn turn);
   void work(Turn turn) noexcept;

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kMostPieces = 16;
 constexpr std::uint64_t kAhead = 4;
+constexpr std::size_t kMostSpare = 4;
 
 }  // namespace
 
@@ -35,11 +36,36 @@ std::shared_ptr<const PieceCache::Piece> PieceCache::get(const std::string& obje
   return fetch(key);
 }
 
+PieceCache::SpareMemory::SpareMemory() { spare_.reserve(kMostSpare); }
+
+std::vector<std::byte> PieceCache::SpareMemory::take() {
+  const std::lock_guard lock(mutex_);
+  if (spare_.empty()) return {};
+  std::vector<std::byte> bytes = std::move(spare_.back());
+  spare_.pop_back();
+  return bytes;
+}
+
+void PieceCache::SpareMemory::give(std::vector<std::byte> bytes) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (bytes.size() == kPieceBytes && spare_.size() < kMostSpare) spare_.push_back(std::move(bytes));
+}
+
+std::shared_ptr<PieceCache::Piece> PieceCache::make_piece() const {
+  auto piece = std::make_unique<Piece>();
+  piece->bytes = spare_->take();
+  piece->bytes.resize(kPieceBytes);
+  return {piece.release(), [spare = spare_](Piece* done) {
+            spare->give(std::move(done->bytes));
+            delete done;
+          }};
+}
+
 /// The entry is there, and it is this thread's to fill.
 std::shared_ptr<const PieceCache::Piece> PieceCache::fetch(const Key& key) {
-  auto piece = std::make_shared<Piece>();
+  std::shared_ptr<Piece> piece;
   try {
-    piece->bytes.resize(kPieceBytes);
+    piece = make_piece();
     const auto read = client_->read(key.first, key.second * kPieceBytes, piece->bytes);
     piece->missing = !read;
     piece->bytes.resize(read ? read->bytes : 0);

@@ -38,12 +38,27 @@ class PieceCache {
     std::shared_ptr<const Piece> piece;  ///< nothing: it is being read
     std::list<Key>::iterator age;
   };
+  /// Memory of pieces that nobody wants any more, for those that come: to clear fresh memory takes longer than to fill
+  /// it.
+  class SpareMemory {
+   public:
+    SpareMemory();
+    std::vector<std::byte> take();
+    void give(std::vector<std::byte> bytes) noexcept;
+
+   private:
+    std::mutex mutex_;
+    std::vector<std::vector<std::byte>> spare_;
+  };
+
+  std::shared_ptr<Piece> make_piece() const;
   std::shared_ptr<const Piece> fetch(const Key& key);
   void read_ahead(const Key& key, std::uint64_t total);
   void touch(Entry& entry);
   void make_room();
 
   const std::shared_ptr<S3Client> client_;
+  const std::shared_ptr<SpareMemory> spare_ = std::make_shared<SpareMemory>();
   std::mutex mutex_;  // guards the rest but the pool
   std::condition_variable changed_;
   std::map<Key, Entry> entries_;

@@ -9,7 +9,8 @@
 //   first     STREAM            a stream follows    standby   KEPT IDENTITY    it is whole, and durable
 //                                                   standby   ERROR TEXT       it was not taken in
 //   first     BYE               the machine has ended, or is not backed up any more: that is no loss
-//                               standby             REPLACED                   to anything: it runs the machine now
+//                               standby             REPLACED                   to anything: it runs the machine from
+//                                                   now on; the first hangs up when its own one stands still
 
 #include <string_view>
 

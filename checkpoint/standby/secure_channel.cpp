@@ -79,11 +79,14 @@ struct SecureChannel::Session {
 SecureChannel::SecureChannel(UniqueFd socket, ChannelEnd end, std::span<const std::byte> key,
                              std::chrono::milliseconds patience)
     : socket_(std::move(socket)), patience_(patience), session_(std::make_unique<Session>(end, socket_.get(), key)) {
-  for (;;) {
+  using Clock = std::chrono::steady_clock;
+  for (const auto end = Clock::now() + patience;;) {
     const int result = tls().handshake(session_->session);
     if (result == GNUTLS_E_SUCCESS) break;
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now());
+    if (left.count() <= 0) throw Error("the other side has not shown a key within {} ms", patience.count());
     if (result == GNUTLS_E_AGAIN || result == GNUTLS_E_INTERRUPTED) {
-      wait_for(tls().record_get_direction(session_->session) == 1);
+      is_ready(tls().record_get_direction(session_->session) == 1, left);
     } else if (tls().error_is_fatal(result) != 0) {
       throw Error("the other side is none that has this key, or none of ours ({})", tls().strerror(result));
     }
@@ -92,10 +95,13 @@ SecureChannel::SecureChannel(UniqueFd socket, ChannelEnd end, std::span<const st
 
 SecureChannel::~SecureChannel() = default;
 
-void SecureChannel::wait_for(bool to_write) {
+bool SecureChannel::is_ready(bool to_write, std::chrono::milliseconds patience) const {
   pollfd entry{socket_.get(), static_cast<short>(to_write ? POLLOUT : POLLIN), 0};
-  if (::poll(&entry, 1, static_cast<int>(patience_.count())) == 0)
-    throw Error("the other side has been silent for {} ms", patience_.count());
+  return ::poll(&entry, 1, static_cast<int>(patience.count())) != 0;
+}
+
+void SecureChannel::wait_for(bool to_write) const {
+  if (!is_ready(to_write, patience_)) throw Error("the other side has been silent for {} ms", patience_.count());
 }
 
 void SecureChannel::send(std::span<const std::byte> bytes) {

@@ -19,7 +19,8 @@ enum class ChannelEnd { kClient, kServer };
 /// thread at a time; but anyone may shut_down(). Everything throws tintype::Error.
 class SecureChannel {
  public:
-  /// Shakes hands: fails where the other side has another key. The socket does not block.
+  /// Shakes hands: fails where the other side has another key, or is not done with it within the patience, however
+  /// often it says something. The socket does not block.
   SecureChannel(UniqueFd socket, ChannelEnd end, std::span<const std::byte> key, std::chrono::milliseconds patience);
   ~SecureChannel();
   SecureChannel(const SecureChannel&) = delete;
@@ -42,7 +43,8 @@ class SecureChannel {
 
  private:
   struct Session;
-  void wait_for(bool to_write);
+  bool is_ready(bool to_write, std::chrono::milliseconds patience) const;
+  void wait_for(bool to_write) const;
 
   UniqueFd socket_;
   std::chrono::milliseconds patience_;

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/standby/standby.h"
 
+#include <fcntl.h>
+
+#include <sys/socket.h>
+
 #include <algorithm>
 
 #include "checkpoint/backup/transfer.h"
@@ -19,7 +23,20 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kHandshakePatience = std::chrono::seconds(5), kSilence = std::chrono::seconds(30);
 constexpr milliseconds kGlance{20};
-constexpr std::size_t kMostSessions = 16;
+/// So many shake hands at a time, and each has at least so long for it, though others wait.
+constexpr std::ptrdiff_t kMostStrangers = 32;
+constexpr milliseconds kFairTurn{250}, kNoteStrangers = std::chrono::seconds(10);
+/// So long after a first machine was last heard it may still say that it stands still.
+constexpr milliseconds kLastWord = std::chrono::seconds(2);
+
+/// Who hangs up on what is still on its way would have his own last words thrown away.
+void read_what_comes(SecureChannel& channel, milliseconds longest, const std::function<bool()>& is_enough) {
+  std::vector<std::byte> unwanted(64 << 10);
+  for (const auto end = std::chrono::steady_clock::now() + longest;
+       std::chrono::steady_clock::now() < end && !is_enough();) {
+    if (channel.receive(unwanted) == 0) return;
+  }
+}
 
 }  // namespace
 
@@ -70,7 +87,10 @@ Standby::~Standby() {
     if (current_ != nullptr) current_->shut_down();
   }
   thread_.join();
-  for (Session& session : sessions_) session.thread.join();
+  for (Session& session : sessions_) {
+    ::shutdown(session.handle.get(), SHUT_RDWR);
+    session.thread.join();
+  }
 }
 
 StandbyStatus Standby::status() const {
@@ -95,17 +115,40 @@ void Standby::listen() noexcept {
   name_this_thread("standby");
   block_signals_in_this_thread();
   while (!ending_) {
-    UniqueFd socket = accept_one(listener_.get(), kGlance);
     forget_finished_sessions();
-    if (socket && sessions_.size() < kMostSessions) {
-      Session& session = sessions_.emplace_back();
-      session.thread = std::thread([this, &session, moved = std::make_shared<UniqueFd>(std::move(socket))] {
-        serve(std::move(*moved));
-        session.over = true;
-      });
+    if (!make_room()) {
+      std::this_thread::sleep_for(kGlance);
+    } else if (UniqueFd socket = accept_one(listener_.get(), kGlance)) {
+      begin_to_serve(std::move(socket));
     }
     look_for_loss();
   }
+}
+
+/// Who calls is a stranger until he has shown the key. Where there are too many the oldest has to go, when he has had
+/// his turn: whatever they do, they cannot keep out who comes after them. False where each still has his.
+bool Standby::make_room() {
+  const bool full = std::ranges::count_if(sessions_, &Session::is_strangers) >= kMostStrangers;
+  {
+    const std::lock_guard lock(mutex_);
+    crowded_ = full;
+  }
+  const auto oldest = std::ranges::find_if(sessions_, &Session::is_strangers);
+  if (!full || oldest == sessions_.end()) return true;
+  if (Clock::now() - oldest->since < kFairTurn) return false;
+  ::shutdown(oldest->handle.get(), SHUT_RDWR);
+  oldest->thread.join();
+  sessions_.erase(oldest);
+  return true;
+}
+
+void Standby::begin_to_serve(UniqueFd socket) {
+  Session& session = sessions_.emplace_back(UniqueFd(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0)));
+  session.thread = std::thread([this, &session, moved = std::make_shared<UniqueFd>(std::move(socket))] {
+    serve(std::move(*moved), session);
+    ::shutdown(session.handle.get(), SHUT_RDWR);  // for the handle keeps the connection
+    session.over = true;
+  });
 }
 
 void Standby::forget_finished_sessions() {
@@ -117,11 +160,12 @@ void Standby::forget_finished_sessions() {
 }
 
 /// Whatever comes from a stranger, or from a friend whose connection broke, ends this session and nothing else.
-void Standby::serve(UniqueFd socket) noexcept {
+void Standby::serve(UniqueFd socket, Session& session) noexcept {
   name_this_thread("standby-session");
   block_signals_in_this_thread();
   try {
     SecureChannel channel(std::move(socket), ChannelEnd::kServer, options_.key, kHandshakePatience);
+    session.has_key = true;
     try {
       talk(channel);
     } catch (...) {
@@ -130,8 +174,18 @@ void Standby::serve(UniqueFd socket) noexcept {
     }
     end_session(channel);
   } catch (const std::exception& error) {
-    if (!promoted_ && !ending_) log_note("standby: {}", printable(error.what()));
+    if (!promoted_ && !ending_ && (session.has_key || is_first_stranger_for_long()))
+      log_note("standby: {}", printable(error.what()));
   }
+}
+
+/// Of strangers, who may be many, one now and then is noted.
+bool Standby::is_first_stranger_for_long() {
+  const std::lock_guard lock(mutex_);
+  const auto now = Clock::now();
+  if (stranger_noted_ && now < *stranger_noted_ + kNoteStrangers) return false;
+  stranger_noted_ = now;
+  return true;
 }
 
 void Standby::talk(SecureChannel& channel) {
@@ -140,17 +194,20 @@ void Standby::talk(SecureChannel& channel) {
   if (promoted_) return channel.send_line(link_words::kReplaced);
   begin_session(channel, hello.substr(link_words::kHello.size()));
   channel.set_patience(kSilence);
-  channel.send_line(std::string(link_words::kHave) + newest_identity());
-  while (answer(channel, channel.receive_line())) {
+  const auto has = newest_manifest();
+  channel.send_line(std::string(link_words::kHave) + (has ? has->identity : "-"));
+  try {
+    while (!promoted_ && answer(channel, channel.receive_line())) {
+    }
+  } catch (const std::exception&) {
+    if (!promoted_) throw;
   }
+  if (promoted_) tell_replaced(channel);
 }
 
 /// False where there is nothing more to say.
 bool Standby::answer(SecureChannel& channel, const std::string& line) {
-  if (promoted_) {
-    channel.send_line(link_words::kReplaced);
-    return false;
-  }
+  if (promoted_) return false;
   heard();
   Busy busy(*this);
   if (line == link_words::kBeat) {
@@ -175,8 +232,11 @@ void Standby::take_in(SecureChannel& channel, Busy& busy) {
   try {
     const std::lock_guard lock(importing_);
     if (promoted_) return;
-    const auto carried = receive_checkpoints(
-        options_.repository, [&](std::span<std::byte> into) { return busy.receive(channel, into); }, {}, known_);
+    const auto get = [&](std::span<std::byte> into) {
+      if (promoted_) throw Error("nothing is taken in any more");
+      return busy.receive(channel, into);
+    };
+    const auto carried = receive_checkpoints(options_.repository, get, {}, known_);
     identity = carried.back().identity;
     id = carried.back().id;
   } catch (const std::exception& error) {
@@ -198,14 +258,17 @@ void Standby::take_in(SecureChannel& channel, Busy& busy) {
   housekeeper_.ask();
 }
 
-/// What is still on its way is read for a while: who hangs up on it would have his last words thrown away.
 void Standby::refuse(SecureChannel& channel, const std::string& why) const {
   channel.send_line(std::string(link_words::kError) + why);
   channel.set_patience(std::chrono::seconds(1));
-  std::vector<std::byte> unwanted(64 << 10);
-  for (const auto end = Clock::now() + std::chrono::seconds(5); Clock::now() < end && !ending_ && !promoted_;) {
-    if (channel.receive(unwanted) == 0) return;
-  }
+  read_what_comes(channel, std::chrono::seconds(5), [this] { return ending_ || promoted_; });
+}
+
+/// It hangs up when its machine stands still.
+void Standby::tell_replaced(SecureChannel& channel) {
+  channel.send_line(link_words::kReplaced);
+  channel.set_patience(kLastWord);
+  read_what_comes(channel, kLastWord, [] { return false; });
 }
 
 /// Who called last is the one that counts: an older connection may be one that broke, and does not know it.
@@ -221,6 +284,7 @@ void Standby::begin_session(SecureChannel& channel, const std::string& vm) {
 void Standby::end_session(SecureChannel& channel) noexcept {
   const std::lock_guard lock(mutex_);
   if (current_ == &channel) current_ = nullptr;
+  changed_.notify_all();
 }
 
 void Standby::heard() {
@@ -235,35 +299,44 @@ void Standby::look_for_loss() {
   if (!options_.promote_after || promoted_) return;
   {
     const std::lock_guard lock(mutex_);
-    if (!heard_ || silence_.look(Clock::now(), busy_ == 0) < *options_.promote_after) return;
+    // Where nobody but this one decides, a stranger who keeps the first one out must not have both run.
+    const bool listening = busy_ == 0 && (!crowded_ || options_.may_promote);
+    if (!heard_ || silence_.look(Clock::now(), listening) < *options_.promote_after) return;
   }
   try {
-    if (newest() != 0 && try_to_promote()) log_note("standby: nothing was heard of the first machine, which is lost");
+    if (newest() != 0 && try_to_promote(Farewell::kNone))
+      log_note("standby: nothing was heard of the first machine, which is lost");
   } catch (const std::exception& error) {
-    log_note("standby: it cannot be promoted now: {}", error.what());
+    if (error.what() != why_not_promoted_) log_note("standby: it cannot be promoted now: {}", error.what());
+    why_not_promoted_ = error.what();
   }
 }
 
 void Standby::promote() {
   if (newest() == 0)
     throw Error("nothing whole has come to {} yet: there is nothing to run", options_.repository.string());
-  if (!try_to_promote())
+  if (!try_to_promote(Farewell::kTellTheFirst))
     throw Error("the witness says that another one holds the machine: end that one first, or wait for its lease");
 }
 
-bool Standby::try_to_promote() {
+bool Standby::try_to_promote(Farewell farewell) {
   const std::lock_guard one(promoting_);
   if (promoted_) return true;
-  if (options_.may_promote && !options_.may_promote()) return false;
+  if (options_.may_promote && !options_.may_promote(newest_manifest()->vm)) return false;
   promoted_ = true;
   housekeeper_.stop();
-  {
-    const std::lock_guard lock(mutex_);
-    if (current_ != nullptr) current_->shut_down();
-  }
+  part(farewell);
   const std::lock_guard imported(importing_);  // what was under way is whole now, or gone
   changed_.notify_all();
   return true;
+}
+
+/// A first machine that lives is told in answer to whatever it says next, and has to stand still before this one runs.
+void Standby::part(Farewell farewell) {
+  std::unique_lock lock(mutex_);
+  if (farewell == Farewell::kTellTheFirst && heard_)
+    changed_.wait_until(lock, *heard_ + kLastWord, [this] { return current_ == nullptr; });
+  if (current_ != nullptr) current_->shut_down();
 }
 
 bool Standby::wait_until_promoted(milliseconds patience) {
@@ -271,7 +344,7 @@ bool Standby::wait_until_promoted(milliseconds patience) {
   changed_.wait_for(lock, std::min(patience, kGlance), [this] { return promoted_.load(); });
   lock.unlock();
   if (!promoted_) return false;
-  const std::lock_guard imported(importing_);
+  const std::lock_guard done(promoting_);
   return true;
 }
 
@@ -280,10 +353,9 @@ std::uint64_t Standby::newest() const {
   return ids.empty() ? 0 : ids.back();
 }
 
-std::string Standby::newest_identity() const {
-  const Repository repository = Repository::open(options_.repository, known_);
+std::shared_ptr<const Manifest> Standby::newest_manifest() const {
   const std::uint64_t id = newest();
-  return id == 0 ? "-" : repository.read_manifest(repository.directory_of(id), id)->identity;
+  return id == 0 ? nullptr : Repository::open(options_.repository, known_).manifest_of(id);
 }
 
 }  // namespace tintype

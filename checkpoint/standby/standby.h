@@ -30,8 +30,9 @@ struct StandbyOptions {
   /// The first one counts as lost when nothing was heard of it for so long, of the time in which this one listened;
   /// nothing: never, somebody has to say so.
   std::optional<std::chrono::milliseconds> promote_after;
-  /// Asked before each promotion, whoever wants it; false: not now. It may take a while.
-  std::function<bool()> may_promote;
+  /// The witness. Asked before each promotion, whoever wants it, for the machine that would run; false: not now. It may
+  /// take a while.
+  std::function<bool(const std::string& vm)> may_promote;
   /// Told of each checkpoint when it is whole, and was acknowledged: on a thread that should be back soon.
   std::function<void(std::uint64_t id)> on_checkpoint;
   /// Asked before old ones are deleted; false: not now.
@@ -70,25 +71,35 @@ class Standby {
  private:
   using Clock = std::chrono::steady_clock;
   struct Session {
-    std::thread thread;
-    std::atomic<bool> over = false;
+    explicit Session(UniqueFd socket) : handle(std::move(socket)) {}
+    const UniqueFd handle;  ///< of its socket, to end it by
+    const Clock::time_point since = Clock::now();
+    std::atomic<bool> has_key = false, over = false;
+    std::thread thread{};
+    bool is_strangers() const noexcept { return !has_key && !over; }
   };
   class Busy;
 
   void listen() noexcept;
-  void serve(UniqueFd socket) noexcept;
+  bool make_room();
+  void begin_to_serve(UniqueFd socket);
+  void serve(UniqueFd socket, Session& session) noexcept;
+  bool is_first_stranger_for_long();
   void talk(SecureChannel& channel);
   bool answer(SecureChannel& channel, const std::string& line);
   void take_in(SecureChannel& channel, Busy& busy);
   void refuse(SecureChannel& channel, const std::string& why) const;
+  static void tell_replaced(SecureChannel& channel);
   void begin_session(SecureChannel& channel, const std::string& vm);
   void end_session(SecureChannel& channel) noexcept;
   void heard();
   void forget_finished_sessions();
   void look_for_loss();
-  bool try_to_promote();
+  enum class Farewell : std::uint8_t { kNone, kTellTheFirst };
+  bool try_to_promote(Farewell farewell);
+  void part(Farewell farewell);
   std::uint64_t newest() const;
-  std::string newest_identity() const;
+  std::shared_ptr<const Manifest> newest_manifest() const;
 
   const StandbyOptions options_;
   const UniqueFd listener_;
@@ -102,11 +113,15 @@ class Standby {
   SecureChannel* current_ = nullptr;
   std::optional<Clock::time_point> heard_;  ///< nothing: nobody has called, or they have taken their leave
   Silence silence_;
-  unsigned busy_ = 0;  ///< sessions that do what they were told, and do not listen
+  std::optional<Clock::time_point> stranger_noted_;
+  bool crowded_ = false;  ///< by strangers, who keep those with a key waiting
+  unsigned busy_ = 0;     ///< sessions that do what they were told, and do not listen
   std::atomic<bool> promoted_ = false, ending_ = false;
   Housekeeper housekeeper_;
-  std::list<Session> sessions_;  ///< the listening thread's
-  std::thread thread_;           ///< last: it uses all of the above
+  // The listening thread's:
+  std::list<Session> sessions_;
+  std::string why_not_promoted_;  ///< what was said last
+  std::thread thread_;            ///< last: it uses all of the above
 };
 
 }  // namespace tintype

@@ -21,6 +21,8 @@ namespace {
 
 /// What has been sent and is not acknowledged for so long ends a connection.
 constexpr int kSilenceMs = 10'000;
+/// Who stands in it waits for his turn: a longer one would be longer than he waits.
+constexpr int kQueue = 128;
 
 using Addresses = std::unique_ptr<addrinfo, void (*)(addrinfo*)>;
 
@@ -80,7 +82,7 @@ UniqueFd listen_at(const TcpAddress& address) {
     UniqueFd fd(::socket(each->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd) continue;
     set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-    if (::bind(fd.get(), each->ai_addr, each->ai_addrlen) == 0 && ::listen(fd.get(), 16) == 0) return fd;
+    if (::bind(fd.get(), each->ai_addr, each->ai_addrlen) == 0 && ::listen(fd.get(), kQueue) == 0) return fd;
     failure = errno;
   }
   throw Error("nobody can listen at {}:{}: {}", address.host, address.port, errno_text(failure));

@@ -104,7 +104,8 @@ void Witness::release() noexcept {
   }
 }
 
-LeaseKeeper::LeaseKeeper(const std::string& url, const std::string& machine) : witness_(url, machine) {
+LeaseKeeper::LeaseKeeper(const std::string& url, const std::string& machine)
+    : machine_name_(machine), witness_(url, machine) {
   const auto asked = Clock::now();
   if (!witness_.acquire(false, kFirstPatience))
     throw Error("the witness {} says that {} runs elsewhere: end it there first, or wait until its lease has run out",

@@ -31,6 +31,7 @@ class Witness {
   bool renew(std::chrono::milliseconds patience);
   /// Others need not wait for it to run out.
   void release() noexcept;
+  const std::string& url() const noexcept { return url_; }
 
  private:
   nlohmann::json post(const std::string& path, const nlohmann::json& body, std::chrono::milliseconds patience) const;
@@ -54,6 +55,8 @@ class LeaseKeeper {
   ~LeaseKeeper();
   LeaseKeeper(const LeaseKeeper&) = delete;
   LeaseKeeper& operator=(const LeaseKeeper&) = delete;
+  const std::string& url() const noexcept { return witness_.url(); }
+  const std::string& machine() const noexcept { return machine_name_; }
   /// Begins to keep it, for this machine. Once.
   void guard(Machine machine);
 
@@ -62,6 +65,7 @@ class LeaseKeeper {
   void run() noexcept;
   bool try_to_have();
 
+  const std::string machine_name_;
   Witness witness_;
   Machine machine_;
   Clock::time_point until_{};

@@ -10,6 +10,7 @@
 #include "checkpoint/state/cpu_features.h"
 #include "checkpoint/state/kvm_pairs.h"
 #include "checkpoint/state/vcpu_state_v1.h"
+#include "vmm/base/log.h"
 
 namespace tintype {
 
@@ -266,7 +267,7 @@ VcpuRegisters VcpuState::registers_in(const StateRecord& record) {
 void VcpuState::restore_state(const StateRecord& record) {
   const auto saved = from_record<VcpuStateV1>(record);
   vcpu_.set_cpuid(cpuid_for_kvm(saved.cpuid));
-  if (saved.tsc_khz != 0 && saved.tsc_khz != vcpu_.tsc_khz()) vcpu_.set_tsc_khz(saved.tsc_khz);
+  if (saved.tsc_khz != 0) give_tsc_speed(saved.tsc_khz);
   vcpu_.set_sregs(system_for_kvm(saved.system));
   if (!saved.extended_control.empty()) vcpu_.set_xcrs(xcrs_for_kvm(saved.extended_control));
   vcpu_.set_debug_registers(debug_for_kvm(saved.debug));
@@ -300,6 +301,16 @@ std::shared_ptr<const VcpuStateV1> VcpuState::remembered_in(const StateRecord& r
   if (!same_time || lasting(saved->cpuid) != lasting(save_cpuid(vcpu_.cpuid())))
     throw StateError("the guest saw another CPU there than here: restore the checkpoint beside this machine");
   return saved;
+}
+
+/// Where that cannot be, the guest is better off here than nowhere: KVM's clock (kvmclock) is right all the same.
+void VcpuState::give_tsc_speed(std::uint32_t khz) {
+  const std::uint32_t here = vcpu_.tsc_khz();
+  if (khz == here || vcpu_.set_tsc_khz(khz) || vcpu_.id() != 0) return;
+  log_note(
+      "the guest's time stamp counter ran at {:.3f} MHz and runs at {:.3f} here, since this computer's KVM cannot "
+      "scale it: a guest that tells time by it alone is {} by a factor of {:.4f}",
+      khz / 1e3, here / 1e3, here > khz ? "fast" : "slow", static_cast<double>(here) / khz);
 }
 
 void VcpuState::give_registers(const VcpuStateV1& saved) {

@@ -57,6 +57,7 @@ class VcpuState : public Stateful {
 
  private:
   std::shared_ptr<VcpuStateV1> read_all() const;
+  void give_tsc_speed(std::uint32_t khz);
   void give_registers(const VcpuStateV1& saved);
   void give_interrupts(const VcpuStateV1& saved, const std::vector<kvm_msr_entry>& msrs);
   ApicLook apic_with_ticks() const;

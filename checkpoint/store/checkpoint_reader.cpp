@@ -76,4 +76,12 @@ const BlockSource* CheckpointReader::disk(std::string_view id) const noexcept {
   return found == disks_.end() ? nullptr : found->get();
 }
 
+const BlockSource& CheckpointReader::require_disk(std::string_view id) const {
+  require(Portion::kDisks);
+  const BlockSource* part = disk(id);
+  if (part == nullptr)
+    throw Error("checkpoint {} has no disk {}; tintype show names those that it has", manifest_.id, id);
+  return *part;
+}
+
 }  // namespace tintype

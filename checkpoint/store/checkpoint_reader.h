@@ -37,6 +37,8 @@ class CheckpointReader {
   const BlockSource& memory() const noexcept { return *memory_; }
   /// Null where the checkpoint has no such disk.
   const BlockSource* disk(std::string_view id) const noexcept;
+  /// Throws tintype::Error where it has none such, or does not hold disks.
+  const BlockSource& require_disk(std::string_view id) const;
 
  private:
   void open(const std::shared_ptr<const CheckpointStore>& store, std::uint64_t id);

@@ -57,8 +57,4 @@ void CheckpointStore::note(std::uint64_t id, Check which, const CheckNote& note)
   }
 }
 
-void CheckpointStore::remove_all(std::span<const std::uint64_t> ids, const ProgressSink& progress) {
-  for (const std::uint64_t id : ids) remove(id, progress);
-}
-
 }  // namespace tintype

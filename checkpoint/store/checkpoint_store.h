@@ -40,8 +40,8 @@ class CheckpointStore {
   virtual std::string name() const = 0;
   /// Throws tintype::Error where no checkpoint was ever begun here.
   virtual void require_repository() const = 0;
-  /// Whether the other is the same one.
-  virtual bool is_same(const CheckpointStore& other) const = 0;
+  /// Whether the store of that name, which need not be there yet, is this one or lies within it.
+  virtual bool holds(const std::filesystem::path& other) const = 0;
 
   /// All ids, ascending; checkpoints that are damaged too.
   virtual std::vector<std::uint64_t> ids() const = 0;
@@ -91,8 +91,9 @@ class CheckpointStore {
   /// Gone at once or not at all; so are bases that only it needed. Throws tintype::Error where there is none such. The
   /// sink is called between any two steps.
   virtual Removal remove(std::uint64_t id, const ProgressSink& progress = {}) = 0;
-  /// The same for several, ascending, of which each is gone at once or not at all.
-  virtual void remove_all(std::span<const std::uint64_t> ids, const ProgressSink& progress = {});
+  /// The same for several, ascending, of which each is gone at once or not at all. What is not there any more is passed
+  /// over.
+  virtual void remove_all(std::span<const std::uint64_t> ids, const ProgressSink& progress = {}) = 0;
   /// What dead processes left, and bases that nobody needs any more, whose ids it returns.
   virtual std::vector<std::uint64_t> remove_leftovers(const ProgressSink& progress = {}) = 0;
   /// Makes one checkpoint of one that is listed and of bases below it, with the same id and identity, and puts it into
@@ -111,5 +112,10 @@ std::unique_ptr<CheckpointStore> open_store(const std::filesystem::path& name,
 /// Made where it is missing. Throws tintype::Error. Manifests are read by way of `known`, where there is one.
 std::unique_ptr<CheckpointStore> create_store(const std::filesystem::path& name,
                                               std::shared_ptr<KnownManifests> known = {});
+/// The same as CheckpointStore::holds(), of a store that need not be there yet.
+bool store_would_hold(const std::filesystem::path& name, const std::filesystem::path& other);
+/// Throws tintype::Error, in the words of create_store(), where a store of that name can never be: it is a file or a
+/// device. One that is not there yet may come.
+void check_store_place(const std::filesystem::path& name);
 
 }  // namespace tintype

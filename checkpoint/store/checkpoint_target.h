@@ -21,6 +21,8 @@ class CheckpointTarget {
   virtual std::uint64_t id() const noexcept = 0;
   /// What a checkpoint must name to build on this one.
   virtual const std::string& identity() const noexcept = 0;
+  /// A sentence for the user, where this checkpoint may come to need more room than there was when it was begun.
+  virtual std::string concern() const { return {}; }
   virtual BlockSink& memory_part() = 0;
   virtual BlockSink& disk_part(std::string_view id) = 0;
   /// Once.

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "checkpoint/format/checkpoint_files.h"
+#include "checkpoint/store/space.h"
 #include "vmm/base/checksum.h"
 #include "vmm/base/error.h"
 
@@ -28,10 +29,22 @@ std::string host_name() {
 }  // namespace
 
 CheckpointWriter::CheckpointWriter(const NewCheckpoint& options)
-    : store_(create_store(options.repository, options.known)),
+    : fresh_(options.repository),
+      store_(create_store(options.repository, options.known)),
       draft_(store_->draft(options.parent, Parents::kListed, options.expected_bytes)),
       parent_(options.parent) {
+  look_for_room(options);
   create_parts(options);
+}
+
+// Of a store that is no directory nobody knows.
+void CheckpointWriter::look_for_room(const NewCheckpoint& options) {
+  const auto beside = options.most_bytes != 0 ? store_->place_beside(id()) : std::nullopt;
+  if (!beside) return;
+  const std::uint64_t bytes = free_bytes(beside->parent_path());
+  if (bytes >= options.most_bytes) return;
+  concern_ = fmt::format("{} has {} MiB free, and checkpoint {} may come to need {} MiB: make room, or it may fail",
+                         store_->name(), bytes >> 20, id(), (options.most_bytes >> 20) + 1);
 }
 
 void CheckpointWriter::create_parts(const NewCheckpoint& options) {

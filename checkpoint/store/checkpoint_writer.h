@@ -13,6 +13,7 @@
 #include "checkpoint/format/part_writer.h"
 #include "checkpoint/store/checkpoint_store.h"
 #include "checkpoint/store/checkpoint_target.h"
+#include "checkpoint/store/fresh_store.h"
 
 namespace tintype {
 
@@ -22,6 +23,7 @@ struct NewCheckpoint {
   std::uint64_t memory_bytes = 0;
   std::vector<DiskDescription> disks;  ///< id and size are looked at
   std::uint64_t expected_bytes = 0;    ///< refused where the destination has less room; 0: not checked
+  std::uint64_t most_bytes = 0;        ///< a concern where it has less; 0: not checked
   /// What it builds on; then a part holds what changed since, unless it is named in `full_parts` ("memory", "disk0"),
   /// or is a disk that the parent has not, or not of this size.
   std::optional<ParentRef> parent{};
@@ -41,6 +43,7 @@ class CheckpointWriter final : public CheckpointTarget {
 
   std::uint64_t id() const noexcept override { return draft_->id(); }
   const std::string& identity() const noexcept override { return identity_; }
+  std::string concern() const override { return concern_; }
 
   PartWriter& memory_part() override { return *memory_; }
   PartWriter& disk_part(std::string_view id) override;
@@ -55,14 +58,17 @@ class CheckpointWriter final : public CheckpointTarget {
     std::string id;
     std::unique_ptr<PartWriter> part;
   };
+  void look_for_room(const NewCheckpoint& options);
   void create_parts(const NewCheckpoint& options);
   std::vector<PartWriter*> parts();
   std::vector<PartDescription> describe_parts() const;
 
+  const FreshStore fresh_;  // destroyed last
   const std::unique_ptr<CheckpointStore> store_;
   const std::unique_ptr<CheckpointDraft> draft_;  // destroyed after the parts below, which it removes
   const std::string identity_ = new_identity();
   const std::optional<ParentRef> parent_;
+  std::string concern_;
   std::unique_ptr<PartWriter> memory_;
   std::vector<DiskPart> disks_;
   PartSummary state_;

@@ -1,17 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/store/directory_draft.h"
 
+#include <exception>
+#include <filesystem>
+
 #include "checkpoint/format/checkpoint_files.h"
 #include "checkpoint/format/part_file.h"
+#include "vmm/base/error.h"
 
 namespace tintype {
+namespace {
+
+/// Does it; where it fails since somebody removed the directory meanwhile, that is what is said.
+template <typename Work>
+auto while_it_is_there(const std::filesystem::path& directory, Work&& work) {
+  try {
+    return work();
+  } catch (const std::exception& why) {
+    std::error_code unknown;
+    if (std::filesystem::exists(directory, unknown) || unknown) throw;
+    throw Error("{} was removed while a checkpoint was being written to it ({}): take another one",
+                directory.parent_path().string(), why.what());
+  }
+}
+
+}  // namespace
 
 std::shared_ptr<PartOutput> DirectoryDraft::create(const std::string& file, std::uint64_t) {
-  return std::make_shared<PartFile>(pending_.directory() / file, pending_.lasting());
+  return while_it_is_there(pending_.directory(),
+                           [&] { return std::make_shared<PartFile>(pending_.directory() / file, pending_.lasting()); });
 }
 
 void DirectoryDraft::put(const std::string& file, std::span<const std::byte> bytes) {
-  small_files_.emplace_back(pending_.directory() / file, bytes);
+  while_it_is_there(pending_.directory(), [&] { small_files_.emplace_back(pending_.directory() / file, bytes); });
 }
 
 std::unique_ptr<const CheckpointFolder> DirectoryDraft::written() const {
@@ -26,7 +47,7 @@ void DirectoryDraft::seal(Manifest& manifest, const std::function<void()>& sync_
   sync_parts();
   if (pending_.lasting() == Lasting::kYes)
     for (SmallFile& file : small_files_) file.sync();
-  pending_.seal();
+  while_it_is_there(pending_.directory(), [&] { pending_.seal(); });
 }
 
 }  // namespace tintype

@@ -43,13 +43,9 @@ ExportedFile export_memory(const fs::path& repository, std::optional<std::uint64
 ExportedFile export_disk(const fs::path& repository, std::optional<std::uint64_t> id, const std::string& disk,
                          const fs::path& file, const ProgressSink& progress, ImageFormat format) {
   const CheckpointReader reader(repository, id);
-  reader.require(Portion::kDisks);
-  const BlockSource* part = reader.disk(disk);
-  if (part == nullptr) {
-    throw Error("checkpoint {} has no disk {}; tintype show names those that it has", reader.manifest().id, disk);
-  }
-  const FlatPlacement whole = whole_part(*part);
-  return export_part(*part, std::span(&whole, 1), file, part->content_bytes(), format, progress);
+  const BlockSource& part = reader.require_disk(disk);
+  const FlatPlacement whole = whole_part(part);
+  return export_part(part, std::span(&whole, 1), file, part.content_bytes(), format, progress);
 }
 
 }  // namespace tintype

@@ -75,11 +75,11 @@ void ObjectStore::require_repository() const {
     throw Error("{} is no repository: name what was given to checkpoint --to", name());
 }
 
-bool ObjectStore::is_same(const CheckpointStore& other) const {
-  const auto* const store = dynamic_cast<const ObjectStore*>(&other);
-  if (store == nullptr) return false;
-  const S3Location &ours = client_->location(), &theirs = store->client_->location();
-  return ours.endpoint == theirs.endpoint && ours.bucket == theirs.bucket && ours.prefix == theirs.prefix;
+bool ObjectStore::holds(const std::filesystem::path& other) const {
+  if (!S3Location::is_meant_by(other.native())) return false;
+  const S3Location ours = client_->location(), theirs = S3Location::parse(other.native()).completed();
+  return ours.endpoint == theirs.endpoint && ours.bucket == theirs.bucket &&
+         (ours.prefix.empty() || (theirs.prefix + "/").starts_with(ours.prefix + "/"));
 }
 
 std::vector<std::uint64_t> ObjectStore::ids() const {
@@ -257,9 +257,10 @@ void ObjectStore::remove_leftover_marks(const Look& look) {
 }
 
 /// What was asked for has been kept where any of it was.
-Removal ObjectStore::discard(const std::set<std::uint64_t>& ids, const ProgressSink& progress) {
+Removal ObjectStore::discard(std::set<std::uint64_t> ids, Absent absent, const ProgressSink& progress) {
   Look found = look();
   remove_leftovers(found);
+  if (absent == Absent::kPassedOver) std::erase_if(ids, [&](std::uint64_t id) { return !found.seals.contains(id); });
   for (const std::uint64_t id : ids) {
     if (found.seals.contains(id)) continue;
     resolve(id);
@@ -270,14 +271,16 @@ Removal ObjectStore::discard(const std::set<std::uint64_t>& ids, const ProgressS
   return {kept, std::move(outcome.gone)};
 }
 
-Removal ObjectStore::remove(std::uint64_t id, const ProgressSink& progress) { return discard({id}, progress); }
+Removal ObjectStore::remove(std::uint64_t id, const ProgressSink& progress) {
+  return discard({id}, Absent::kRefused, progress);
+}
 
 void ObjectStore::remove_all(std::span<const std::uint64_t> ids, const ProgressSink& progress) {
-  discard({ids.begin(), ids.end()}, progress);
+  discard({ids.begin(), ids.end()}, Absent::kPassedOver, progress);
 }
 
 std::vector<std::uint64_t> ObjectStore::remove_leftovers(const ProgressSink& progress) {
-  return discard({}, progress).gone;
+  return discard({}, Absent::kPassedOver, progress).gone;
 }
 
 bool ObjectStore::merge(const MergeRun& run, const TidyOptions&, const ProgressSink& progress) {

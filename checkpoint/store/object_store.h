@@ -25,7 +25,7 @@ class ObjectStore final : public CheckpointStore {
 
   std::string name() const override { return client_->location().name(); }
   void require_repository() const override;
-  bool is_same(const CheckpointStore& other) const override;
+  bool holds(const std::filesystem::path& other) const override;
   std::vector<std::uint64_t> ids() const override;
   std::vector<std::uint64_t> bases() const override;
   std::unique_ptr<const CheckpointFolder> folder_of(std::uint64_t id) const override;
@@ -74,7 +74,8 @@ class ObjectStore final : public CheckpointStore {
   void remove_leftovers(const Look& look);
   void remove_leftover_marks(const Look& look);
   void remove_folder(const std::string& token);
-  Removal discard(const std::set<std::uint64_t>& ids, const ProgressSink& progress);
+  enum class Absent : std::uint8_t { kRefused, kPassedOver };  ///< what is to be deleted and is not there
+  Removal discard(std::set<std::uint64_t> ids, Absent absent, const ProgressSink& progress);
   std::shared_ptr<const Manifest> require_parent(const ParentRef& parent, Parents parents, const Look& look) const;
 
   const std::shared_ptr<S3Client> client_;

@@ -26,6 +26,15 @@ std::unique_ptr<CheckpointStore> open_store(const std::filesystem::path& name, s
   return std::make_unique<Repository>(Repository::open(name, std::move(known)));
 }
 
+bool store_would_hold(const std::filesystem::path& name, const std::filesystem::path& other) {
+  if (S3Location::is_meant_by(name.native())) return object_store(name.native())->holds(other);
+  return Repository::would_hold(name, other);
+}
+
+void check_store_place(const std::filesystem::path& name) {
+  if (!S3Location::is_meant_by(name.native())) Repository::check_place(name);
+}
+
 std::unique_ptr<CheckpointStore> create_store(const std::filesystem::path& name,
                                               std::shared_ptr<KnownManifests> known) {
   if (S3Location::is_meant_by(name.native())) return object_store(name.native());

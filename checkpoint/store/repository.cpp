@@ -11,6 +11,7 @@
 #include <set>
 #include <utility>
 
+#include "checkpoint/s3/location.h"
 #include "checkpoint/store/chain.h"
 #include "checkpoint/store/directory_draft.h"
 #include "checkpoint/store/directory_merge.h"
@@ -81,12 +82,19 @@ void PendingCheckpoint::abandon() noexcept {
   lock_.reset();
 }
 
+void Repository::check_place(const fs::path& path) {
+  std::error_code error;
+  fs::path there = directory_path(path);
+  while (!fs::exists(there, error) && there.has_relative_path()) there = there.parent_path();
+  if (fs::exists(there, error) && !fs::is_directory(there, error)) {
+    throw Error("{} is not a directory; name a directory for the checkpoints, which is created where it is missing",
+                there.string());
+  }
+}
+
 Repository Repository::create(const fs::path& path, std::shared_ptr<KnownManifests> known) {
   std::error_code error;
-  if (fs::exists(path, error) && !fs::is_directory(path, error)) {
-    throw Error("{} is not a directory; name a directory for the checkpoints, which is created where it is missing",
-                path.string());
-  }
+  check_place(path);
   const fs::path absolute = directory_path(path);
   if (!fs::exists(absolute, error)) {
     fs::create_directories(absolute.parent_path(), error);
@@ -249,9 +257,16 @@ std::shared_ptr<const Manifest> Repository::manifest_in(const CheckpointFolder& 
   return read_manifest(static_cast<const DirectoryFolder&>(folder).directory(), id);
 }
 
-bool Repository::is_same(const CheckpointStore& other) const {
+bool Repository::holds(const fs::path& other) const { return would_hold(path_, other); }
+
+bool Repository::would_hold(const fs::path& directory, const fs::path& other) {
+  if (S3Location::is_meant_by(other.native())) return false;
   std::error_code error;
-  return fs::equivalent(path_, other.name(), error);
+  const fs::path outer = fs::weakly_canonical(directory_path(directory), error);
+  fs::path path = fs::weakly_canonical(other, error);
+  const auto found = [&] { return path == outer || fs::equivalent(outer, path, error); };
+  while (!found() && path.has_relative_path()) path = path.parent_path();
+  return found();
 }
 
 CheckpointStore::Stamps Repository::stamps() const {
@@ -331,8 +346,9 @@ void Repository::remove_all(std::span<const std::uint64_t> ids, const ProgressSi
     const NamesLock lock(path_);
     tidy_names(look());
     const Lineage lineage(*this);
+    const std::vector<std::uint64_t> there = this->ids();
     for (const std::uint64_t id : ids) {
-      resolve(id);
+      if (!std::ranges::binary_search(there, id)) continue;
       step();
       if (lineage.is_needed(id)) {
         rename_new(path_ / id_name(id), path_ / prefixed(kBase, id));

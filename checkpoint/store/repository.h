@@ -56,11 +56,16 @@ class PendingCheckpoint {
 /// A directory of checkpoints, `00000001/`, `00000002/`, ...
 class Repository final : public CheckpointStore {
  public:
+  /// Throws tintype::Error where there can never be one: the path, or what it should lie in, is a file or a device.
+  static void check_place(const std::filesystem::path& path);
   /// Created where missing. Throws tintype::Error where the path is a file, or cannot be written.
   /// Manifests are read by way of `known`, where there is one.
   static Repository create(const std::filesystem::path& path, std::shared_ptr<KnownManifests> known = {});
   /// One that is there; throws tintype::Error otherwise. Needs no right to write.
   static Repository open(const std::filesystem::path& path, std::shared_ptr<KnownManifests> known = {});
+
+  /// Whether `other` is this directory or lies within it, though neither need be there yet.
+  static bool would_hold(const std::filesystem::path& directory, const std::filesystem::path& other);
 
   const std::filesystem::path& path() const noexcept { return path_; }
   /// Whether what is sealed here is there after a power cut: not where a file `.scratch` says that nobody needs that.
@@ -68,7 +73,7 @@ class Repository final : public CheckpointStore {
 
   std::string name() const override { return path_.string(); }
   void require_repository() const override;
-  bool is_same(const CheckpointStore& other) const override;
+  bool holds(const std::filesystem::path& other) const override;
 
   /// The manifest in a directory of this repository. Throws ImageError.
   std::shared_ptr<const Manifest> read_manifest(const std::filesystem::path& directory, std::uint64_t id) const;

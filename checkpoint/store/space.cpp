@@ -7,10 +7,14 @@
 
 namespace tintype {
 
-void require_space(const std::filesystem::path& directory, std::uint64_t bytes, std::string_view what) {
+std::uint64_t free_bytes(const std::filesystem::path& directory) {
   struct statvfs info {};
   if (::statvfs(directory.c_str(), &info) != 0) throw_errno("statvfs {}", directory.string());
-  const std::uint64_t available = static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+  return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+}
+
+void require_space(const std::filesystem::path& directory, std::uint64_t bytes, std::string_view what) {
+  const std::uint64_t available = free_bytes(directory);
   if (available >= bytes) return;
   throw DestinationFull("{} has {} MiB free, and {} may need {} MiB; make room, or choose another destination",
                         directory.string(), available >> 20, what, (bytes >> 20) + 1);

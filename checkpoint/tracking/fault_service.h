@@ -5,11 +5,14 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <thread>
 #include <vector>
 
+#include "checkpoint/tracking/chunks.h"
 #include "checkpoint/tracking/userfault.h"
 #include "vmm/base/event_fd.h"
+#include "vmm/base/trace.h"
 #include "vmm/memory/guest_memory.h"
 
 namespace tintype {
@@ -19,7 +22,8 @@ namespace tintype {
 class FaultSink {
  public:
   virtual ~FaultSink() = default;
-  virtual void on_fault(const Fault& fault) noexcept = 0;
+  /// False: not now. It comes again when the service's bell has rung, and others come meanwhile.
+  [[nodiscard]] virtual bool on_fault(const Fault& fault) noexcept = 0;
 };
 
 using MakeUserfault = std::function<std::unique_ptr<Userfault>()>;
@@ -42,18 +46,27 @@ class FaultService {
     return userfault_->fill(range, from);
   }
   bool moves_pages() const noexcept { return userfault_->moves_pages(); }
+  /// Whoever rings it has all that was put off come again, in its order.
+  const std::shared_ptr<EventFd>& bell() const noexcept { return bell_; }
   /// Another fault waits for the sink to return.
   bool another_waits() const noexcept;
 
  private:
   void serve() noexcept;
+  void offer(Fault fault) noexcept;
+  void offer_again() noexcept;
 
   const std::vector<std::span<std::byte>> ranges_;
   FaultSink& sink_;
   std::unique_ptr<Userfault> userfault_;
+  std::vector<Fault> put_off_;
+  const std::shared_ptr<EventFd> bell_ = std::make_shared<EventFd>();  ///< shared with who may outlive the machine
   EventFd stop_;
   std::thread thread_;
 };
+
+/// The beginning of a trace's line for a fault within this chunk: where it is.
+TraceLine fault_line(std::string_view what, const Fault& fault, const Chunk& chunk, const GuestMemory& memory) noexcept;
 
 /// All of it, for a service.
 std::vector<std::span<std::byte>> ranges_of(const GuestMemory& memory);

@@ -13,11 +13,12 @@ FaultLog::FaultLog() { times_.reserve(kRemembered); }
 
 void FaultLog::clear() noexcept {
   times_.clear();
-  count_ = longest_ = 0;
+  count_ = longest_ = put_off_ = 0;
 }
 
-void FaultLog::add(std::uint64_t microseconds) noexcept {
+void FaultLog::add(std::uint64_t microseconds, bool put_off) noexcept {
   ++count_;
+  put_off_ += put_off ? 1 : 0;
   longest_ = std::max(longest_, microseconds);
   if (times_.size() < times_.capacity())
     times_.push_back(static_cast<std::uint32_t>(std::min<std::uint64_t>(microseconds, UINT32_MAX)));

@@ -3,8 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
+
+#include "vmm/base/event_fd.h"
 
 namespace tintype {
 
@@ -19,9 +22,11 @@ class OldContents {
   };
 
   virtual ~OldContents() = default;
-  /// Nothing where there is no room. With `may_wait` it waits until there is; nothing then means that nobody wants old
-  /// contents any more.
-  virtual std::optional<Slot> take(std::uint64_t chunk, bool may_wait) noexcept = 0;
+  /// Nothing where there is no room now, or where nobody wants old contents any more.
+  virtual std::optional<Slot> take(std::uint64_t chunk) noexcept = 0;
+  /// Somebody stands still until there is room: the bell rings once when there is, or when nobody wants old contents
+  /// any more. Where that is so already, the bell does not ring: whoever ends the checkpoint lets everybody go.
+  virtual void ring_when_free(std::shared_ptr<EventFd> bell) noexcept = 0;
   virtual std::span<std::byte> memory(const Slot& slot) const noexcept = 0;
   /// The slot is filled. Or it was taken in vain.
   virtual void put(const Slot& slot) noexcept = 0;

@@ -183,26 +183,30 @@ bool ProtectionTracker::copied(std::size_t chunk) noexcept {
 
 // ---- write faults, on the service's thread ----
 
-void ProtectionTracker::on_fault(const Fault& fault) noexcept {
-  const auto start = Clock::now();
+bool ProtectionTracker::on_fault(const Fault& fault) noexcept {
   const std::lock_guard lock(handling_mutex_);
   const auto chunk = chunks_.find(fault.address);
-  if (!chunk) return;
-  handle(*chunk, true);
-  faults_.add(microseconds_since(start));
+  if (!chunk) return true;
+  if (!handle(*chunk, true)) {
+    if (keeper_ != nullptr) keeper_->ring_when_free(service_->bell());
+    return false;
+  }
+  const std::uint64_t microseconds = microseconds_since(fault.since);
+  faults_.add(microseconds, fault.put_off);
+  if (traces(TraceKind::kFaults)) fault_line("write", fault, chunks_[*chunk], memory_).number("us", microseconds).put();
   look_ahead(*chunk);
+  return true;
 }
 
-/// Lets the chunk go when what it holds is safe. False where there is no room for that; with `may_wait`, where nobody
-/// wants it any more.
-bool ProtectionTracker::handle(std::size_t chunk, bool may_wait) noexcept {
+/// Lets the chunk go when what it holds is safe. False where there is no room for that, or nobody wants it any more.
+bool ProtectionTracker::handle(std::size_t chunk, bool is_waited_for) noexcept {
   for (;;) {
     const State seen = states_[chunk].load();
     if (seen == State::kHeld) {
-      if (preserve(chunk, may_wait)) return true;
+      if (preserve(chunk, is_waited_for)) return true;
       if (states_[chunk].load() == State::kHeld) return false;
     } else if (seen == State::kCopying) {
-      if (!may_wait || overtake(chunk)) return true;
+      if (!is_waited_for || overtake(chunk)) return true;
       if (states_[chunk].load() == State::kCopying) return false;
     } else if (let_go(chunk, seen)) {
       return true;
@@ -211,9 +215,9 @@ bool ProtectionTracker::handle(std::size_t chunk, bool may_wait) noexcept {
 }
 
 /// The room first, then the claim, so that nobody waits for a chunk that is claimed.
-bool ProtectionTracker::preserve(std::size_t chunk, bool may_wait) noexcept {
-  if (!may_wait && !keeper_->mostly_free()) return false;
-  const auto slot = keeper_->take(chunk, may_wait);
+bool ProtectionTracker::preserve(std::size_t chunk, bool is_waited_for) noexcept {
+  if (!is_waited_for && !keeper_->mostly_free()) return false;
+  const auto slot = keeper_->take(chunk);
   if (!slot) return false;
   if (!change(chunk, State::kHeld, State::kPreserving)) {
     keeper_->give_back(*slot);
@@ -228,7 +232,7 @@ bool ProtectionTracker::preserve(std::size_t chunk, bool may_wait) noexcept {
 /// The guest writes to a chunk that the copier is at. It does not wait for a thread that may have lost its CPU: the
 /// chunk stays protected until one of the two has changed its state, so the copy is whole if that is us.
 bool ProtectionTracker::overtake(std::size_t chunk) noexcept {
-  const auto slot = keeper_->take(chunk, true);
+  const auto slot = keeper_->take(chunk);
   if (!slot) return false;
   copy_pages(claimed(), chunks_[chunk], keeper_->memory(*slot));
   const std::lock_guard lock(protection_mutex_);
@@ -276,13 +280,14 @@ void ProtectionTracker::give_back() noexcept {
   end();
 }
 
-/// When it returns, the fault thread has let go of the keeper.
+/// When it returns, the fault thread has let go of the keeper. Faults that were put off come again, and are let go.
 void ProtectionTracker::end() noexcept {
   std::fill(mine_.begin(), mine_.end(), false);
   copied_elsewhere_ = false;
   next_ = 0;
   const std::lock_guard lock(handling_mutex_);
   keeper_ = nullptr;
+  if (service_) service_->bell()->signal();
 }
 
 FaultLog ProtectionTracker::faults() const {

@@ -51,9 +51,9 @@ class ProtectionTracker final : public MemoryTracker, private FaultSink {
   bool may_be_mended(std::size_t chunk) const noexcept override { return states_[chunk].load() == ChunkState::kOpen; }
 
  private:
-  void on_fault(const Fault& fault) noexcept override;
-  bool handle(std::size_t chunk, bool may_wait) noexcept;
-  bool preserve(std::size_t chunk, bool may_wait) noexcept;
+  bool on_fault(const Fault& fault) noexcept override;
+  bool handle(std::size_t chunk, bool is_waited_for) noexcept;
+  bool preserve(std::size_t chunk, bool is_waited_for) noexcept;
   bool overtake(std::size_t chunk) noexcept;
   bool let_go(std::size_t chunk, ChunkState seen) noexcept;
   void look_ahead(std::size_t chunk) noexcept;

@@ -182,7 +182,7 @@ std::optional<Fault> Userfault::next_fault() noexcept {
     if (count < 0 && errno == EINTR) continue;
     if (count != sizeof message) return std::nullopt;
     if (message.event == UFFD_EVENT_PAGEFAULT)
-      return Fault{message.arg.pagefault.address, message.arg.pagefault.feat.ptid};
+      return Fault{message.arg.pagefault.address, message.arg.pagefault.feat.ptid, std::chrono::steady_clock::now()};
   }
 }
 

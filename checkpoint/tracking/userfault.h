@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -43,7 +44,9 @@ enum class FaultKind : std::uint8_t {
 
 struct Fault {
   std::uintptr_t address = 0;
-  std::uint32_t thread = 0;  ///< who waits, as gettid(2) has it; where missing pages are told of
+  std::uint32_t thread = 0;                     ///< who waits, as gettid(2) has it; where missing pages are told of
+  std::chrono::steady_clock::time_point since;  ///< when it was told of
+  bool put_off = false;                         ///< it comes once more: there was no room for it
 };
 
 /// A userfaultfd (Linux Documentation/admin-guide/mm/userfaultfd.rst). Catches faults that the kernel takes on the

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <span>
 
+#include "devices/block/log_owner.h"
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
 #include "vmm/base/thread.h"
@@ -77,6 +78,7 @@ void Committer::run() noexcept {
   name_this_thread("disk-commit");
   block_signals_in_this_thread();
   while (gate_->begin_step()) {
+    const auto begun = std::chrono::steady_clock::now();
     Step result = Step::kFinished;
     std::string error;
     try {
@@ -86,12 +88,25 @@ void Committer::run() noexcept {
       frozen_ = nullptr;
       error = failure.what();
     }
+    core_->note_commit(!error.empty());
     std::vector<OnDone> listeners;
     if (result == Step::kFinished) listeners = take_listeners();
     gate_->end_step(result == Step::kFinished);
     for (const OnDone& on_done : listeners) on_done(error);  // after the step: they may prepare the next switch
     if (result == Step::kWait) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (result == Step::kMore) leave_disk_to_guest(std::chrono::steady_clock::now() - begun);
   }
+}
+
+void Committer::leave_disk_to_guest(CommitPace::Duration step) const {
+  using Clock = std::chrono::steady_clock;
+  const auto sleep = [](CommitPace::Duration time) {
+    const auto begun = Clock::now();
+    std::this_thread::sleep_for(time);
+    return Clock::now() - begun;
+  };
+  CommitPace::leave_disk_to_guest(
+      step, [this] { return core_->is_busy(); }, sleep);
 }
 
 std::vector<Committer::OnDone> Committer::take_listeners() noexcept {
@@ -119,7 +134,7 @@ Committer::Step Committer::step() {
 void Committer::announce_commit(const LayerStack& stack) {
   for (const auto& log : stack.logs) {
     if (log->state().kind == StateKind::kCommitting) continue;
-    log->set_state(StateKind::kCommitting);
+    note_commit(*log, *stack.base);
     core_->sync(*log);
   }
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "devices/block/commit_gate.h"
+#include "devices/block/commit_pace.h"
 #include "devices/block/disk_core.h"
 #include "vmm/base/freezable_disk.h"
 
@@ -44,6 +45,7 @@ class Committer {
 
   void run() noexcept;
   Step step();
+  void leave_disk_to_guest(CommitPace::Duration step) const;
   std::vector<OnDone> take_listeners() noexcept;
   void announce_commit(const LayerStack& stack);
   Step commit_frozen(const std::shared_ptr<const LayerStack>& stack);

@@ -6,6 +6,11 @@
 #include "vmm/base/error.h"
 
 namespace tintype {
+namespace {
+
+constexpr auto kStepLimit = std::chrono::seconds(60);
+
+}  // namespace
 
 bool CommitGate::begin_step() {
   std::unique_lock lock(mutex_);
@@ -45,13 +50,13 @@ void CommitGate::stop() noexcept {
   changed_.notify_all();
 }
 
-CommitHold::CommitHold(std::shared_ptr<CommitGate> gate, int limit_ms) : gate_(std::move(gate)) {
+CommitHold::CommitHold(std::shared_ptr<CommitGate> gate) : gate_(std::move(gate)) {
   std::unique_lock lock(gate_->mutex_);
   ++gate_->holds_;
-  if (gate_->changed_.wait_for(lock, std::chrono::milliseconds(limit_ms), [this] { return !gate_->stepping_; })) return;
+  if (gate_->changed_.wait_for(lock, kStepLimit, [this] { return !gate_->stepping_; })) return;
   --gate_->holds_;
-  throw Error("the disk is too slow: a step of committing its redo log takes longer than {} ms; try again later",
-              limit_ms);
+  throw Error("the disk is too slow: a step of committing its redo log takes longer than {} s; try again later",
+              kStepLimit.count());
 }
 
 CommitHold::~CommitHold() {

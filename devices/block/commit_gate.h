@@ -37,9 +37,8 @@ class CommitGate {
 /// While one exists, no layer below the active log changes.
 class CommitHold {
  public:
-  /// Waits for the step under way, which is short unless the host's disk is slow. Throws tintype::Error after
-  /// `limit_ms`.
-  CommitHold(std::shared_ptr<CommitGate> gate, int limit_ms);
+  /// Waits for the step under way, which is short unless the host's disk is slow. Throws tintype::Error after a minute.
+  explicit CommitHold(std::shared_ptr<CommitGate> gate);
   ~CommitHold();
   CommitHold(const CommitHold&) = delete;
   CommitHold& operator=(const CommitHold&) = delete;

@@ -90,7 +90,7 @@ void DiskCore::start(Flight& flight) {
     flight.error_number = EROFS;
     return finish(flight), engine_->ring_bell();
   }
-  if (order_.may_start(flight, stack_->active() != nullptr)) start_write(flight);
+  if (order_.may_start(flight)) start_write(flight);
 }
 
 void DiskCore::launch(Flight& flight) noexcept {
@@ -297,24 +297,40 @@ int DiskCore::stopped_by() const noexcept {
   return stopped_by_;
 }
 
+bool DiskCore::waits_for_user() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return stopped_by_ != 0 && !go_on_;
+}
+
+bool DiskCore::stopped_by_full_log() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return stopped_by_ != 0 && stopped_by_full_log_;
+}
+
+// Whoever goes on has made room, perhaps for a commit.
 void DiskCore::go_on() noexcept {
   const std::lock_guard lock(mutex_);
   if (stopped_by_ == 0) return;
   go_on_ = true;
+  commit_fails_ = false;
   for (Flight* const flight : waiting_) flight->may_fail = true;
   engine_->ring_bell();
 }
 
 bool DiskCore::has_lost_writes() const noexcept {
   const std::lock_guard lock(mutex_);
-  return std::ranges::any_of(waiting_, [](const Flight* flight) {
-    return flight->is_flush() && flight->error_number != 0 && !flight->is_absent;
-  });
+  return std::ranges::any_of(waiting_, [](const Flight* flight) { return flight->has_lost_writes(); });
 }
 
 bool DiskCore::waits_for_room() const noexcept {
   const std::lock_guard lock(mutex_);
   return retry_at_.has_value();
+}
+
+// A failure says something to those only who wait for room just now: later there may be some.
+void DiskCore::note_commit(bool fails) noexcept {
+  const std::lock_guard lock(mutex_);
+  commit_fails_ = fails && retry_at_.has_value();
 }
 
 bool DiskCore::idle() noexcept {
@@ -327,6 +343,11 @@ bool DiskCore::idle() noexcept {
   }
   engine_->kick();
   return idle;
+}
+
+bool DiskCore::is_busy() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return in_flight_ > 0;
 }
 
 bool DiskCore::writes_landed(std::uint64_t epoch) noexcept {

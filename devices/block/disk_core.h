@@ -44,13 +44,21 @@ class DiskCore {
   // Both move requests on first, as far as the host has got with them, without telling their owners.
   /// Nothing is in flight. For whoever closes the disk, when the I/O thread is gone.
   bool idle() noexcept;
-  /// Called, with the mutex held, whenever a request begins to wait for room in the file system of the logs.
+  /// Requests of the guest are in flight, as far as the I/O thread knows.
+  bool is_busy() const noexcept;
+  /// Called, with the mutex held, whenever a request finds no room in the file system of the logs.
   void set_on_no_room(std::function<void()> on_no_room) { on_no_room_ = std::move(on_no_room); }
   bool waits_for_room() const noexcept;
+  /// Any thread: whether what is being committed comes to its end, and so makes room.
+  void note_commit(bool fails) noexcept;
   /// Called, with the mutex held, whenever a request begins to wait because the host could not do it.
   void set_on_stop(std::function<void()> on_stop);
-  /// Why requests wait: 0 where none does.
+  /// Why requests wait: 0 where none does, or all are about to be tried again.
   int stopped_by() const noexcept;
+  /// They do, and nobody has had them go on.
+  bool waits_for_user() const noexcept;
+  /// It is that a log found no room.
+  bool stopped_by_full_log() const noexcept;
   /// A flush that failed waits, so that the guest does not know yet what the host has lost.
   bool has_lost_writes() const noexcept;
   /// Try them again. Any thread; the I/O thread does it.
@@ -131,7 +139,8 @@ class DiskCore {
   void records_finished(Flight& flight) noexcept;
   void write_finished(Flight& flight) noexcept;
   void start_waiting_writes() noexcept;
-  void wait_for_room(Flight& flight) noexcept;
+  bool committing_makes_room() const noexcept;
+  void found_no_room(Flight& flight) noexcept;
   void wait(Flight& flight) noexcept;
   void stop_or_finish(Flight& flight) noexcept;
   void retry_if_due() noexcept;
@@ -165,7 +174,9 @@ class DiskCore {
   /// Reads and flushes that wait for room, or because the host could not do them. Writes that do are in order_.
   std::vector<Flight*> waiting_;
   std::optional<Clock::time_point> retry_at_;  ///< while something waits for room
+  bool commit_fails_ = false;                  ///< while something waits for room
   int stopped_by_ = 0;                         ///< while something waits that the host could not do: its errno
+  bool stopped_by_full_log_ = false;
   bool go_on_ = false;
   bool giving_up_ = false;
   std::function<void()> on_no_room_, on_stop_;

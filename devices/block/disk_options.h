@@ -9,6 +9,7 @@
 
 #include "devices/block/io_engine.h"
 #include "vmm/base/absent_blocks.h"
+#include "vmm/base/unique_fd.h"
 #include "vmm/base/words.h"
 
 namespace tintype {
@@ -66,6 +67,8 @@ struct DiskOptions {
   /// Of a disk that is being restored: what the image has not yet. Then it may say that it is not whole. Not for an
   /// undoable one.
   std::shared_ptr<AbsentBlocks> absent{};
+  /// The image, where it has no name; `image` is what messages call it then. Not for a persistent one, or an undoable.
+  std::shared_ptr<const UniqueFd> unnamed{};
 };
 
 }  // namespace tintype

@@ -86,7 +86,7 @@ void DiskCore::flush_finished(Flight& flight) noexcept {
   });
   if (flight.error_number == 0 && flight.no_room) {
     for (const Flight::FlushPoint& point : flight.flush_points) point.log->give_back_flush_slot(point.slot);
-    return wait_for_room(flight);
+    return found_no_room(flight);
   }
   if (flight.error_number != 0 || flight.flush_points.empty()) return stop_or_finish(flight);
   flight.io_count = 0;
@@ -223,7 +223,7 @@ void DiskCore::write_finished(Flight& flight) noexcept {
   if (flight.error_number == 0 && !flight.no_room && plan_next_part(flight)) return launch(flight);
   order_.finished(flight);
   if (flight.error_number == 0 && flight.no_room) {
-    wait_for_room(flight);
+    found_no_room(flight);
   } else {
     stop_or_finish(flight);
   }
@@ -235,19 +235,21 @@ void DiskCore::start_waiting_writes() noexcept {
   while (Flight* const next = order_.release()) start_write(*next);
 }
 
-// The file system of the logs is full. The guest is not told: its disk has room. The request takes its place before
-// those that overlap it, and is planned anew when there may be room: then perhaps in a base without logs.
-void DiskCore::wait_for_room(Flight& flight) noexcept {
-  if (giving_up_) {
-    flight.error_number = ENOSPC;
-    return finish(flight);
-  }
+/// A log that goes into the base gives back its room. One that is kept does not, nor does one that goes into that.
+bool DiskCore::committing_makes_room() const noexcept { return stack_->kept == 0 && !commit_fails_; }
+
+// The file system of the logs is full. Where a commit makes room the guest is not told: its disk has room. The request
+// takes its place before those that overlap it, and is planned anew when there may be room: then perhaps in a base
+// without logs. Else only the user can make room, and it is an error as any other.
+void DiskCore::found_no_room(Flight& flight) noexcept {
+  const bool waits = committing_makes_room() && !giving_up_;
+  if (!waits) flight.error_number = ENOSPC;
+  if (on_no_room_ && !retry_at_ && !giving_up_) on_no_room_();
+  if (!waits) return stop_or_finish(flight);
   wait(flight);
-  if (!retry_at_) {
-    retry_at_ = Clock::now() + kRetry;
-    ring_bell_at(*retry_at_);
-    if (on_no_room_) on_no_room_();
-  }
+  if (retry_at_) return;
+  retry_at_ = Clock::now() + kRetry;
+  ring_bell_at(*retry_at_);
 }
 
 void DiskCore::wait(Flight& flight) noexcept {
@@ -267,6 +269,7 @@ void DiskCore::stop_or_finish(Flight& flight) noexcept {
   if (!waits) return finish(flight);
   const bool first = stopped_by_ == 0;
   stopped_by_ = flight.error_number;
+  stopped_by_full_log_ = flight.no_room;
   wait(flight);
   if (first && on_stop_) on_stop_();
 }
@@ -275,7 +278,7 @@ void DiskCore::retry_if_due() noexcept {
   const auto now = Clock::now();
   if (bell_due_at_ && *bell_due_at_ <= now) bell_due_at_.reset();
   if (std::exchange(go_on_, false) || (retry_at_ && *retry_at_ <= now && stopped_by_ == 0)) start_what_waited();
-  if (retry_at_) ring_bell_at(*retry_at_);
+  if (retry_at_ && stopped_by_ == 0) ring_bell_at(*retry_at_);
 }
 
 void DiskCore::start_what_waited() noexcept {
@@ -283,7 +286,7 @@ void DiskCore::start_what_waited() noexcept {
   stopped_by_ = 0;
   for (Flight* const flight : std::exchange(waiting_, {})) {
     flight->again = false;
-    const bool lost = flight->is_flush() && flight->error_number != 0 && !flight->is_absent;
+    const bool lost = flight->has_lost_writes();
     if (lost && !flight->may_fail && !giving_up_) {  // it failed just now
       stop_or_finish(*flight);
       continue;

@@ -48,7 +48,7 @@ bool VirtualDisk::go_back_to(const FrozenDisk& frozen) {
   if (all_empty(dropped)) return cancel_return(), false;
   auto fresh = std::exchange(log_to_return_to_, nullptr);
   check(fresh != nullptr, "prepare_return() comes before go_back_to()");
-  if (base_->is_whole()) fresh->set_state(log_format::StateKind::kStable, base_->modified_ns());
+  if (to.base_is_settled()) fresh->set_state(log_format::StateKind::kStable, base_->modified_ns());
   core_->replace_stack(with_log(*to.stack(), std::move(fresh)));
   for (auto log = dropped.rbegin(); log != dropped.rend(); ++log) {
     (*log)->set_state(log_format::StateKind::kRetired);

@@ -68,6 +68,8 @@ struct Flight {
   bool is_write() const noexcept { return request->operation == BlockOperation::kWrite || is_zero(); }
   bool is_flush() const noexcept { return request->operation == BlockOperation::kFlush; }
   bool is_zero() const noexcept { return request->operation == BlockOperation::kZero; }
+  /// A flush by which the host has lost data, and not one that merely could not be done.
+  bool has_lost_writes() const noexcept { return is_flush() && error_number != 0 && !is_absent && !no_room; }
 
   void reset(BlockRequest& new_request) noexcept;
   /// Forgets the host I/O of the stage before.

@@ -10,8 +10,8 @@
 namespace tintype {
 
 FrozenStack::FrozenStack(std::shared_ptr<DiskCore> core, std::shared_ptr<const LayerStack> stack,
-                         std::shared_ptr<RedoLog> fresh, std::shared_ptr<CommitGate> gate, int limit_ms)
-    : hold_(std::move(gate), limit_ms), core_(std::move(core)), stack_(std::move(stack)), fresh_(std::move(fresh)) {}
+                         std::shared_ptr<RedoLog> fresh, std::shared_ptr<CommitGate> gate)
+    : hold_(std::move(gate)), core_(std::move(core)), stack_(std::move(stack)), fresh_(std::move(fresh)) {}
 
 void FrozenStack::wait_for_old_io(int limit_ms, const WhileWaiting& meanwhile) {
   const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(limit_ms);
@@ -27,9 +27,10 @@ void FrozenStack::wait_for_old_io(int limit_ms, const WhileWaiting& meanwhile) {
   // Should we be killed, and should somebody then change the image before the log has been committed to it,
   // this lets us notice.
   if (fresh_ == nullptr || fresh_->state().kind != log_format::StateKind::kFresh) return;
-  if (!stack_->base->is_whole()) return;  // it does not rest yet
+  if (!stack_->base->rests()) return;
   stack_->base->settle();
   fresh_->set_state(log_format::StateKind::kStable, stack_->base->modified_ns());
+  base_is_settled_ = true;
 }
 
 void FrozenStack::read(std::uint64_t offset, std::span<std::byte> into) {

@@ -18,7 +18,7 @@ class FrozenStack final : public FrozenDisk {
  public:
   /// `fresh` is the log above (null for a read-only disk).
   FrozenStack(std::shared_ptr<DiskCore> core, std::shared_ptr<const LayerStack> stack, std::shared_ptr<RedoLog> fresh,
-              std::shared_ptr<CommitGate> gate, int limit_ms);
+              std::shared_ptr<CommitGate> gate);
 
   std::uint64_t size() const noexcept override { return stack_->base->size(); }
   void wait_for_old_io(int limit_ms, const WhileWaiting& meanwhile) override;
@@ -32,6 +32,8 @@ class FrozenStack final : public FrozenDisk {
   DiskCore::Leftovers& leftovers() noexcept { return leftovers_; }
   const std::shared_ptr<const LayerStack>& stack() const noexcept { return stack_; }
   RedoLog* fresh() const noexcept { return fresh_.get(); }
+  /// The image is durably as the stack has it, its time as well.
+  bool base_is_settled() const noexcept { return base_is_settled_; }
 
  private:
   const CommitHold hold_;
@@ -39,6 +41,7 @@ class FrozenStack final : public FrozenDisk {
   const std::shared_ptr<const LayerStack> stack_;
   const std::shared_ptr<RedoLog> fresh_;
   std::uint64_t epoch_ = 0;
+  std::atomic<bool> base_is_settled_ = false;
   std::shared_ptr<const ChangedBlocks> changes_;
   DiskCore::Leftovers leftovers_;
 };

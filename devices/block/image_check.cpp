@@ -23,10 +23,12 @@ class ImageCheck {
 
   std::vector<ImageDefect> run() {
     guarded(base_->path(), [this] {
-      for (const LogPaths& paths : find_logs(*base_, log_directory_)) {
-        guarded(paths.file, [&] { check_log(paths); });
-      }
+      ++unreadable_;  // unless they are found
+      const auto logs = find_logs(*base_, log_directory_);
+      --unreadable_;
+      for (const LogPaths& paths : logs) guarded(paths.file, [&] { check_log(paths); });
     });
+    if (unreadable_ == 0) check_gaps();
     if (defects_.empty()) guarded(base_->path(), [this] { check_stack(); });
     return std::move(defects_);
   }
@@ -42,17 +44,29 @@ class ImageCheck {
   }
 
   void check_log(const LogPaths& paths) {
-    LogScan scan(paths.file, paths.link, true);
-    if (!belongs(paths, scan.superblock(), scan.state(), *base_)) return;
     std::vector<std::string> wrong;
-    scan.go_on_after(wrong);
-    const auto log = scan.load();
+    const auto log = load(paths, wrong);
+    if (log == nullptr) return;
     for (const std::string& what : wrong) defects_.push_back({paths.file, what, false});
     const bool is_void = log->state().kind == StateKind::kRetired || log->state().kind == StateKind::kDiscarded;
+    (log->state().kind == StateKind::kRetired ? found_.retired : found_.current).push_back(log);
     if (wrong.empty() && !is_void) check_fits(*log, *base_);
   }
 
-  /// Order, what is missing, and what the user began and was not finished. (What a killed machine leaves is no defect.)
+  std::shared_ptr<RedoLog> load(const LogPaths& paths, std::vector<std::string>& wrong) {
+    ++unreadable_;
+    LogScan scan(paths.file, paths.link, true, &wrong);
+    --unreadable_;
+    return belongs(paths, scan.superblock(), scan.state(), *base_) ? scan.load() : nullptr;
+  }
+
+  /// Not where a log cannot tell its number, which may be the one that is missed.
+  void check_gaps() {
+    put_in_order(found_);
+    for (const std::string& gap : gaps_in(found_, *base_)) defects_.push_back({base_->path(), gap, false});
+  }
+
+  /// What the user began and was not finished. (What a killed machine leaves is no defect.)
   void check_stack() {
     const FoundLogs found = find_stack(*base_, log_directory_, !repair_);
     const auto any = [](const auto& logs, StateKind kind, bool kept) {
@@ -77,6 +91,8 @@ class ImageCheck {
   const std::shared_ptr<RawFile> base_;
   const std::filesystem::path log_directory_;
   const bool repair_;
+  FoundLogs found_;
+  std::size_t unreadable_ = 0;  ///< logs whose header is damaged
   std::vector<ImageDefect> defects_;
 };
 

@@ -48,7 +48,14 @@ ImageInfo describe_image(const std::filesystem::path& image, const std::filesyst
   const FoundLogs found = find_stack(*base, log_directory, true);
   ImageInfo info{base->path(), base->size(), allocated_bytes(*base), {}, {}, {}};
   if (base->suspended() && base->suspended()->counts()) info.suspended_in = base->suspended()->state.parent_path();
-  for (const auto& log : found.current) info.logs.push_back(describe(*log));
+  const bool may_go = found.are_kept_for_nothing();
+  for (const auto& log : found.current) {
+    if (may_go) {
+      info.void_logs.push_back(log->path());
+    } else {
+      info.logs.push_back(describe(*log));
+    }
+  }
   for (const auto& log : found.retired) info.void_logs.push_back(log->path());
   return info;
 }
@@ -77,12 +84,14 @@ std::uint64_t discard_image(const std::filesystem::path& image, const std::files
   return sectors * kSectorSize;
 }
 
-void read_image(const std::filesystem::path& image, const std::filesystem::path& log_directory,
-                const std::function<void(std::uint64_t bytes)>& prepare, const ImageSink& sink) {
+std::uint64_t read_image(const std::filesystem::path& image, const std::filesystem::path& log_directory,
+                         const std::function<void(std::uint64_t bytes)>& prepare, const ImageSink& sink) {
   constexpr std::uint64_t kStep = 1 << 20;
   LayerStack stack;
   stack.base = RawFile::open(image, true);
-  stack.logs = find_stack(*stack.base, log_directory, true).current;
+  FoundLogs found = find_stack(*stack.base, log_directory, true);
+  const std::uint64_t uncommitted = found.sector_count() * kSectorSize;
+  stack.logs = std::move(found.current);
   prepare(stack.base->size());
   std::vector<std::byte> buffer(kStep);
   for (auto data = next_data(stack, 0); data; data = next_data(stack, data->end)) {
@@ -91,6 +100,7 @@ void read_image(const std::filesystem::path& image, const std::filesystem::path&
     read_stack(stack, data->start, bytes);
     sink(data->start * kSectorSize, bytes);
   }
+  return uncommitted;
 }
 
 }  // namespace tintype

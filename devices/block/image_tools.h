@@ -29,7 +29,7 @@ struct ImageInfo {
   std::filesystem::path image;
   std::uint64_t bytes = 0, allocated_bytes = 0;
   std::vector<ImageLog> logs;                    ///< from the lowest up
-  std::vector<std::filesystem::path> void_logs;  ///< what they held lies below, or was given up
+  std::vector<std::filesystem::path> void_logs;  ///< what they held lies below, was given up, or was nothing
   std::filesystem::path suspended_in;            ///< its machine's saved state; empty: it is not suspended
 
   /// Updates wait for the user to say what becomes of them.
@@ -54,9 +54,9 @@ std::vector<ImageDefect> check_image(const std::filesystem::path& image, const s
                                      bool repair);
 
 /// Reads the image through its logs and hands over what may be other than zero, in order, in whole sectors. `prepare`
-/// is told the size of the disk first. Changes nothing.
+/// is told the size of the disk first. Changes nothing. Returns the bytes of updates that are not in the image yet.
 using ImageSink = std::function<void(std::uint64_t offset, std::span<const std::byte> data)>;
-void read_image(const std::filesystem::path& image, const std::filesystem::path& log_directory,
-                const std::function<void(std::uint64_t bytes)>& prepare, const ImageSink& sink);
+std::uint64_t read_image(const std::filesystem::path& image, const std::filesystem::path& log_directory,
+                         const std::function<void(std::uint64_t bytes)>& prepare, const ImageSink& sink);
 
 }  // namespace tintype

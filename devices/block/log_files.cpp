@@ -153,6 +153,7 @@ UniqueFd NewLogFile::take_nameless() {
 
 std::vector<LogPaths> find_logs(const RawFile& base, const fs::path& directory) {
   std::vector<LogPaths> found;
+  if (base.is_unnamed()) return found;
   if (!base.is_block_device()) add_logs_in(base.path().parent_path(), base.path(), found);
   if (!directory.empty()) add_logs_in(fs::weakly_canonical(directory), base.path(), found);
   if (base.mark() && !base.mark()->directory.empty()) add_logs_in(base.mark()->directory, base.path(), found);

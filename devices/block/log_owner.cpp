@@ -119,4 +119,13 @@ void check_fits(const RedoLog& log, const RawFile& base) {
                         kImageMarkAttribute, to_text(log.superblock().image_mark), image));
 }
 
+// The image of a fresh log has not come to rest: a power cut might take its time back behind what the log knows, and
+// from here on that would count as somebody else's doing.
+void note_commit(RedoLog& log, const RawFile& base) {
+  if (log.state().kind != StateKind::kFresh) return log.set_state(StateKind::kCommitting);
+  const std::uint64_t modified_ns = base.modified_ns();
+  base.settle();
+  log.set_state(StateKind::kCommitting, modified_ns);
+}
+
 }  // namespace tintype

@@ -18,4 +18,8 @@ bool belongs(const LogPaths& paths, const log_format::Superblock& superblock, co
 /// The image is as it was when the log was last written. Throws tintype::Error.
 void check_fits(const RedoLog& log, const RawFile& base);
 
+/// The log says that it is being committed, before the image is written: from now on that is our own doing. Its state
+/// is to be made durable then. Throws std::system_error.
+void note_commit(RedoLog& log, const RawFile& base);
+
 }  // namespace tintype

@@ -16,8 +16,9 @@ namespace tintype {
 
 using namespace log_format;
 
-LogScan::LogScan(const std::filesystem::path& path, const std::filesystem::path& link, bool read_only)
-    : path_(path), link_(link), fd_(::open(path.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC)) {
+LogScan::LogScan(const std::filesystem::path& path, const std::filesystem::path& link, bool read_only,
+                 std::vector<std::string>* wrong)
+    : path_(path), link_(link), fd_(::open(path.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC)), wrong_(wrong) {
   if (!fd_) {
     throw Error("the redo log {} cannot be opened: {}; it holds updates of the disk, so make it accessible",
                 path.string(), errno_text(errno));
@@ -83,9 +84,12 @@ void LogScan::read_superblock() {
 
 void LogScan::read_state() {
   read_exactly(fd_.get(), std::as_writable_bytes(std::span(&state_, 1)), kStateOffset, path_.string());
-  if (state_.checksum != checksum_of(state_, seed_)) damaged("the checksum of its state is wrong");
   const StateKind last = superblock_.version < 3 ? StateKind::kRetired : StateKind::kDiscarded;
-  if (state_.kind < StateKind::kFresh || state_.kind > last) damaged("its state is unknown");
+  const bool is_known = StateKind::kFresh <= state_.kind && state_.kind <= last;
+  const bool is_sound = state_.checksum == checksum_of(state_, seed_);
+  if (is_known && is_sound) return;
+  wrong(is_sound ? "its state is unknown" : "the checksum of its state is wrong");
+  state_ = {};
 }
 
 Record LogScan::record_at(std::uint64_t offset) const {

@@ -22,13 +22,13 @@ class LogDamaged : public Error {
 /// nothing in the file and changes nothing.
 class LogScan {
  public:
-  /// Reads the header. Throws tintype::Error that names the file and what is wrong.
-  LogScan(const std::filesystem::path& path, const std::filesystem::path& link, bool read_only);
+  /// Reads the header. Throws tintype::Error that names the file and what is wrong. A state or a record that is wrong
+  /// is told in `wrong` instead, where that is given, and taken for a fresh log's, or left out.
+  LogScan(const std::filesystem::path& path, const std::filesystem::path& link, bool read_only,
+          std::vector<std::string>* wrong = nullptr);
 
   const log_format::Superblock& superblock() const noexcept { return superblock_; }
   const log_format::State& state() const noexcept { return state_; }
-  /// A record that is wrong is left out by load(), and told here, instead of being the end of it.
-  void go_on_after(std::vector<std::string>& wrong) noexcept { wrong_ = &wrong; }
   /// Reads the records; the log as it was when its writer ended. Throws as above. To be called once.
   std::shared_ptr<RedoLog> load();
 
@@ -56,7 +56,7 @@ class LogScan {
   std::filesystem::path link_;
   UniqueFd fd_;
   std::uint64_t file_size_ = 0;
-  std::vector<std::string>* wrong_ = nullptr;
+  std::vector<std::string>* const wrong_;
   log_format::Superblock superblock_;
   log_format::State state_;
   std::uint64_t seed_ = 0;

@@ -31,7 +31,8 @@ constexpr auto kLockPatience = std::chrono::milliseconds(1'500);
     case EPERM:
     case EROFS:
       throw Error("the disk image {} cannot be opened for {}: {}; change its permissions{}", path,
-                  read_only ? "reading" : "writing", errno_text(error_number), read_only ? "" : " or add `,readonly`");
+                  read_only ? "reading" : "writing", errno_text(error_number),
+                  read_only ? "" : ", or give it to a machine that only reads it, with `,readonly`");
     default:
       throw Error("the disk image {} cannot be opened: {}", path, errno_text(error_number));
   }
@@ -142,6 +143,21 @@ std::shared_ptr<RawFile> RawFile::open(const std::filesystem::path& path, bool r
   }
   // A killed machine's writes may be on their way to stable storage still.
   if (!read_only && absent == nullptr) file->note_write();
+  file->absent_ = std::move(absent);
+  return file;
+}
+
+std::shared_ptr<RawFile> RawFile::open_unnamed(int image, const std::filesystem::path& path,
+                                               std::shared_ptr<AbsentBlocks> absent) {
+  UniqueFd fd = open_image(fmt::format("/proc/self/fd/{}", image), true);
+  ::fcntl(fd.get(), F_SETFL, 0);  // no longer non-blocking
+  lock_image(fd.get(), path.string(), true);
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) throw_errno("fstat {}", path.string());
+  const std::uint64_t size = image_size(fd.get(), info, path.string());
+  check_size(size, path.string());
+  std::shared_ptr<RawFile> file(new RawFile(path, std::move(fd), size, false));
+  file->is_unnamed_ = true;
   file->absent_ = std::move(absent);
   return file;
 }

@@ -32,17 +32,25 @@ class RawFile : public BlockFile {
   /// nothing.
   static std::shared_ptr<RawFile> open(const std::filesystem::path& path, bool read_only,
                                        std::shared_ptr<AbsentBlocks> absent = {});
+  /// The same of an image without a name, by a descriptor of it; `path`, which is absolute, is what to call it. For
+  /// reading.
+  static std::shared_ptr<RawFile> open_unnamed(int image, const std::filesystem::path& path,
+                                               std::shared_ptr<AbsentBlocks> absent);
 
   std::uint64_t size() const noexcept { return size_; }
 
   /// What is not there yet; null where it was all there when it was opened.
   AbsentBlocks* absent() const noexcept { return absent_.get(); }
   bool is_whole() const noexcept { return absent_ == nullptr || absent_->bytes_left() == 0; }
+  /// Nobody writes to it but who commits.
+  bool rests() const noexcept { return absent_ == nullptr || absent_->is_complete(); }
   /// To be called before reading a range by the descriptor. Throws where it cannot be had.
   void bring(std::uint64_t offset, std::uint64_t length) const {
     if (!is_whole()) absent_->bring(offset, length);
   }
   bool is_block_device() const noexcept { return is_block_device_; }
+  /// Nobody ever had it before, and it has no logs but those that are made for it.
+  bool is_unnamed() const noexcept { return is_unnamed_; }
 
   /// Lets others have the image, though the descriptor stays open.
   void unlock() noexcept;
@@ -81,6 +89,7 @@ class RawFile : public BlockFile {
 
   std::uint64_t size_;
   bool is_block_device_;
+  bool is_unnamed_ = false;
   std::optional<ImageMark> mark_;
   std::optional<SuspendNote> suspended_;
   std::shared_ptr<AbsentBlocks> absent_;

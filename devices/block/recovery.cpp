@@ -19,19 +19,20 @@ namespace {
 
 /// Sorted from the lowest up; each sequence number follows the one before it. (Logs that hold nothing may be
 /// remains of a switch that was given up.)
-void check_order(const Logs& logs) {
+void add_gaps_between(const Logs& logs, std::vector<std::string>& gaps) {
   for (std::size_t i = 1; i < logs.size(); ++i) {
     const RedoLog& below = *logs[i - 1];
     const RedoLog& log = *logs[i];
     if (log.sequence() > below.covers() + 1) {
-      throw Error(
-          "the redo log that lay between {} and {} is missing: put it back, or delete the latter to give up "
-          "the updates in it",
-          below.path().string(), log.path().string());
+      gaps.push_back(
+          fmt::format("the redo log that lay between {} and {} is missing: put it back, or delete the latter to give "
+                      "up the updates in it",
+                      below.path().string(), log.path().string()));
     }
     if (log.sequence() == below.sequence() && !log.index().empty() && !below.index().empty()) {
-      throw Error("{} and {} are both redo log number {} of the disk image: remove the one that is a copy",
-                  below.path().string(), log.path().string(), log.sequence());
+      gaps.push_back(
+          fmt::format("{} and {} are both redo log number {} of the disk image: remove the one that is a copy",
+                      below.path().string(), log.path().string(), log.sequence()));
     }
   }
 }
@@ -42,8 +43,8 @@ void note_discarded(const RedoLog& log, const RawFile& base) {
            base.path().string(), log.discarded(), log.path().string());
 }
 
-/// All logs that the image's mark tells of are there.
-void check_complete(const FoundLogs& found, const RawFile& base) {
+/// Of the logs that the image's mark tells of.
+void add_gap_in_mark(const FoundLogs& found, const RawFile& base, std::vector<std::string>& gaps) {
   const auto& mark = base.mark();
   if (!mark || mark->is_users_word()) return;
   const auto is_there = [&](std::uint64_t sequence) {
@@ -55,13 +56,13 @@ void check_complete(const FoundLogs& found, const RawFile& base) {
     return has(found.current) || has(found.retired);
   };
   if (is_there(mark->first_log) && is_there(mark->last_log)) return;
-  throw Error(
+  gaps.push_back(fmt::format(
       "the disk image {} has updates in redo logs that are missing (they lay in {}, and if this image is a copy, they "
       "belong to it only when they are copied too): put them beside the image, named after it ({}.NNNN.redo), or give "
       "up the updates in all of them with "
       "`setfattr -x {} {}` (package attr) and by deleting those that are left",
       base.path().string(), mark->directory.string(), base.path().filename().string(), kImageMarkAttribute,
-      base.path().string());
+      base.path().string()));
 }
 
 /// The log, if it is one of the image's; whatever bears another name may be anything.
@@ -110,7 +111,7 @@ void retire(const FoundLogs& found, RawFile& base) {
 }
 
 void note_uncommitted(const FoundLogs& found, const RawFile& base, std::string_view what_happens) {
-  if (!found.are_kept()) return;
+  if (!found.are_kept() || found.are_kept_for_nothing()) return;
   log_note(
       "{} has {} KiB of uncommitted updates in redo logs: {} (`tintype disk commit {}` puts them into the image, "
       "`tintype disk discard` throws them away)",
@@ -134,10 +135,28 @@ bool FoundLogs::are_kept() const noexcept {
   return !current.empty() && std::all_of(current.begin(), current.end(), is_kept);
 }
 
+bool FoundLogs::are_kept_for_nothing() const noexcept {
+  return are_kept() &&
+         std::all_of(current.begin(), current.end(), [](const auto& log) { return log->holds_nothing(); });
+}
+
 std::uint64_t FoundLogs::sector_count() const noexcept {
   std::uint64_t sectors = 0;
   for (const auto& log : current) sectors += log->index().sector_count();
   return sectors;
+}
+
+std::vector<std::string> gaps_in(const FoundLogs& found, const RawFile& base) {
+  std::vector<std::string> gaps;
+  add_gaps_between(found.current, gaps);
+  add_gap_in_mark(found, base, gaps);
+  return gaps;
+}
+
+void put_in_order(FoundLogs& found) {
+  std::stable_sort(found.current.begin(), found.current.end(),
+                   [](const auto& a, const auto& b) { return a->sequence() < b->sequence(); });
+  set_aside_void(found);
 }
 
 FoundLogs find_stack(const RawFile& base, const std::filesystem::path& log_directory, bool read_only) {
@@ -146,15 +165,13 @@ FoundLogs find_stack(const RawFile& base, const std::filesystem::path& log_direc
     const std::shared_ptr<RedoLog> log = load_log(paths, base, read_only);
     if (log) (log->state().kind == StateKind::kRetired ? found.retired : found.current).push_back(log);
   }
-  std::stable_sort(found.current.begin(), found.current.end(),
-                   [](const auto& a, const auto& b) { return a->sequence() < b->sequence(); });
-  set_aside_void(found);
+  put_in_order(found);
+  const bool may_be_lost = found.are_kept_for_nothing();
   for (const auto& log : found.current) {
-    check_fits(*log, base);
+    if (!may_be_lost) check_fits(*log, base);
     note_discarded(*log, base);
   }
-  check_order(found.current);
-  check_complete(found, base);
+  if (const auto gaps = gaps_in(found, base); !gaps.empty()) throw Error("{}", gaps.front());
   return found;
 }
 
@@ -165,7 +182,7 @@ void commit_logs(const FoundLogs& found, RawFile& base) {
   const Logs& logs = found.current;
   try {
     for (const auto& log : logs) {
-      log->set_state(StateKind::kCommitting);
+      note_commit(*log, base);
       log->sync();
     }
     copy_all(logs, base);
@@ -217,6 +234,10 @@ void go_on(FoundLogs& found, LayerStack& stack) {
 
 void open_for_writing(FoundLogs& found, LayerStack& stack, const DiskOptions& options) {
   const bool undoable = options.mode == DiskMode::kUndoable;
+  if (found.are_kept_for_nothing()) {  // its machine was killed, or never ran
+    discard_logs(found, *stack.base);
+    found = {};
+  }
   if (found.are_kept()) {
     if (!undoable) refuse_uncommitted(found, *stack.base);
     note_uncommitted(found, *stack.base, "the disk goes on with them");

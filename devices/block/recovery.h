@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "devices/block/disk_options.h"
 #include "devices/block/layer_stack.h"
@@ -15,9 +17,16 @@ struct FoundLogs {
 
   /// The user has yet to say what becomes of them: an undoable disk's.
   bool are_kept() const noexcept;
+  /// Logs that are kept, none of which has a single record, flushed or not: nobody loses anything with them.
+  bool are_kept_for_nothing() const noexcept;
   /// Sectors that they hold, those counted twice that two of them hold.
   std::uint64_t sector_count() const noexcept;
 };
+
+/// What is missing, or there twice, among the logs that were found: a sentence each.
+std::vector<std::string> gaps_in(const FoundLogs& found, const RawFile& base);
+/// Sorts them, and sets aside those of `current` that are void.
+void put_in_order(FoundLogs& found);
 
 /// Throws tintype::Error where a log is damaged, missing, or does not belong to the image as it now is. Changes
 /// nothing.
@@ -38,8 +47,9 @@ void check_suspended(RawFile& base, const std::string& suspended_as);
 
 /// The stack of a disk that is being opened. Redo logs that a killed machine left are all checked first; then
 /// they are copied into the base and deleted, so that the stack is the base alone. Those of an undoable disk stay: it
-/// goes on with them, and no persistent one is opened above them. For a read-only or a nonpersistent disk all stay, and
-/// are read through. Throws tintype::Error as find_stack(); nothing has been changed then.
+/// goes on with them, and no persistent one is opened above them; but where nothing was ever written to them they go.
+/// For a read-only or a nonpersistent disk all stay, and are read through. Throws tintype::Error as find_stack();
+/// nothing has been changed then.
 std::shared_ptr<const LayerStack> recover(std::shared_ptr<RawFile> base, const DiskOptions& options);
 
 }  // namespace tintype

@@ -86,6 +86,8 @@ class RedoLog : public BlockFile {
   std::uint64_t records_end() const noexcept { return records_end_; }
   /// Records that were found but not taken, since no flush had covered them when the host went down.
   std::uint64_t discarded() const noexcept { return discarded_; }
+  /// No write was ever told to be in it, flushed or not: whoever loses it loses nothing.
+  bool holds_nothing() const noexcept { return records_end_ == 0 && index_.empty(); }
   bool has_unflushed_records() const noexcept { return flushed_ < records_end_; }
   std::uint64_t take_flush_slot() noexcept { return next_slot_++; }
   void give_back_flush_slot(std::uint64_t slot) noexcept {

@@ -12,7 +12,6 @@ namespace tintype {
 
 namespace {
 
-constexpr int kHoldLimitMs = 60'000;                           ///< for a step of committing
 constexpr auto kShortStackPatience = std::chrono::seconds(1);  ///< for what the last one left
 /// For a host that was slow, and whoever waited for it has lost patience with.
 constexpr auto kPreviousPatience = std::chrono::seconds(10);
@@ -63,15 +62,15 @@ PreparedSwitch SwitchPreparation::prepare() {
   // The hold comes first: from here on nobody else changes the stack.
   if (disk_.options.read_only) {
     prepared.stack = disk_.core->stack();
-    prepared.frozen = std::make_unique<FrozenStack>(disk_.core, prepared.stack, nullptr, disk_.gate, kHoldLimitMs);
+    prepared.frozen = std::make_unique<FrozenStack>(disk_.core, prepared.stack, nullptr, disk_.gate);
     return prepared;
   }
   await_short_stack();
-  const CommitHold hold(disk_.gate, kHoldLimitMs);
+  const CommitHold hold(disk_.gate);
   const auto below = disk_.core->stack();
   auto fresh = make_fresh_log(disk_.options, *below, [this] { throw_if_unwanted(); });
   prepared.stack = with_log(*below, fresh);
-  prepared.frozen = std::make_unique<FrozenStack>(disk_.core, below, std::move(fresh), disk_.gate, kHoldLimitMs);
+  prepared.frozen = std::make_unique<FrozenStack>(disk_.core, below, std::move(fresh), disk_.gate);
   if (!is_left()) mark_base(*prepared.stack);
   return prepared;
 }

@@ -17,7 +17,6 @@ namespace tintype {
 namespace {
 
 constexpr auto kNoRoomNoteEvery = std::chrono::seconds(60);
-constexpr int kHoldLimitMs = 60'000;                                  ///< for a step of committing, before a switch
 constexpr auto kLeftBehindPatience = std::chrono::milliseconds(500);  ///< for a switch that nobody wants any more
 constexpr int kSuspendLimitMs = 60'000;  ///< for what is in flight, while the guest stands still
 constexpr int kCloseLimitMs = 600'000;   ///< for everything that is left when the machine has stopped
@@ -57,7 +56,7 @@ void wait_for_host(DiskCore& core, const RawFile& base, int limit_ms = kCloseLim
   }
 }
 
-const std::filesystem::path log_directory_of(const DiskOptions& options, const RawFile& base) {
+std::filesystem::path log_directory_of(const DiskOptions& options, const RawFile& base) {
   return options.log_directory.empty() ? base.path().parent_path() : options.log_directory;
 }
 
@@ -68,7 +67,8 @@ std::function<void()> no_room_note(const DiskOptions& options, const RawFile& ba
           next_note = Clock::time_point()]() mutable noexcept {
     if (const auto now = Clock::now(); now >= next_note) {
       next_note = now + kNoRoomNoteEvery;
-      log_note("{}: no room for its redo log in {}: its writes wait until you make some", id, directory.string());
+      log_note("{}: no room for its redo log in {}, in which its writes wait, or fail, until you make some", id,
+               directory.string());
     }
     gate->want();  // a log that is committed gives back its room
   };
@@ -86,7 +86,9 @@ std::optional<std::uint64_t> allocated_in(int fd) {
 VirtualDisk::VirtualDisk(const DiskOptions& options, const DiskTuning& tuning) : options_(options) {
   check_options(options_);
   check(options_.absent == nullptr || options_.mode != DiskMode::kUndoable, "an undoable disk is restored whole");
-  base_ = RawFile::open(options_.image, options_.read_only || is_nonpersistent(), options_.absent);
+  check(options_.unnamed == nullptr || is_nonpersistent(), "what an image without a name is written goes with it");
+  base_ = options_.unnamed ? RawFile::open_unnamed(options_.unnamed->get(), options_.image, options_.absent)
+                           : RawFile::open(options_.image, options_.read_only || is_nonpersistent(), options_.absent);
   check_blocks(options_, *base_);
   gate_ = std::make_shared<CommitGate>();
   lasting_ = std::make_shared<LastingImage>(options_.absent);
@@ -126,7 +128,7 @@ bool VirtualDisk::rests_on_absent() const noexcept {
 
 // Nothing of it waits for the host's disk: lasting_ does, while the guest runs.
 std::shared_ptr<const LayerStack> VirtualDisk::above_incomplete(const LayerStack& image) {
-  incomplete_ = std::make_unique<CommitHold>(gate_, kHoldLimitMs);
+  incomplete_ = std::make_unique<CommitHold>(gate_);
   auto log = RedoLog::create_unpublished(*base_, options_.log_directory, 1, log_format::Purpose::kCommit);
   if (options_.behaviour.cache == DiskCache::kNone) (void)log->use_direct_io();
   auto stack = with_log(image, std::move(log));
@@ -159,10 +161,25 @@ VirtualDisk::~VirtualDisk() {
 
 std::string VirtualDisk::trouble() const {
   const int error = stopped_by();
-  if (error == 0) return {};
+  if (error == 0 || !waits_for_user()) return {};
+  if (core_->stopped_by_full_log()) {
+    return fmt::format("{}: no room for its redo log in {}: make some", errno_text(error),
+                       log_directory_of(options_, *base_).string());
+  }
   const std::string absent = options_.absent == nullptr ? std::string() : options_.absent->problem();
   if (absent.empty()) return errno_text(error);
   return "what it has of its checkpoint cannot be brought: " + absent;
+}
+
+std::string VirtualDisk::problem() const {
+  std::string problem = trouble();
+  if (!problem.empty() || options_.absent == nullptr || !options_.absent->becomes_whole()) return problem;
+  const std::string absent = options_.absent->problem();
+  return absent.empty() ? absent : "its image cannot be completed from its checkpoint: " + absent;
+}
+
+void VirtualDisk::complete_now() noexcept {
+  if (options_.absent != nullptr) options_.absent->go_on();
 }
 
 std::string VirtualDisk::serial() const { return options_.serial.empty() ? options_.id : options_.serial; }

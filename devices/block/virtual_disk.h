@@ -101,8 +101,14 @@ class VirtualDisk final : public BlockBackend, public FreezableDisk {
   void set_on_stop(std::function<void()> on_stop) { core_->set_on_stop(std::move(on_stop)); }
   /// The errno for which requests wait; 0 where none does.
   int stopped_by() const noexcept { return core_->stopped_by(); }
+  /// They do, and nobody has had them go on.
+  bool waits_for_user() const noexcept { return core_->waits_for_user(); }
   /// The same as a text; empty where none does.
   std::string trouble() const;
+  /// That, or why the image of a restored disk cannot be made whole, for which no request waits.
+  std::string problem() const;
+  /// Tries that again.
+  void complete_now() noexcept;
   /// Try them again.
   void go_on() noexcept { core_->go_on(); }
 

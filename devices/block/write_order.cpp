@@ -17,8 +17,8 @@ bool WriteOrder::overlaps_in_flight(const Flight& write) const noexcept {
   return any_overlaps(in_flight_, in_flight_.end(), write);
 }
 
-bool WriteOrder::may_start(Flight& write, bool stacked) {
-  const bool in_turn = !any_overlaps(waiting_, waiting_.end(), write) && (!stacked || !overlaps_in_flight(write));
+bool WriteOrder::may_start(Flight& write) {
+  const bool in_turn = !any_overlaps(waiting_, waiting_.end(), write) && !overlaps_in_flight(write);
   if (!in_turn) waiting_.push_back(&write);
   return in_turn;
 }

@@ -8,14 +8,15 @@
 
 namespace tintype {
 
-/// The order of writes. While a disk has logs, a write that overlaps an earlier unfinished one waits for it:
-/// the newest data of a sector could otherwise end up in one layer for one of them and in another layer for
-/// the other. (On the base alone there is one place for each sector, and no write waits.) Guests rarely write
-/// the same sectors twice at a time, so this costs a look at a short list. The disk's mutex guards it.
+/// The order of writes. A write that overlaps an earlier unfinished one waits for it: the newest data of a sector could
+/// otherwise end up in one layer for one of them and in another layer for the other. On the base alone, where there is
+/// one place for each sector, it waits as well: what a checkpoint found in this order is issued again in this order.
+/// Guests rarely write the same sectors twice at a time, so this costs a look at a short list. The disk's mutex guards
+/// it.
 class WriteOrder {
  public:
   /// True where the write may start now; else it is kept, and release() hands it out when its turn has come.
-  bool may_start(Flight& write, bool stacked);
+  bool may_start(Flight& write);
   void started(Flight& write) { in_flight_.push_back(&write); }
   void finished(Flight& write) noexcept;
   /// A write that has started and could not be done waits again, before all others.

@@ -96,6 +96,7 @@ QueueError VirtioBlk::handle(std::uint16_t queue, const DescriptorChain& chain) 
   if (error != QueueError::kNone) return error;
   slot.queue = queue;
   slot.head = chain.head();
+  if (traces(TraceKind::kVirtio)) trace_request(slot);
   if (command.action == BlkAction::kRefuse) {
     answer(slot, command.refusal, 0);
   } else if (command.action == BlkAction::kGetId) {
@@ -114,7 +115,22 @@ void VirtioBlk::answer_id(const BlkExecutor::Slot& slot) noexcept {
   answer(slot, kBlkOk, copy_to(host_->memory(), slot.command.data, std::span(id).first(slot.command.length)));
 }
 
+TraceLine VirtioBlk::trace_line(std::string_view what, const BlkExecutor::Slot& slot) const noexcept {
+  TraceLine line(TraceKind::kVirtio, what);
+  return line.text("device", host_->name()).number("queue", slot.queue).number("head", slot.head);
+}
+
+void VirtioBlk::trace_request(const BlkExecutor::Slot& slot) const noexcept {
+  const BlkCommand& command = slot.command;
+  TraceLine line = trace_line(name_of(command.action), slot);
+  const bool has_place =
+      command.action == BlkAction::kRead || command.action == BlkAction::kWrite || command.action == BlkAction::kZero;
+  if (has_place) line.address("offset", command.offset).number("bytes", command.length);
+  line.put();
+}
+
 void VirtioBlk::answer(const BlkExecutor::Slot& slot, std::uint8_t status, std::uint32_t data_written) noexcept {
+  if (traces(TraceKind::kVirtio)) trace_line("answer", slot).number("status", status).put();
   (void)host_->memory().store(slot.command.status, status);  // walking the chain has shown that it is memory
   host_->give_back(slot.queue, slot.head, data_written + 1);
 }

@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "devices/block/backend.h"
 #include "devices/virtio/blk_executor.h"
 #include "devices/virtio/device.h"
 #include "devices/virtio/spec.h"
+#include "vmm/base/trace.h"
 
 namespace tintype {
 
@@ -47,6 +49,8 @@ class VirtioBlk final : public VirtioDevice, private BlkExecutor::Listener {
   void finished(const BlkExecutor::Slot& slot, int error_number) noexcept override;
   void data_landed(const BlkCommand& command) noexcept override;
   void answer(const BlkExecutor::Slot& slot, std::uint8_t status, std::uint32_t data_written) noexcept;
+  TraceLine trace_line(std::string_view what, const BlkExecutor::Slot& slot) const noexcept;
+  void trace_request(const BlkExecutor::Slot& slot) const noexcept;
   void answer_id(const BlkExecutor::Slot& slot) noexcept;
   void choose_cache() noexcept;
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include "devices/virtio/chain.h"
+#include "vmm/base/words.h"
 
 namespace tintype {
 
@@ -32,6 +34,14 @@ enum class BlkAction : std::uint8_t {
   kGetId,
   kRefuse,  ///< answered with `refusal` at once
 };
+
+template <>
+inline constexpr auto kWords<BlkAction> = std::to_array<Word<BlkAction>>({{BlkAction::kRead, "read"},
+                                                                          {BlkAction::kWrite, "write"},
+                                                                          {BlkAction::kZero, "zero"},
+                                                                          {BlkAction::kFlush, "flush"},
+                                                                          {BlkAction::kGetId, "get-id"},
+                                                                          {BlkAction::kRefuse, "refused"}});
 
 /// A block request as the driver meant it, checked: what lies in `data` is memory, and for reads and writes
 /// the range lies inside the disk.

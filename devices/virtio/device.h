@@ -19,6 +19,8 @@ class VirtioHost {
  public:
   virtual ~VirtioHost() = default;
   virtual GuestMemory& memory() noexcept = 0;
+  /// The device's, for traces.
+  virtual std::string_view name() const noexcept = 0;
   /// Gives a chain back to the driver, which sees it, and is interrupted if it wants to be, at the end of the
   /// batch.
   virtual void give_back(std::uint16_t queue, std::uint16_t head, std::uint32_t written) noexcept = 0;

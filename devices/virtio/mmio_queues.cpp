@@ -2,6 +2,7 @@
 // MmioTransport's work on its queues: what the I/O thread does with the lock held.
 #include "devices/virtio/mmio_transport.h"
 #include "devices/virtio/spec.h"
+#include "vmm/base/trace.h"
 
 namespace tintype {
 
@@ -26,6 +27,8 @@ void MmioTransport::interrupt(std::uint32_t reason) noexcept {
 
 void MmioTransport::fail(QueueError error) noexcept {
   if ((status_ & kStatusNeedsReset) != 0) return;
+  if (traces(TraceKind::kVirtio))
+    TraceLine(TraceKind::kVirtio, "failure").text("device", name_).text("why", text(error)).put();
   failure_ = error;
   status_ |= kStatusNeedsReset;
   for (std::uint16_t i = 0; i < queues_.size(); ++i) {

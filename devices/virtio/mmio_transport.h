@@ -84,6 +84,7 @@ class MmioTransport final : public Device, public BusDevice, private VirtioHost 
 
   // VirtioHost
   GuestMemory& memory() noexcept override { return memory_; }
+  std::string_view name() const noexcept override { return name_; }
   void give_back(std::uint16_t queue, std::uint16_t head, std::uint32_t written) noexcept override;
 
   // Registers (vCPU threads, lock held)

@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include "vmm/base/error.h"
+#include "vmm/base/trace.h"
 
 namespace tintype {
 
@@ -19,7 +20,10 @@ QueueError VirtioRng::handle(std::uint16_t queue, const DescriptorChain& chain) 
   std::array<std::byte, kMaxFill> bytes;
   const auto count = ::getrandom(bytes.data(), bytes.size(), 0);
   check(count == static_cast<ssize_t>(bytes.size()), "getrandom gives 256 bytes");
-  host_->give_back(queue, chain.head(), copy_to(host_->memory(), chain.writable(), bytes));
+  const std::uint32_t given = copy_to(host_->memory(), chain.writable(), bytes);
+  if (traces(TraceKind::kVirtio))
+    TraceLine(TraceKind::kVirtio, "random").text("device", host_->name()).number("bytes", given).put();
+  host_->give_back(queue, chain.head(), given);
   return QueueError::kNone;
 }
 

@@ -17,11 +17,12 @@ constexpr Medium disk_medium(std::uint32_t disk) { return disk == 0 ? Medium::kD
 }  // namespace
 
 Ledger::Ledger(const Parameters& parameters, const Layout& layout, std::uint64_t nonce, Disk* disks,
-               std::uint8_t* memory)
+               Witnesses& witnesses, std::uint8_t* memory)
     : parameters_(parameters),
       layout_(layout),
       nonce_(nonce),
       disks_(disks),
+      witnesses_(witnesses),
       book_(layout, nonce, memory),
       ram_(memory + Book::bytes(layout)) {
   std::uint8_t* buffers = ram_ + layout_.sectors() * kSectorSize;
@@ -46,6 +47,7 @@ std::uint8_t Ledger::run() {
     const bool progress = serve_disks();
     refill();
     for (std::uint32_t disk = 0; disk != kDisks; ++disk) disks_[disk].kick();
+    if (!failed_) failed_ = !witnesses_.tell(issued_);
     listen();
     report();
     watch(progress);
@@ -107,6 +109,10 @@ void Ledger::watch(bool progress) {
     if (disks_[disk].needs_reset()) broken(disk, "needs a reset", 0);
     if (disks_[disk].pending()) broken(disk, "did not interrupt", 0);
   }
+  if (const std::uint32_t cpu = witnesses_.silent(); cpu != 0 && !failed_) {
+    print("LEDGER BROKEN cpu ", cpu, " does not write any more\n");
+    failed_ = true;
+  }
   if (!failed_) broken(0, "or the other one lost a request", 0);
 }
 
@@ -147,6 +153,7 @@ void Ledger::drain() {
   if (!idle() || flushes_pending_ != 0) return;
   if (flushed_ != issued_) return begin_flush();
   audit_slot_ = 0;
+  witnesses_.ask();
   phase_ = Phase::kAuditing;
   audit();
 }
@@ -157,7 +164,7 @@ void Ledger::audit() {
     const std::uint64_t expected = layout_.last_record_in(audit_slot_, issued_);
     begin_check(tag, Step::kAuditing, audit_slot_++, expected);
   }
-  if (failed_ || audit_slot_ != layout_.slots() || !idle()) return;
+  if (failed_ || audit_slot_ != layout_.slots() || !idle() || !witnesses_.have_looked()) return;
   print("LEDGER OK ", issued_, "\n");
   if (audits_wanted_ != 0) --audits_wanted_;
   finished_ = stopping_ && audits_wanted_ == 0;

@@ -6,6 +6,7 @@
 #include "guest-images/ledger/book.h"
 #include "guest-images/ledger/layout.h"
 #include "guest-images/ledger/record.h"
+#include "guest-images/ledger/witness.h"
 #include "guest-images/runtime/disk.h"
 
 namespace tintype::guest {
@@ -29,7 +30,8 @@ class Ledger {
   static constexpr std::uint32_t kMaxLanes = Virtqueue::kMaxTags - 1;
 
   // `memory` has room for bytes(). The disks are open and have at least lanes + 1 tags.
-  Ledger(const Parameters& parameters, const Layout& layout, std::uint64_t nonce, Disk* disks, std::uint8_t* memory);
+  Ledger(const Parameters& parameters, const Layout& layout, std::uint64_t nonce, Disk* disks, Witnesses& witnesses,
+         std::uint8_t* memory);
   static std::uint64_t bytes(const Parameters& parameters, const Layout& layout);
 
   // Where the third set of records lies.
@@ -88,6 +90,7 @@ class Ledger {
   const Layout layout_;
   const std::uint64_t nonce_;
   Disk* const disks_;
+  Witnesses& witnesses_;
   Book book_;
   std::uint8_t* ram_;  // the third set of records
   Lane lanes_[kMaxLanes];

@@ -3,6 +3,7 @@
 // Writes numbered records to RAM and to two disks, under full load, and checks all the while that
 // the three agree.
 #include "guest-images/ledger/ledger.h"
+#include "guest-images/runtime/acpi.h"
 #include "guest-images/runtime/boot_info.h"
 #include "guest-images/runtime/console.h"
 #include "guest-images/runtime/options.h"
@@ -17,6 +18,7 @@ constexpr std::uint32_t kHz = 100;
 constexpr std::uint8_t kCannotRun = 2;
 
 constinit Disk disks[kDisks];
+constinit Witnesses witnesses;
 
 std::uint64_t at_most(std::uint64_t value, std::uint64_t limit) { return value < limit ? value : limit; }
 
@@ -55,15 +57,20 @@ std::uint8_t kernel_main() {
     print("LEDGER NEEDS LARGER DISKS slots=", where.slots(), " depth=", chosen.lanes, "\n");
     return kCannotRun;
   }
+  const CpuList cpus = find_cpus();
   const MemoryRange memory = free_memory();
-  if (memory.size < Ledger::bytes(chosen, where)) {
-    print("LEDGER NEEDS bytes=", Ledger::bytes(chosen, where), " FOUND bytes=", memory.size, "\n");
+  const std::uint64_t needed = Ledger::bytes(chosen, where) + Witnesses::bytes(cpus);
+  if (memory.size < needed) {
+    print("LEDGER NEEDS bytes=", needed, " FOUND bytes=", memory.size, "\n");
     return kCannotRun;
   }
   const std::uint64_t nonce = random_number();
-  Ledger ledger(chosen, where, nonce, disks, reinterpret_cast<std::uint8_t*>(memory.start));
+  auto* const start = reinterpret_cast<std::uint8_t*>(memory.start);
+  Ledger ledger(chosen, where, nonce, disks, witnesses, start + Witnesses::bytes(cpus));
   print("LEDGER ", hex(nonce, 16), " slots=", where.slots(), " sectors=", where.sectors(), " depth=", chosen.lanes,
-        " ram=0x", hex(reinterpret_cast<std::uint64_t>(ledger.ram())), "\n");
+        " ram=0x", hex(reinterpret_cast<std::uint64_t>(ledger.ram())), " cpus=", cpus.count, " lines=0x",
+        hex(memory.start), "\n");
+  if (!witnesses.start(cpus, nonce, start)) return kCannotRun;
   start_pit(kHz);
   return ledger.run();
 }

@@ -99,7 +99,10 @@ entry_stack: .quad first_stack_top - 8  // as a `call` would leave it: 8 below a
 
 .section .bss
 .balign 16
+.type first_stack, @object
+first_stack:
     .skip 0x8000
+.size first_stack, . - first_stack
 first_stack_top:
 
 .section .note.GNU-stack, "", @progbits

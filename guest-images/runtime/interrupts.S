@@ -107,7 +107,10 @@ exception_seen: .byte 0
 
 .section .bss
 .balign 16
+.type last_stack, @object
+last_stack:
     .skip 0x2000
+.size last_stack, . - last_stack
 last_stack_top:
 
 .section .note.GNU-stack, "", @progbits

@@ -104,7 +104,9 @@ idt_pointer:
 .section .bss
 .balign CPU_PAGE_SIZE
 .global cpu_pages
+.type cpu_pages, @object
 cpu_pages:
     .skip CPU_PAGE_SIZE * MAX_CPUS
+.size cpu_pages, . - cpu_pages
 
 .section .note.GNU-stack, "", @progbits

@@ -96,6 +96,8 @@ Clock Clock::calibrated() {
   return Clock(given != 0 ? given : measure_tsc_khz());
 }
 
+Rates rates_of(Timer timer) { return {timer == Timer::kPit ? 19U : 1U, 10000}; }
+
 void start_pit(std::uint32_t hz) {
   for (const std::uint32_t pin : kPitPins) enable_interrupt(pin);
   load_pit(static_cast<std::uint32_t>(kPitHz / hz));

@@ -27,7 +27,14 @@ class Clock {
 // The timers of a PC that tick by themselves once started.
 enum class Timer : std::uint8_t { kPit, kLocalApic };
 
-// Makes the PIT interrupt the first CPU `hz` times a second (19 to 10000).
+// How often a second they can tick. The PIT divides its 1193182 Hz by a number of 16 bits: never slower than 19.
+struct Rates {
+  std::uint64_t lowest, highest;
+  bool has(std::uint64_t hz) const { return hz >= lowest && hz <= highest; }
+};
+Rates rates_of(Timer timer);
+
+// Makes the PIT interrupt the first CPU `hz` times a second, which it can.
 void start_pit(std::uint32_t hz);
 
 // Makes this CPU's local APIC interrupt it `hz` times a second.

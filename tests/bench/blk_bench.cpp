@@ -61,7 +61,14 @@ const std::vector<Workload>& workloads() {
   return all;
 }
 
-/// What one run of the guest said of itself.
+/// Of what the guest is told.
+std::string option_in(const Workload& workload, const std::string& key) {
+  const auto at = (" " + workload.options).find(" " + key + "=");
+  const auto value = workload.options.substr(at + key.size() + 1);
+  return value.substr(0, value.find(' '));
+}
+
+/// What one run of the guest, or of fio, said of itself.
 struct Figures {
   double per_second = 0, mib_per_second = 0, p50_us = 0, p99_us = 0;
 };
@@ -121,18 +128,32 @@ class Bench {
     }
     return result_of(machine);
   }
-  /// MiB a second of the host alone, to or from the same file.
-  double host(bool write) const {
-    const UniqueFd file = open_file(image_, O_RDWR);
-    std::vector<std::byte> buffer(1 << 20, std::byte{0x5a});
-    const auto start = std::chrono::steady_clock::now();
-    std::uint64_t done = 0;
-    for (; milliseconds_since(start) < options_.seconds * 1000.0; ++done) {
-      const std::uint64_t at = done % options_.mib << 20;
-      if (write) write_exactly(file.get(), buffer, at, image_.string());
-      if (!write) read_exactly(file.get(), buffer, at, image_.string());
-    }
-    return static_cast<double>(done) * 1000 / milliseconds_since(start);
+  /// Through a redo log: with records, and durable where the guest flushes.
+  Figures tintype_logged(const Workload& workload) const {
+    const Figures figures = tintype(workload, "cache=writeback,mode=undoable");
+    const CommandResult result = test::tintype({"disk", "discard", image_.string()}, std::chrono::seconds(600));
+    if (result.exit_code != 0) throw std::runtime_error("disk discard: " + result.err);
+    return figures;
+  }
+  /// The host alone, on the same file: what the guest does, by fio.
+  Figures fio(const Workload& workload, const std::string& cache) const {
+    const std::string operation = option_in(workload, "op");
+    MachineProcess process(
+        "fio", {"--name=host", "--filename=" + image_.string(), "--rw=" + operation,
+                "--bs=" + option_in(workload, "bs"), "--iodepth=" + option_in(workload, "depth"), "--ioengine=io_uring",
+                cache == "none" ? "--direct=1" : "--direct=0", fmt::format("--size={}M", options_.mib), "--time_based",
+                fmt::format("--runtime={}", options_.seconds), "--invalidate=0", "--norandommap",
+                "--allow_file_create=0", "--output-format=json"});
+    const bool ran = process.wait(std::chrono::seconds(options_.seconds + 60)) == 0;
+    const std::string& text = process.transcript();
+    const std::size_t begin = text.find('{');
+    if (!ran || begin == text.npos)
+      throw std::runtime_error("fio does not do its work (`tools/setup bench` installs it): " + text);
+    const auto job = nlohmann::json::parse(text.substr(begin)).at("jobs").at(0);
+    const auto& done = job.at(operation.ends_with("read") ? "read" : "write");
+    const auto& percentile = done.at("clat_ns").at("percentile");
+    return {done.at("iops"), done.at("bw_bytes").get<double>() / 1048576,
+            percentile.at("50.000000").get<double>() / 1000, percentile.at("99.000000").get<double>() / 1000};
   }
   /// MiB a second at which the updates of an undoable run go into the image, and those of a plain write that lasts.
   double commit() const {
@@ -191,13 +212,12 @@ void measure_round(Bench& bench, Table& table) {
     for (const std::string cache : {"writeback", "none"}) {
       note("tintype " + cache, bench.tintype(workload, "cache=" + cache));
       note("QEMU " + cache, bench.qemu(workload, cache));
+      note("fio " + cache, bench.fio(workload, cache));
     }
     if (workload.polled || workload.name.find("write") == std::string::npos) continue;
-    note("tintype log", bench.tintype(workload, "cache=writeback,mode=nonpersistent"));
+    note("tintype log", bench.tintype_logged(workload));
     note("tintype copied out", bench.tintype_checkpointed(workload));
   }
-  table["host"]["read"].push_back(bench.host(false));
-  table["host"]["write"].push_back(bench.host(true));
   table["host"]["commit"].push_back(bench.commit());
   table["host"]["write, durable"].push_back(bench.plain_write());
 }
@@ -215,7 +235,7 @@ std::vector<Goal> judge_disks(const Table& table) {
     }
     const bool writes = workload.name.find("write") != std::string::npos;
     const double direct = of(workload.name, "tintype writeback");
-    if (!workload.small) add(workload.name + " / host", direct, of("host", writes ? "write" : "read"), 0.9);
+    if (!workload.small) add(workload.name + " / fio on the host", direct, of(workload.name, "fio writeback"), 0.9);
     if (!writes || workload.polled) continue;
     add(workload.name + ", through a log / direct", of(workload.name, "tintype log"), direct, 0.9);
     add(workload.name + ", copied out / undisturbed", of(workload.name, "tintype copied out"), direct, 0.7);

@@ -35,8 +35,8 @@ void describe(CLI::App& app, Options& options) {
   app.add_option("--to", options.to, "Where captures go: a directory on the medium to measure")
       ->check(CLI::ExistingDirectory);
   app.add_option("--strategy", options.strategy, "The strategy that the goals are for");
-  app.add_option("--only", options.only, "Parts of it: contenders, sizes, incremental, resident, timelines")
-      ->check(CLI::IsMember({"contenders", "sizes", "incremental", "resident", "timelines"}));
+  app.add_option("--only", options.only, "Parts of it: contenders, sizes, incremental, paced, resident, timelines")
+      ->check(CLI::IsMember({"contenders", "sizes", "incremental", "paced", "resident", "timelines"}));
   app.add_option("--largest", options.largest_mib, "The largest guest for the pause by size, in MiB (12288)");
   app.add_option("--json", options.json, "Writes every value to this file");
   app.add_option("--svg", options.svg, "Draws plots into this directory, with gnuplot");
@@ -48,6 +48,7 @@ void measure(Results& results, const Options& options) {
   if (options.wants("contenders")) measure_contenders(results, place, rounds, options.quick ? 1 : workloads().size());
   if (options.wants("sizes") && !options.quick) measure_sizes(results, place, std::min(rounds, 2), options.largest_mib);
   if (options.wants("incremental")) measure_incremental(results, place, options.quick ? 2 : 10);
+  if (options.wants("paced")) measure_paced(results, options.quick ? 2 : 10);
   if (options.wants("resident")) measure_resident(results, place);
   if (options.wants("timelines") && !options.svg.empty()) measure_timelines(results, place);
 }

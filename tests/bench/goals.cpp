@@ -34,6 +34,29 @@ void judge_lost_work(std::vector<Goal>& goals, const Results& results) {
   goals.push_back({"lost work, swept, in copies of that memory", lost / median(results.plain.memcpy_ms), 2.5, ""});
 }
 
+/// What a capture costs a guest that writes to little, as a share of the time that it takes.
+void judge_hot_sets(std::vector<Goal>& goals, const Results& results) {
+  for (const char* workload : {kHotSet, kHotSetOfTwo}) {
+    const Series* ours = results.find(workload, results.strategy);
+    if (ours == nullptr) continue;
+    const auto lost = ours->each([](const Sample& sample) { return sample.cost.lost_ms / sample.cost.disturbed_ms; });
+    goals.push_back({fmt::format("lost work, {}, of the capture's time", workload), median(lost) * 100, 3, "%"});
+  }
+}
+
+/// Of each workload: the worst counts.
+void judge_gaps(std::vector<Goal>& goals, const Results& results) {
+  double worst_median = 0, worst_p99 = 0;
+  for (const Series& series : results.series) {
+    if (series.contender != results.strategy) continue;
+    worst_median = std::max(worst_median, median(series.gaps_us()) / 1000);
+    worst_p99 = std::max(worst_p99, p99(series.gaps_us()) / 1000);
+  }
+  if (worst_p99 == 0) return;
+  goals.push_back({"longest gap, median, the worst workload", worst_median, 5, "ms"});
+  goals.push_back({"longest gap, p99, the worst workload", worst_p99, 20, "ms"});
+}
+
 void judge_sizes(std::vector<Goal>& goals, const Results& results) {
   const PauseBySize *small = nullptr, *large = nullptr;
   for (const PauseBySize& one : results.by_size) {
@@ -60,15 +83,26 @@ void judge_incremental(std::vector<Goal>& goals, const Results& results) {
   goals.push_back({"incremental, nothing written, bytes", nothing.bytes_each / 1024, 64, "KiB"});
 }
 
+/// Half a beat missed now and then is no pace that is not held.
+void judge_paced(std::vector<Goal>& goals, const Results& results) {
+  for (const Incremental& one : results.paced) {
+    goals.push_back({one.workload + ": held", one.a_second / one.asked_a_second * 100, 95, "%", true});
+    goals.push_back({one.workload + ": the guest's speed", one.guest_speed * 100, 50, "%", true});
+  }
+}
+
 }  // namespace
 
 std::vector<Goal> judge(const Results& results) {
   std::vector<Goal> goals;
   judge_pauses(goals, results);
   judge_lost_work(goals, results);
+  judge_hot_sets(goals, results);
+  judge_gaps(goals, results);
   judge_sizes(goals, results);
   judge_speed(goals, results.plain);
   judge_incremental(goals, results);
+  judge_paced(goals, results);
   if (!results.resident_mib.empty())
     goals.push_back({"memory beyond the guest's, between captures", median(results.resident_mib), 20, "MiB"});
   return goals;

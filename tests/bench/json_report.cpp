@@ -30,8 +30,13 @@ json as_json(const PauseBySize& one) {
 }
 
 json as_json(const Incremental& one) {
-  return {{"workload", one.workload},      {"total_ms", one.total_ms},     {"memory_bytes", one.memory_bytes},
-          {"pause_us", one.pauses_us},     {"bytes_each", one.bytes_each}, {"a_second", one.a_second},
+  return {{"workload", one.workload},
+          {"total_ms", one.total_ms},
+          {"memory_bytes", one.memory_bytes},
+          {"pause_us", one.pauses_us},
+          {"bytes_each", one.bytes_each},
+          {"a_second", one.a_second},
+          {"asked_a_second", one.asked_a_second},
           {"guest_speed", one.guest_speed}};
 }
 
@@ -58,6 +63,7 @@ void write_json(const std::filesystem::path& path, const Results& results, const
                     {"plain", plain},
                     {"pause_by_size", list(results.by_size)},
                     {"incremental", list(results.incremental)},
+                    {"paced", list(results.paced)},
                     {"resident_mib", results.resident_mib},
                     {"goals", list(goals)}};
   std::ofstream file(path);

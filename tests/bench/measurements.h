@@ -16,6 +16,9 @@ void measure_sizes(Results& results, Place& place, int rounds, int largest_mib);
 /// Incremental checkpoints back to back for so long, with little written between them and with nothing.
 void measure_incremental(Results& results, Place& place, double seconds);
 
+/// The same at a pace, with two disks, into memory: whether that is held, and what it costs the guest.
+void measure_paced(Results& results, double seconds);
+
 /// Memory of the process some seconds after a capture.
 void measure_resident(Results& results, Place& place);
 

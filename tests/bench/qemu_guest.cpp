@@ -59,7 +59,8 @@ Arguments qemu_arguments(const std::string& image, const std::string& options, c
 QemuGuest::QemuGuest(const Workload& workload, bool live) : live_(live) {
   const std::filesystem::path socket = directory_ / "qmp";
   Arguments arguments = qemu_arguments(workload.image, workload.options, workload.memory);
-  arguments.insert(arguments.end(), {"-qmp", "unix:" + socket.string() + ",server=on,wait=off"});
+  arguments.insert(arguments.end(),
+                   {"-qmp", "unix:" + socket.string() + ",server=on,wait=off", "-smp", std::to_string(workload.cpus)});
   process_ = std::make_unique<MachineProcess>("qemu-system-x86_64", arguments);
   socket_ = connect_to(socket);
   read_reply();  // the greeting

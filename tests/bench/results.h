@@ -47,11 +47,12 @@ struct PauseBySize {
   std::vector<double> pauses_us;
 };
 
-/// Incremental checkpoints back to back.
+/// Incremental checkpoints back to back, or at a pace.
 struct Incremental {
   std::string workload;
   std::vector<double> total_ms, memory_bytes, pauses_us;
-  double bytes_each = 0;  ///< all files of a checkpoint, on average
+  double bytes_each = 0;      ///< all files of a checkpoint, on average
+  double asked_a_second = 0;  ///< 0: as many as there come
   double a_second = 0;
   double guest_speed = 0;  ///< meanwhile, as a share of the undisturbed one
 };
@@ -67,7 +68,7 @@ struct Results {
   std::vector<Series> series;
   PlainFigures plain;
   std::vector<PauseBySize> by_size;
-  std::vector<Incremental> incremental;
+  std::vector<Incremental> incremental, paced;
   std::vector<double> resident_mib;  ///< beyond the guest's memory, between captures
   std::vector<Timeline> timelines;
 

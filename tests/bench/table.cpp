@@ -61,12 +61,12 @@ void print_sizes(const Results& results) {
   fmt::print("\n");
 }
 
-void print_incremental(const Results& results) {
-  if (results.incremental.empty()) return;
-  fmt::print("{:<20} {:>6} {:>9} {:>9} {:>9} {:>12} {:>10} {:>12}\n", "written in between", "n", "pause ms", "total ms",
+void print_incremental(const std::vector<Incremental>& incremental) {
+  if (incremental.empty()) return;
+  fmt::print("{:<24} {:>6} {:>9} {:>9} {:>9} {:>12} {:>10} {:>12}\n", "written in between", "n", "pause ms", "total ms",
              "p99", "KiB memory", "KiB all", "a second");
-  for (const Incremental& one : results.incremental) {
-    fmt::print("{:<20} {:>6} {:>9.2f} {:>9.0f} {:>9.0f} {:>12.0f} {:>10.0f} {:>12.1f}", one.workload,
+  for (const Incremental& one : incremental) {
+    fmt::print("{:<24} {:>6} {:>9.2f} {:>9.0f} {:>9.0f} {:>12.0f} {:>10.0f} {:>12.1f}", one.workload,
                one.total_ms.size(), median(one.pauses_us) / 1000, median(one.total_ms), p99(one.total_ms),
                median(one.memory_bytes) / 1024, one.bytes_each / 1024, one.a_second);
     fmt::print("  the guest at {:.0f}% of its speed\n", one.guest_speed * 100);
@@ -89,7 +89,8 @@ void print_table(const Results& results) {
     print_plain(results);
   }
   print_sizes(results);
-  print_incremental(results);
+  print_incremental(results.incremental);
+  print_incremental(results.paced);
 }
 
 }  // namespace tintype::test

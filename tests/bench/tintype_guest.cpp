@@ -23,8 +23,19 @@ CaptureReport read_report(const nlohmann::json& json) {
 }  // namespace
 
 TintypeGuest::TintypeGuest(const Workload& workload, Capture how) : how_(std::move(how)) {
-  process_ = std::make_unique<MachineProcess>(Arguments{"run", "--name", kName, "--kernel", guest_image(workload.image),
-                                                        "--memory", workload.memory, "--append", workload.options});
+  Arguments run{"run",
+                "--name",
+                kName,
+                "--kernel",
+                guest_image(workload.image),
+                "--memory",
+                workload.memory,
+                "--append",
+                workload.options,
+                "--cpus",
+                std::to_string(workload.cpus)};
+  for (const auto& image : how_.disks) run.insert(run.end(), {"--disk", image.string()});
+  process_ = std::make_unique<MachineProcess>(run);
   wait_for_work(*this);
   client_ = std::make_unique<ControlClient>(directory_ / "runtime", kName);
 }

@@ -18,6 +18,7 @@ class TintypeGuest final : public RunningGuest {
     std::string strategy = "cow";
     bool full = true;
     std::string compression = "none";
+    std::vector<std::filesystem::path> disks{};  ///< images that are there already
   };
 
   TintypeGuest(const Workload& workload, Capture how);

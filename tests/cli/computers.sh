@@ -29,6 +29,18 @@ else
 fi
 cut() { ip -n "$ns-router" link set "$1" down; }
 mend() { ip -n "$ns-router" link set "$1" up; }
+# Of what is sent to it nothing arrives any more; what it sends does.
+declare -A address_of=([first]=$first_host [second]=$standby_host [third]=$witness_host)
+cut_towards() { ip -n "$ns-router" route add blackhole "${address_of[$1]}/32"; }
+mend_towards() { ip -n "$ns-router" route del blackhole "${address_of[$1]}/32"; }
+# Said once, by who cuts cables: what cannot be tried here.
+say_what_is_missing() {
+  [[ $has_namespaces == true ]] ||
+    { echo 'skip cables that are cut: only root can make network namespaces, with iproute2'; return; }
+  ip netns exec "$ns-first" tc qdisc replace dev lo root netem delay 1ms 2>/dev/null &&
+    ip netns exec "$ns-first" tc qdisc del dev lo root ||
+    echo 'skip netem: this kernel has none; a cable of our own delays and loses instead'
+}
 
 # weather DELAY-MS LOSS-PERCENT: from now on, of whatever the first sends to the standby and it answers. Sets what the
 # first calls: by netem where the kernel has that, otherwise by a cable of our own.

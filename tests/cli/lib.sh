@@ -36,6 +36,19 @@ check() {
   fi
 }
 
+# check_if CONDITION WHY-NOT NAME COMMAND...: the same where the condition, a command, holds; a skipped case elsewhere.
+check_if() {
+  local condition=$1 why=$2
+  shift 2
+  if $condition; then check "$@"; else printf 'skip %s: %s\n' "$1" "$why"; fi
+}
+
+is_root() { ((EUID == 0)); }
+has() { command -v "$1" >/dev/null; }
+check_as_root() { check_if is_root 'only root can do that' "$@"; }
+# check_with TOOL NAME COMMAND...
+check_with() { check_if "has $1" "there is no $1 here" "${@:2}"; }
+
 # tt ARGUMENT...: tintype, under a time limit; what it says goes to $work/out and $work/err.
 tt() {
   local code=0

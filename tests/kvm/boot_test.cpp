@@ -75,8 +75,8 @@ TEST_CASE("a guest that resets its machine does not end like one that powers off
 TEST_CASE("a trace names the instruction and the device of each exit") {
   const TestDirectory directory;
   const CommandResult result = tintype({"run", "--kernel", guest_image("hello"), "--serial", "null", "--trace", "pio"});
-  CHECK(contains(result.err, "pio out 0x3f8"));
-  CHECK(contains(result.err, "(com1)"));
+  CHECK(contains(result.err, "port 0x3f8"));
+  CHECK(contains(result.err, "device com1"));
   CHECK(contains(result.err, "out"));
 }
 

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <fstream>
 #include <functional>
 #include <random>
 #include <thread>
@@ -19,7 +20,9 @@
 #include "tests/kvm/ledger_verdict.h"
 #include "tests/support/becomes_true.h"
 #include "tests/support/rounds.h"
+#include "tests/support/skip.h"
 #include "tests/support/slow_source.h"
+#include "tests/support/small_file_system.h"
 #include "tests/support/tintype_process.h"
 #include "vmm/base/image_note.h"
 #include "vmm/base/io.h"
@@ -96,6 +99,15 @@ void take(Machine& machine, const fs::path& to, bool full) {
 
 bool is_incomplete(const fs::path& image) { return read_incomplete_note(open_file(image, O_RDONLY).get()).has_value(); }
 
+/// The guest says that all is well. What failed before it was mended may be told after the machine was continued, and
+/// pause it once more.
+bool audits_well(Machine& machine, const fs::path& serial) {
+  return becomes_true([&] {
+    if (machine.status().state == RunState::kPaused) machine.resume();
+    return read_text_file(serial).find("LEDGER OK") != std::string::npos;
+  });
+}
+
 /// In a process of its own, which is killed after a while.
 void restore_and_kill(const Fixture& fixture, std::chrono::milliseconds delay, std::chrono::microseconds when) {
   const pid_t child = ::fork();
@@ -136,9 +148,12 @@ TEST_CASE("photographed before its disks are there, whole or by what changed, it
   }
 }
 
-TEST_CASE("nonpersistent disks are never whole, and nothing of them is left") {
+TEST_CASE("nonpersistent disks are never whole, never have a name, and nothing of them is left") {
   const Fixture fixture(",mode=nonpersistent");
-  const auto machine = fixture.restore(1ms);
+  const auto machine = fixture.restore([&](std::shared_ptr<const BlockSource> source) {
+    CHECK_FALSE(fs::exists(fixture.image(0)));  // whoever is killed now leaves nothing
+    return source;
+  });
   machine->start();
   CHECK_FALSE(fs::exists(fixture.image(0)));
   CHECK(fs::exists(fixture.image(1)));
@@ -174,9 +189,59 @@ TEST_CASE("killed before a disk is whole, its image says so, is refused, and can
   CHECK(incomplete > 0);
 }
 
-TEST_CASE("a machine that is restored and never started leaves images that say what they are") {
+TEST_CASE("completing an image may be killed: it is not whole and says so, or it is") {
+  std::mt19937 random(19);
+  for (unsigned round = 0; round < rounds(8); ++round) {
+    CAPTURE(round);
+    const Fixture fixture;
+    restore_and_kill(fixture, 10s, 700ms);
+    const fs::path image = fixture.image(0);
+    REQUIRE(is_incomplete(image));
+    {
+      MachineProcess completing({"disk", "complete", image});
+      std::this_thread::sleep_for(std::chrono::microseconds(random() % 60'000));
+      completing.kill();
+    }
+    if (is_incomplete(image)) CHECK(tintype({"disk", "complete", image}).exit_code == 0);
+    CHECK_FALSE(is_incomplete(image));
+    CHECK(read_text_file(image, 1 << 30) == fixture.saved("disk0"));
+  }
+}
+
+TEST_CASE("no room for the image is a problem of the disk, with the reason, while the machine runs; then it is whole") {
+  Fixture fixture;
+  fixture.disks = fixture.directory / "small";
+  const SmallFileSystem small(fixture.disks, "12m");
+  if (!small.mounted()) SKIP_TEST("only root can mount a file system that fills up");
+  const auto fails = std::make_shared<std::atomic<bool>>(true);
+  const auto machine = fixture.restore([fails](std::shared_ptr<const BlockSource> source) {
+    return std::make_shared<FailingSource>(std::move(source), fails);
+  });
+  const fs::path filling = fixture.disks / "filling";
+  std::ofstream(filling) << std::string(16 << 20, 'x');
+  *fails = false;
+  machine->start();
+  const auto problem = [&] {
+    const MachineStatus status = machine->status();
+    return status.disk_problems.empty() ? std::string() : status.disk_problems.front().problem;
+  };
+  CHECK(becomes_true([&] { return problem().find("No space left") != std::string::npos; }));
+  fs::remove(filling);
+  machine->resume();  // paused or not: tried again at once
+  CHECK(becomes_true([&] { return !is_incomplete(fixture.image(0)) && !is_incomplete(fixture.image(1)); }));
+  const std::uint8_t audit = 'q';
+  REQUIRE(becomes_true([&] { return machine->type({&audit, 1}) == 1; }));
+  CHECK(audits_well(*machine, fixture.serial));
+  CHECK(problem().empty());
+  machine->stop(true);
+  machine->wait();
+}
+
+TEST_CASE("a machine that is restored and never started leaves no images; one that ran leaves what says what it is") {
   const Fixture fixture;
   fixture.restore(1ms);
+  CHECK(fs::is_empty(fixture.disks));
+  restore_and_kill(fixture, 10s, 700ms);
   CHECK(is_incomplete(fixture.image(0)));
   CHECK(tintype({"disk", "complete", fixture.image(0)}).exit_code == 0);
 }
@@ -201,7 +266,7 @@ TEST_CASE("a disk that cannot be read in the middle: the machine pauses and says
   CHECK(read_text_file(fixture.serial).find("LEDGER TORN") == std::string::npos);
   *fails = false;
   machine->resume();
-  CHECK(becomes_true([&] { return read_text_file(fixture.serial).find("LEDGER OK") != std::string::npos; }));
+  CHECK(audits_well(*machine, fixture.serial));
   CHECK(machine->status().disk_problems.empty());
   machine->stop(true);
   machine->wait();

@@ -12,6 +12,7 @@
 
 #include <doctest/doctest.h>
 
+#include "checkpoint/format/part_reader.h"
 #include "checkpoint/store/checkpoint_reader.h"
 #include "checkpoint/store/working_set.h"
 #include "checkpoint/tracking/userfault.h"
@@ -35,18 +36,18 @@ namespace fs = std::filesystem;
 
 /// A checkpoint of a guest that writes to two disks and all of its memory's ledger.
 struct Fixture {
-  Fixture() {
+  explicit Fixture(const std::string& compression = "none") {
     fs::create_directory(directory / "disks");
     MachineProcess machine({"run", "--name", "ledger", "--kernel", guest_image("ledger"), "--memory", "32M", "--append",
                             "mb=2", "--cpus", "2", "--disk", directory.blank_image("a.img", 2 << 20), "--disk",
                             directory.blank_image("b.img", 2 << 20)});
     REQUIRE(machine.wait_for("LEDGER RUN"));
-    REQUIRE(tintype({"checkpoint", "ledger", "--to", repository}).exit_code == 0);
+    REQUIRE(tintype({"checkpoint", "ledger", "--to", repository, "--compress", compression}).exit_code == 0);
     machine.kill();
   }
 
   /// The restore itself reads and writes in the first 2 MiB, where the guest's generation stands: they come at once.
-  std::unique_ptr<Machine> restore(std::chrono::milliseconds delay) const {
+  std::unique_ptr<Machine> restore(std::chrono::milliseconds delay, std::chrono::milliseconds of_disks = 0ms) const {
     RestoreOptions options;
     options.repository = repository;
     options.disk_directory = directory / "disks";
@@ -54,6 +55,9 @@ struct Fixture {
     options.memory_load = MemoryLoad::kLazy;
     options.wrap_memory = [delay](std::shared_ptr<const BlockSource> source) {
       return std::make_shared<SlowSource>(std::move(source), delay, 512);
+    };
+    options.wrap_disk = [of_disks](std::shared_ptr<const BlockSource> source) {
+      return std::make_shared<SlowSource>(std::move(source), of_disks);
     };
     return restore_machine(options, {});
   }
@@ -156,6 +160,55 @@ TEST_CASE(
     restore_and_load();
   }
   CHECK(ledger_verdict(fixture.directory, fixture.repository, 1).substr(0, 9) == "LEDGER OK");
+}
+
+TEST_CASE("memory and disks come compressed as they come plain") {
+  NEEDS_LAZY_RESTORE();
+  for (const std::string compression : {"lz4", "zstd"}) {
+    CAPTURE(compression);
+    const Fixture fixture(compression);
+    const PartReader part(fixture.memory);
+    const auto is_compressed = [](const Extent& extent) { return extent.codec != Compression::kNone; };
+    CHECK(std::ranges::any_of(part.extents(), is_compressed));
+    const auto machine = fixture.restore(100ms);
+    machine->start();
+    CHECK(machine->status().load);
+    fixture.take(*machine, fixture.repository);
+    end(*machine);
+    CHECK(CheckpointReader(fixture.repository, 2).manifest().parent == 1);
+    CHECK(ledger_verdict(fixture.directory, fixture.repository, 2).substr(0, 9) == "LEDGER OK");
+  }
+}
+
+TEST_CASE("a mark that is set before all is there waits for it, and can be gone back to") {
+  NEEDS_LAZY_RESTORE();
+  const Fixture fixture;
+  const auto machine = fixture.restore(500ms);
+  machine->start();
+  CHECK(machine->status().load);
+  machine->mark();
+  CHECK_FALSE(machine->status().load);
+  std::this_thread::sleep_for(50ms);
+  CHECK(machine->reset().pages > 0);
+  fixture.take(*machine, fixture.repository);
+  end(*machine);
+  CHECK(ledger_verdict(fixture.directory, fixture.repository, 2).substr(0, 9) == "LEDGER OK");
+}
+
+TEST_CASE("suspended before memory and disks are there, it goes on with all of them") {
+  NEEDS_LAZY_RESTORE();
+  const Fixture fixture;
+  const auto machine = fixture.restore(500ms, 300ms);
+  machine->start();
+  CHECK(machine->status().load);
+  machine->suspend(fixture.directory / "saved", {});
+  CHECK(machine->wait().reason == kSuspendedReason);
+  MachineProcess again({"resume", fixture.directory / "saved"});
+  again.type("q");
+  auto line = again.wait_for("LEDGER ");
+  while (line && (line->find("LEDGER RUN") != std::string::npos || line->find("LEDGER FLUSH") != std::string::npos))
+    line = again.wait_for("LEDGER ");
+  CHECK(line.value_or("nothing").find("LEDGER OK") != std::string::npos);
 }
 
 TEST_CASE("a source that is cut short in the middle: the machine pauses and says why, and goes on when it is mended") {

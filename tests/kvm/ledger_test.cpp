@@ -106,7 +106,7 @@ TEST_CASE("a machine that was restored goes on in the chain of the one it was, w
   std::optional<MachineProcess> machine;
   machine.emplace(ledger_machine(directory));
   std::mt19937 random(13);
-  for (int generation = 1; generation <= 8; ++generation) {
+  for (int generation = 1; generation <= 10; ++generation) {
     CAPTURE(generation);
     REQUIRE(machine->wait_for("LEDGER RUN"));
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 50'000));

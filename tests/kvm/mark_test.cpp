@@ -10,6 +10,8 @@
 
 #include "checkpoint/store/checkpoint_reader.h"
 #include "tests/kvm/ledger_verdict.h"
+#include "tests/support/skip.h"
+#include "tests/support/small_file_system.h"
 #include "tests/support/tintype_process.h"
 #include "vmm/base/io.h"
 #include "vmm/machine/machine.h"
@@ -164,6 +166,41 @@ TEST_CASE("what devices wrote goes back too, also where nothing was before, and 
     CHECK(memory.load<std::uint64_t>(high) == 0);
   }
   CHECK(mark.go_back() == 0);
+  for (const Gpa address : {old, high}) REQUIRE(memory.store<std::uint64_t>(address, 3));
+  mark.take_again();
+  REQUIRE(memory.store<std::uint64_t>(old, 4));
+  CHECK(mark.go_back() == 1);
+  CHECK(memory.load<std::uint64_t>(old) == 3);
+  CHECK(memory.load<std::uint64_t>(fresh) == 0);
+  CHECK(memory.load<std::uint64_t>(high) == 3);
+}
+
+TEST_CASE("a mark that cannot be set leaves the one before, also when many have been set") {
+  const TestDirectory directory;
+  const SmallFileSystem small(directory / "small", "4m");
+  if (!small.mounted()) SKIP_TEST("only root can mount a file system that fills up");
+  MachineConfig config;
+  config.name = "staircase";
+  config.kernel = guest_image("staircase");
+  config.memory = 64 << 20;
+  config.append = "mb=16";
+  config.serial = {SerialKind::kFile, directory / "serial.log"};
+  config.disks.push_back({directory.blank_image("small/disk.img", 1 << 20), DiskMode::kPersistent, false, {}});
+  const auto machine = boot_machine(config);
+  machine->start();
+  std::this_thread::sleep_for(300ms);
+  for (int i = 0; i < 20; ++i) machine->mark();
+  const auto filling = directory / "small/filling";
+  std::ofstream(filling) << std::string(8 << 20, 'x');
+  CHECK_THROWS_WITH(machine->mark(), doctest::Contains("No space left"));
+  fs::remove(filling);
+  std::this_thread::sleep_for(100ms);
+  machine->pause();
+  CHECK(machine->reset().pages > 100);
+  CHECK(std::distance(fs::directory_iterator(directory / "small"), {}) < 20);
+  machine->resume();
+  machine->stop(true);
+  machine->wait();
 }
 
 TEST_CASE("a machine that was reset and killed leaves disks that it can be started on again") {

@@ -178,6 +178,36 @@ TEST_CASE("a checkpoint of another kind of machine is refused with a sentence, a
   CHECK(is_ok(verdict(machine)));
 }
 
+TEST_CASE("a refusal, whatever it is for, leaves the mark: one can go back to it") {
+  const TestDirectory directory;
+  const auto repository = directory / "repository", other = directory / "other";
+  MachineProcess there(ledger_machine(directory, {"there", "48M"}));
+  REQUIRE(there.wait_for("LEDGER RUN"));
+  photograph("there", other);
+  there.kill();
+  MachineProcess machine(ledger_machine(directory));
+  REQUIRE(machine.wait_for("LEDGER RUN"));
+  photograph("ledger", repository);
+  damage(repository, "memory");
+  REQUIRE(tintype({"mark", "ledger"}).exit_code == 0);
+  const auto is_refused = [&](const Arguments& to, const std::string& why) {
+    CAPTURE(why);
+    Arguments reset{"reset", "ledger", "--to"};
+    reset.insert(reset.end(), to.begin(), to.end());
+    const CommandResult refused = tintype(reset);
+    CHECK(refused.exit_code == 1);
+    CHECK(refused.err.find(why) != std::string::npos);
+    const CommandResult back = tintype({"reset", "ledger"});
+    INFO(back.err);
+    CHECK(back.exit_code == 0);
+  };
+  is_refused({other}, "bytes of memory");
+  is_refused({repository}, "damaged");
+  is_refused({repository, "--id", "7"}, "7");
+  is_refused({directory / "nothing"}, "nothing");
+  CHECK(is_ok(verdict(machine)));
+}
+
 TEST_CASE("another machine's checkpoint of the same kind is taken on, disks and all") {
   const TestDirectory directory;
   const auto repository = directory / "repository";

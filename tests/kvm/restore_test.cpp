@@ -21,6 +21,7 @@
 #include "tests/support/tintype_process.h"
 #include "vmm/base/checksum.h"
 #include "vmm/base/io.h"
+#include "vmm/machine/clones.h"
 #include "vmm/machine/machine.h"
 
 namespace tintype::test {
@@ -144,21 +145,17 @@ void damage_data(const fs::path& path) {
   write_exactly(fd.get(), std::span(&byte, 1), extent->offset, path.string());
 }
 
-}  // namespace
-
-TEST_CASE("a restore that ends at any one of its steps leaves nothing, and the next one has the plain names") {
+void check_each_step_may_fail(MemoryLoad memory_load) {
   Fixture fixture;
-  SUBCASE("eager") {}
-  SUBCASE("lazy, where the host can") {
-    if (probe_userfault().missing_pages) fixture.memory_load = MemoryLoad::kLazy;
-  }
+  fixture.memory_load = memory_load;
   const auto repository = contents(fixture.repository);
   std::set<std::string> failed_in;
+  std::unique_ptr<Machine> machine;
   for (unsigned number = 1; number < 1000; ++number) {
     CAPTURE(number);
     FailingAt fails(number);
     try {
-      const auto machine = fixture.restore(std::ref(fails));
+      machine = fixture.restore(std::ref(fails));
       break;  // it has fewer steps than that
     } catch (const Error& error) {
       CHECK(std::string(error.what()) == "the restore ends here");
@@ -171,6 +168,19 @@ TEST_CASE("a restore that ends at any one of its steps leaves nothing, and the n
   }
   CHECK(failed_in == std::set<std::string>{"check", "disk0", "disk1", "memory", "state", "disks"});
   CHECK(fixture.images() == kPlainNames);
+  machine.reset();  // it never started
+  CHECK(fixture.images().empty());
+}
+
+}  // namespace
+
+TEST_CASE("a restore that ends at any one of its steps leaves nothing, and the next one has the plain names") {
+  check_each_step_may_fail(MemoryLoad::kEager);
+}
+
+TEST_CASE("so does a lazy one") {
+  if (!probe_userfault().missing_pages) SKIP_TEST("this host cannot bring pages as they are touched");
+  check_each_step_may_fail(MemoryLoad::kLazy);
 }
 
 TEST_CASE("a restore that failed can be tried again, and the guest finds all that it wrote") {
@@ -191,6 +201,28 @@ TEST_CASE("a CPU feature that the host lacks is refused before anything is writt
     phases.push_back(progress.phase);
     CHECK(fixture.images().empty());
   });
+  CHECK(phases == std::vector<std::string>{"check"});
+}
+
+TEST_CASE("for machines side by side, directory and CPU are looked at before memory is read and anything is made") {
+  const Fixture fixture;
+  damage_data(fixture.checkpoint / "memory.part");
+  RestoreOptions options;
+  options.repository = fixture.repository;
+  std::vector<std::string> phases;
+  const auto is_refused = [&](const fs::path& directory, const char* word) {
+    options.disk_directory = directory;
+    phases.clear();
+    const ProgressSink note = [&](const Progress& progress) { phases.push_back(progress.phase); };
+    CHECK_THROWS_WITH_AS(CloneSource(options, note), doctest::Contains(word), Error);
+    CHECK(fixture.images().empty());
+  };
+  is_refused(fixture.disks, "damaged");
+  CHECK(phases.front() == "check");
+  is_refused(fixture.directory / "nowhere", "--disk-dir");
+  CHECK(phases.empty());
+  change_states(fixture, demand_every_feature);
+  is_refused(fixture.disks, "cpuid 0x7.0 edx bit");
   CHECK(phases == std::vector<std::string>{"check"});
 }
 
@@ -227,7 +259,8 @@ TEST_CASE("a name that is taken is left alone, and what is there may be anything
   check_leaves_nothing(fixture, "enough", [&](const Progress& progress) {
     if (progress.phase == "disks") throw Error("enough");
   });
-  REQUIRE(fixture.restore());
+  const auto machine = fixture.restore();
+  REQUIRE(machine);
   CHECK(read_text_file(fixture.disks / "ledger-disk0.img") == "precious");
   CHECK(fs::is_regular_file(fixture.disks / "ledger-disk0-2.img"));
   CHECK(fs::is_regular_file(fixture.disks / "ledger-disk1-3.img"));
@@ -267,7 +300,8 @@ TEST_CASE("where a manifest says that images lay is never written to") {
   manifest.machine.disks[0].image = elsewhere;
   manifest.machine.disks[1].image = fixture.directory / "not-there";
   std::ofstream(fixture.checkpoint / checkpoint_files::kManifest, std::ios::binary) << encode_manifest(manifest);
-  REQUIRE(fixture.restore());
+  const auto machine = fixture.restore();
+  REQUIRE(machine);
   CHECK(fixture.images() == kPlainNames);
   CHECK(read_text_file(elsewhere) == "precious");
   CHECK_FALSE(fs::exists(fixture.directory / "not-there"));

@@ -4,8 +4,11 @@
 #include <array>
 #include <chrono>
 #include <map>
+#include <memory>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -19,15 +22,21 @@ namespace {
 
 constexpr int kRounds = 20;
 /// What waits for a silent guest waits for ever. On a machine with nothing else to do each command takes a fraction of
-/// a second, and the longest are printed; a crowded one is not a failure.
+/// a second; that a crowded one is slow now and then is not a failure, that most take long is.
 constexpr std::chrono::seconds kSoon{15};
+constexpr double kPromised = 2;
 
-/// How long the slowest command of each kind took, in seconds.
-std::map<std::string, double> longest;
+/// How long each command of a kind took, in seconds.
+std::map<std::string, std::vector<double>> taken;
 
-void print_longest() {
-  for (const auto& [verb, seconds] : longest) fmt::print("longest {}: {:.0f} ms\n", verb, seconds * 1000);
-  longest.clear();
+void judge_times() {
+  for (auto& [verb, seconds] : taken) {
+    std::ranges::sort(seconds);
+    const double median = seconds[seconds.size() / 2];
+    fmt::print("{}: median {:.0f} ms, longest {:.0f} ms\n", verb, median * 1000, seconds.back() * 1000);
+    CHECK(median <= kPromised);
+  }
+  taken.clear();
 }
 
 /// Runs a command that must succeed soon.
@@ -38,7 +47,7 @@ CommandResult soon(const Arguments& arguments) {
   INFO(arguments.front(), " took ", took.count(), " s and said: ", result.err);
   REQUIRE(result.exit_code == 0);
   CHECK(took <= kSoon);
-  longest[arguments.front()] = std::max(longest[arguments.front()], took.count());
+  taken[arguments.front()].push_back(took.count());
   return result;
 }
 
@@ -65,29 +74,44 @@ void take_checkpoint(const std::filesystem::path& repository, const std::string&
   soon({"delete", repository, "--id", "1"});
 }
 
+/// Saves the machine and lets it go on, as often; it is silent again, and stops.
+void put_to_sleep(const TestDirectory& directory, std::unique_ptr<MachineProcess> machine) {
+  for (int round = 0; round < kRounds; ++round) {
+    soon({"suspend", "silent", "--to", directory / "sleep"});
+    CHECK(machine->wait(kSoon) == 0);
+    machine = std::make_unique<MachineProcess>(Arguments{"resume", directory / "sleep"});
+    REQUIRE(answers("silent"));
+  }
+  soon({"stop", "silent"});
+  CHECK(machine->wait(kSoon) == 0);
+}
+
 /// Everything that a user asks of a machine, 20 times; then a stop.
 void question(const std::string& mode, const std::string& cpus) {
   CAPTURE(mode);
   const TestDirectory directory;
-  MachineProcess machine(run_silent(mode, cpus));
-  REQUIRE(machine.wait_for("SILENT " + mode));
+  auto machine = std::make_unique<MachineProcess>(run_silent(mode, cpus));
+  REQUIRE(machine->wait_for("SILENT " + mode));
   for (int round = 0; round < kRounds; ++round) {
     const std::string repository = directory / ("repository" + std::to_string(round));
     take_checkpoint(repository, std::array{"cow", "stop", "hybrid", "fork", "precopy"}[round % 5]);
     soon({"pause", "silent"});
     CHECK(state_of("silent") == "paused");
-    if (round == 0) take_checkpoint(directory / "paused", "cow");
+    if (round < 5)
+      take_checkpoint(directory / ("paused" + std::to_string(round)),
+                      std::array{"cow", "stop", "hybrid", "fork", "precopy"}[round]);
     soon({"continue", "silent"});
     CHECK(state_of("silent") == "running");
   }
-  soon({"stop", "silent"});
-  CHECK(machine.wait(kSoon) == 0);
-  print_longest();
+  put_to_sleep(directory, std::move(machine));
+  judge_times();
 }
 
 }  // namespace
 
-TEST_CASE("halted with interrupts off: checkpoint, pause, status, stop are soon over") { question("halt-off", "1"); }
+TEST_CASE("halted with interrupts off: checkpoint, pause, status, suspend, stop are soon over") {
+  question("halt-off", "1");
+}
 TEST_CASE("halted with interrupts on, and none to come: the same") { question("halt-on", "1"); }
 TEST_CASE("spinning in ring 0: the same") { question("spin0", "1"); }
 TEST_CASE("spinning in ring 3: the same") { question("spin3", "1"); }

@@ -179,6 +179,7 @@ TEST_CASE("a suspend for which there is no room leaves the machine its mark") {
   REQUIRE(machine.wait_for("LEDGER RUN"));
   REQUIRE(tintype({"mark", "ledger"}).exit_code == 0);
   CHECK(suspend({"--to", ledger.directory / "small"}).exit_code == 1);
+  CHECK_FALSE(fs::exists(ledger.directory / "small" / "ledger.suspended"));
   CHECK(tintype({"reset", "ledger"}).exit_code == 0);
   check_sound(machine);
 }

@@ -26,6 +26,7 @@ class ScriptedTarget final : public CheckpointTarget {
 
   std::uint64_t id() const noexcept override { return real_->id(); }
   const std::string& identity() const noexcept override { return real_->identity(); }
+  std::string concern() const override { return real_->concern(); }
   BlockSink& memory_part() override { return memory_; }
   BlockSink& disk_part(std::string_view id) override {
     const std::string name(id);

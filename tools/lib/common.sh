@@ -39,6 +39,13 @@ as_root() {
   fi
 }
 
+# Most of a compilation goes into headers, much of the rest into telling a debugger of every variable. So what tools/
+# builds compiles several sources of a target as one (a "unity build"), and keeps lines for a stack trace only: that
+# takes a third of the time. The warning is for headers, which these sources look like then; clang does not know it.
+readonly quick_options=(-Dunity=on -Dunity_size=12
+  "-Dcpp_args=-g1 -Wno-unknown-warning-option -Wno-subobject-linkage")
+readonly sanitizer_options=("${quick_options[@]}" -Doptimization=1 -Db_lundef=false)
+
 # configure_build DIRECTORY [MESON-OPTION...]: sets the build directory up once; meson keeps it up to date. Of some 200
 # programs to be linked in three trees, mold links each in a quarter of the time.
 configure_build() {
@@ -49,9 +56,9 @@ configure_build() {
     die "meson could not set up $directory"
 }
 
-# Sanitizers make much code of every template. So these two trees compile several sources of a target as one (a "unity
-# build"), and keep lines for a stack trace but no variables: a third of the time.
-readonly sanitizer_options=(-Doptimization=1 -Dunity=on -Dunity_size=6 -Dcpp_args=-gline-tables-only -Db_lundef=false)
+configure_main() {
+  configure_build "$build_dir" "${quick_options[@]}"
+}
 
 configure_clang() {
   CXX=clang++ configure_build "$clang_dir" "${sanitizer_options[@]}" -Db_sanitize=address,undefined

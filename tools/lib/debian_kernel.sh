@@ -51,6 +51,22 @@ fetch_kernel() {
   rm -rf "$work"
 }
 
+# debian_kernel_symbols SERIES: prints where its `vmlinux` with debugging information is, fetched the first time. Fails
+# where apt has none for just this kernel.
+debian_kernel_symbols() {
+  local home work
+  home=$(debian_kernel "$1") || return
+  if [[ ! -e $home/vmlinux ]]; then
+    work=$(mktemp -d "$cache_dir/kernels/fetch.XXXXXX")
+    say "fetching the symbols of $(<"$home/package")"
+    download_package "$(<"$home/package")-dbg" "$work" &&
+      dpkg --fsys-tarfile "$work"/*.deb | tar -xO --wildcards './usr/lib/debug/boot/vmlinux-*' >"$home/vmlinux.part" &&
+      mv "$home/vmlinux.part" "$home/vmlinux"
+    rm -rf "$work"
+  fi
+  [[ -s $home/vmlinux ]] && printf '%s\n' "$home/vmlinux"
+}
+
 # download_package PACKAGE DIRECTORY. As root, apt would like to fetch as its own user, who cannot write here: tell it not to.
 download_package() { (cd "$2" && apt-get download -qq -o APT::Sandbox::User="$(id -un)" "$1") >/dev/null 2>&1; }
 

@@ -20,6 +20,8 @@ class AbsentBlocks {
   /// At or after `offset`: where what is not there begins; nothing where all is.
   virtual std::optional<std::uint64_t> next_absent(std::uint64_t offset) const noexcept = 0;
   virtual std::uint64_t bytes_left() const noexcept = 0;
+  /// Nothing is left, durably, and nobody writes to the image any more to bring something in.
+  virtual bool is_complete() const noexcept { return bytes_left() == 0; }
 
   /// Whether the image is made whole, in the background, or only ever has what somebody asked for.
   virtual bool becomes_whole() const noexcept = 0;
@@ -36,6 +38,8 @@ class AbsentBlocks {
   virtual void start(Steps steps) = 0;
   /// Waits until it is. What failed is tried once more; throws why it cannot be.
   virtual void finish() = 0;
+  /// What failed in the background is tried again now.
+  virtual void go_on() noexcept = 0;
   /// Why something could not be brought that has not been since; empty where all could.
   virtual std::string problem() const = 0;
   /// Ends the thread; the image stays as it is.

@@ -85,7 +85,8 @@ bool write_incomplete_note(int fd, const IncompleteNote& note) {
 }
 
 void clear_incomplete_note(int fd) {
-  if (::fremovexattr(fd, kIncomplete) == 0) make_durable(fd, "the image");
+  // It may be gone, and that not be durable.
+  if (::fremovexattr(fd, kIncomplete) == 0 || errno == ENODATA) make_durable(fd, "the image");
 }
 
 }  // namespace tintype

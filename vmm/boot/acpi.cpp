@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/boot/acpi.h"
 
-#include <cstring>
 #include <numeric>
 #include <span>
 
@@ -58,11 +57,10 @@ class TableBlock {
 
   /// A table with its length and checksum filled in; returns its address.
   std::uint64_t add_table(std::span<const std::byte> table) {
-    const std::uint64_t address = allocate(table.size(), kTableAlignment);
+    const std::uint64_t address = allocate(0, kTableAlignment);
+    bytes_.insert(bytes_.end(), table.begin(), table.end());
+    store(address + offsetof(acpi::Header, length), static_cast<std::uint32_t>(table.size()));
     const auto bytes = at(address, table.size());
-    std::ranges::copy(table, bytes.begin());
-    const auto length = static_cast<std::uint32_t>(table.size());
-    std::memcpy(&bytes[offsetof(acpi::Header, length)], &length, sizeof length);
     seal(bytes, bytes[offsetof(acpi::Header, checksum)]);
     return address;
   }

@@ -51,11 +51,23 @@ std::string option_suggestion(const CLI::App& verb, const CLI::ParseError& failu
   return "";
 }
 
+/// "NAME (the machine) is missing".
+std::string missing_word(const std::string& name, std::string meaning) {
+  if (meaning.size() > 1 && std::isupper(meaning[1]) == 0) meaning[0] = static_cast<char>(std::tolower(meaning[0]));
+  return fmt::format("{} ({}) is missing", name, meaning);
+}
+
 /// What CLI11 says in words of its own, or not at all.
 std::string better_words(const CLI::App& verb, const CLI::ParseError& failure, std::string complaint) {
   const auto left = verb.remaining();
   if (failure.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError) && std::ranges::count(left, "") != 0)
     return "an empty word was not expected";
+  constexpr std::string_view kRequired = " is required";
+  if (complaint.ends_with(kRequired)) {
+    const std::string name = complaint.substr(0, complaint.size() - kRequired.size());
+    const CLI::Option* const option = verb.get_option_no_throw(name);
+    if (option != nullptr && option->get_positional()) return missing_word(name, option->get_description());
+  }
   const auto twice = complaint.find(": At Most 1 required but received");
   if (twice != std::string::npos) return complaint.substr(0, twice) + " is given more than once";
   return complaint;
@@ -98,7 +110,9 @@ void fill_standard_descriptors() {
 
 /// CLI11 would only say that some verb is required.
 void check_verb(int argc, char** argv) {
-  if (argc < 2) throw UsageError("say what to do: `tintype --help` shows the verbs");
+  const std::vector<std::string_view> words(argv + std::min(argc, 1), argv + argc);
+  if (std::ranges::count(words, "--json") == std::ssize(words))
+    throw UsageError("say what to do: `tintype --help` shows the verbs");
   const std::string_view verb = argv[1];
   const auto known = verbs();
   std::vector<std::string> names;

@@ -3,6 +3,7 @@
 
 #include <toml++/toml.h>
 
+#include "checkpoint/s3/location.h"
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
 #include "vmm/cli/directory_disk.h"
@@ -52,8 +53,9 @@ class Entry {
   std::string path_of(const std::string& text) const {
     return text.empty() ? text : (std::filesystem::path(file_).parent_path() / text).string();
   }
-  /// A directory, or what has a scheme.
+  /// A repository, or what has another scheme.
   std::string place() const {
+    if (S3Location::is_meant_by(text())) return parsed([this] { return repository_name(text(), key_).string(); });
     return text().find("://") != std::string::npos ? text() : absolute_path(path(), key_).string();
   }
   std::string serial() const {
@@ -181,7 +183,7 @@ constexpr std::array kKeys = {
     Key{"trace",
         [](const Entry& entry, RunOptions& options) {
           entry.each([&](const Entry& one) {
-            one.parsed([&] { return parse_trace({one.text()}); });
+            one.parsed([&] { return parse_trace({one.text(), "exits"}); });
             options.trace.push_back(one.text());
           });
         }},
@@ -192,6 +194,12 @@ void apply(const Entry& entry, RunOptions& options) {
     if (key.name == entry.key()) return key.apply(entry, options);
   }
   entry.refuse(fmt::format("there is no key \"{}\": the keys are the options of `tintype run`", entry.key()));
+}
+
+/// It would keep us waiting. A pipe that a shell made (/dev/fd/63) has somebody at its other end, and no other name.
+bool is_named_fifo(const std::string& path) {
+  std::error_code none;
+  return std::filesystem::is_fifo(path, none) && !std::filesystem::canonical(path, none).empty();
 }
 
 }  // namespace
@@ -208,6 +216,7 @@ RunOptions parse_config(std::string_view text, const std::string& path) {
 }
 
 RunOptions read_config_file(const std::string& path) {
+  if (is_named_fifo(path)) throw Error("the configuration {} is no regular file: copy it into one", path);
   try {
     return parse_config(read_text_file(path), path);
   } catch (const std::system_error& failure) {

@@ -22,4 +22,12 @@ void check_not_in_use(const std::filesystem::path& file) {
   }
 }
 
+void check_outside(const std::filesystem::path& repository, const std::filesystem::path& file) {
+  std::error_code missing;
+  const auto inside = std::filesystem::weakly_canonical(file, missing)
+                          .lexically_relative(std::filesystem::weakly_canonical(repository, missing));
+  if (!inside.empty() && *inside.begin() != "..")
+    throw Error("{} is in the repository, which holds checkpoints only: name a file elsewhere", file.string());
+}
+
 }  // namespace tintype

@@ -66,13 +66,6 @@ int run(std::vector<std::string> words, int complaints) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
-/// Not on every user's path.
-std::string mke2fs() {
-  for (const char* path : {"/usr/sbin/mke2fs", "/sbin/mke2fs"})
-    if (::access(path, X_OK) == 0) return path;
-  return "mke2fs";
-}
-
 std::string last_line(int fd) {
   std::string text(4096, '\0');
   const auto got = ::pread(fd, text.data(), text.size(), 0);
@@ -87,8 +80,8 @@ void fill(const fs::path& directory, const std::string& image, int fd) {
   if (::ftruncate(fd, static_cast<off_t>(size)) != 0) throw_errno("make room for {}", image);
   const UniqueFd complaints(::memfd_create("complaints", MFD_CLOEXEC));
   if (!complaints) throw_errno("memfd_create");
-  const int status = run({mke2fs(), "-q", "-F", "-t", "ext4", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1",
-                          "-d", directory.string(), image},
+  const int status = run({mke2fs_program(), "-q", "-F", "-t", "ext4", "-m", "0", "-E",
+                          "lazy_itable_init=1,lazy_journal_init=1", "-d", directory.string(), image},
                          complaints.get());
   if (status == -ENOENT) throw Error("mke2fs is missing: install the package e2fsprogs");
   if (status != 0) throw Error("no disk can be made of {}: {}", directory.string(), last_line(complaints.get()));
@@ -101,6 +94,12 @@ fs::path place_for(const MachineConfig& config) {
 }
 
 }  // namespace
+
+std::string mke2fs_program() {
+  for (const char* path : {"/usr/sbin/mke2fs", "/sbin/mke2fs"})
+    if (::access(path, X_OK) == 0) return path;
+  return "mke2fs";
+}
 
 std::optional<fs::path> directory_of(const DiskConfig& disk) {
   constexpr std::string_view kPrefix = "dir:";

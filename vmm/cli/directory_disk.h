@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "vmm/machine/config.h"
@@ -11,6 +12,9 @@ namespace tintype {
 
 /// The directory that a disk is made from: `dir:PATH` in the place of an image. Nothing where it is an image.
 std::optional<std::filesystem::path> directory_of(const DiskConfig& disk);
+
+/// mke2fs, by its path where it is not on every user's PATH.
+std::string mke2fs_program();
 
 /// Images of the disks that are made from a directory (`--disk dir:PATH`): ext4, by mke2fs, with room to write. They
 /// have a name for as long as this lives, which need not be longer than until the machine has opened them: so they go

@@ -127,7 +127,7 @@ class DiskVerb final : public Verb {
     }
     output.result({{"image", path_to_json(image_)}, {"good", left == 0}, {"defects", list}});
     if (left != 0) {
-      output.error(fmt::format("The disk image {} has {} defect{}", image_.string(), left, left == 1 ? "" : "s"));
+      output.error(fmt::format("The disk image {} has {}", image_.string(), counted(left, "defect")));
       return 1;
     }
     if (defects.empty()) output.line("{} and its redo logs are whole.", image_.string());
@@ -144,7 +144,7 @@ class DiskVerb final : public Verb {
       throw Error("{} is the image itself: name another file", destination.string());
     std::unique_ptr<DiskImageFile> file;
     std::uint64_t data_bytes = 0;
-    read_image(
+    const std::uint64_t uncommitted = read_image(
         image_, logs(),
         [&](std::uint64_t bytes) { file = std::make_unique<DiskImageFile>(destination, bytes, format); },
         [&](std::uint64_t offset, std::span<const std::byte> data) {
@@ -157,9 +157,14 @@ class DiskVerb final : public Verb {
                    {"format", name_of(format)},
                    {"bytes", file_bytes},
                    {"disk_bytes", file->size()},
-                   {"data_bytes", data_bytes}});
+                   {"data_bytes", data_bytes},
+                   {"uncommitted_bytes", uncommitted}});
     output.line("{}: a disk of {}, {} of it data, as {}", destination.string(), format_size(file->size()),
                 format_size(data_bytes), name_of(format));
+    if (uncommitted > 0) {
+      output.line("It has {} of updates that wait in redo logs and are not in {} itself (`tintype disk commit {}`).",
+                  format_size(uncommitted), image_.string(), image_.string());
+    }
     return 0;
   }
 

@@ -15,6 +15,7 @@
 #include "checkpoint/tracking/userfault.h"
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
+#include "vmm/cli/doctor_programs.h"
 #include "vmm/cli/values.h"
 #include "vmm/control/runtime_directory.h"
 #include "vmm/kvm/capabilities.h"
@@ -120,6 +121,17 @@ Finding examine_virtualization(const std::string& cpu_info_path) {
       Health::kLimited};
 }
 
+Finding examine_time_stamp_counter(const std::string& cpu_info_path) {
+  const char* const subject = "time stamp counter";
+  if (has_hardware_virtualization(cpu_info_path))
+    return good(subject, "a restored guest's goes on from its checkpoint");
+  return {
+      subject, "programs of a restored guest see it jump: without VMX or SVM they read the host's",
+      "have the guest take its time from KVM's clock (clocksource=kvm-clock on its command line), which goes on; or "
+      "restore on a computer with VMX or SVM",
+      Health::kLimited};
+}
+
 Finding examine_huge_pages(const std::string& enabled_path) {
   const std::string text = first_line_or_empty(enabled_path);
   const auto start = text.find('[');
@@ -178,17 +190,18 @@ Diagnosis examine_host() {
   Diagnosis diagnosis;
   diagnosis.machine_can_run = examine_kvm(diagnosis);
   const TrackingSupport tracking = probe_tracking();
-  for (const Finding& finding :
-       {examine_virtualization("/proc/cpuinfo"), examine_userfault(probe_userfault()), examine_tracking(tracking),
-        examine_page_scan(), examine_huge_pages("/sys/kernel/mm/transparent_hugepage/enabled"),
-        examine_io_uring("/proc/sys/kernel/io_uring_disabled"), examine_memory(),
-        examine_overcommit("/proc/sys/vm/overcommit_memory"),
-        examine_runtime_directory(runtime_directory().string())}) {
+  for (const Finding& finding : {examine_virtualization("/proc/cpuinfo"), examine_time_stamp_counter("/proc/cpuinfo"),
+                                 examine_userfault(probe_userfault()), examine_tracking(tracking), examine_page_scan(),
+                                 examine_huge_pages("/sys/kernel/mm/transparent_hugepage/enabled"),
+                                 examine_io_uring("/proc/sys/kernel/io_uring_disabled"), examine_memory(),
+                                 examine_overcommit("/proc/sys/vm/overcommit_memory"),
+                                 examine_runtime_directory(runtime_directory().string())}) {
     diagnosis.findings.push_back(finding);
     if (finding.health != Health::kMissing || !diagnosis.machine_can_run) continue;
     diagnosis.machine_can_run = false;
     diagnosis.main_problem = fmt::format("no machine can run here: {}: {}", finding.subject, finding.remedy);
   }
+  for (const Finding& finding : examine_programs()) diagnosis.findings.push_back(finding);
   diagnosis.strategies = examine_strategies(diagnosis.machine_can_run, tracking);
   return diagnosis;
 }

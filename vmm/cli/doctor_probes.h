@@ -38,6 +38,7 @@ Diagnosis examine_host();
 
 // One probe each. They look at the host through the paths that they are given, so that tests can show them another.
 Finding examine_virtualization(const std::string& cpu_info_path);
+Finding examine_time_stamp_counter(const std::string& cpu_info_path);
 Finding examine_huge_pages(const std::string& enabled_path);
 Finding examine_overcommit(const std::string& overcommit_path);
 Finding examine_io_uring(const std::string& disabled_path);

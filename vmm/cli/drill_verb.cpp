@@ -42,7 +42,7 @@ class DrillVerb final : public Verb {
     if (expect_exit_.value_or(0) > kLargestExitCode) throw UsageError("--expect-exit is 0 to {}", kLargestExitCode);
     const StopSignals signals;
     Cancellation cancelled;
-    const StopWatch watch(signals, [&cancelled](bool) { cancelled.request(); });
+    const StopWatch watch(signals, [&cancelled](const StopRequest&) { cancelled.request(); });
     options_.meanwhile = [&cancelled] {
       if (cancelled.requested()) throw Cancelled("the drill was interrupted; nothing of it is left");
     };

@@ -77,15 +77,17 @@ class EventsVerb final : public Verb {
   }
 
   void follow_all() {
-    all_listen_ = true;
-    for (const auto& directory : lookup_directories()) {
-      try {
-        for (const std::string& name : living_machines(directory)) meet(directory, name);
-      } catch (const Error&) {  // it may not be read: none of this user's
-      }
-    }
+    meet_all();
     for (auto& [path, machine] : machines_) print_what_is_new(machine, std::chrono::milliseconds(0));
     std::erase_if(machines_, [](const auto& entry) { return entry.second.hung_up(); });
+  }
+
+  /// Those in all directories of this user. One that may not be read is an error where nothing is found elsewhere.
+  void meet_all() {
+    all_listen_ = true;
+    const auto unreadable =
+        for_each_machine([this](const auto& directory, const std::string& name) { meet(directory, name); });
+    if (unreadable && machines_.empty()) throw *unreadable;
   }
 
   /// Until one of them has something to tell, or another may have come.

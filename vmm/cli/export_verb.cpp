@@ -34,16 +34,6 @@ DiskExport parse_disk_export(const std::string& text) {
   return {text.substr(0, equals), absolute_path(text.substr(equals + 1), "--disk")};
 }
 
-/// What lies in a repository is not to be changed.
-void check_destination(const std::filesystem::path& file, const std::filesystem::path& repository) {
-  std::error_code missing;
-  const auto inside = std::filesystem::weakly_canonical(file, missing)
-                          .lexically_relative(std::filesystem::weakly_canonical(repository, missing));
-  if (!inside.empty() && *inside.begin() != "..")
-    throw Error("{} is in the repository, which holds checkpoints only: name a file elsewhere", file.string());
-  check_not_in_use(file);
-}
-
 class ExportVerb final : public Verb {
  public:
   void declare(VerbOptions& options) override {
@@ -60,9 +50,11 @@ class ExportVerb final : public Verb {
     for (const std::string& text : disks_) disks.push_back(parse_disk_export(text));
     if (!memory_ && !core_ && disks.empty())
       throw UsageError("say what to export: --memory FILE, --core FILE, or --disk ID=FILE");
+    if (format_ && disks.empty()) throw UsageError("--format is that of disk images: give a disk with --disk ID=FILE");
     const auto format = format_ ? chosen_value<ImageFormat>(*format_, "--format") : ImageFormat::kRaw;
     check_destinations(disks);
     const std::uint64_t id = show_checkpoint(repository_, id_).id;  // all parts of the same checkpoint
+    check_contents(id, disks);
     if (memory_) report("memory", export_memory(repository_, id, *memory_, output.progress()), output);
     if (core_) report_core(export_core(CheckpointReader(repository_, id), *core_, output.progress()), output);
     for (const DiskExport& disk : disks)
@@ -77,17 +69,25 @@ class ExportVerb final : public Verb {
     const auto check = [&](const std::filesystem::path& file) {
       if (!files.insert(file).second)
         throw UsageError("{} is given twice: give each export its own file", file.string());
-      check_destination(file, repository_);
+      check_outside(repository_, file);
+      check_not_in_use(file);
     };
     if (memory_) check(*memory_);
     if (core_) check(*core_);
     for (const DiskExport& disk : disks) check(disk.file);
   }
 
+  /// All that is asked for is there, or nothing is written.
+  void check_contents(std::uint64_t id, const std::vector<DiskExport>& disks) const {
+    const CheckpointReader checkpoint(repository_, id);
+    if (memory_ || core_) checkpoint.require(Portion::kMemory);
+    for (const DiskExport& disk : disks) checkpoint.require_disk(disk.id);
+  }
+
   void report_core(const CoreFile& core, Output& output) {
     report("core", core.file, output);
-    output.line("{:<11} {} CPU{}, {} segment{} at linear addresses{}", "", core.cpus, core.cpus == 1 ? "" : "s",
-                core.mapped_runs, core.mapped_runs == 1 ? "" : "s",
+    output.line("{:<11} {}, {} at linear addresses{}", "", counted(core.cpus, "CPU"),
+                counted(core.mapped_runs, "segment"),
                 core.all_mapped ? "" : "; the page tables map more than there is room for");
     if (core.linux_release.empty()) {
       output.line("{:<11} no VMCOREINFO in its memory, which crash and drgn need: no Linux, or not yet", "");

@@ -82,23 +82,27 @@ MachineEnd run_to_end(const Launch& launch, const StopSignals& signals, const st
                       const std::function<void(Machine&, const MachineEnd&)>& on_end) {
   refuse_name_in_use(launch.name);
   NameClaim claim(runtime_directory(), launch.name);
-  forget_predecessor(launch.name);
-  Cancellation cancelled;            // of the making
-  std::unique_ptr<Machine> machine;  // outlives the watch, which may be stopping it
-  std::atomic<Machine*> ready = nullptr;
-  const StopWatch watch(signals, [&](bool force) {
+  const int launcher = launch.detach ? ::getppid() : 0;  // can keep it from running, and no more; unless it was init
+  Cancellation cancelled;                                // of all that comes before it runs
+  std::unique_ptr<Machine> machine;                      // outlives the watch, which may be stopping it
+  std::atomic<Machine*> running = nullptr;
+  const StopWatch watch(signals, [&](const StopRequest& request) {
     cancelled.request();
-    if (Machine* const made = ready) made->stop(force);
+    Machine* const it = running;
+    const bool too_late = launcher > 1 && request.sender == launcher;
+    if (it != nullptr && !too_late) it->stop(request.force);
   });
   machine = launch.make(cancelled);
-  ready = machine.get();
-  if (cancelled.requested()) throw Cancelled("the machine was stopped before it ran");
   MachineMethods methods(*machine);
   ControlServer server(claim.socket_path(), methods);
   if (!launch.gdb.address.empty()) await_gdb(*machine, launch.gdb);
   for (const BackupPlan& plan : launch.backups) machine->backups().start(plan);  // it may be that it must not run
-  machine->start();
+  if (cancelled.requested()) throw Cancelled("the machine was stopped before it ran");
+  forget_predecessor(launch.name);
+  machine->start();  // uses up what a suspended machine is resumed from: from here on it runs, whoever was too late
   on_running();
+  running = machine.get();
+  if (cancelled.requested() && !launch.detach) machine->stop(false);
   MachineEnd end = machine->wait();
   print_crash(end);
   on_end(*machine, end);
@@ -151,8 +155,16 @@ int run_as_child(const Launch& launch, const StopSignals& signals, Detachment& d
 
 /// Until the machine runs, who tells this process to stop means the machine: it is told, and says how that went.
 int announce_child(const Launch& launch, const StopSignals& signals, Detachment& detachment, Output& output) {
-  const StopWatch watch(signals, [&detachment](bool) { ::kill(detachment.child(), SIGTERM); });
-  detachment.wait_until_running();
+  std::atomic<bool> told = false;
+  {
+    const StopWatch watch(signals, [&](const StopRequest&) {
+      told = true;
+      ::kill(detachment.child(), SIGTERM);
+    });
+    detachment.wait_until_running();
+  }
+  if (told)
+    log_note("the machine {} runs: it was too late to stop it; `tintype stop {}` ends it", launch.name, launch.name);
   output.line("{}", launch.name);
   output.result({{"name", launch.name}, {"pid", detachment.child()}});
   return 0;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <optional>
 
 #include <nlohmann/json.hpp>
 
@@ -25,16 +24,18 @@ json status_of(const std::filesystem::path& directory, const std::string& name) 
   try {
     return ControlClient(directory, name).call("status", json::object(), kPatience);
   } catch (const Error& failure) {
+    std::error_code unknown;
+    const bool listens = std::filesystem::exists(control_socket_path(directory, name), unknown);
     return {{"name", name},
             {"pid", pid_of_name_holder(directory, name)},
-            {"state", "not answering"},
+            {"state", listens ? "not answering" : "starting"},
             {"error", failure.what()}};
   }
 }
 
 void print_row(const json& machine, Output& output) {
-  const bool answers = !machine.contains("error");
-  const int pid = machine.value("pid", 0);  // 0: its lock belongs to a process that we cannot see
+  const bool answers = machine.contains("memory");  // what hangs does not, nor has a standby any of that
+  const int pid = machine.value("pid", 0);          // 0: its lock belongs to a process that we cannot see
   output.line("{:<24} {:>8}  {:<13} {:>9} {:>5}  {}", machine.value("name", ""), pid == 0 ? "?" : std::to_string(pid),
               machine.value("state", ""), answers ? format_size(machine.value("memory", std::uint64_t{0})) : "",
               answers ? std::to_string(machine.value("cpus", 0)) : "",
@@ -44,14 +45,8 @@ void print_row(const json& machine, Output& output) {
 /// Those in all directories of this user. One that may not be read is an error where nothing is found elsewhere.
 json all_machines() {
   json machines = json::array();
-  std::optional<Error> unreadable;
-  for (const auto& directory : lookup_directories()) {
-    try {
-      for (const std::string& name : living_machines(directory)) machines.push_back(status_of(directory, name));
-    } catch (const Error& failure) {
-      if (directory == runtime_directory()) unreadable = failure;
-    }
-  }
+  const auto unreadable = for_each_machine(
+      [&](const auto& directory, const std::string& name) { machines.push_back(status_of(directory, name)); });
   if (unreadable && machines.empty()) throw *unreadable;
   std::sort(machines.begin(), machines.end(),
             [](const json& a, const json& b) { return a.value("name", "") < b.value("name", ""); });

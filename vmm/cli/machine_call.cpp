@@ -54,4 +54,17 @@ ControlClient connect_to_machine(const std::string& name) {
               looked_in());
 }
 
+std::optional<Error> for_each_machine(
+    const std::function<void(const std::filesystem::path& directory, const std::string& name)>& meet) {
+  std::optional<Error> unreadable;
+  for (const auto& directory : lookup_directories()) {
+    try {
+      for (const std::string& name : living_machines(directory)) meet(directory, name);
+    } catch (const Error& failure) {
+      if (directory == runtime_directory()) unreadable = failure;
+    }
+  }
+  return unreadable;
+}
+
 }  // namespace tintype

@@ -4,6 +4,8 @@
 // What the verbs that talk to a running machine share.
 
 #include <chrono>
+#include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -37,5 +39,10 @@ std::string find_kept_console(const std::string& name);
 ControlClient connect_to_machine(const std::string& name);
 
 inline constexpr std::chrono::milliseconds kAnswerTime = std::chrono::seconds(30);
+
+/// The living machines in all directories of this user, by directory and name. Returns why the runtime directory could
+/// not be read, where that is so: an error where nothing is found elsewhere.
+std::optional<Error> for_each_machine(
+    const std::function<void(const std::filesystem::path& directory, const std::string& name)>& meet);
 
 }  // namespace tintype

@@ -19,8 +19,9 @@ class PruneVerb final : public Verb {
     options.repository(repository_);
     options.value(
         "--keep", "RULE", [this](const std::string& text) { options_.retention = parse_retention(text, "--keep"); },
-        "What stays: last=5,hourly=24,daily=7,weekly=4,monthly=12,yearly=3, or some of it. The newest of each of so "
-        "many hours, days... (UTC) in which there is one",
+        "What stays: last=5,hourly=24,daily=7,weekly=4,monthly=12,yearly=3, or some of it, or within=30d. The newest "
+        "of each of so many hours, days... (UTC) in which there is one; and all that are at most so much older than "
+        "the newest",
         true);
     options.text("--vm", "NAME", vm_, "Only checkpoints of this machine, by default of each by itself");
     options.flag("--dry-run", options_.dry_run, "Say what would go, and change nothing");

@@ -11,13 +11,11 @@ namespace tintype {
 
 namespace {
 
-std::string ms_text(std::uint64_t us) { return fmt::format("{}.{:03} ms", us / 1000, us % 1000); }
-
 std::string pause_line(const PauseTimes& pause) {
   const std::string copy = pause.copy == 0 ? "" : fmt::format(" copy {},", pause.copy);
   return fmt::format("pause       {}: kick {}, devices {}, disks {}, state {}, protect {},{} resume {} us",
-                     ms_text(pause.total), pause.kick, pause.devices, pause.disks, pause.state, pause.protect, copy,
-                     pause.resume);
+                     format_microseconds(pause.total), pause.kick, pause.devices, pause.disks, pause.state,
+                     pause.protect, copy, pause.resume);
 }
 
 std::string memory_line(const MemoryReport& memory) {
@@ -38,9 +36,7 @@ std::string how_taken(const CheckpointReport& report) {
   return fmt::format("{}{}", name_of(report.strategy), report.holds == Portion::kMemory ? ", memory only" : "");
 }
 
-}  // namespace
-
-std::string report_text(const CheckpointReport& report) {
+std::string text_without_times(const CheckpointReport& report) {
   const std::string parent = report.parent == 0 ? "" : fmt::format(", parent {}", report.parent);
   std::string text = fmt::format("checkpoint  {} of {} in {} ({}{})\n", report.id, report.vm, report.repository,
                                  how_taken(report), parent);
@@ -51,9 +47,22 @@ std::string report_text(const CheckpointReport& report) {
   if (report.memory.faults != 0) text += fault_line(report.memory) + "\n";
   for (const DiskReport& disk : report.disks)
     text += fmt::format("{:<11} {} written\n", disk.id, format_size(disk.bytes_written));
-  text += fmt::format("time        {} ms: prepare {}, pause {}, copy {}, seal {}", report.total_ms, report.prepare_ms,
-                      report.pause_us.total / 1000, report.copy_ms, report.seal_ms);
   return text;
+}
+
+}  // namespace
+
+std::string report_text(const CheckpointReport& report) {
+  return text_without_times(report) + fmt::format("time        {} ms: prepare {}, pause {}, copy {}, seal {}",
+                                                  report.total_ms, report.prepare_ms, report.pause_us.total / 1000,
+                                                  report.copy_ms, report.seal_ms);
+}
+
+std::string stored_report_text(const CheckpointReport& report) {
+  const std::uint64_t pause_ms = report.pause_us.total / 1000;
+  return text_without_times(report) +
+         fmt::format("time        {} ms before it was sealed: prepare {}, pause {}, copy {}",
+                     report.prepare_ms + pause_ms + report.copy_ms, report.prepare_ms, pause_ms, report.copy_ms);
 }
 
 }  // namespace tintype

@@ -25,15 +25,39 @@ class ReportVerb final : public Verb {
  public:
   void declare(VerbOptions& options) override {
     options.repository(repository_);
-    options.path("-o,--output", "FILE", file_, "Where the page goes, by default report.html in the current directory");
+    options.text("-o,--output", "FILE", file_,
+                 "Where the page goes, by default report.html in the current directory; - for stdout");
     options.number("--last", last_, "Only the newest N checkpoints");
     options.flag("--quick", quick_, "Without comparing neighbours, for which each checkpoint is read whole");
     options.flag("--verify", verify_, "Read and check every byte first, and show what that says");
   }
 
   int run(Output& output) override {
-    const fs::path file = replaceable_name(file_.value_or(absolute_path("report.html", "--output")));
+    if (file_ == "-") return print(output);
+    const fs::path file = replaceable_name(absolute_path(file_.value_or("report.html"), "--output"));
+    check_outside(repository_, file);
     check_not_in_use(file);
+    const RepositoryFilm film = film_of_repository(output);
+    write(file, report_page(film));
+    output.line("{}: {}, {}.", file.string(), counted(film.checkpoints.size(), "checkpoint"),
+                counted(film.diffs.size(), "comparison"));
+    output.result({{"repository", path_to_json(repository_)},
+                   {"file", path_to_json(file)},
+                   {"checkpoints", film.checkpoints.size()},
+                   {"comparisons", film.diffs.size()}});
+    return 0;
+  }
+
+ private:
+  int print(Output& output) const {
+    if (output.json()) throw UsageError("with --json stdout is not for the page: give --output FILE");
+    std::string page = report_page(film_of_repository(output));
+    if (page.ends_with('\n')) page.pop_back();
+    output.line("{}", page);
+    return 0;
+  }
+
+  RepositoryFilm film_of_repository(Output& output) const {
     RepositoryFilm film;
     film.repository = repository_.string();
     film.made = utc_time_text();
@@ -43,17 +67,9 @@ class ReportVerb final : public Verb {
     if (verify_) film.verification = verify_checkpoints(repository_, std::nullopt, output.progress());
     if (!quick_) compare_neighbours(film, output.progress());
     output.end_progress();
-    write(file, report_page(film));
-    output.line("{}: {} checkpoint{}, {} comparison{}.", file.string(), film.checkpoints.size(),
-                film.checkpoints.size() == 1 ? "" : "s", film.diffs.size(), film.diffs.size() == 1 ? "" : "s");
-    output.result({{"repository", path_to_json(repository_)},
-                   {"file", path_to_json(file)},
-                   {"checkpoints", film.checkpoints.size()},
-                   {"comparisons", film.diffs.size()}});
-    return 0;
+    return film;
   }
 
- private:
   void keep_the_newest(std::vector<CheckpointSummary>& checkpoints) const {
     if (!last_ || *last_ >= checkpoints.size()) return;
     checkpoints.erase(checkpoints.begin(), checkpoints.end() - static_cast<std::ptrdiff_t>(*last_));
@@ -82,7 +98,7 @@ class ReportVerb final : public Verb {
   }
 
   fs::path repository_;
-  std::optional<fs::path> file_;
+  std::optional<std::string> file_;
   std::optional<std::uint64_t> last_;
   bool quick_ = false, verify_ = false;
 };

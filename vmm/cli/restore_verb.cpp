@@ -34,7 +34,7 @@ class RestoreVerb final : public Verb {
     if (clones_) return run_clones(output);
     const RestoreOptions options = restore_options(output.json());
     const auto make = [&](const ProgressSink& progress) { return restore_machine(options, progress); };
-    return given_.launch(options.name, "restore", make, output);
+    return given_.launch(options.name, "the restore was interrupted; nothing of it is left", make, output);
   }
 
  private:

@@ -37,6 +37,13 @@ std::string backup_text(const BackupStatus& backup) {
   return text;
 }
 
+/// ": com1 120, disk0 7"; nothing where there are none.
+std::string counts_text(const std::vector<ExitCount>& counts) {
+  std::string text;
+  for (const auto& [name, count] : counts) text += fmt::format("{}{} {}", text.empty() ? ": " : ", ", name, count);
+  return text;
+}
+
 std::string backups_text(const BackupReport& report) {
   if (report.backups.empty()) return fmt::format("No backups of {} are being taken.", report.name);
   std::string text;
@@ -60,7 +67,8 @@ std::string status_text(const StatusReport& status) {
   line("memory", format_size(status.memory));
   if (status.load) line("", load_text(status.name, *status.load));
   line("CPUs", std::to_string(status.cpus));
-  line("exits", std::to_string(status.exits));
+  line("exits", fmt::format("{}{}", status.exits, counts_text(status.exits_by_reason)));
+  if (!status.exits_by_device.empty()) line("", "by device" + counts_text(status.exits_by_device));
   line("kernel", status.kernel);
   line("serial", status.serial);
   if (status.restored_from) line("restored from", fmt::format("checkpoint {}", *status.restored_from));
@@ -79,6 +87,34 @@ std::string status_text(const StatusReport& status) {
   return text;
 }
 
+std::string first_one_text(const json& standby) {
+  const bool connected = standby.value("connected", false);
+  const auto silent = standby.value("silent_ms", std::uint64_t{0});
+  if (!connected && silent == 0) return "nobody has called yet";
+  return fmt::format("{}, last heard of {} ago", connected ? "connected" : "not connected", format_duration(silent));
+}
+
+std::string standby_checkpoint_text(std::uint64_t latest, std::uint64_t ready) {
+  if (latest == 0) return "none has come yet";
+  if (ready == latest) return fmt::format("{} is ready to run", latest);
+  return ready == 0 ? fmt::format("{} has come, and is made ready", latest)
+                    : fmt::format("{} has come, {} is ready to run", latest, ready);
+}
+
+/// It is no machine yet, and has nothing of one.
+std::string standby_text(const json& status) {
+  const json& standby = status.at("standby");
+  const std::string vm = standby.value("vm", ""), problem = standby.value("problem", "");
+  std::string text = fmt::format("{:<14} {}\n{:<14} standby{}\n", "name", status.value("name", ""), "state",
+                                 vm.empty() ? "" : " for " + vm);
+  text +=
+      fmt::format("{:<14} {}\n{:<14} {}\n", "process", status.value("pid", 0), "first one", first_one_text(standby));
+  text += fmt::format(
+      "{:<14} {}", "checkpoint",
+      standby_checkpoint_text(standby.value("latest", std::uint64_t{0}), standby.value("ready", std::uint64_t{0})));
+  return problem.empty() ? text : text + fmt::format("\n{:<14} {}", "problem", problem);
+}
+
 /// A guest that was cut off may have lost what it had not written yet: that must not look like a clean end.
 std::string end_text(const std::string& name, const std::string& reason) {
   if (reason == "stopped") return fmt::format("{} has ended.", name);
@@ -90,9 +126,9 @@ std::string end_text(const std::string& name, const std::string& reason) {
 std::string reset_text(const json& result) {
   const auto id = result.value("id", std::uint64_t{0});
   const std::string where = id == 0 ? "its mark" : fmt::format("checkpoint {}", id);
-  return fmt::format("{} is back at {}: {} pages{}, in {} us.", result.value("name", ""), where,
+  return fmt::format("{} is back at {}: {} pages{}, in {}.", result.value("name", ""), where,
                      result.value("pages", std::uint64_t{0}), result.value("disks", false) ? ", and its disks" : "",
-                     result.value("pause_us", std::uint64_t{0}));
+                     format_microseconds(result.value("pause_us", std::uint64_t{0})));
 }
 
 std::string series_text(const json& series) {
@@ -101,6 +137,8 @@ std::string series_text(const json& series) {
   const double seconds = static_cast<double>(number("elapsed_ms")) / 1000;
   std::string text = fmt::format("series      {} checkpoints in {:.1f} s, {} beats skipped, {} deleted\n",
                                  number("taken"), seconds, number("skipped"), number("deleted"));
+  if (number("not_deleted") != 0)
+    text += fmt::format("left over   {} that should be deleted: tintype prune does it\n", number("not_deleted"));
   text += fmt::format("pause       half within {} us, 99% within {} us, longest {} us\n",
                       pause.value("p50", std::uint64_t{0}), pause.value("p99", std::uint64_t{0}),
                       pause.value("max", std::uint64_t{0}));
@@ -112,14 +150,15 @@ std::string series_text(const json& series) {
 
 std::string result_text(std::string_view method, const json& result) {
   if (method == "backup") return backups_text(backups_from_json(result));
+  if (method == "status" && result.contains("standby")) return standby_text(result);
   if (method == "status") return status_text(status_from_json(result));
   if (result.value("cancelled", false))
     return fmt::format("The {} of {} is cancelled.", method, result.value("name", ""));
   if (result.contains("taken")) return series_text(result);
   if (method == "checkpoint") return report_text(report_from_json(result.dump()));
   if (method == "mark")
-    return fmt::format("{} is marked (it stood still for {} us).", result.value("name", ""),
-                       result.value("pause_us", std::uint64_t{0}));
+    return fmt::format("{} is marked (it stood still for {}).", result.value("name", ""),
+                       format_microseconds(result.value("pause_us", std::uint64_t{0})));
   if (method == "reset") return reset_text(result);
   if (method == "suspend")
     return fmt::format("{} is suspended: `tintype resume {}` goes on with it.", result.value("name", ""),

@@ -28,7 +28,7 @@ class ResumeVerb final : public Verb {
     options.directory = find_saved_state(given);
     given_.fill(options, show_checkpoint(options.directory, std::nullopt).vm, output.json());
     const auto make = [&](const ProgressSink& progress) { return resume_machine(options, progress); };
-    return given_.launch(options.name, "resume", make, output);
+    return given_.launch(options.name, "the resume was interrupted: the machine is suspended still", make, output);
   }
 
  private:

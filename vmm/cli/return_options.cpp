@@ -23,7 +23,7 @@ void ReturnOptions::declare(VerbOptions& options, const char* disk_directory_hel
                "Where the guest's kernel panics: exit (with 1, the default), pause, or checkpoint=REPO and exit");
   options.text("--gdb", "ADDR[,wait]", gdb,
                "Let gdb come: a port of this computer (0: any), or unix:PATH; with ,wait nothing runs before it has");
-  options.list("--trace", "WHAT", trace, "Print each of: exits, mmio, pio");
+  options.list("--trace", "WHAT", trace, trace_help());
 }
 
 std::optional<MemoryLoad> ReturnOptions::chosen_memory_load() const {
@@ -50,13 +50,13 @@ std::string ReturnOptions::checked_name(const std::string& name_then) const {
   return chosen;
 }
 
-int ReturnOptions::launch(const std::string& machine, const char* what,
+int ReturnOptions::launch(const std::string& machine, const char* interrupted,
                           const std::function<std::unique_ptr<Machine>(const ProgressSink&)>& make,
                           Output& output) const {
   const auto make_cancellably = [&](const Cancellation& cancelled) {
     const ProgressSink sink = detach ? ProgressSink() : output.progress();
     auto made = make([&](const Progress& progress) {
-      if (cancelled.requested()) throw Cancelled(fmt::format("the {} was interrupted; nothing of it is left", what));
+      if (cancelled.requested()) throw Cancelled(interrupted);
       if (sink) sink(progress);
     });
     output.end_progress();

@@ -42,8 +42,9 @@ struct ReturnOptions {
     options.name = checked_name(name_then);
   }
 
-  /// Makes the machine and lets it run; returns the exit status. A signal ends the making between any two steps.
-  int launch(const std::string& name, const char* what,
+  /// Makes the machine and lets it run; returns the exit status. A signal ends the making between any two steps,
+  /// with the sentence `interrupted`.
+  int launch(const std::string& name, const char* interrupted,
              const std::function<std::unique_ptr<Machine>(const ProgressSink&)>& make, Output& output) const;
 
  private:

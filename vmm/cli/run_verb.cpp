@@ -47,7 +47,7 @@ class RunVerb final : public Verb {
                  "Where the guest's kernel panics: exit (with 1, the default), pause, or checkpoint=REPO and exit");
     options.text("--gdb", "ADDR[,wait]", given_.gdb,
                  "Let gdb come: a port of this computer (0: any), or unix:PATH; with ,wait nothing runs before it has");
-    options.list("--trace", "WHAT", given_.trace, "Print each of: exits, mmio, pio");
+    options.list("--trace", "WHAT", given_.trace, trace_help());
     options.footer(
         "Exits with 0 where the guest powers off, resets itself or is stopped, and with 1 where it crashes or its\n"
         "kernel panics.\n"

@@ -8,6 +8,7 @@
 
 #include "checkpoint/store/checkpoint_reader.h"
 #include "vmm/base/error.h"
+#include "vmm/cli/nbdkit_plugin.h"
 #include "vmm/cli/output.h"
 #include "vmm/cli/values.h"
 #include "vmm/cli/verb.h"
@@ -19,18 +20,6 @@ namespace tintype {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Beside the program in the build directory, or where it was installed.
-fs::path plugin_path() {
-  if (const char* given = std::getenv("TINTYPE_NBDKIT_PLUGIN")) return given;
-  constexpr const char* kName = "nbdkit-tintype-plugin.so";
-  std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
-  for (const fs::path& directory : {program / "checkpoint" / "nbd", fs::path(TINTYPE_LIBRARY_DIRECTORY)}) {
-    if (fs::exists(directory / kName, error)) return directory / kName;
-  }
-  throw Error("{} is not here: install nbdkit-plugin-dev (tools/setup does) and build again", kName);
-}
 
 /// Where nbdkit listens, as its options and as clients name it.
 struct Address {
@@ -75,7 +64,7 @@ class ServeVerb final : public Verb {
     const std::vector<std::string> where = command_ ? std::vector<std::string>{"--run", *command_} : address.options;
     words.insert(words.end(), where.begin(), where.end());
     words.insert(words.end(),
-                 {plugin_path(), "repository=" + repository_.string(), fmt::format("id={}", id), "disk=" + disk});
+                 {nbdkit_plugin(), "repository=" + repository_.string(), fmt::format("id={}", id), "disk=" + disk});
     if (!command_) {
       output.line("{} of checkpoint {} is at {} until Ctrl-C.", disk, id, address.uri);
       output.result({{"repository", path_to_json(repository_)}, {"id", id}, {"disk", disk}, {"uri", address.uri}});

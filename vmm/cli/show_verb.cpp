@@ -94,8 +94,7 @@ void print_machine(const Manifest& manifest, Output& output) {
   if (manifest.parent != 0) output.line("builds on   checkpoint {}", manifest.parent);
   output.line("taken       {} on {} by Tintype {}", manifest.time, manifest.host, manifest.tintype_version);
   const std::string model = machine.cpu.model.empty() ? "" : fmt::format(" ({})", machine.cpu.model);
-  output.line("machine     {} memory, {} CPU{}{}", format_size(machine.memory), machine.cpus,
-              machine.cpus == 1 ? "" : "s", model);
+  output.line("machine     {} memory, {}{}", format_size(machine.memory), counted(machine.cpus, "CPU"), model);
   output.line("kernel      {} {}", machine.kernel.string(), machine.append);
   for (const DiskDescription& disk : machine.disks) {
     output.line("{:<11} {} ({}, {}{})", disk.id, disk.image.string(), format_size(disk.size), disk.mode,
@@ -113,7 +112,7 @@ int show_one(const std::filesystem::path& repository, std::uint64_t id, Output& 
     return 0;
   }
   const Manifest manifest = show_checkpoint(repository, id);
-  output.line("{}", report_text(manifest.report));
+  output.line("{}", stored_report_text(manifest.report));
   print_machine(manifest, output);
   return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/s3/location.h"
 #include "checkpoint/standby/key_file.h"
 #include "checkpoint/standby/standby.h"
 #include "checkpoint/standby/witness.h"
@@ -55,12 +56,8 @@ class StandbyMethods final : public ControlService {
  private:
   json status() const {
     const StandbyStatus now = standby_.status();
-    StatusReport report;
-    report.name = name_;
-    report.pid = static_cast<std::uint32_t>(::getpid());
-    report.kernel = fmt::format("(standby for {}: checkpoint {})", now.vm.empty() ? "nobody yet" : now.vm, now.latest);
-    json object = status_to_json(report);
     const WarmShell::Status shell = shell_.status();
+    json object = {{"name", name_}, {"pid", ::getpid()}, {"state", "standby"}};
     object["standby"] = {{"vm", now.vm},
                          {"latest", now.latest},
                          {"ready", shell.ready},
@@ -81,7 +78,9 @@ class StandbyVerb final : public Verb {
  public:
   void declare(VerbOptions& options) override {
     options.text("--listen", "HOST:PORT", listen_, "Where the first computer calls");
-    options.path("--repo", "REPO", repository_, "Where its checkpoints go; created where missing");
+    options.value(
+        "--repo", "DIR", [this](const std::string& text) { repository_ = directory_from(text); },
+        "Where its checkpoints go; created where missing", false);
     options.path("--key", "FILE", key_, "The key that both share: openssl rand -hex 32");
     options.text("--witness", "URL", witness_, "The etcd that says who may run the machine");
     options.value(
@@ -115,6 +114,12 @@ class StandbyVerb final : public Verb {
     if (!given) throw UsageError("say {}: `tintype standby --help` shows what it is", option);
   }
 
+  static std::filesystem::path directory_from(const std::string& text) {
+    if (S3Location::is_meant_by(text))
+      throw UsageError("a standby keeps what comes in a directory of its own computer: --repo cannot be \"{}\"", text);
+    return absolute_path(text, "--repo");
+  }
+
   StandbyOptions standby_options() {
     StandbyOptions options;
     options.listen = parse_tcp_address(*listen_, "--listen");
@@ -122,16 +127,17 @@ class StandbyVerb final : public Verb {
     options.key = read_key_file(*key_);
     options.keep = parse_retention(keep_.value_or(kDefaultKeep), "--keep");
     if (after_) options.promote_after = milliseconds(*after_);
-    if (witness_) options.may_promote = [this] { return take_lease(); };
+    if (witness_) options.may_promote = [this](const std::string& vm) { return take_lease(vm); };
     options.on_checkpoint = [this](std::uint64_t id) { shell_->came(id); };
     options.may_prune = [this] { return !shell_->status().loads_whole; };
     return options;
   }
 
   /// Without it nobody runs.
-  bool take_lease() {
+  bool take_lease(const std::string& vm) {
     try {
-      lease_ = std::make_shared<LeaseKeeper>(*witness_, standby_->status().vm);
+      if (vm.empty()) throw Error("the newest checkpoint does not say whose it is: no witness can be asked for it");
+      lease_ = std::make_shared<LeaseKeeper>(*witness_, vm);
       return true;
     } catch (const Error& error) {
       if (error.what() != refusal_) log_note("standby: {}", refusal_ = error.what());
@@ -168,12 +174,7 @@ class StandbyVerb final : public Verb {
     answer_until_promoted(control_socket_path(runtime_directory(), name), name, cancelled);
     const std::uint64_t id = standby_->checkpoint();
     auto machine = shell_->take(id);
-    if (lease_) {
-      Machine& promoted = *machine;
-      lease_->guard(
-          {[&promoted](const std::string& why) { promoted.stand_still(why); }, [&promoted] { promoted.go_on(); }});
-      promoted.accompany(std::exchange(lease_, nullptr));
-    }
+    if (lease_) machine->run_by(std::exchange(lease_, nullptr));
     log_note("standby: promoted; checkpoint {} runs on here", id);
     return machine;
   }

@@ -7,6 +7,8 @@
 
 #include <sys/signalfd.h>
 
+#include <optional>
+
 #include "vmm/base/error.h"
 #include "vmm/base/log.h"
 #include "vmm/base/thread.h"
@@ -32,9 +34,9 @@ sigset_t stopping_signals() {
   ::_exit(128 + number);
 }
 
-int next_signal(int fd) {
+std::optional<signalfd_siginfo> next_signal(int fd) {
   signalfd_siginfo info{};
-  return ::read(fd, &info, sizeof info) == sizeof info ? static_cast<int>(info.ssi_signo) : 0;
+  return ::read(fd, &info, sizeof info) == sizeof info ? std::optional(info) : std::nullopt;
 }
 
 }  // namespace
@@ -46,7 +48,7 @@ StopSignals::StopSignals() {
   if (!fd_) throw_errno("signalfd");
 }
 
-StopWatch::StopWatch(const StopSignals& signals, std::function<void(bool force)> stop)
+StopWatch::StopWatch(const StopSignals& signals, std::function<void(const StopRequest&)> stop)
     : signals_(signals.fd()), stop_(std::move(stop)), thread_([this] { run(); }) {}
 
 StopWatch::~StopWatch() {
@@ -62,23 +64,24 @@ void StopWatch::run() {
     pollfd entries[] = {{signals_, POLLIN, 0}, {end_.fd(), POLLIN, 0}};
     if (::poll(entries, 2, -1) <= 0) continue;
     if (entries[1].revents != 0) return;
-    if (const int number = next_signal(signals_); number != 0) react(number, ++count);
+    if (const auto info = next_signal(signals_))
+      react(static_cast<int>(info->ssi_signo), ++count, static_cast<int>(info->ssi_pid));
   }
 }
 
-void StopWatch::react(int signal_number, int count) {
+void StopWatch::react(int signal_number, int count, int sender) {
   if (count == 1) {
-    first_stop_ = std::thread([this] { try_stop(false); });
+    first_stop_ = std::thread([this, sender] { try_stop({false, sender}); });
   } else if (count == 2) {
-    try_stop(true);
+    try_stop({true, sender});
   } else {
     die_of(signal_number);
   }
 }
 
-void StopWatch::try_stop(bool force) noexcept {
+void StopWatch::try_stop(const StopRequest& request) noexcept {
   try {
-    stop_(force);
+    stop_(request);
   } catch (const std::exception& failure) {
     log_line(failure.what());
   }

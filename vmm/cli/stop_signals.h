@@ -20,12 +20,17 @@ class StopSignals {
   UniqueFd fd_;
 };
 
+struct StopRequest {
+  bool force = false;
+  int sender = 0;  ///< the process that sent the signal; 0: the kernel
+};
+
 /// Reacts to them while a machine runs or works: the first asks it to end (its disks are closed), the second forces it,
 /// the third ends the process on the spot. The signals have a thread, and the first, gentle stop another, because it
 /// may take long.
 class StopWatch {
  public:
-  StopWatch(const StopSignals& signals, std::function<void(bool force)> stop);
+  StopWatch(const StopSignals& signals, std::function<void(const StopRequest&)> stop);
   StopWatch(const StopWatch&) = delete;
   StopWatch& operator=(const StopWatch&) = delete;
   /// Waits for a stop that is under way.
@@ -33,11 +38,11 @@ class StopWatch {
 
  private:
   void run();
-  void react(int signal_number, int count);
-  void try_stop(bool force) noexcept;
+  void react(int signal_number, int count, int sender);
+  void try_stop(const StopRequest& request) noexcept;
 
   const int signals_;
-  const std::function<void(bool force)> stop_;
+  const std::function<void(const StopRequest&)> stop_;
   EventFd end_;
   std::thread first_stop_;
   std::thread thread_;  ///< last: it uses all of the above

@@ -12,6 +12,7 @@
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
 #include "vmm/base/unnamed_file.h"
+#include "vmm/cli/destination.h"
 #include "vmm/cli/output.h"
 #include "vmm/cli/values.h"
 #include "vmm/cli/verb.h"
@@ -109,6 +110,7 @@ class SendVerb final : public Verb {
   /// A file has its name when all of it is there: half a stream would look like one. What is no file (a pipe, a tape)
   /// is written to.
   std::vector<Carried> write_file(Output& output) const {
+    check_outside(repository_, *file_);
     std::error_code missing;
     const auto kind = std::filesystem::status(*file_, missing).type();
     if (kind != std::filesystem::file_type::not_found && kind != std::filesystem::file_type::regular)

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "checkpoint/s3/location.h"
+#include "checkpoint/store/checkpoint_store.h"
 #include "vmm/base/error.h"
 #include "vmm/base/overflow.h"
 #include "vmm/control/methods.h"
@@ -105,6 +106,14 @@ std::string format_size(std::uint64_t bytes) {
   return whole ? fmt::format("{:.0f} {}", value, kNames[unit]) : fmt::format("{:.1f} {}", value, kNames[unit]);
 }
 
+std::string counted(std::uint64_t count, std::string_view thing) {
+  return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
+}
+
+std::string format_microseconds(std::uint64_t us) {
+  return us < 1'000'000 ? fmt::format("{}.{:03} ms", us / 1000, us % 1000) : format_duration(us / 1000);
+}
+
 std::string format_duration(std::uint64_t ms) {
   const std::uint64_t seconds = ms / 1000;
   if (seconds < 60) return fmt::format("{}.{} s", seconds, ms % 1000 / 100);
@@ -198,21 +207,30 @@ void parse_on_panic(std::string_view text, FailurePolicy& policy) {
   if (!action || takes_one != !repository.empty() || takes_one != (equals != text.npos))
     throw UsageError("--on-panic cannot be \"{}\": choose one of exit, pause and checkpoint=REPO", text);
   policy.on_panic = *action;
-  if (takes_one) policy.panic_repository = absolute_path(std::string(repository), "--on-panic");
+  if (!takes_one) return;
+  policy.panic_repository = absolute_path(std::string(repository), "--on-panic");
+  check_store_place(policy.panic_repository);
+}
+
+std::string trace_help() {
+  return fmt::format("Print what happens, of {}; with json as JSON lines", offered_words<TraceKind>());
 }
 
 TraceConfig parse_trace(const std::vector<std::string>& texts) {
   TraceConfig trace;
   for (const std::string& text : texts) {
     for (const std::string& word : split_at_commas(text)) {
-      bool* const wanted = word == "exits"  ? &trace.exits
-                           : word == "mmio" ? &trace.mmio
-                           : word == "pio"  ? &trace.pio
-                                            : nullptr;
-      if (wanted == nullptr) throw UsageError("--trace cannot be \"{}\": choose from exits, mmio and pio", word);
-      *wanted = true;
+      if (word == "json") {
+        trace.json = true;
+      } else if (const auto kind = value_of<TraceKind>(word)) {
+        trace.add(*kind);
+      } else {
+        throw UsageError("--trace cannot be \"{}\": choose from {}", word, offered_words<TraceKind>() + " and json");
+      }
     }
   }
+  if (trace.json && trace.kinds == 0)
+    throw UsageError("--trace json says only how: choose from {}, too", offered_words<TraceKind>());
   return trace;
 }
 

@@ -23,8 +23,12 @@ std::string format_size(std::uint64_t bytes);
 
 /// Milliseconds: a whole number of "ms", "s", "m" or "h"; or "hourly", "daily", "weekly".
 std::uint64_t parse_time(std::string_view text, std::string_view option);
+/// "1 page", "3 pages": how many of a thing that is counted.
+std::string counted(std::uint64_t count, std::string_view thing);
 /// "1h 02m 03s", "4m 05s", "6.7 s".
 std::string format_duration(std::uint64_t ms);
+/// "0.180 ms"; from a second on as above.
+std::string format_microseconds(std::uint64_t us);
 
 /// A path as `option` gave it, absolute, since a machine has a working directory of its own. An empty one is wrong
 /// usage.
@@ -60,7 +64,8 @@ GdbOption parse_gdb(const std::string& text);
 /// "exit", "pause" or "checkpoint=REPO".
 void parse_on_panic(std::string_view text, FailurePolicy& policy);
 
-/// Words of exits, mmio and pio, separated by commas, in any number of texts.
+std::string trace_help();
+/// Words of TraceKind, and json; separated by commas, in any number of texts.
 TraceConfig parse_trace(const std::vector<std::string>& texts);
 
 }  // namespace tintype

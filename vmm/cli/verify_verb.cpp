@@ -58,8 +58,8 @@ class VerifyVerb final : public Verb {
     } else {
       const std::string bases =
           verification.bases == 0 ? "" : fmt::format(" and {} deleted that they build on", verification.bases);
-      output.line("{} checkpoint{}{}, {}: every byte is as it was written.", verification.checkpoints,
-                  verification.checkpoints == 1 ? "" : "s", bases, format_size(verification.bytes));
+      output.line("{}{}, {}: every byte is as it was written.", counted(verification.checkpoints, "checkpoint"), bases,
+                  format_size(verification.bytes));
     }
     return 0;
   }

@@ -23,6 +23,12 @@ namespace {
 constexpr std::size_t kMostInput = 16 << 20;
 
 [[noreturn]] void throw_no_such_machine(const std::filesystem::path& directory, const std::string& name) {
+  if (const auto holder = directory_of_machine(name); holder == directory) {
+    throw Error(
+        "the machine {} (process {}) has no control socket: it is starting; or {} was removed, and only a signal to "
+        "its process can end it",
+        name, pid_of_name_holder(directory, name), control_socket_path(directory, name).string());
+  }
   throw Error("no machine named {} is running in {}: `tintype list` shows those that are", name, directory.string());
 }
 
@@ -90,6 +96,12 @@ std::optional<std::string> ControlClient::take_line() {
   return line;
 }
 
+int ControlClient::process() const noexcept {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  return ::getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 ? credentials.pid : 0;
+}
+
 bool ControlClient::wait_for_end(std::chrono::milliseconds patience) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
   while (!ended_) {
@@ -115,8 +127,9 @@ std::string ControlClient::receive_line(std::chrono::milliseconds patience) {
   for (;;) {
     if (auto line = take_line()) return *std::move(line);
     if (!receive_some(patience)) {
-      throw Error("the machine {} has been silent for {} seconds: `tintype stop {} --force` ends it", name_,
-                  std::chrono::duration_cast<std::chrono::seconds>(patience).count(), name_);
+      throw MachineSilent(
+          "the machine {} (process {}) has been silent for {} seconds: `tintype stop {} --force` ends it", name_,
+          process(), std::chrono::duration_cast<std::chrono::seconds>(patience).count(), name_);
     }
     if (ended_) throw Error("the machine {} ended before it answered", name_);
     if (input_.size() > kMostInput) throw Error("the machine {} sends an answer without end", name_);

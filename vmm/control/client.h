@@ -9,10 +9,17 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include "vmm/base/error.h"
 #include "vmm/base/progress.h"
 #include "vmm/base/unique_fd.h"
 
 namespace tintype {
+
+/// The machine says nothing. Its process may hang, or be stopped.
+class MachineSilent : public Error {
+ public:
+  using Error::Error;
+};
 
 /// A connection to the control socket of a machine. Not thread-safe: one call at a time.
 class ControlClient {
@@ -21,8 +28,8 @@ class ControlClient {
   ControlClient(const std::filesystem::path& directory, const std::string& name);
 
   /// Calls and waits for the answer, as long as the machine is silent for less than `patience`; its progress goes to
-  /// `progress`. What the machine refuses is thrown as UsageError (wrong parameters) or tintype::Error, in the
-  /// machine's words.
+  /// `progress`. Throws MachineSilent; what the machine refuses is thrown as UsageError (wrong parameters) or
+  /// tintype::Error, in the machine's words.
   nlohmann::json call(const std::string& method, const nlohmann::json& params, std::chrono::milliseconds patience,
                       const ProgressSink& progress = {});
 
@@ -31,6 +38,8 @@ class ControlClient {
   /// Parameters of the next notification; nothing where none comes in time, or the machine has hung up.
   std::optional<nlohmann::json> next(std::chrono::milliseconds patience);
   bool hung_up() const noexcept { return ended_; }
+  /// Whose socket it is; 0 where the kernel does not say.
+  int process() const noexcept;
   /// Readable where next() may have something that it has not read yet.
   int fd() const noexcept { return socket_.get(); }
 

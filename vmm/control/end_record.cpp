@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/control/end_record.h"
 
-#include <fcntl.h>
-
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/format/json_fields.h"
 #include "vmm/base/io.h"
+#include "vmm/base/unnamed_file.h"
 
 namespace tintype {
 
@@ -28,15 +27,24 @@ namespace fs = std::filesystem;
 fs::path record_path(const fs::path& directory, const std::string& name) { return directory / (name + ".end"); }
 fs::path console_path(const fs::path& directory, const std::string& name) { return directory / (name + ".console"); }
 
+/// All of it, or none: the directory may be full.
 void write_file(const fs::path& path, const std::string& text) {
-  const UniqueFd file = open_file(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
-  write_exactly(file.get(), std::as_bytes(std::span(text)), 0, path.string());
+  UnnamedFile file(path.parent_path());
+  write_exactly(file.fd(), std::as_bytes(std::span(text)), 0, path.string());
+  file.replace(path);
 }
 
 }  // namespace
 
 void write_end_record(const fs::path& directory, const EndRecord& record) {
-  write_file(record_path(directory, record.name), end_record_to_json(record).dump() + "\n");
+  const fs::path path = record_path(directory, record.name);
+  const std::string text = end_record_to_json(record).dump() + "\n";
+  try {
+    write_file(path, text);
+  } catch (const std::system_error&) {
+    remove_end_record(directory, record.name);
+    write_file(path, text);
+  }
 }
 
 void write_kept_console(const fs::path& directory, const std::string& name, const std::string& text) {

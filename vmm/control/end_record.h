@@ -21,13 +21,15 @@ struct EndRecord {
   std::optional<std::string> log;  ///< where it had something to say
 };
 
+/// Where there is no room, the console that is kept makes some. Throws std::system_error; then neither is there.
 void write_end_record(const std::filesystem::path& directory, const EndRecord& record);
 /// Nothing where there is none that can be read.
 std::optional<EndRecord> read_end_record(const std::filesystem::path& directory, const std::string& name);
 /// And what is kept with it.
 void remove_end_record(const std::filesystem::path& directory, const std::string& name) noexcept;
 
-/// The last that its guest printed: NAME.console, as long as the record.
+/// The last that its guest printed: NAME.console, as long as the record. All of it or none: throws
+/// std::system_error.
 void write_kept_console(const std::filesystem::path& directory, const std::string& name, const std::string& text);
 /// Empty where there is none.
 std::string read_kept_console(const std::filesystem::path& directory, const std::string& name);

@@ -117,10 +117,12 @@ struct BackupRequest {
 
 void parameters(auto& list, BackupRequest& request) {
   BackupPlan& plan = request.plan;
-  list.place("to", plan.to, {"--to", "REPO", "Where they go: a directory of checkpoints, or tcp://HOST:PORT"});
+  list.place("to", plan.to,
+             {"--to", "REPO", "Directory of checkpoints, s3://BUCKET/PREFIX, or a standby: tcp://HOST:PORT"});
   list.time("every_ms", plan.every_ms, {"--every", "TIME", "One after the other, at this distance"});
   list.text("keep", request.keep,
-            {"--keep", "RULE", "last=5,hourly=24,daily=7,weekly=4,monthly=12,yearly=3, or some of it; by default all"});
+            {"--keep", "RULE",
+             "last=5,hourly=24,daily=7,weekly=4,monthly=12,yearly=3, or some of it, or within=30d; by default all"});
   list.time("verify_ms", plan.verify_ms, {"--verify", "TIME", "Read all of it back now and then: daily, or 6h"});
   list.time("drill_ms", plan.drill_ms, {"--drill", "TIME", "Restore the newest apart from everything now and then"});
   list.directory("key", plan.key, {"--key", "FILE", "With tcp://: the key that the standby shares"});
@@ -149,6 +151,9 @@ void validate(const CheckpointRequest& request, const json& given) {
     throw UsageError("say where the checkpoint goes: --to REPO (the parameter \"repository\")");
   if (request.series.every_ms == 0 && (given.contains("every_ms") || given.contains("count") || given.contains("keep")))
     throw UsageError("say how often: --every TIME (the parameter \"every_ms\"), at least 1ms");
+  for (const char* number : {"count", "keep"})
+    if (given.contains(number) && given.at(number) == 0)
+      throw UsageError("--{0} (the parameter \"{0}\") is at least 1", number);
   if (request.cancel && given.size() > 1) throw UsageError("--cancel (the parameter \"cancel\") takes no other");
 }
 
@@ -233,6 +238,7 @@ json series_to_json(const SeriesReport& series) {
   return {{"taken", series.taken},
           {"skipped", series.skipped},
           {"deleted", series.deleted},
+          {"not_deleted", series.not_deleted},
           {"elapsed_ms", series.elapsed_ms},
           {"bytes_written", series.bytes_written},
           {"pause_us", {{"p50", series.pause_us.p50}, {"p99", series.pause_us.p99}, {"max", series.pause_us.max}}},
@@ -322,10 +328,10 @@ constexpr std::array kMethods = {
                                     "nobody else may write to them until it is resumed."),
     method<TypeRequest, type>("type", "Type at a machine's serial line", MethodPace::kQuick, nullptr, false),
     method<LookRequest, look>("look", "Look into a machine that is paused", MethodPace::kQuick, nullptr, false),
-    method<BackupRequest, backup>("backup", "Back a machine up on a schedule, which goes on by itself",
-                                  MethodPace::kQuick,
-                                  "The machine does the work, until it ends or is told to stop. What fails is tried "
-                                  "again, with growing pauses."),
+    method<BackupRequest, backup>(
+        "backup", "Back a machine up on a schedule, which goes on by itself", MethodPace::kQuick,
+        "The machine does the work, until it ends or is told to stop. What fails is tried again, with growing pauses. "
+        "A machine with a witness keeps its right to run until it ends, also after --stop: nobody else can have it."),
 };
 
 }  // namespace

@@ -33,7 +33,7 @@ enum class ParameterKind : std::uint8_t {
   kText,        ///< of any bytes
   kDirectory,   ///< absolute
   kRepository,  ///< a directory, absolute; or s3://BUCKET/PREFIX
-  kPlace,       ///< a directory, absolute; or what has a scheme: tcp://HOST:PORT
+  kPlace,       ///< a repository; or what has another scheme: tcp://HOST:PORT
 };
 
 /// A parameter of a method, for the command line and its help.

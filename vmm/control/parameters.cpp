@@ -62,11 +62,11 @@ void ParameterReader::directory(const char* name, std::string& value, const Para
 
 void ParameterReader::place(const char* name, std::string& value, const ParameterOption& option) {
   const json* given = find(name);
-  if (given != nullptr && given->is_string() && given->get_ref<const std::string&>().find("://") != std::string::npos) {
-    value = given->get<std::string>();
-  } else {
-    directory(name, value, option);
-  }
+  const std::string text = given != nullptr && given->is_string() ? given->get<std::string>() : "";
+  if (S3Location::is_meant_by(text) || text.find("://") == std::string::npos)
+    repository(name, value, option);
+  else
+    value = text;
 }
 
 void ParameterReader::repository(const char* name, std::string& value, const ParameterOption& option) {

@@ -241,9 +241,7 @@ int pid_of_name_holder(const fs::path& directory, const std::string& name) {
 std::vector<std::string> living_machines(const fs::path& directory) {
   std::vector<std::string> living;
   for (const std::string& name : claimed_names(directory)) {
-    if (!is_taken(directory, name)) continue;  // what lay there is cleared away
-    std::error_code failure;
-    if (fs::exists(control_socket_path(directory, name), failure)) living.push_back(name);
+    if (is_taken(directory, name)) living.push_back(name);  // otherwise what lay there is cleared away
   }
   return living;
 }

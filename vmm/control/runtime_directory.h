@@ -62,8 +62,8 @@ class NameClaim {
 /// Process of the machine that holds the name; 0 where it cannot be told.
 int pid_of_name_holder(const std::filesystem::path& directory, const std::string& name);
 
-/// Names of the living machines, sorted. Clears away what dead ones left behind. tintype::Error where the directory may
-/// not be read.
+/// Names of the living machines, and of those that are starting, sorted. Clears away what dead ones left behind.
+/// tintype::Error where the directory may not be read.
 std::vector<std::string> living_machines(const std::filesystem::path& directory);
 
 }  // namespace tintype

@@ -24,6 +24,11 @@ void fields(auto& archive, Same<DiskStatus> auto& disk) {
   archive("bytes_written", disk.bytes_written);
 }
 
+void fields(auto& archive, Same<ExitCount> auto& exits) {
+  archive("name", exits.name);
+  archive("count", exits.count);
+}
+
 void fields(auto& archive, Same<LoadReport> auto& load) {
   archive("bytes_left", load.bytes_left);
   archive("bytes_total", load.bytes_total);
@@ -59,6 +64,8 @@ void fields(auto& archive, Same<StatusReport> auto& status) {
   archive("checkpoint_running", status.checkpoint_running);
   archive("uptime_ms", status.uptime_ms);
   archive("exits", status.exits);
+  archive("exits_by_reason", status.exits_by_reason);
+  archive("exits_by_device", status.exits_by_device);
   archive("interrupts", status.interrupts);
   archive("page_faults", status.page_faults);
   archive("restored_from", status.restored_from);
@@ -114,6 +121,8 @@ StatusReport status_report(const MachineConfig& config, const MachineStatus& sta
   report.checkpoint_running = status.checkpoint_running;
   report.uptime_ms = status.uptime_ms;
   report.exits = status.exits;
+  report.exits_by_reason = status.exits_by_reason;
+  report.exits_by_device = status.exits_by_device;
   report.interrupts = status.interrupts;
   report.page_faults = status.page_faults;
   if (status.restored_from != 0) report.restored_from = status.restored_from;
@@ -126,6 +135,9 @@ StatusReport status_report(const MachineConfig& config, const MachineStatus& sta
   for (const DiskConfig& disk : config.disks)
     report.disks.push_back(
         {fmt::format("disk{}", report.disks.size()), disk.image.string(), disk.mode, disk.read_only, false, {}});
+  for (std::size_t i = 0; i < status.disk_images.size(); ++i) {  // of a restored machine the configuration names none
+    if (std::string& image = report.disks.at(i).image; image.empty()) image = status.disk_images[i].string();
+  }
   for (std::size_t i = 0; i < status.disk_traffic.size(); ++i) add_traffic(report.disks.at(i), status.disk_traffic[i]);
   report.backups = status.backups;
   report.stands_still = status.stands_still;

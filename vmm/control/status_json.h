@@ -38,6 +38,7 @@ struct StatusReport {
   RunState state = RunState::kCreated;
   bool checkpoint_running = false;
   std::uint64_t uptime_ms = 0, exits = 0, interrupts = 0, page_faults = 0;
+  std::vector<ExitCount> exits_by_reason, exits_by_device;
   std::optional<std::uint64_t> restored_from;  ///< id of the checkpoint
   std::uint64_t memory = 0;                    ///< bytes
   std::optional<LoadReport> load;

@@ -95,7 +95,11 @@ std::string LiveMachine::carry_out(const std::string& verb, const std::string& a
   }
   if (verb == "exits") {
     const MachineStatus status = machine_.status();
-    return fmt::format("{} exits, {} interrupts, in {} ms\n", status.exits, status.interrupts, status.uptime_ms);
+    std::string text =
+        fmt::format("{} exits, {} interrupts, in {} ms\n", status.exits, status.interrupts, status.uptime_ms);
+    for (const auto& [name, count] : status.exits_by_reason) text += fmt::format("{:>12} {}\n", count, name);
+    for (const auto& [name, count] : status.exits_by_device) text += fmt::format("{:>12} by {}\n", count, name);
+    return text;
   }
   if (verb == "help" || verb.empty()) return kHelp;
   throw Error("there is no \"{}\":\n{}", verb, kHelp);

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "vmm/base/error.h"
 #include "vmm/gdb/packet.h"
 #include "vmm/gdb/registers.h"
 
@@ -222,9 +223,18 @@ std::string GdbSession::change_break(std::string_view arguments, bool add) {
   if (type == kTypes.npos) return "";
   const auto place = parse_pair(arguments.substr(2, arguments.find(';') - 2));
   if (!place) return std::string(kBadArgument);
-  if (add) return subject_.add_break(cpu_, kKinds[type], place->first, place->second) ? "OK" : std::string(kNoMemory);
+  if (add) return add_break(kKinds[type], place->first, place->second);
   subject_.remove_break(kKinds[type], place->first, place->second);
   return "OK";
+}
+
+/// gdb prints what stands behind "E."; that of Debian 12, what stands behind the next full stop.
+std::string GdbSession::add_break(BreakKind kind, std::uint64_t address, std::uint64_t length) {
+  try {
+    return subject_.add_break(cpu_, kind, address, length) ? "OK" : std::string(kNoMemory);
+  } catch (const Error& error) {
+    return fmt::format("E.refused. {}", error.what());
+  }
 }
 
 /// "c", "s", "CSIGNAL" and "SSIGNAL" with or without an address, of the thread that is selected; "vCont;ACTIONS".

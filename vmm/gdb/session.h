@@ -81,6 +81,7 @@ class GdbSession {
   std::string write_register(std::string_view arguments);
   std::string write_memory(std::string_view arguments, bool binary);
   std::string change_break(std::string_view arguments, bool add);
+  std::string add_break(BreakKind kind, std::uint64_t address, std::uint64_t length);
   std::optional<std::string> resume(std::string_view command);
   std::optional<std::string> resume_threads(std::string_view actions);
   std::optional<std::string> run(const std::vector<CpuAction>& actions);

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
+#include <system_error>
 
 #include "vmm/base/error.h"
 #include "vmm/kvm/ioctl.h"
@@ -142,8 +144,17 @@ std::uint32_t KvmVcpu::tsc_khz() const {
   return static_cast<std::uint32_t>(kvm_ioctl(fd(), KVM_GET_TSC_KHZ, 0UL, "KVM_GET_TSC_KHZ"));
 }
 
-void KvmVcpu::set_tsc_khz(std::uint32_t khz) {
-  kvm_ioctl(fd(), KVM_SET_TSC_KHZ, static_cast<unsigned long>(khz), "KVM_SET_TSC_KHZ");
+// KVM notes the speed before it finds that it cannot have it, and would count deadlines by it.
+bool KvmVcpu::set_tsc_khz(std::uint32_t khz) {
+  const unsigned long before = tsc_khz();
+  try {
+    kvm_ioctl(fd(), KVM_SET_TSC_KHZ, static_cast<unsigned long>(khz), "KVM_SET_TSC_KHZ");
+    return true;
+  } catch (const std::system_error& error) {
+    if (error.code().value() != EINVAL) throw;
+  }
+  kvm_ioctl(fd(), KVM_SET_TSC_KHZ, before, "KVM_SET_TSC_KHZ");
+  return false;
 }
 
 std::vector<kvm_msr_entry> KvmVcpu::msrs(std::span<const std::uint32_t> indices) const {

@@ -81,7 +81,8 @@ class KvmVcpu {
   std::vector<kvm_cpuid_entry2> cpuid() const;
   void set_cpuid(std::span<const kvm_cpuid_entry2> entries);
   std::uint32_t tsc_khz() const;
-  void set_tsc_khz(std::uint32_t khz);
+  /// False where this KVM cannot have the counter run at that speed, for want of TSC scaling: it runs on as it did.
+  [[nodiscard]] bool set_tsc_khz(std::uint32_t khz);
 
   void set_guest_debug(const kvm_guest_debug& debug);
 

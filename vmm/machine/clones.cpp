@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/machine/clones.h"
 
+#include "checkpoint/restore/shared_images.h"
 #include "checkpoint/s3/location.h"
 #include "vmm/base/error.h"
 #include "vmm/machine/restored_machine.h"
@@ -21,10 +22,22 @@ CloneSource::CloneSource(const RestoreOptions& options, const ProgressSink& prog
   options_.memory_load.reset();
   check(!S3Location::is_meant_by(options.repository), "clones share files of this computer");
   checkpoint_ = open_to_restore(options);
+  const std::filesystem::path directory = image_directory(options.disk_directory);
+  check_image_directory(*checkpoint_, directory);
+  if (progress) progress({"check", 0, 1});
+  check_machine();
+  images_ = std::make_unique<const SharedImages>(checkpoint_, directory, options.wrap_disk);
   memory_ = std::make_shared<const MemoryImage>(checkpoint_->memory(), progress);
 }
 
 CloneSource::~CloneSource() = default;
+
+// Of one that nobody is to have.
+void CloneSource::check_machine() const {
+  RestoreOptions options = options_;
+  options.serial = {SerialKind::kNull, {}};
+  make_machine_like(without_lasting_disks(checkpoint_->manifest()), options)->guest().check(*checkpoint_);
+}
 
 std::unique_ptr<Machine> CloneSource::make(const std::string& name, const SerialConfig& serial,
                                            const ProgressSink& progress) const {
@@ -33,12 +46,12 @@ std::unique_ptr<Machine> CloneSource::make(const std::string& name, const Serial
   RestoreOptions options = options_;
   options.name = name;
   options.serial = serial;
-  DiskImages disks(checkpoint_, name, options.disk_directory, options.wrap_disk);
   tell({"check", 0, 1});
   auto machine = make_machine_like(without_lasting_disks(checkpoint_->manifest()), options, std::move(shell));
-  become(
-      *machine, *checkpoint_, disks, options, [&] { machine->guest().restore_shared(*checkpoint_, memory_, tell); },
-      tell);
+  machine->guest().check(*checkpoint_);
+  machine->guest().restore_shared(*checkpoint_, memory_, tell);
+  tell({"disks", 0, 1});
+  begin(*machine, *checkpoint_, images_->open(name));
   return machine;
 }
 

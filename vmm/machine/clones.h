@@ -10,8 +10,9 @@ namespace tintype {
 
 class CheckpointReader;
 class MemoryImage;
+class SharedImages;
 
-/// A checkpoint that machines are restored from side by side: opened, checked, and its memory read, once. The process
+/// A checkpoint that machines are restored from side by side: opened, checked, then its memory read, once. The process
 /// that has it forks, and each child makes one machine.
 class CloneSource {
  public:
@@ -26,8 +27,11 @@ class CloneSource {
                                 const ProgressSink& progress) const;
 
  private:
+  void check_machine() const;
+
   RestoreOptions options_;
   std::shared_ptr<const CheckpointReader> checkpoint_;
+  std::unique_ptr<const SharedImages> images_;
   std::shared_ptr<const MemoryImage> memory_;
 };
 

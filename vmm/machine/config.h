@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "devices/block/disk_options.h"
+#include "vmm/base/trace.h"
 
 namespace tintype {
 
@@ -30,11 +31,6 @@ inline constexpr auto kWords<SerialKind> = std::to_array<Word<SerialKind>>({{Ser
 struct SerialConfig {
   SerialKind kind = SerialKind::kStdio;
   std::filesystem::path path;  ///< of kFile and kUnix
-};
-
-/// What `--trace` asked for.
-struct TraceConfig {
-  bool exits = false, mmio = false, pio = false;
 };
 
 /// What becomes of a machine whose guest's kernel says that it panics.

@@ -12,9 +12,9 @@
 #include "checkpoint/store/space.h"
 #include "checkpoint/store/sparse_file.h"
 #include "vmm/base/overflow.h"
+#include "vmm/machine/core_mapping.h"
 #include "vmm/machine/core_notes.h"
 #include "vmm/machine/inspector.h"
-#include "vmm/machine/mapped_runs.h"
 #include "vmm/machine/vmcoreinfo.h"
 
 namespace tintype {
@@ -68,38 +68,29 @@ class CoreWriter {
   explicit CoreWriter(const CheckpointReader& checkpoint) : checkpoint_(checkpoint), inspector_(checkpoint) {}
 
   CoreFile write(const fs::path& file, const ProgressSink& progress) {
-    gather_notes();
+    const std::string vmcoreinfo = find_vmcoreinfo(checkpoint_.memory());
+    gather_notes(vmcoreinfo);
     CachedMemory memory(inspector_.memory());
-    const kvm_sregs& sregs = mapping_cpu().system;
-    const MappedRuns mapped =
-        mapped_runs([&](Gpa from, std::span<std::byte> into) { return memory.read(from, into); }, sregs);
+    if (inspector_.cpus() == 0) throw ImageError("the checkpoint has the state of no CPU: it can be in no core");
+    std::vector<kvm_sregs> cpus;
+    for (std::size_t cpu = 0; cpu < inspector_.cpus(); ++cpu) cpus.push_back(inspector_.registers(cpu).system);
+    const auto [paging, mapped] =
+        core_mapping([&](Gpa from, std::span<std::byte> into) { return memory.read(from, into); }, cpus, vmcoreinfo);
     core_.all_mapped = mapped.whole;
-    plan(mapped.runs, (sregs.cr0 & kCr0Paging) != 0);
+    plan(mapped.runs, paging);
     write_file(file, progress);
     return core_;
   }
 
  private:
-  static constexpr std::uint64_t kCr0Paging = 1ULL << 31;
-
-  void gather_notes() {
+  void gather_notes(const std::string& vmcoreinfo) {
     core_.cpus = inspector_.cpus();
     for (std::size_t cpu = 0; cpu < inspector_.cpus(); ++cpu)
       notes_.add_registers(inspector_.registers(cpu), static_cast<std::uint32_t>(cpu + 1));
     for (std::size_t cpu = 0; cpu < inspector_.cpus(); ++cpu) notes_.add_system_registers(inspector_.registers(cpu));
-    const std::string vmcoreinfo = find_vmcoreinfo(checkpoint_.memory());
     if (vmcoreinfo.empty()) return;
     notes_.add_vmcoreinfo(vmcoreinfo);
     core_.linux_release = vmcoreinfo_value(vmcoreinfo, "OSRELEASE");
-  }
-
-  /// The first that is in its kernel, whose tables have all of it; else the first.
-  const VcpuRegisters& mapping_cpu() const {
-    for (std::size_t cpu = 0; cpu < inspector_.cpus(); ++cpu) {
-      const VcpuRegisters& registers = inspector_.registers(cpu);
-      if (registers.system.ss.dpl == 0 && (registers.system.cr0 & kCr0Paging) != 0) return registers;
-    }
-    return inspector_.registers(0);
   }
 
   /// Headers and notes come first, then memory, region after region.
@@ -126,6 +117,7 @@ class CoreWriter {
       const RegionDescription& region = placed.region;
       const std::uint64_t first = std::max(run.physical, region.start);
       const std::uint64_t end = std::min(run.physical + run.bytes, region.start + region.size);
+      if (first < end && segments_.size() >= kMostSegments) core_.all_mapped = false;
       if (first < end && segments_.size() < kMostSegments)
         add_segment(placed, run.linear + (first - run.physical), first, end - first);
     }

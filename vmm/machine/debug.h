@@ -48,7 +48,7 @@ class MachineDebug {
   virtual std::vector<std::uint8_t> read(std::size_t cpu, std::uint64_t address, std::size_t bytes) const = 0;
   /// All or nothing: false where some of it is not memory.
   virtual bool write(std::size_t cpu, std::uint64_t address, std::span<const std::uint8_t> bytes) = 0;
-  /// False where it cannot be: no memory there, no debug register left.
+  /// False where it cannot be: no memory there, no debug register left. Error where the host would never stop there.
   virtual bool add(std::size_t cpu, BreakKind kind, std::uint64_t address, std::uint64_t length) = 0;
   virtual void remove(BreakKind kind, std::uint64_t address, std::uint64_t length) = 0;
 

@@ -9,6 +9,8 @@
 #include "vmm/kvm/capabilities.h"
 #include "vmm/machine/cpu_text.h"
 #include "vmm/machine/native_traps.h"
+#include "vmm/machine/page_walk.h"
+#include "vmm/machine/paging_bits.h"
 
 namespace tintype {
 
@@ -26,6 +28,12 @@ bool same(const kvm_guest_debug& one, const kvm_guest_debug& other) {
 template <typename T>
 bool same_bytes(const T& one, const T& other) {
   return std::memcmp(&one, &other, sizeof(T)) == 0;
+}
+
+bool is_user_page(const ReadPhysical& memory, const kvm_sregs& sregs, std::uint64_t address) {
+  std::vector<PageWalkStep> steps;
+  return translate(memory, sregs, address, &steps) &&
+         std::ranges::all_of(steps, [](const PageWalkStep& step) { return (step.entry & paging::kEntryUser) != 0; });
 }
 
 void refuse_while_it_runs(const KvmVcpu& vcpu) {
@@ -289,17 +297,31 @@ std::optional<Gpa> Debugger::place_of(std::size_t cpu, std::uint64_t address) co
 }
 
 bool Debugger::add(std::size_t cpu, BreakKind kind, std::uint64_t address, std::uint64_t length) {
-  const auto at = kind == BreakKind::kSoftware ? place_of(cpu, address) : std::nullopt;
+  if (kind != BreakKind::kSoftware) return add_hardware(cpu, kind, address, length);
+  const auto at = place_of(cpu, address);
+  if (!at) return false;
   const std::lock_guard lock(mutex_);
-  if (kind == BreakKind::kSoftware) {
-    if (!at) return false;
-    software_.add(*at);
-    software_places_.push_back({address, *at});
-    return true;
-  }
-  // Without hardware virtualization KVM does not see what is touched, and two registers watch the guest's doors.
-  if (!has_hardware_ && (kind != BreakKind::kHardware || hardware_.left() <= 2)) return false;
+  software_.add(*at);
+  software_places_.push_back({address, *at});
+  return true;
+}
+
+bool Debugger::add_hardware(std::size_t cpu, BreakKind kind, std::uint64_t address, std::uint64_t length) {
+  if (!has_hardware_) refuse_what_never_stops(cpu, kind, address);
+  const std::lock_guard lock(mutex_);
+  if (!has_hardware_ && hardware_.left() <= 2) return false;  // two registers watch the guest's doors
   return hardware_.add({kind, address, kind == BreakKind::kHardware ? 1 : length});
+}
+
+/// Without hardware virtualization KVM does not see what is touched, nor what ring 3 executes. What a CPU in ring 3
+/// could not execute is meant for ring 0.
+void Debugger::refuse_what_never_stops(std::size_t cpu, BreakKind kind, std::uint64_t address) const {
+  if (kind != BreakKind::kHardware)
+    throw Error("this KVM does not see what is touched: `set can-use-hw-watchpoints 0` has gdb watch by steps");
+  const KvmVcpu& vcpu = processors_.vcpu(cpu);
+  refuse_while_it_runs(vcpu);
+  if (vcpu.sregs().ss.dpl == 3 && is_user_page(physical(memory_), vcpu.sregs(), address))
+    throw Error("on this KVM `hbreak` stops ring 0 only, and CPU {} is in ring 3: use `break`", cpu);
 }
 
 void Debugger::remove(BreakKind kind, std::uint64_t address, std::uint64_t length) {

@@ -67,6 +67,8 @@ class Debugger final : public MachineDebug {
   enum class Taken : std::uint8_t { kStop, kNothing, kOther };  ///< what an exit was: nothing is to be told of it
 
   std::optional<Gpa> place_of(std::size_t cpu, std::uint64_t address) const;
+  bool add_hardware(std::size_t cpu, BreakKind kind, std::uint64_t address, std::uint64_t length);
+  void refuse_what_never_stops(std::size_t cpu, BreakKind kind, std::uint64_t address) const;
   void forget_all() noexcept;
   void begin_step(std::size_t cpu);
   // With the mutex.

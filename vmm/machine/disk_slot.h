@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "devices/block/virtual_disk.h"
+#include "vmm/base/image_place.h"
 #include "vmm/machine/machine.h"
 
 namespace tintype {
@@ -18,11 +19,11 @@ class DiskSlot final : public BlockBackend {
   DiskSlot(DiskOptions options, DiskTuning tuning, std::uint64_t size)
       : options_(std::move(options)), tuning_(std::move(tuning)), size_(size) {}
 
-  /// Opens and locks the image, of which `absent`, where that is not null, is still to come. Throws tintype::Error for
-  /// what the user can mend.
-  void open(const std::filesystem::path& image, std::shared_ptr<AbsentBlocks> absent) {
-    options_.image = image;
-    options_.absent = std::move(absent);
+  /// Opens and locks the image. Throws tintype::Error for what the user can mend.
+  void open(const ImagePlace& image) {
+    options_.image = image.path;
+    options_.unnamed = image.unnamed;
+    options_.absent = image.absent;
     disk_ = std::make_unique<VirtualDisk>(options_, tuning_);
   }
   /// Any thread.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The mark that a machine can go back to, whoever asks for it: its user, or the guest itself by its harness port.
+#include <algorithm>
+
 #include "vmm/base/error.h"
 #include "vmm/machine/lifecycle.h"
 #include "vmm/machine/return_to.h"
@@ -31,20 +33,34 @@ ResetReport Lifecycle::reset() {
   return reset_and(OnlyOne(*this), [] {});
 }
 
+namespace {
+
+constexpr std::size_t kLongestStack = 16;
+
+/// Marks that follow each other leave a redo log each, which are committed only while there is none.
+bool has_long_stack(const Guest& guest) {
+  return std::ranges::any_of(guest.virtio().disks(),
+                             [](const auto& disk) { return disk->disk()->log_count() > kLongestStack; });
+}
+
+}  // namespace
+
+// The last mark is there until the next one is.
 MarkReport Lifecycle::mark_and(const OnlyOne&, const std::function<void()>& then) {
   finish_load({});
-  mark_.reset();
+  if (has_long_stack(guest_)) mark_.reset();
   auto mark = std::make_unique<Mark>(guest_);
   const auto start = std::chrono::steady_clock::now();
   {
     const StandStill still(*this);
-    mark->take();
+    mark->take(mark_.get());
+    mark.swap(mark_);
+    resets_ = 0;
     then();
   }
   const MarkReport report{microseconds_since(start)};
-  mark->finish();
-  mark_ = std::move(mark);
-  resets_ = 0;
+  mark.reset();
+  mark_->finish();
   announce(EventKind::kMarked);
   return report;
 }
@@ -100,11 +116,11 @@ ResetReport Lifecycle::reset_to(const std::string& repository, std::uint64_t id,
   const CheckpointReader checkpoint(repository, id == 0 ? std::nullopt : std::optional(id));
   checkpoint.require(Portion::kAll);
   finish_load(progress);
-  mark_.reset();
   ReturnTo way(guest_, checkpoint);
   const auto start = std::chrono::steady_clock::now();
   const Mark::Return back = go_to(way);
   const std::uint64_t pause_us = microseconds_since(start);
+  mark_.reset();  // it is of another past
   checkpointer_.disks_went_back();
   panicked_ = false;
   announce(EventKind::kReset);

@@ -36,8 +36,6 @@ VmShell::Parts with_memory(VmShell shell, const GuestMemory& memory) {
   return parts;
 }
 
-bool any(const TraceConfig& trace) { return trace.exits || trace.mmio || trace.pio; }
-
 }  // namespace
 
 Guest::Guest(const MachineConfig& config, FileStart serial_start, const GuestRequests& requests, VcpuEvents& events,
@@ -50,7 +48,8 @@ Guest::Guest(const MachineConfig& config, FileStart serial_start, const GuestReq
       irqchip_state_(kvm_.vm),
       pit_state_(kvm_.vm),
       clock_state_(kvm_.vm),
-      processors_(kvm_.system, kvm_.vm, config.cpus, backplane_, events, any(config.trace)) {
+      processors_(kvm_.system, kvm_.vm, config.cpus, backplane_, events, config.trace.shows_exits()) {
+  start_trace(config_.trace);
   // Local APICs come with the vCPUs and before the IOAPIC, which delivers into them; the clock after the vCPUs' time
   // stamp counters.
   states_ = processors_.states();
@@ -64,6 +63,16 @@ Guest::~Guest() {
   processors_.join();
   virtio_.stop();
   platform_.stop();
+}
+
+std::map<std::string, std::uint64_t> Guest::exits_by_device() const {
+  std::map<std::string, std::uint64_t> counts;
+  const auto add = [&counts](const std::string& name, std::uint64_t count) {
+    if (count != 0) counts[name] += count;
+  };
+  backplane_.ports().for_each_count(add);
+  backplane_.mmio().for_each_count(add);
+  return counts;
 }
 
 void Guest::load_kernel() {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "checkpoint/restore/lazy_load.h"
@@ -70,6 +73,8 @@ class Guest {
   GuestMemory& memory() noexcept { return memory_; }
   KvmVm& vm() noexcept { return kvm_.vm; }
   Backplane& backplane() noexcept { return backplane_; }
+  /// How often each device was read or written; those that were.
+  std::map<std::string, std::uint64_t> exits_by_device() const;
   Platform& platform() noexcept { return platform_; }
   const Platform& platform() const noexcept { return platform_; }
   VirtioDevices& virtio() noexcept { return virtio_; }

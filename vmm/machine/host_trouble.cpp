@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the host cannot read or write: memory of a restored machine that is still to come, a disk. The machine is paused
 // and loses nothing; when it is continued, that is tried again.
+#include <algorithm>
+
 #include "checkpoint/store/working_set.h"
 #include "vmm/base/error.h"
 #include "vmm/base/log.h"
@@ -20,10 +22,22 @@ void Lifecycle::let_disks_go_on() noexcept {
     if (slot->disk() != nullptr) slot->disk()->go_on();
 }
 
-// On the watch's thread. The requests wait, and the guest knows of nothing.
+// No request waits for it: the machine may run.
+void Lifecycle::complete_disks_now() noexcept {
+  for (const auto& slot : guest_.virtio().disks())
+    if (slot->disk() != nullptr) slot->disk()->complete_now();
+}
+
+// On the watch's thread. The requests wait, and the guest knows of nothing. Two disks may ring one after the other, and
+// their user may have had them go on in between: then there is nothing to pause for.
 void Lifecycle::on_disk_trouble() noexcept {
+  const auto is_stopped = [](const auto& slot) { return slot->disk() != nullptr && slot->disk()->waits_for_user(); };
   try {
-    pause();
+    {
+      const std::lock_guard pause_lock(pause_mutex_);
+      if (std::ranges::none_of(guest_.virtio().disks(), is_stopped)) return;
+      pause_now({});
+    }
     for (const auto& slot : guest_.virtio().disks()) {
       const std::string trouble = slot->disk() == nullptr ? std::string() : slot->disk()->trouble();
       if (trouble.empty()) continue;

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <utility>
 
 #include "devices/irq_line.h"
+#include "vmm/base/trace.h"
 #include "vmm/kvm/vm.h"
 
 namespace tintype {
@@ -13,16 +16,27 @@ namespace tintype {
 /// after the controllers' state was read.
 class KvmIrqLine final : public IrqLine {
  public:
-  KvmIrqLine(KvmVm& vm, std::uint32_t gsi) : vm_(vm), gsi_(gsi) {}
-  void set(bool asserted) noexcept override { vm_.set_irq_line(gsi_, asserted); }
+  /// `device`: whose it is, for traces.
+  KvmIrqLine(KvmVm& vm, std::uint32_t gsi, std::string device) : vm_(vm), gsi_(gsi), device_(std::move(device)) {}
+  void set(bool asserted) noexcept override {
+    trace(asserted ? "raise" : "lower");
+    vm_.set_irq_line(gsi_, asserted);
+  }
   void pulse() noexcept override {
-    set(true);
-    set(false);
+    trace("pulse");
+    vm_.set_irq_line(gsi_, true);
+    vm_.set_irq_line(gsi_, false);
   }
 
  private:
+  void trace(std::string_view what) const noexcept {
+    if (!traces(TraceKind::kInterrupts)) return;
+    TraceLine(TraceKind::kInterrupts, what).text("device", device_).number("line", gsi_).put();
+  }
+
   KvmVm& vm_;
-  std::uint32_t gsi_;
+  const std::uint32_t gsi_;
+  const std::string device_;
 };
 
 }  // namespace tintype

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/machine/lifecycle.h"
 
+#include <algorithm>
 #include <exception>
+#include <functional>
+#include <map>
 
 #include "vmm/base/error.h"
 #include "vmm/base/log.h"
@@ -17,6 +20,13 @@ MachineEvent event_of(EventKind kind, const std::string& reason) {
   event.kind = kind;
   event.reason = reason;
   return event;
+}
+
+std::vector<ExitCount> most_frequent_first(const std::map<std::string, std::uint64_t>& counts) {
+  std::vector<ExitCount> list;
+  for (const auto& [name, count] : counts) list.push_back({name, count});
+  std::ranges::stable_sort(list, std::ranges::greater{}, &ExitCount::count);
+  return list;
 }
 
 }  // namespace
@@ -64,6 +74,7 @@ void Lifecycle::start() {
   announce(EventKind::kStarted);                              // before what the guest does
   if (debugger_->holds()) guest_.processors().ask_to_park();  // before its first instruction
   guest_.start();
+  if (const auto images = std::exchange(images_, nullptr)) images->keep();
   if (is_held()) park();
 }
 
@@ -124,6 +135,10 @@ void Lifecycle::pause() { pause_because({}); }
 
 void Lifecycle::pause_because(const std::string& reason) {
   const std::lock_guard pause_lock(pause_mutex_);
+  pause_now(reason);
+}
+
+void Lifecycle::pause_now(const std::string& reason) {
   {
     const std::lock_guard lock(state_mutex_);
     if (!started_ || end_) throw Error("the machine {} is not running", config().name);
@@ -136,7 +151,8 @@ void Lifecycle::pause_because(const std::string& reason) {
 
 void Lifecycle::resume() {
   const std::lock_guard pause_lock(pause_mutex_);
-  if (!stands_still_.empty()) throw Error("{} may not run on: {}", config().name, stands_still_);
+  if (!stands_still_.empty()) throw Error("{} may not run on: {}", config().name, stands_still_.back().second);
+  complete_disks_now();
   const bool stalled = stalls();
   if (stalled) retry_load();
   {
@@ -179,12 +195,14 @@ MachineStatus Lifecycle::status() const {
                  : is_held() || stalls_ ? RunState::kPaused
                                         : RunState::kRunning;
   if (end_) status.end_reason = end_->reason;
-  status.stands_still = stands_still_;
+  if (!stands_still_.empty()) status.stands_still = stands_still_.back().second;
   status.in_debugger = debugger_->holds();
   status.checkpoint_running = checkpoint_running_;
   status.uptime_ms = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - created_).count());
-  status.exits = guest_.processors().exits();
+  status.exits_by_reason = most_frequent_first(guest_.processors().exits_by_reason());
+  for (const ExitCount& reason : status.exits_by_reason) status.exits += reason.count;
+  status.exits_by_device = most_frequent_first(guest_.exits_by_device());
   status.interrupts = guest_.processors().interrupts();
   status.page_faults = guest_.processors().page_faults();
   status.restored_from = restored_from_;
@@ -194,10 +212,11 @@ MachineStatus Lifecycle::status() const {
   for (std::size_t number = 0; number < disks.size(); ++number) {
     status.disk_traffic.push_back(disks[number]->traffic());
     const VirtualDisk* disk = disks[number]->disk();
+    status.disk_images.push_back(disk == nullptr ? std::filesystem::path() : disk->options().image);
     if (disk == nullptr) continue;
     if (disk->waits_for_room()) status.disks_without_room.push_back(number);
-    if (std::string trouble = disk->trouble(); !trouble.empty())
-      status.disk_problems.push_back({number, std::move(trouble)});
+    if (std::string problem = disk->problem(); !problem.empty())
+      status.disk_problems.push_back({number, std::move(problem)});
   }
   return status;
 }
@@ -220,7 +239,7 @@ void Lifecycle::on_system_event(std::uint32_t type) noexcept {
 
 void Lifecycle::on_trace(VcpuThread& thread) noexcept {
   try {
-    trace_exit(config().trace, thread.vcpu(), guest_.memory(), guest_.backplane());
+    trace_exit(thread.vcpu(), guest_.memory(), guest_.backplane());
   } catch (const std::exception& error) {
     log_note("trace: {}", error.what());
   }

@@ -5,9 +5,12 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "checkpoint/backup/backup_service.h"
 #include "checkpoint/capture/live_checkpoint.h"
+#include "checkpoint/restore/disk_images.h"
 #include "vmm/machine/debugger.h"
 #include "vmm/machine/disk_watch.h"
 #include "vmm/machine/errand.h"
@@ -19,6 +22,7 @@
 
 namespace tintype {
 
+class LeaseKeeper;
 class ReturnTo;
 
 /// The machine of KVM: a guest, and three things about it: whether it runs, who may stop it, and how it ended. What is
@@ -40,6 +44,8 @@ class Lifecycle final : public Machine, private VcpuEvents {
                       const ProgressSink& progress);
   /// It has been given this checkpoint, and has its disks: its own next one builds on it. Before start().
   void begin_from(const ParentRef& checkpoint);
+  /// Its disks, which stay only where it starts.
+  void keep_when_started(std::shared_ptr<DiskImages> images) { images_ = std::move(images); }
 
   /// It has been given this saved state, and has its disks: it stays suspended until start(). Before that.
   void resumes_from(const std::filesystem::path& saved_state);
@@ -65,8 +71,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
                                  const ProgressSink& progress) override;
   SuspendReport suspend(const std::filesystem::path& directory, const ProgressSink& progress) override;
   void cancel_checkpoint() override;
-  void stand_still(const std::string& why) override;
-  void go_on() override;
+  void run_by(std::shared_ptr<LeaseKeeper> right) override;
   void accompany(std::shared_ptr<void> companion) override;
   MachineDebug& debug() noexcept override { return *debugger_; }
   void wait_for_debugger() noexcept override { debugger_->hold_at_start(); }
@@ -134,6 +139,11 @@ class Lifecycle final : public Machine, private VcpuEvents {
   BackupMeans backup_means();
   CheckpointReport back_up(const std::filesystem::path& repository);
   std::unique_ptr<BackupPlace> backup_place(const BackupPlan& plan);
+  void ask_for_the_right_to_run(const std::string& witness);
+  void keep_right(std::shared_ptr<LeaseKeeper> right);
+  /// It goes on when all who had it stand still have let it.
+  void stand_still_for(const void* who, const std::string& why);
+  void go_on_for(const void* who);
   /// The same as mark() and reset(); `then` is done before the CPUs go on.
   MarkReport mark_and(const OnlyOne& only, const std::function<void()>& then);
   ResetReport reset_and(const OnlyOne& only, const std::function<void()>& then);
@@ -148,6 +158,8 @@ class Lifecycle final : public Machine, private VcpuEvents {
   void photograph_panic();
   MachineEnd panic_end(const std::string& note) const;
   void pause_because(const std::string& reason);
+  /// The same, with the pause's mutex.
+  void pause_now(const std::string& reason);
 
   /// With the pause's mutex: parked, whatever a checkpoint does.
   bool is_held() const noexcept { return paused_by_user_ || !stands_still_.empty() || debugger_->holds(); }
@@ -168,6 +180,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   void watch_disks();
   void on_disk_trouble() noexcept;
   void let_disks_go_on() noexcept;
+  void complete_disks_now() noexcept;
 
   Debugger::Means debugger_means();
   void hold_for_debugger(const std::function<void()>& then);
@@ -191,7 +204,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   std::condition_variable state_changed_;
   bool started_ = false;
   bool paused_by_user_ = false;
-  std::string stands_still_;  ///< why; empty: it does not
+  std::vector<std::pair<const void*, std::string>> stands_still_;  ///< who says so, and why, last the latest
   bool checkpoint_running_ = false;
   std::optional<MachineEnd> end_;
   bool stalls_ = false;      ///< memory could not be read
@@ -207,12 +220,15 @@ class Lifecycle final : public Machine, private VcpuEvents {
   DiskWatch disk_watch_{[this] { on_disk_trouble(); }};
   std::unique_ptr<Harness> harness_;
   std::unique_ptr<Debugger> debugger_;
-  Guest guest_;                 // after all that its threads call
-  std::unique_ptr<Mark> mark_;  // guarded by checkpoint_mutex_, as is the next
+  std::shared_ptr<DiskImages> images_;  ///< until start()
+  Guest guest_;                         // after all that its threads call, and after the images that it has open
+  std::unique_ptr<Mark> mark_;          // guarded by checkpoint_mutex_, as is the next
   std::uint64_t resets_ = 0;
   CapturedMachine captured_{*this};
   Checkpointer checkpointer_{captured_};
-  std::vector<std::shared_ptr<void>> companions_;  // guarded by state_mutex_
+  std::vector<std::shared_ptr<void>> companions_;   // guarded by state_mutex_
+  std::mutex rights_mutex_;                         // guards the next
+  std::vector<std::weak_ptr<LeaseKeeper>> rights_;  ///< to run, of a machine with a witness: companions
   // Last: their threads use all of the above.
   BackupService backups_{backup_means()};
   ErrandThread errands_;

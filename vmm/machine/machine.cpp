@@ -26,8 +26,8 @@ std::unique_ptr<Machine> restore_machine(const RestoreOptions& options, const Pr
   const ProgressSink tell = progress ? progress : [](const Progress&) {};
   VmShell shell;
   const auto checkpoint = open_to_restore(options);
-  DiskImages disks(checkpoint, restored_name(checkpoint->manifest(), options), options.disk_directory,
-                   options.wrap_disk);
+  const auto disks = std::make_shared<DiskImages>(checkpoint, restored_name(checkpoint->manifest(), options),
+                                                  options.disk_directory, options.wrap_disk);
   tell({"check", 0, 1});
   auto machine = make_machine_like(checkpoint->manifest(), options, std::move(shell));
   const auto restore = [&] {
@@ -53,12 +53,13 @@ std::filesystem::path image_of(const DiskDescription& disk, const std::filesyste
 }
 
 void open_images(VirtioDevices& virtio, const CheckpointReader& saved, const std::filesystem::path& state) {
-  std::vector<std::filesystem::path> images;
-  for (const DiskDescription& disk : saved.manifest().machine.disks) images.push_back(image_of(disk, state));
+  std::vector<ImagePlace> images;
+  for (const DiskDescription& disk : saved.manifest().machine.disks) images.push_back({image_of(disk, state)});
   virtio.open_disks(images);
   for (std::size_t i = 0; i < images.size(); ++i) {
     if (virtio.disks()[i]->size() != saved.manifest().machine.disks[i].size)
-      throw Error("the disk image {} has another size than the suspended machine left it with", images[i].string());
+      throw Error("the disk image {} has another size than the suspended machine left it with",
+                  images[i].path.string());
   }
 }
 

@@ -25,6 +25,7 @@ namespace tintype {
 
 class BackupService;
 class Inspector;
+class LeaseKeeper;
 class MachineDebug;
 
 enum class RunState : std::uint8_t { kCreated, kRunning, kPaused, kStopped };
@@ -47,25 +48,35 @@ struct DiskTraffic {
   std::uint64_t bytes_read = 0, bytes_written = 0;
 };
 
+/// How often a guest left KVM for one reason; or how often it read or wrote a device, which one exit may do many times.
+struct ExitCount {
+  std::string name;  ///< as in exit_name(); or the device's on its bus
+  std::uint64_t count = 0;
+  bool operator==(const ExitCount&) const = default;
+};
+
 struct MachineStatus {
   RunState state = RunState::kCreated;
   std::string end_reason;  ///< as in MachineEnd, where it has ended
   bool checkpoint_running = false;
   std::uint64_t uptime_ms = 0;
-  std::uint64_t exits = 0;          ///< KVM exits to user space, all vCPUs
+  std::uint64_t exits = 0;                                  ///< KVM exits to user space, all vCPUs
+  std::vector<ExitCount> exits_by_reason, exits_by_device;  ///< those that there were, the most frequent first
   std::uint64_t interrupts = 0;     ///< that the CPUs were given; 0 where KVM does not count them, as are the next
   std::uint64_t page_faults = 0;    ///< of the CPUs, that KVM mended
   std::uint64_t restored_from = 0;  ///< id of the checkpoint; 0: booted
   std::optional<LoadStatus> load;   ///< nothing where all memory is there
   /// Numbers of the disks whose writes wait until there is room for their redo logs.
   std::vector<std::size_t> disks_without_room;
-  /// A disk that the host cannot read or write: the machine is paused, and its requests wait until it is continued.
+  /// A disk that the host cannot read or write: the machine is paused, and its requests wait until it is continued. Or
+  /// one whose image cannot be made whole, which is tried again meanwhile: the machine may run.
   struct DiskProblem {
     std::size_t number = 0;
     std::string problem;
   };
   std::vector<DiskProblem> disk_problems;
-  std::vector<DiskTraffic> disk_traffic;  ///< by disk
+  std::vector<DiskTraffic> disk_traffic;           ///< by disk
+  std::vector<std::filesystem::path> disk_images;  ///< by disk: where it lies; of one without a name, for messages
   std::vector<BackupStatus> backups;
   std::string stands_still;  ///< why it may not run on, whatever its user says; empty where it may
   bool in_debugger = false;  ///< it stands still for a debugger
@@ -171,8 +182,8 @@ class Machine {
   /// Types at its serial line, beside what that is connected to; returns how many bytes there was room for.
   virtual std::size_t type(std::span<const std::uint8_t> keys) noexcept = 0;
 
-  /// Notes this instant of the machine, in memory, in place of one that was noted before. Not while a checkpoint is
-  /// taken.
+  /// Notes this instant of the machine, in memory, in place of one that was noted before, which stays where this fails.
+  /// Not while a checkpoint is taken.
   virtual MarkReport mark() = 0;
   /// Back to it: memory, CPUs, interrupt controllers, timers, devices, and disks, whose writes since are dropped. A
   /// paused machine stays paused. Throws tintype::Error where there is no mark.
@@ -198,9 +209,9 @@ class Machine {
   /// tintype::Error where there is none.
   virtual void cancel_checkpoint() = 0;
 
-  /// Another one may run this machine: it stands still, whatever its user says, until it may go on. Any thread.
-  virtual void stand_still(const std::string& why) = 0;
-  virtual void go_on() = 0;
+  /// It stands still, whatever its user says, while the right to run it is in doubt, and lets go of it when it has
+  /// ended.
+  virtual void run_by(std::shared_ptr<LeaseKeeper> right) = 0;
   /// Lives until the machine has ended, and is gone before the machine is.
   virtual void accompany(std::shared_ptr<void> companion) = 0;
 

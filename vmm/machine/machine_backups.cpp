@@ -20,18 +20,41 @@ CheckpointReport Lifecycle::back_up(const std::filesystem::path& repository) {
   return take_checkpoint(options, {}, Patience::kWait);
 }
 
-// A machine that may run elsewhere must have the right to run here before it does.
 std::unique_ptr<BackupPlace> Lifecycle::backup_place(const BackupPlan& plan) {
-  if (!is_standby(plan.to)) return make_directory_place(plan.to, config().name);
+  if (!is_standby(plan.to)) return make_repository_place(plan.to, config().name);
   const TcpAddress address = parse_tcp_address(plan.to.substr(plan.to.find("://") + 3), "--to");
   StandbyLink link{address, read_key_file(plan.key), config().name, spool_directory(config().name, address),
-                   [this](const std::string& why) { stand_still(why); }};
-  if (!plan.witness.empty()) {
-    auto lease = std::make_shared<LeaseKeeper>(plan.witness, config().name);
-    lease->guard({[this](const std::string& why) { stand_still(why); }, [this] { go_on(); }});
-    accompany(lease);
-  }
+                   [this](const std::string& why) { stand_still_for(&backups_, why); }};
+  if (!plan.witness.empty()) ask_for_the_right_to_run(plan.witness);
   return make_standby_place(std::move(link));
+}
+
+// A machine that may run elsewhere must have the right to run here before it does. It has one for all of its plans, and
+// until it ends, though its backups are stopped before that: who lets go of it and runs on has two run. Promoted under
+// another name it has one for each name: that of the machine it was, and its own.
+void Lifecycle::ask_for_the_right_to_run(const std::string& witness) {
+  const std::lock_guard lock(rights_mutex_);
+  for (const auto& right : rights_) {
+    const auto had = right.lock();
+    if (!had) continue;
+    if (had->url() != witness)
+      throw Error("{} has asked the witness {} for its right to run, and a machine has one witness: name that one",
+                  config().name, had->url());
+    if (had->machine() == config().name) return;
+  }
+  keep_right(std::make_shared<LeaseKeeper>(witness, config().name));
+}
+
+void Lifecycle::run_by(std::shared_ptr<LeaseKeeper> right) {
+  const std::lock_guard lock(rights_mutex_);
+  keep_right(std::move(right));
+}
+
+void Lifecycle::keep_right(std::shared_ptr<LeaseKeeper> right) {
+  const LeaseKeeper* who = right.get();
+  right->guard({[this, who](const std::string& why) { stand_still_for(who, why); }, [this, who] { go_on_for(who); }});
+  rights_.push_back(right);
+  accompany(std::move(right));
 }
 
 }  // namespace tintype

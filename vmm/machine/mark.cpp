@@ -28,16 +28,23 @@ Mark::~Mark() {
   for (FreezableDisk* disk : guest_.virtio().freezable()) disk->start_commit();
 }
 
-// Memory first: it is all that may fail.
-void Mark::take() {
-  memory_ = std::make_unique<MarkedMemory>(guest_.memory(), guest_.vm());
+// Memory last of all that may fail: the copy that the previous mark has becomes one of this instant.
+void Mark::take(Mark* previous) {
   vcpus_ = guest_.processors().remember();
   const auto things = guest_.states().subspan(vcpus_.size());
   const std::size_t of_kvm = things.size() - guest_.backplane().devices().size();
   for (Stateful* thing : things.first(of_kvm)) platform_.emplace_back(thing, thing->save_state());
   for (Stateful* device : things.subspan(of_kvm)) devices_.emplace_back(device, device->save_state());
+  const auto disks = guest_.virtio().freezable();
+  disks_.reserve(disks.size());
+  if (previous != nullptr) {
+    previous->memory_->take_again();
+    memory_ = std::move(previous->memory_);
+  } else {
+    memory_ = std::make_unique<MarkedMemory>(guest_.memory(), guest_.vm());
+  }
   prepared_ = 0;
-  for (FreezableDisk* disk : guest_.virtio().freezable()) disks_.push_back(disk->switch_to_fresh_log());
+  for (FreezableDisk* disk : disks) disks_.push_back(disk->switch_to_fresh_log());
 }
 
 void Mark::finish() {

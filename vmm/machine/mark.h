@@ -26,9 +26,10 @@ class Mark {
   Mark(const Mark&) = delete;
   Mark& operator=(const Mark&) = delete;
 
-  /// This is the instant.
-  void take();
-  /// Guest running again, after take(): what may wait for a disk. Throws tintype::Error.
+  /// This is the instant. `previous`, where it is not null, is the machine's last mark, and good no longer. Throws what
+  /// went wrong; then it is as good as before.
+  void take(Mark* previous);
+  /// Guest running again, after take(): what may wait for a disk. Throws tintype::Error; it is a mark all the same.
   void finish();
 
   struct Return {

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstring>
 #include <exception>
+#include <utility>
 
 #include "checkpoint/tracking/page_map.h"
 #include "vmm/base/log.h"
@@ -53,27 +54,51 @@ void MarkedMemory::log_writes(bool on) {
   }
 }
 
+// What is collected stays there until it is used, whatever fails.
+void MarkedMemory::collect_written() {
+  std::vector<std::uint64_t> by_guest;
+  for (std::size_t slot = 0; slot < parts_.size(); ++slot) {
+    std::vector<std::uint64_t>& written = parts_[slot].written;
+    by_guest.resize(written.size());
+    vm_.take_dirty_log(static_cast<std::uint32_t>(slot), by_guest);
+    for (std::size_t word = 0; word < written.size(); ++word) written[word] |= by_guest[word];
+  }
+  const std::vector<std::uint64_t> by_devices = memory_.dirty().take();
+  for (Part& part : parts_)
+    for (std::size_t word = 0; word < part.written.size(); ++word)
+      part.written[word] |= by_devices[part.region.first_page / 64 + word];
+}
+
+/// Calls visit(part, offset in it) for each page, which does not count as written any more. Returns how many.
+template <typename Visit>
+std::uint64_t MarkedMemory::for_each_written(const Visit& visit) {
+  std::uint64_t pages = 0;
+  for (Part& part : parts_) {
+    for (std::size_t word = 0; word < part.written.size(); ++word) {
+      for (std::uint64_t bits = std::exchange(part.written[word], 0); bits != 0; bits &= bits - 1, ++pages)
+        visit(part, (word * 64 + static_cast<std::uint64_t>(std::countr_zero(bits))) * kPageSize);
+    }
+  }
+  return pages;
+}
+
 // All that may fail comes before the first page is changed. Any page may be one of the guest's page tables, of any of
 // its processes.
 std::uint64_t MarkedMemory::go_back() {
   static const bool shadows = shadows_page_tables();
-  for (std::size_t slot = 0; slot < parts_.size(); ++slot)
-    vm_.take_dirty_log(static_cast<std::uint32_t>(slot), parts_[slot].written);
-  const std::vector<std::uint64_t> by_devices = memory_.dirty().take();
+  collect_written();
   for (std::size_t slot = 0; shadows && slot < parts_.size(); ++slot)
     forget_page_tables(vm_, static_cast<std::uint32_t>(slot), parts_[slot].region);
-  std::uint64_t pages = 0;
-  for (const Part& part : parts_) {
-    for (std::size_t word = 0; word < part.written.size(); ++word) {
-      std::uint64_t bits = part.written[word] | by_devices[part.region.first_page / 64 + word];
-      for (; bits != 0; bits &= bits - 1) {
-        const std::uint64_t offset = (word * 64 + static_cast<std::uint64_t>(std::countr_zero(bits))) * kPageSize;
-        std::memcpy(part.region.host + offset, part.copy.data() + offset, kPageSize);
-        ++pages;
-      }
-    }
-  }
-  return pages;
+  return for_each_written([](const Part& part, std::uint64_t offset) {
+    std::memcpy(part.region.host + offset, part.copy.data() + offset, kPageSize);
+  });
+}
+
+void MarkedMemory::take_again() {
+  collect_written();
+  for_each_written([](const Part& part, std::uint64_t offset) {
+    std::memcpy(part.copy.data() + offset, part.region.host + offset, kPageSize);
+  });
 }
 
 }  // namespace tintype

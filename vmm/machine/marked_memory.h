@@ -23,17 +23,23 @@ class MarkedMemory {
 
   /// The same, and nothing of the host is writing to memory. Returns the number of pages that were written since the
   /// mark, or the last call. Where KVM shadows the guest's page tables, it has forgotten them. Throws
-  /// std::system_error; then it is not known any more what was written, and KVM may be without memory.
+  /// std::system_error; then KVM may be without memory.
   std::uint64_t go_back();
+  /// The same: the copy is of this instant from now on. Copies what was written. Throws std::system_error; then it is
+  /// of the instant that it was of before.
+  void take_again();
 
  private:
   /// One region: its slot of KVM's has the same number.
   struct Part {
     MemoryRegion region;
-    Mapping copy;  ///< pages that were not there are not there in it either, and zero
-    std::vector<std::uint64_t> written;
+    Mapping copy;                        ///< pages that were not there are not there in it either, and zero
+    std::vector<std::uint64_t> written;  ///< since then, as far as it was asked for
   };
   void log_writes(bool on);
+  void collect_written();
+  template <typename Visit>
+  std::uint64_t for_each_written(const Visit& visit);
 
   GuestMemory& memory_;
   KvmVm& vm_;

@@ -27,9 +27,9 @@ std::unique_ptr<SerialEndpoint> make_endpoint(const SerialConfig& serial, FileSt
 
 Platform::Platform(KvmVm& vm, Backplane& backplane, const SerialConfig& serial, FileStart file_start,
                    const GuestRequests& requests)
-    : serial_irq_(vm, kCom1Irq),
-      keyboard_irq_(vm, kI8042KeyboardIrq),
-      power_irq_(vm, kSciIrq),
+    : serial_irq_(vm, kCom1Irq, "com1"),
+      keyboard_irq_(vm, kI8042KeyboardIrq, "i8042"),
+      power_irq_(vm, kSciIrq, "acpi-pm"),
       console_(make_endpoint(serial, file_start, requests)),
       uart_("uart0", serial_irq_, console_),
       rtc_(clock_),

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "vmm/kvm/exit_name.h"
 #include "vmm/machine/cpu_entry.h"
 #include "vmm/machine/cpuid.h"
 
@@ -124,10 +125,12 @@ std::uint64_t Processors::page_faults() const noexcept {
   return sum;
 }
 
-std::uint64_t Processors::exits() const noexcept {
-  std::uint64_t sum = 0;
-  for (const auto& thread : threads_) sum += thread->exits();
-  return sum;
+std::map<std::string, std::uint64_t> Processors::exits_by_reason() const {
+  std::map<std::string, std::uint64_t> counts;
+  for (const auto& thread : threads_)
+    for (std::uint32_t reason = 0; reason < VcpuThread::kExitReasons; ++reason)
+      if (const auto count = thread->exits(reason); count != 0) counts[std::string(exit_name(reason))] += count;
+  return counts;
 }
 
 }  // namespace tintype

@@ -4,8 +4,10 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "checkpoint/state/vcpu_state.h"
@@ -54,7 +56,8 @@ class Processors {
   /// How often they were let go, or put back: what was seen between two equal numbers belongs together.
   std::uint64_t moves() const noexcept { return moves_; }
 
-  std::uint64_t exits() const noexcept;
+  /// Exits to user space by exit_name(); those that there were.
+  std::map<std::string, std::uint64_t> exits_by_reason() const;
   /// That all of them were given, as KVM counts; 0 where it does not.
   std::uint64_t interrupts() const noexcept;
   /// Of all of them, that KVM mended; 0 where it does not count.

@@ -43,16 +43,19 @@ std::unique_ptr<Lifecycle> make_machine_like(const Manifest& manifest, const Res
   return std::make_unique<Lifecycle>(config, FileStart::kAppend, std::move(shell));
 }
 
-void become(Lifecycle& machine, const CheckpointReader& checkpoint, DiskImages& disks, const RestoreOptions& options,
-            const std::function<void()>& restore, const ProgressSink& tell) {
+void begin(Lifecycle& machine, const CheckpointReader& checkpoint, std::span<const ImagePlace> images) {
+  machine.guest().virtio().open_disks(images);
+  machine.begin_from({checkpoint.manifest().id, checkpoint.manifest().identity});
+}
+
+void become(Lifecycle& machine, const CheckpointReader& checkpoint, const std::shared_ptr<DiskImages>& disks,
+            const RestoreOptions& options, const std::function<void()>& restore, const ProgressSink& tell) {
   machine.guest().check(checkpoint);
-  disks.write(completions(machine.config(), options), tell);
+  disks->write(completions(machine.config(), options), tell);
   restore();
   tell({"disks", 0, 1});
-  const auto& images = disks.publish();
-  machine.guest().virtio().open_disks(images, disks.absent());
-  machine.begin_from({checkpoint.manifest().id, checkpoint.manifest().identity});
-  disks.keep();
+  machine.keep_when_started(disks);
+  begin(machine, checkpoint, disks->publish());
 }
 
 }  // namespace tintype

@@ -4,24 +4,32 @@
 #include "vmm/machine/lifecycle.h"
 
 namespace tintype {
+namespace {
 
-void Lifecycle::stand_still(const std::string& why) {
+auto is_of(const void* who) {
+  return [who](const auto& reason) { return reason.first == who; };
+}
+
+}  // namespace
+
+void Lifecycle::stand_still_for(const void* who, const std::string& why) {
   const std::lock_guard pause_lock(pause_mutex_);
   {
     const std::lock_guard lock(state_mutex_);
     const bool held = is_held();
-    stands_still_ = why;
+    std::erase_if(stands_still_, is_of(who));
+    stands_still_.emplace_back(who, why);
     if (held || !started_ || end_ || stalls_) return;
   }
   park();
   log_note("the machine {} stands still: {}", config().name, why);
 }
 
-void Lifecycle::go_on() {
+void Lifecycle::go_on_for(const void* who) {
   const std::lock_guard pause_lock(pause_mutex_);
   {
     const std::lock_guard lock(state_mutex_);
-    if (std::exchange(stands_still_, {}).empty() || is_held() || stalls_ || !started_) return;
+    if (std::erase_if(stands_still_, is_of(who)) == 0 || is_held() || stalls_ || !started_) return;
   }
   guest_.processors().announce_pause();
   guest_.processors().resume();

@@ -56,7 +56,7 @@ std::filesystem::path Lifecycle::place_to_suspend(const std::filesystem::path& d
 // Memory and devices are written while the CPUs stand still. Then the disks are brought to rest: whatever is written to
 // them afterwards belongs to requests that the saved state issues again. The last step is the checkpoint's own, one
 // rename, and until then all of this can be taken back.
-SuspendReport Lifecycle::suspend(const std::filesystem::path& directory, const ProgressSink& progress) {
+SuspendReport Lifecycle::suspend(const std::filesystem::path& directory, const ProgressSink& progress) try {
   const OnlyOne only(*this);
   const std::filesystem::path state = new_saved_state(place_to_suspend(directory), config().name);
   finish_load(progress);
@@ -79,6 +79,8 @@ SuspendReport Lifecycle::suspend(const std::filesystem::path& directory, const P
   const CheckpointReport report = checkpointer_.take(options, progress);
   suspension.complete();
   return SuspendReport{state, report.memory.bytes_written};
+} catch (const Cancelled&) {
+  throw Cancelled("the suspend was cancelled");
 }
 
 void Lifecycle::resumes_from(const std::filesystem::path& saved_state) {

@@ -3,13 +3,13 @@
 
 #include "devices/backplane.h"
 #include "vmm/kvm/vcpu.h"
-#include "vmm/machine/config.h"
 #include "vmm/memory/guest_memory.h"
 
 namespace tintype {
 
-/// `--trace`: a line on stderr for each exit of the kinds asked for, with the instruction that caused it. On the vCPU's
-/// thread.
-void trace_exit(const TraceConfig& config, KvmVcpu& vcpu, const GuestMemory& memory, const Backplane& backplane);
+/// A line of the trace (vmm/base/trace.h) for the exit that a vCPU has just made, where its kind is traced: with the
+/// instruction that caused it, and whom it reached. On the vCPU's thread. The value of a read is there once the device
+/// was asked.
+void trace_exit(KvmVcpu& vcpu, const GuestMemory& memory, const Backplane& backplane);
 
 }  // namespace tintype

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -61,8 +62,7 @@ class WaitingKick {
 const char* emulator_hint() {
   if (has_hardware_virtualization()) return "";
   return "; this computer's KVM has neither VMX nor SVM and emulates kernels, which a stock Linux does not survive: "
-         "boot "
-         "it in the rig (tools/rig), or on a computer that has one of them";
+         "boot it in the rig (tools/rig), or on a computer that has one of them";
 }
 
 std::string internal_error_text(const kvm_run& run) {
@@ -78,6 +78,12 @@ std::string internal_error_text(const kvm_run& run) {
     default:
       return fmt::format("KVM reports internal error {}", run.internal.suberror);
   }
+}
+
+/// What it reads is known when a device has answered.
+bool waits_for_a_value(const kvm_run& run) {
+  return (run.exit_reason == KVM_EXIT_IO && run.io.direction == KVM_EXIT_IO_IN) ||
+         (run.exit_reason == KVM_EXIT_MMIO && run.mmio.is_write == 0);
 }
 
 }  // namespace
@@ -232,8 +238,16 @@ void VcpuThread::forget_kick() noexcept {
 
 bool VcpuThread::handle_exit() {
   kvm_run& run = vcpu_.shared();
-  exits_.fetch_add(1, std::memory_order_relaxed);
-  if (traced_) events_.on_trace(*this);
+  exits_[std::min(run.exit_reason, kExitReasons - 1)].fetch_add(1, std::memory_order_relaxed);
+  if (!traced_) return answer_exit(run);
+  const bool reads = waits_for_a_value(run);
+  if (!reads) events_.on_trace(*this);
+  const bool goes_on = answer_exit(run);
+  if (reads) events_.on_trace(*this);
+  return goes_on;
+}
+
+bool VcpuThread::answer_exit(kvm_run& run) {
   switch (run.exit_reason) {
     case KVM_EXIT_IO:
       handle_port(run);

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
@@ -32,7 +33,7 @@ class VcpuEvents {
   virtual void before_run(VcpuThread& /*thread*/) {}
   /// An exit that may be a debugger's; false where it is not. May throw.
   virtual bool on_debug_exit(VcpuThread& /*thread*/) { return false; }
-  /// Every exit, before it is handled; called only where tracing is on.
+  /// Every exit, before it is handled, or where it reads, afterwards; called only where exits are traced.
   virtual void on_trace(VcpuThread& thread) noexcept = 0;
 };
 
@@ -61,7 +62,9 @@ class VcpuThread {
   KvmVcpu& vcpu() noexcept { return vcpu_; }
   /// As gettid(2) has it; 0 before it runs.
   std::uint32_t thread_id() const noexcept { return thread_id_.load(); }
-  std::uint64_t exits() const noexcept { return exits_.load(std::memory_order_relaxed); }
+  /// Exits to user space since it was made, of this KVM_EXIT_*.
+  std::uint64_t exits(std::uint32_t reason) const noexcept { return exits_[reason].load(std::memory_order_relaxed); }
+  static constexpr std::uint32_t kExitReasons = 64;  ///< those beyond count with the last
 
   /// Installs the handler of the signal that kicks. Once a process, before the first start().
   static void install_kick_signal();
@@ -79,6 +82,7 @@ class VcpuThread {
   void end_hurry() noexcept;
   /// False where the vCPU must not run again.
   bool handle_exit();
+  bool answer_exit(kvm_run& run);
   void handle_port(kvm_run& run) noexcept;
   void handle_mmio(kvm_run& run) noexcept;
   bool crash(const std::string& why) noexcept;
@@ -93,7 +97,7 @@ class VcpuThread {
   std::atomic<bool> end_ = false;
   std::atomic<bool> stays_ = false;
   std::atomic<std::uint32_t> thread_id_ = 0;
-  std::atomic<std::uint64_t> exits_ = 0;
+  std::array<std::atomic<std::uint64_t>, kExitReasons> exits_{};
   std::mutex signal_mutex_;
   // guarded by signal_mutex_:
   std::optional<pthread_t> signalled_;  // whom kick() signals, while it lives

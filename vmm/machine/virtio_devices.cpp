@@ -30,7 +30,7 @@ DiskOptions disk_options(const MachineConfig& config, std::size_t number) {
 
 VirtioPlug::VirtioPlug(KvmVm& vm, Backplane& backplane, GuestMemory& memory, std::size_t slot, const std::string& name,
                        std::unique_ptr<VirtioDevice> device)
-    : irq_(vm, kVirtioMmioIrqs[slot]), device_(std::move(device)), transport_(name, memory, irq_, *device_) {
+    : irq_(vm, kVirtioMmioIrqs[slot], name), device_(std::move(device)), transport_(name, memory, irq_, *device_) {
   const std::uint64_t window = virtio_mmio_address(slot);
   backplane.plug(transport_, {{Backplane::Space::kMmio, window, kVirtioWindow, transport_, name}});
   for (std::size_t queue = 0; queue < transport_.queue_count(); ++queue) {
@@ -41,10 +41,19 @@ VirtioPlug::VirtioPlug(KvmVm& vm, Backplane& backplane, GuestMemory& memory, std
 
 VirtioDevices::VirtioDevices(KvmVm& vm, Backplane& backplane, GuestMemory& memory, const MachineConfig& config) {
   if (config.disks.size() >= kVirtioMmioSlots) throw Error("a machine can have at most {} disks", kVirtioMmioSlots - 1);
+  try {
+    plug_in(vm, backplane, memory, config);
+  } catch (...) {  // a disk that was opened leaves nothing behind, where another one cannot be
+    close_quietly();
+    throw;
+  }
+}
+
+void VirtioDevices::plug_in(KvmVm& vm, Backplane& backplane, GuestMemory& memory, const MachineConfig& config) {
   for (std::size_t i = 0; i < config.disks.size(); ++i) {
     DiskSlot& disk = *disks_.emplace_back(
         std::make_unique<DiskSlot>(disk_options(config, i), config.disk_tuning, config.disks[i].size));
-    if (!config.disks[i].image.empty()) open_disk(disk, config.disks[i].image);
+    if (!config.disks[i].image.empty()) open_disk(disk, {config.disks[i].image});
     plugs_.push_back(std::make_unique<VirtioPlug>(
         vm, backplane, memory, i, disk.id(), std::make_unique<VirtioBlk>(disk, std::min(config.cpus, kMostQueues))));
   }
@@ -52,21 +61,22 @@ VirtioDevices::VirtioDevices(KvmVm& vm, Backplane& backplane, GuestMemory& memor
       std::make_unique<VirtioPlug>(vm, backplane, memory, plugs_.size(), "rng", std::make_unique<VirtioRng>()));
 }
 
-void VirtioDevices::open_disk(DiskSlot& disk, const std::filesystem::path& image,
-                              std::shared_ptr<AbsentBlocks> absent) {
-  disk.open(image, std::move(absent));
+void VirtioDevices::open_disk(DiskSlot& disk, const ImagePlace& image) {
+  disk.open(image);
   freezable_.push_back(disk.disk());
 }
 
-void VirtioDevices::open_disks(std::span<const std::filesystem::path> images,
-                               std::span<const std::shared_ptr<AbsentBlocks>> absent) {
+void VirtioDevices::open_disks(std::span<const ImagePlace> images) {
   check(images.size() == disks_.size(), "each disk has an image");
-  for (std::size_t i = 0; i < images.size(); ++i)
-    open_disk(*disks_[i], images[i], absent.empty() ? nullptr : absent[i]);
+  for (std::size_t i = 0; i < images.size(); ++i) open_disk(*disks_[i], images[i]);
 }
 
 VirtioDevices::~VirtioDevices() {
   stop();
+  close_quietly();
+}
+
+void VirtioDevices::close_quietly() noexcept {
   try {
     close();
   } catch (const std::exception& error) {

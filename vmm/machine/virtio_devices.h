@@ -39,10 +39,8 @@ class VirtioDevices {
   ~VirtioDevices();
 
   std::vector<VirtioSlot> slots() const;  ///< what the kernel is told of
-  /// Opens and locks the image of each disk, in order. Before start(). `absent`: of each, what is still to come; empty:
-  /// nothing is.
-  void open_disks(std::span<const std::filesystem::path> images,
-                  std::span<const std::shared_ptr<AbsentBlocks>> absent = {});
+  /// Opens and locks the image of each disk, in order. Before start().
+  void open_disks(std::span<const ImagePlace> images);
   std::span<FreezableDisk* const> freezable() noexcept { return freezable_; }
   std::span<const std::unique_ptr<DiskSlot>> disks() const noexcept { return disks_; }
 
@@ -55,7 +53,9 @@ class VirtioDevices {
   void close();
 
  private:
-  void open_disk(DiskSlot& disk, const std::filesystem::path& image, std::shared_ptr<AbsentBlocks> absent = {});
+  void plug_in(KvmVm& vm, Backplane& backplane, GuestMemory& memory, const MachineConfig& config);
+  void open_disk(DiskSlot& disk, const ImagePlace& image);
+  void close_quietly() noexcept;
 
   std::vector<std::unique_ptr<DiskSlot>> disks_;  // before the plugs: their devices refer to them
   std::vector<std::unique_ptr<VirtioPlug>> plugs_;

@@ -2,6 +2,7 @@
 #include "vmm/machine/vmcoreinfo.h"
 
 #include <algorithm>
+#include <charconv>
 #include <vector>
 
 namespace tintype {
@@ -11,6 +12,13 @@ namespace {
 constexpr std::string_view kFirstKey = "OSRELEASE=";
 // Lines that every kernel of x86-64 writes. A page of somebody's notes about kernels hardly has them all.
 constexpr std::string_view kOthers[] = {"\nPAGESIZE=4096\n", "\nSYMBOL(init_uts_ns)=", "\nNUMBER(phys_base)="};
+
+template <typename T>
+T number_in(std::string_view text, int base) {
+  T value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value, base);
+  return value;
+}
 
 bool is_text(char byte) { return byte == '\n' || (byte >= ' ' && byte <= '~'); }
 
@@ -52,6 +60,15 @@ std::string_view vmcoreinfo_value(std::string_view text, std::string_view key) {
     begin = end + 1;
   }
   return "";
+}
+
+std::uint64_t vmcoreinfo_hex(std::string_view text, std::string_view key) {
+  return number_in<std::uint64_t>(vmcoreinfo_value(text, key), 16);
+}
+
+std::uint64_t linux_shift(std::string_view text) {
+  const auto base = number_in<std::int64_t>(vmcoreinfo_value(text, "NUMBER(phys_base)"), 10);
+  return static_cast<std::uint64_t>(base) - kLinuxMap;
 }
 
 }  // namespace tintype

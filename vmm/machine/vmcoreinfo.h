@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,5 +22,12 @@ std::optional<std::string> vmcoreinfo_in(std::span<const std::byte> page);
 
 /// Value of a line; empty where there is none.
 std::string_view vmcoreinfo_value(std::string_view text, std::string_view key);
+/// Of a number in hexadecimal, as addresses are; 0 where there is none.
+std::uint64_t vmcoreinfo_hex(std::string_view text, std::string_view key);
+
+/// Where a Linux's image is linked (__START_KERNEL_map), and the end of all that lies elsewhere.
+inline constexpr std::uint64_t kLinuxMap = 0xffffffff80000000;
+/// What is added to a linear address in the image, as it runs, for the physical one.
+std::uint64_t linux_shift(std::string_view text);
 
 }  // namespace tintype

@@ -109,7 +109,8 @@ std::unique_ptr<Machine> WarmShell::take_warm(std::uint64_t id) {
   if (!machine_ || checkpoint->manifest().machine != like_) return nullptr;
   if (!memory_->follow(*open_store(how_.repository), id, FollowingMemory::Effort::kLittle)) return nullptr;
   if (memory_->identity() != checkpoint->manifest().identity) throw Error("it is another checkpoint");
-  DiskImages disks(checkpoint, restored_name(checkpoint->manifest(), how_), how_.disk_directory, how_.wrap_disk);
+  const auto disks = std::make_shared<DiskImages>(checkpoint, restored_name(checkpoint->manifest(), how_),
+                                                  how_.disk_directory, how_.wrap_disk);
   const ProgressSink nobody = [](const Progress&) {};
   become(
       *machine_, *checkpoint, disks, how_, [&] { machine_->guest().restore_states(*checkpoint, nobody); }, nobody);

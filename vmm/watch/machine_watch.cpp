@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/watch/machine_watch.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "vmm/base/error.h"
 
 namespace tintype {
@@ -26,6 +29,7 @@ DiskStatus sum_of(const std::vector<DiskStatus>& disks) {
 
 WatchSample RateMeter::take(const StatusReport& status, Clock::time_point now) {
   WatchSample sample{status, {}};
+  sample.rates.dirty_pages = dirty_pages_;
   const StatusReport before = before_.value_or(status);
   const double seconds = before_ ? std::chrono::duration<double>(now - then_).count() : 0;
   before_ = status;
@@ -41,8 +45,24 @@ WatchSample RateMeter::take(const StatusReport& status, Clock::time_point now) {
                   rate(disks_before.reads, disks.reads),
                   rate(disks_before.writes, disks.writes),
                   rate(disks_before.bytes_read, disks.bytes_read),
-                  rate(disks_before.bytes_written, disks.bytes_written)};
+                  rate(disks_before.bytes_written, disks.bytes_written),
+                  dirty_pages_};
   return sample;
+}
+
+void RateMeter::note(const json& event) {
+  if (event.value("event", "") != "checkpoint" || !event.contains("checkpoint")) return;
+  const json& report = event["checkpoint"];
+  const auto number = [&report](const char* place) {
+    return report.value(json::json_pointer(place), std::uint64_t{0});
+  };
+  const auto told = event.value("uptime_ms", std::uint64_t{0}) + number("/prepare_ms"), took = number("/total_ms");
+  const Seen now{report.value("repository", ""), number("/id"), told - std::min(told, took)};
+  const std::optional<Seen> before = std::exchange(seen_, now);
+  if (!before || now.repository != before->repository || number("/parent") != before->id || now.at_ms <= before->at_ms)
+    return;
+  const std::uint64_t pages = number("/memory/pages_written") + number("/memory/pages_zero");
+  dirty_pages_ = static_cast<double>(pages) * 1000 / static_cast<double>(now.at_ms - before->at_ms);
 }
 
 json sample_to_json(const WatchSample& sample) {
@@ -55,7 +75,8 @@ json sample_to_json(const WatchSample& sample) {
             {"reads", rates.reads},
             {"writes", rates.writes},
             {"bytes_read", rates.bytes_read},
-            {"bytes_written", rates.bytes_written}}}};
+            {"bytes_written", rates.bytes_written},
+            {"dirty_pages", rates.dirty_pages ? json(*rates.dirty_pages) : json()}}}};
 }
 
 MachineWatch::MachineWatch(ControlClient calls, ControlClient events)
@@ -75,6 +96,7 @@ std::optional<WatchSample> MachineWatch::look() {
 
 std::optional<json> MachineWatch::next_event(std::chrono::milliseconds patience) {
   auto event = events_.next(patience);
+  if (event) meter_.note(*event);
   if (event) event->erase("id");
   return event;
 }

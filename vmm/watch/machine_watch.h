@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <optional>
+#include <string>
 
 #include <nlohmann/json.hpp>
 
@@ -15,6 +16,9 @@ namespace tintype {
 struct WatchRates {
   double exits = 0, interrupts = 0, page_faults = 0;
   double reads = 0, writes = 0, bytes_read = 0, bytes_written = 0;  ///< of all disks
+  /// Of memory, that differ; as the last checkpoint found them that builds on the one before. Nothing without one:
+  /// who does not take checkpoints does not pay for knowing.
+  std::optional<double> dirty_pages;
 };
 
 /// How a machine does at an instant, and since the one before.
@@ -30,10 +34,19 @@ class RateMeter {
   using Clock = std::chrono::steady_clock;
   /// All rates are 0 the first time. A count that has gone back counts as one that stands.
   WatchSample take(const StatusReport& status, Clock::time_point now);
+  /// An event of the machine's, in their order.
+  void note(const nlohmann::json& event);
 
  private:
   std::optional<StatusReport> before_;
   Clock::time_point then_;
+  /// The last checkpoint, and its instant by the machine's clock.
+  struct Seen {
+    std::string repository;
+    std::uint64_t id = 0, at_ms = 0;
+  };
+  std::optional<Seen> seen_;
+  std::optional<double> dirty_pages_;
 };
 
 /// A machine that is watched until it ends. On one thread.

@@ -49,8 +49,10 @@ const short = n => {
   for (; n >= 9999.5 && unit < 4; ++unit) n /= 1000;
   return (unit ? n.toFixed(1) : Math.round(n)) + ["", "k", "M", "G", "T"][unit];
 };
+const shown = n => n === null ? "" : short(n);
 const sum = (status, key) => status.disks.reduce((all, disk) => all + disk[key], 0);
 const rows = [["exits", s => s.exits], ["interrupts", s => s.interrupts], ["page_faults", s => s.page_faults],
+  ["dirty_pages", () => null],
   ["reads", s => sum(s, "reads")], ["bytes_read", s => sum(s, "bytes_read")],
   ["writes", s => sum(s, "writes")], ["bytes_written", s => sum(s, "bytes_written")]];
 const kPoints = 120, past = {}, cells = {};
@@ -105,11 +107,11 @@ feed.addEventListener("sample", message => {
   enable(status.state);
   for (const [name, all] of rows) {
     const points = past[name];
-    points.push(per_second[name]);
+    points.push(per_second[name] ?? 0);
     if (points.length > kPoints) points.shift();
     const top = Math.max(...points, 1);
-    cells[name].now.textContent = short(per_second[name]);
-    cells[name].all.textContent = short(all(status));
+    cells[name].now.textContent = shown(per_second[name]);
+    cells[name].all.textContent = shown(all(status));
     cells[name].line.setAttribute("points",
       points.map((value, i) => i + "," + (27 - 26 * value / top).toFixed(2)).join(" "));
   }

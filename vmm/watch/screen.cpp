@@ -80,17 +80,17 @@ std::string event_text(const json& event) {
 }
 
 std::string rate_head() {
-  return fmt::format("{:>9} {:<9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}", "SECONDS", "STATE", "EXITS/s", "INTR/s",
-                     "FAULTS/s", "READS/s", "B/s", "WRITES/s", "B/s");
+  return fmt::format("{:>9} {:<9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}", "SECONDS", "STATE", "EXITS/s",
+                     "INTR/s", "FAULTS/s", "DIRTY/s", "READS/s", "B/s", "WRITES/s", "B/s");
 }
 
 std::string rate_line(const WatchSample& sample) {
   const WatchRates& rates = sample.rates;
-  return fmt::format("{:>9.1f} {:<9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
+  return fmt::format("{:>9.1f} {:<9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
                      static_cast<double>(sample.status.uptime_ms) / 1000, name_of(sample.status.state),
                      short_number(rates.exits), short_number(rates.interrupts), short_number(rates.page_faults),
-                     short_number(rates.reads), short_number(rates.bytes_read), short_number(rates.writes),
-                     short_number(rates.bytes_written));
+                     rates.dirty_pages ? short_number(*rates.dirty_pages) : "-", short_number(rates.reads),
+                     short_number(rates.bytes_read), short_number(rates.writes), short_number(rates.bytes_written));
 }
 
 std::vector<std::string> watch_screen(const WatchSample& sample, const std::deque<std::string>& happened,
@@ -107,6 +107,10 @@ std::vector<std::string> watch_screen(const WatchSample& sample, const std::dequ
   count("exits", rates.exits, static_cast<double>(status.exits));
   count("interrupts", rates.interrupts, static_cast<double>(status.interrupts));
   count("page faults", rates.page_faults, static_cast<double>(status.page_faults));
+  lines.push_back(
+      rates.dirty_pages
+          ? fmt::format("{:<16} {:>9}/s between checkpoints", "dirty pages", short_number(*rates.dirty_pages))
+          : fmt::format("{:<16} {:>9}   known once two checkpoints were taken", "dirty pages", "-"));
   lines.push_back(
       fmt::format("{:<16} {:>9}/s {:>11}B/s", "disk reads", short_number(rates.reads), short_number(rates.bytes_read)));
   lines.push_back(fmt::format("{:<16} {:>9}/s {:>11}B/s", "disk writes", short_number(rates.writes),

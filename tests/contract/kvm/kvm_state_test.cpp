@@ -164,6 +164,24 @@ TEST_CASE("the TSC goes on from where it was") {
   CHECK(after < before + 2 * 1000 * std::uint64_t{here.vcpu.tsc_khz()});  // within two seconds
 }
 
+TEST_CASE(
+    "a TSC that ran slower, or faster, goes on: as it did where KVM can scale it, and otherwise as it runs here") {
+  Fixture here;
+  auto state = from_record<VcpuStateV1>(here.vcpu_state.save_state());
+  const std::uint32_t speed = here.vcpu.tsc_khz();
+  REQUIRE(speed != 0);
+  for (const std::uint32_t khz : {speed / 2, speed - speed / 50, speed + speed / 50}) {
+    CAPTURE(khz);
+    Fixture there;
+    state.tsc_khz = khz;
+    const StateRecord saved = to_record(state);
+    there.vcpu_state.check_state(saved);
+    CHECK_NOTHROW(there.vcpu_state.restore_state(saved));
+    const std::uint32_t now = there.vcpu.tsc_khz();
+    CHECK((now == khz || now == speed));
+  }
+}
+
 TEST_CASE("a damaged vCPU state is refused before anything changes") {
   Fixture here;
   const StateRecord good = here.vcpu_state.save_state();

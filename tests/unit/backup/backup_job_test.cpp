@@ -130,6 +130,42 @@ TEST_CASE("a second plan for a place takes the place of the first") {
   CHECK(service.status()[0].every_ms == 7'200'000);
 }
 
+TEST_CASE("a place within another one is refused, whichever comes first") {
+  Rig rig;
+  BackupService service(rig.means());
+  service.start(plan_to("/nowhere/a/b", 3'600'000));
+  for (const std::string place : {"/nowhere/a", "/nowhere/a/b/c", "/nowhere/x/../a/b/c", "/nowhere/a/b/"})
+    CHECK_THROWS_WITH_AS(service.start(plan_to(place, 1)), doctest::Contains("lie in one another"), Error);
+  CHECK_NOTHROW(service.start(plan_to("/nowhere/a/bc", 3'600'000)));
+  CHECK(service.status().size() == 2);
+}
+
+TEST_CASE("a place that can never be a repository is refused at once, and one that is not there yet is not") {
+  Rig rig;
+  BackupService service(rig.means());
+  for (const std::string place : {"/dev/null", "/dev/null/a", "/proc/self/cmdline"})
+    CHECK_THROWS_WITH_AS(service.start(plan_to(place, 1)), doctest::Contains("is not a directory; name a dir"), Error);
+  CHECK(service.status().empty());
+  CHECK_NOTHROW(service.start(plan_to("/nowhere/a", 3'600'000)));
+}
+
+TEST_CASE("where a second plan for a place cannot be, the first goes on") {
+  Rig rig;
+  BackupMeans means = rig.means();
+  bool refuses = false;
+  means.make_place = [&, make = means.make_place](const BackupPlan& plan) {
+    if (refuses) throw Error("there is no key");
+    return make(plan);
+  };
+  BackupService service(means);
+  service.start(plan_to("/a", 1));
+  refuses = true;
+  CHECK_THROWS_AS(service.start(plan_to("/a", 2)), Error);
+  REQUIRE(service.status().size() == 1);
+  const int then = rig.taken_to("/a");
+  CHECK(becomes_true([&] { return rig.taken_to("/a") > then + 2; }));
+}
+
 TEST_CASE("a place that vanishes is said to, and goes on when it is back") {
   Rig rig;
   BackupService service(rig.means());

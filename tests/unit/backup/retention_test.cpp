@@ -40,6 +40,29 @@ TEST_CASE("a rule that is not one is refused by what is wrong with it") {
   refused("daily=99999999999999999999", "whole number");
   refused("daily=7,daily=8", "given twice");
   refused("daily=7,,last=1", "give some of");
+  refused("within=0d", "would keep nothing");
+  refused("within=30", "30d");
+  refused("within=d", "30d");
+  refused("within=36501d", "hundred years");
+  refused("within=1d,within=2d", "given twice");
+}
+
+TEST_CASE("all stay within a time before the newest") {
+  const std::vector<Dated> film{{1, "2024-04-30T11:59:59Z"},
+                                {2, "2024-04-30T12:00:00Z"},
+                                {3, "2024-05-01T11:00:00Z"},
+                                {4, "2024-05-01T12:00:00Z"},
+                                {5, "?"}};
+  CHECK(kept(film, "within=1d") == Ids{2, 3, 4, 5});  // of one whose time cannot be read nobody knows that it is older
+  CHECK(kept(film, "within=1h") == Ids{3, 4, 5});
+  CHECK(kept(film, "within=3599s") == Ids{4, 5});
+  CHECK(kept(film, "within=30m,daily=2") == Ids{2, 4, 5});
+  const std::vector<Dated> set_back{
+      {1, "2024-05-01T10:00:00Z"}, {2, "2094-05-01T11:00:00Z"}, {3, "2024-05-01T12:00:00Z"}};
+  CHECK(kept(set_back, "within=1d") == Ids{1, 2, 3});
+  CHECK(kept({}, "within=1d").empty());
+  CHECK(text_of(parse_retention("within=48h,last=2", "--keep")) == "last=2,within=2d");
+  CHECK(text_of(parse_retention("within=90s", "--keep")) == "within=90s");
 }
 
 TEST_CASE("last keeps the newest, by their ids and not by the clock") {

@@ -344,7 +344,7 @@ TEST_CASE("a promotion that is not allowed does not happen, however long it is s
   std::atomic<int> asked = 0;
   StandbyOptions options = computers.options();
   options.promote_after = milliseconds(100);
-  options.may_promote = [&] {
+  options.may_promote = [&](const std::string&) {
     ++asked;
     return allowed.load();
   };
@@ -358,6 +358,134 @@ TEST_CASE("a promotion that is not allowed does not happen, however long it is s
   CHECK_THROWS_WITH_AS(computers.standby->promote(), doctest::Contains("witness"), Error);
   allowed = true;
   CHECK(becomes_true([&] { return computers.standby->status().promoted; }));
+}
+
+TEST_CASE("a standby that was restarted asks for the machine whose checkpoints it has, though nobody has called yet") {
+  TwoComputers computers;
+  computers.deliver(*computers.place());
+  computers.standby.reset();
+  std::string asked_for;
+  StandbyOptions options = computers.options();
+  options.may_promote = [&](const std::string& vm) {
+    asked_for = vm;
+    return vm != "film";  // its lease is held by the first computer, which lives
+  };
+  computers.start(options);
+  CHECK_THROWS_WITH_AS(computers.standby->promote(), doctest::Contains("witness"), Error);
+  CHECK(asked_for == "film");
+  CHECK_FALSE(computers.standby->status().promoted);
+}
+
+TEST_CASE("promoted by hand while the first one is connected: that one stands still before this one runs") {
+  TwoComputers computers;
+  std::atomic<bool> stands_still = false;
+  const auto place = make_standby_place({computers.address(), a_key(), "film", computers.here, [&](const std::string&) {
+                                           std::this_thread::sleep_for(milliseconds(100));
+                                           stands_still = true;
+                                         }});
+  computers.deliver(*place);
+  computers.standby->promote();
+  CHECK(stands_still);
+  CHECK(computers.standby->wait_until_promoted(milliseconds(0)));
+}
+
+TEST_CASE("a first one that is connected and says nothing is not waited for long") {
+  TwoComputers computers;
+  const auto shot = computers.shoot();
+  copy_checkpoints(computers.here, computers.there, shot.id);
+  Caller caller(computers);
+  CHECK(caller.ask("HELLO 1 film").starts_with("HAVE "));
+  computers.standby->promote();
+  CHECK(computers.standby->wait_until_promoted(milliseconds(0)));
+}
+
+namespace {
+
+/// Strangers who hold connections that they do nothing with, or drip a byte now and then; and call again when they were
+/// dropped.
+class Crowd {
+ public:
+  static constexpr std::size_t kEach = 20;
+  explicit Crowd(const TcpAddress& address) : address_(address), thread_([this] { crowd(); }) {}
+  ~Crowd() {
+    ending_ = true;
+    thread_.join();
+  }
+  std::size_t rounds() const { return rounds_; }
+
+ private:
+  struct Stranger {
+    UniqueFd socket{};
+    std::size_t said = 0;
+  };
+
+  void crowd() {
+    std::vector<Stranger> strangers(2 * kEach);
+    for (; !ending_; ++rounds_) {
+      for (std::size_t i = 0; i < strangers.size(); ++i) drip(strangers[i], i < kEach && rounds_ % 10 == 0);
+      std::this_thread::sleep_for(milliseconds(5));
+    }
+  }
+  void drip(Stranger& stranger, bool speaks) const {
+    constexpr std::string_view kBegin("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11);
+    char byte = 0;
+    const bool holds = stranger.socket && ::recv(stranger.socket.get(), &byte, 1, 0) < 0 && errno == EAGAIN;
+    if (!holds) stranger = {connect_to(address_, std::chrono::seconds(20)), 0};
+    if (!speaks) return;
+    byte = stranger.said < kBegin.size() ? kBegin[stranger.said] : '\0';
+    if (::send(stranger.socket.get(), &byte, 1, MSG_NOSIGNAL) == 1) ++stranger.said;
+  }
+
+  const TcpAddress address_;
+  std::atomic<bool> ending_ = false;
+  std::atomic<std::size_t> rounds_ = 0;
+  std::thread thread_;
+};
+
+}  // namespace
+
+TEST_CASE("strangers who crowd in and drip keep nobody with the key out, and have nobody take over") {
+  TwoComputers computers(milliseconds(1000));
+  {
+    const auto first = computers.shoot();
+    copy_checkpoints(computers.here, computers.there, first.id);
+  }
+  std::optional<Crowd> crowd(computers.address());
+  CHECK(becomes_true([&] { return crowd->rounds() > 50; }));
+  std::optional<Caller> caller;
+  CHECK(becomes_true([&] {
+    try {
+      caller.emplace(computers);
+      return caller->ask("HELLO 1 film").starts_with("HAVE ");
+    } catch (const Error&) {
+      return false;
+    }
+  }));
+  caller.reset();  // cut off, as far as the standby can know
+  std::this_thread::sleep_for(milliseconds(2500));
+  CHECK_FALSE(computers.standby->status().promoted);
+  crowd.reset();
+  CHECK(becomes_true([&] { return computers.standby->status().promoted; }));
+}
+
+TEST_CASE("who drips has as long for the handshake as anybody") {
+  const UniqueFd listener = listen_at({"127.0.0.1", "0"});
+  std::atomic<bool> over = false;
+  std::thread drips([&] {
+    const UniqueFd socket =
+        connect_to({"127.0.0.1", std::to_string(port_of(listener.get()))}, std::chrono::seconds(20));
+    const std::string_view begin("\x16\x03\x01\x02\x00", 5);
+    for (std::size_t i = 0; i < 200 && !over; ++i) {
+      const char byte = i < begin.size() ? begin[i] : '\0';
+      ::send(socket.get(), &byte, 1, MSG_NOSIGNAL);
+      std::this_thread::sleep_for(milliseconds(50));
+    }
+  });
+  CHECK_THROWS_WITH_AS(SecureChannel(accept_one(listener.get(), std::chrono::seconds(20)), ChannelEnd::kServer, a_key(),
+                                     milliseconds(500)),
+                       doctest::Contains("500 ms"), Error);
+  over = true;
+  drips.join();
 }
 
 namespace {

@@ -124,9 +124,12 @@ TEST_CASE("changes to what the other side has not are refused, and nothing comes
   const TwoSides studio;
   studio.send(6, 5);
   CHECK_THROWS_WITH_AS(studio.receive(), doctest::Contains("builds on checkpoint 5, which is not here"), ImageError);
-  CHECK(ids(studio.there).empty());
+  CHECK_FALSE(fs::exists(studio.there));
   CHECK_THROWS_WITH_AS(studio.send(5, 6), doctest::Contains("does not build on"), Error);
   CHECK_THROWS_WITH_AS(copy_checkpoints(studio.here, studio.here, std::nullopt), doctest::Contains("itself"), Error);
+  const auto inside = studio.here / "of" / "it";
+  CHECK_THROWS_WITH_AS(copy_checkpoints(studio.here, inside, std::nullopt), doctest::Contains("into itself"), Error);
+  CHECK_FALSE(fs::exists(inside.parent_path()));
 }
 
 TEST_CASE("a stream that breaks off anywhere leaves whole checkpoints, and is taken up again") {

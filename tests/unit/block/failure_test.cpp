@@ -226,6 +226,91 @@ TEST_CASE("a machine that ends does not wait for room") {
   CHECK((write.result() == ENOSPC || write.result() == 0));
 }
 
+namespace {
+
+DiskOptions on_full_logs(const std::filesystem::path& image, DiskMode mode, OnDiskError on_error) {
+  DiskOptions options = options_for(image);
+  options.mode = mode;
+  options.behaviour.on_error = on_error;
+  return options;
+}
+
+int no_room_in_log(const HostIo& io) { return io.kind == HostIo::Kind::kWrite && is_log(io) ? ENOSPC : 0; }
+
+}  // namespace
+
+TEST_CASE("where the logs stay, a full file system of theirs stops the machine, which goes on when there is room") {
+  for (const DiskMode mode : {DiskMode::kUndoable, DiskMode::kNonpersistent}) {
+    const TempDir directory;
+    ScriptedDisk test(on_full_logs(directory.image(1 << 20), mode, OnDiskError::kPause));
+    CHECK(test.driver->fill(0, 4096, 0x11) == 0);
+    int stops = 0;
+    test.disk->set_on_stop([&] { ++stops; });
+    // A log without a name cannot be told from others by it.
+    test.io->fail = [](const HostIo& io) { return io.kind == HostIo::Kind::kWrite ? ENOSPC : 0; };
+    PendingRequest write(*test.disk, BlockOperation::kWrite, 8192, 4096, 0x22);
+    PendingRequest flush(*test.disk, BlockOperation::kFlush);
+    CHECK_FALSE(write.done());
+    CHECK(flush.done() == (mode == DiskMode::kNonpersistent));  // which has nothing to flush
+    CHECK(stops == 1);
+    CHECK(test.disk->stopped_by() == ENOSPC);
+    CHECK(mentions(test.disk->trouble(), "no room for its redo log in " + directory.path().string()));
+    CHECK_FALSE(test.disk->waits_for_room());
+    auto frozen = test.freeze();  // nothing is lost: there may be a checkpoint
+    frozen.reset();
+    test.disk->go_on();  // too early
+    CHECK_FALSE(write.done());
+    CHECK(test.disk->stopped_by() == ENOSPC);
+    test.io->fail = nullptr;
+    test.disk->go_on();
+    CHECK(answered(write));
+    CHECK(answered(flush));
+    CHECK(write.result() == 0);
+    CHECK(flush.result() == 0);
+    CHECK(test.disk->stopped_by() == 0);
+    CHECK(test.driver->holds(8192, 4096, 0x22));
+  }
+}
+
+TEST_CASE("where the logs stay, and errors are reported, a full file system of theirs is one") {
+  for (const DiskMode mode : {DiskMode::kUndoable, DiskMode::kNonpersistent}) {
+    const TempDir directory;
+    ScriptedDisk test(on_full_logs(directory.image(1 << 20), mode, OnDiskError::kReport));
+    test.io->fail = [](const HostIo& io) { return io.kind == HostIo::Kind::kWrite ? ENOSPC : 0; };
+    PendingRequest write(*test.disk, BlockOperation::kWrite, 8192, 4096, 0x22);
+    CHECK(answered(write));
+    CHECK(write.result() == ENOSPC);
+    test.io->fail = nullptr;
+    CHECK(test.driver->fill(8192, 4096, 0x22) == 0);
+  }
+}
+
+TEST_CASE("where committing fails it makes no room: the machine stops, and goes on when there is some for that") {
+  const TempDir directory;
+  ScriptedDisk test(on_full_logs(directory.image(1 << 20), DiskMode::kPersistent, OnDiskError::kPause));
+  auto frozen = test.freeze();
+  CHECK(test.driver->fill(0, 4096, 0x11) == 0);
+  std::atomic<bool> lost = true;
+  test.io->fail = [&](const HostIo& io) {
+    if (io.kind == HostIo::Kind::kSync) return lost ? EIO : 0;  // the commit's
+    return no_room_in_log(io);
+  };
+  PendingRequest write(*test.disk, BlockOperation::kWrite, 8192, 4096, 0x22);
+  CHECK_FALSE(write.done());
+  CHECK(test.disk->waits_for_room());  // it may come from the commit, when the frozen disk is gone
+  frozen.reset();
+  for (int i = 0; i < 500 && test.disk->stopped_by() == 0; ++i) {
+    test.disk->complete();
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  CHECK(test.disk->stopped_by() == ENOSPC);
+  CHECK_FALSE(write.done());
+  test.io->fail = nullptr;
+  test.disk->go_on();
+  CHECK(answered(write));
+  CHECK(write.result() == 0);
+}
+
 TEST_CASE("a large request over a fragmented log is planned in parts of bounded size") {
   const TempDir directory;
   constexpr std::uint64_t kSize = 8 << 20;

@@ -112,6 +112,24 @@ TEST_CASE("a check names each record that is damaged, and mends none of them") {
   CHECK_THROWS_AS(commit_image(kept.image, {}), Error);
 }
 
+TEST_CASE("a check goes on behind a damaged state, and looks for what is missing all the same") {
+  const Kept kept;
+  kept.poke(log_format::kStateOffset + 4);
+  kept.poke(log_format::slot_offset(0) + 8);
+  auto defects = check_image(kept.image, {}, false);
+  REQUIRE(defects.size() == 2);
+  CHECK(mentions(defects[0].what, "state"));
+  CHECK(mentions(defects[1].what, "record 0"));
+  const auto base = RawFile::open(kept.image, false);
+  ImageMark mark = *base->mark();
+  mark.last_log = 3;
+  base->set_mark(mark);
+  base->unlock();
+  defects = check_image(kept.image, {}, false);
+  REQUIRE(defects.size() == 3);
+  CHECK(mentions(defects[2].what, "missing"));
+}
+
 TEST_CASE("a check names a damaged header, a missing log, an image that was changed") {
   const Kept kept;
   const auto away = kept.directory.path() / "away";
@@ -142,7 +160,7 @@ TEST_CASE("what was begun and cut short is named, and finished by a repair") {
 TEST_CASE("an image is read out as it is with its updates") {
   const Kept kept;
   std::vector<std::byte> disk;
-  read_image(
+  const std::uint64_t uncommitted = read_image(
       kept.image, {}, [&](std::uint64_t bytes) { disk.resize(bytes); },
       [&](std::uint64_t offset, std::span<const std::byte> data) {
         std::copy(data.begin(), data.end(), disk.begin() + static_cast<std::ptrdiff_t>(offset));
@@ -151,6 +169,7 @@ TEST_CASE("an image is read out as it is with its updates") {
   CHECK(disk[0] == std::byte{0x22});
   CHECK(disk[4096] == std::byte{0x11});
   CHECK(disk[64 << 10] == std::byte{0x22});
+  CHECK(uncommitted == 8192);
 }
 
 }  // namespace tintype

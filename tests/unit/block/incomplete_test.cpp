@@ -34,6 +34,7 @@ class ScriptedAbsent final : public AbsentBlocks {
   void make_lasting() override { on_make_lasting(); }
   void start(Steps) override {}
   void finish() override {}
+  void go_on() noexcept override {}
   std::string problem() const override { return fails ? "the source has gone" : ""; }
   void stop() noexcept override {}
 

@@ -24,6 +24,7 @@ class HangingPreparation {
       : thread_([work = disk.switch_preparation(), hang = hang_, at_sync]() mutable {
           const HostCalls calls([hang, left = at_sync](HostCalls::Moment moment, const auto&) mutable {
             if (moment == HostCalls::Moment::kBeforeSync && --left == 0) hang->wait();
+            return 0;
           });
           try {
             work();

@@ -2,14 +2,16 @@
 #include <fcntl.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <memory>
 #include <random>
 #include <thread>
 
 #include <doctest/doctest.h>
 
-#include "devices/block/recovery.h"
+#include "devices/block/image_tools.h"
 #include "devices/block/virtual_disk.h"
 #include "tests/support/rounds.h"
 #include "tests/unit/block/disk_model.h"
@@ -29,6 +31,7 @@ class RandomGuest {
   RandomGuest(VirtualDisk& disk, DiskModel& model, unsigned seed) : disk_(disk), model_(model), random_(seed) {}
 
   std::string error;  ///< the first thing that went wrong
+  std::uint64_t requests = 0;
 
   std::uint64_t roll(std::uint64_t limit) {
     return std::uniform_int_distribution<std::uint64_t>(0, limit - 1)(random_);
@@ -50,6 +53,7 @@ class RandomGuest {
     if (zeros || job->request.operation == BlockOperation::kWrite) job->tag = model_.begin_write(job->range, zeros);
     if (job->request.operation == BlockOperation::kWrite) DiskModel::fill(job->data, job->tag, job->range.start);
     ++in_flight_;
+    ++requests;
     disk_.submit(job.release()->request);
   }
 
@@ -199,93 +203,135 @@ std::vector<std::byte> contents_of(const std::filesystem::path& image) {
   return data;
 }
 
-void random_run(IoEngineKind kind, unsigned seed, unsigned count, const std::filesystem::path& where,
-                DiskMode mode = DiskMode::kPersistent) {
-  CAPTURE(seed);
-  const TempDir directory(std::filesystem::exists(where) ? where : std::filesystem::temp_directory_path());
-  const auto image = directory.image(kSectors * 512);
-  std::vector<std::byte> initial(kSectors * 512);
-  DiskModel::fill(initial, 0, 0);
-  write_exactly(open_file(image, O_WRONLY).get(), initial, 0, image.string());
-
-  DiskOptions options;
-  options.id = "disk0";
-  options.image = image;
-  options.mode = mode;
-  const std::size_t kept = mode == DiskMode::kPersistent ? 0 : 1;
-  if (seed % 2 != 0) {
-    options.log_directory = directory.path() / "logs";
-    std::filesystem::create_directory(options.log_directory);
+/// A disk under a random guest, switched and committed again and again, and now and then opened anew, as after a kill.
+class RandomRun {
+ public:
+  RandomRun(IoEngineKind kind, unsigned seed, const std::filesystem::path& where, DiskMode mode)
+      : seed_(seed),
+        directory_(std::filesystem::exists(where) ? where : std::filesystem::temp_directory_path()),
+        image_(directory_.image(kSectors * 512)),
+        kept_(mode == DiskMode::kPersistent ? 0 : 1) {
+    write_exactly(open_file(image_, O_WRONLY).get(), initial_, 0, image_.string());
+    tuning_.engine = kind;
+    options_.id = "disk0";
+    options_.image = image_;
+    options_.mode = mode;
+    if (seed % 2 == 0) return;
+    options_.log_directory = directory_.path() / "logs";
+    std::filesystem::create_directory(options_.log_directory);
   }
-  DiskTuning tuning;
-  tuning.engine = kind;
-  VirtualDisk disk(options, tuning);
-  DiskModel model(kSectors);
-  RandomGuest guest(disk, model, seed);
-  std::vector<std::unique_ptr<FrozenChecker>> checkers;
-  std::size_t deepest = 0, emptied = 0;
-  for (unsigned round = 0; round < count && guest.error.empty(); ++round) {
+
+  void run(unsigned rounds) {
+    const bool reopens = options_.mode != DiskMode::kNonpersistent;
+    for (unsigned left = rounds; left > 0;) {
+      const unsigned now = reopens ? std::min(left, kRoundsUntilReopened) : left;
+      left -= now;
+      run_opened(now, left == 0);
+    }
+    if (kAllRounds) CHECK(deepest_ >= 2);
+    if (kAllRounds) CHECK(emptied_ >= 1);
+    check_what_is_left();
+  }
+  std::uint64_t requests() const { return requests_; }
+
+ private:
+  static constexpr unsigned kRoundsUntilReopened = 15;
+  using Checkers = std::vector<std::unique_ptr<FrozenChecker>>;
+
+  void run_opened(unsigned rounds, bool last) {
+    Checkers checkers;  // told of commits until the disk is gone
+    VirtualDisk disk(options_, tuning_);
+    RandomGuest guest(disk, model_, seed_ + 1'000'000 * opened_++);
+    for (unsigned round = 0; round < rounds && guest.error.empty(); ++round) run_round(disk, guest, checkers);
+    guest.finish_all();
+    for (const auto& checker : checkers) judge(*checker);
+    guest.read_all();
+    CHECK(guest.error == "");
+    requests_ += guest.requests;
+    if (last || opened_ % 2 == 0) disk.close();  // else what the logs hold is for the next time
+    if (last && options_.mode == DiskMode::kPersistent) CHECK(disk.log_count() == 0);
+  }
+
+  void run_round(VirtualDisk& disk, RandomGuest& guest, Checkers& checkers) {
     guest.run(static_cast<int>(20 + guest.roll(200)), 24);
     disk.prepare_switch();
     guest.run(static_cast<int>(guest.roll(20)), 24);
-    if (guest.roll(5) == 0) {
-      disk.cancel_switch();
-      continue;
-    }
-    auto frozen = disk.switch_to_fresh_log();
-    checkers.push_back(std::make_unique<FrozenChecker>(std::move(frozen), model, disk));
-    deepest = std::max(deepest, disk.log_count());
-    if (guest.roll(3) != 0) continue;
-    for (int i = 0; i < 2'000 && disk.log_count() > kept && guest.error.empty(); ++i) guest.run(5, 24);
-    if (disk.log_count() == kept) ++emptied;
+    if (guest.roll(5) == 0) return disk.cancel_switch();
+    checkers.push_back(std::make_unique<FrozenChecker>(disk.switch_to_fresh_log(), model_, disk));
+    deepest_ = std::max(deepest_, disk.log_count());
+    if (guest.roll(3) != 0) return;
+    for (int i = 0; i < 2'000 && disk.log_count() > kept_ && guest.error.empty(); ++i) guest.run(5, 24);
+    if (disk.log_count() == kept_) ++emptied_;
   }
-  guest.finish_all();
-  for (const auto& checker : checkers) {
-    CHECK(checker->error() == "");
-    CHECK(checker->commit_error == "");
+
+  static void judge(FrozenChecker& checker) {
+    CHECK(checker.error() == "");
+    CHECK(checker.commit_error == "");
   }
-  guest.read_all();
-  disk.close();
-  CHECK(guest.error == "");
-  if (kAllRounds) CHECK(deepest >= 2);
-  if (kAllRounds) CHECK(emptied >= 1);
-  if (mode == DiskMode::kPersistent) CHECK(disk.log_count() == 0);
-  if (mode != DiskMode::kPersistent) CHECK(contents_of(image) == initial);
-  if (mode == DiskMode::kNonpersistent) return;
-  if (mode == DiskMode::kUndoable) {
-    const auto base = RawFile::open(image, false);
-    commit_logs(find_stack(*base, options.log_directory, false), *base);
+
+  void check_what_is_left() {
+    if (options_.mode != DiskMode::kPersistent) CHECK(contents_of(image_) == initial_);
+    if (options_.mode == DiskMode::kNonpersistent) return;
+    if (options_.mode == DiskMode::kUndoable) commit_image(image_, options_.log_directory);
+    CHECK(model_.check_read({0, kSectors}, contents_of(image_), model_.now()) == "");
+    for (const auto& entry : std::filesystem::directory_iterator(directory_.path()))
+      CHECK(!entry.path().string().ends_with(".redo"));
   }
-  CHECK(model.check_read({0, kSectors}, contents_of(image), model.now()) == "");
-  for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
-    CHECK(!entry.path().string().ends_with(".redo"));
-  }
+
+  const unsigned seed_;
+  const TempDir directory_;
+  const std::filesystem::path image_;
+  const std::vector<std::byte> initial_ = [] {
+    std::vector<std::byte> data(kSectors * 512);
+    DiskModel::fill(data, 0, 0);
+    return data;
+  }();
+  const std::size_t kept_;
+  DiskOptions options_;
+  DiskTuning tuning_;
+  DiskModel model_{kSectors};
+  unsigned opened_ = 0;
+  std::size_t deepest_ = 0, emptied_ = 0;
+  std::uint64_t requests_ = 0;
+};
+
+/// As often as `usual`, or as the environment says.
+void random_run(IoEngineKind kind, unsigned seed, unsigned usual, const std::filesystem::path& where,
+                DiskMode mode = DiskMode::kPersistent) {
+  constexpr const char* kVariable = "TINTYPE_MODEL_ROUNDS";
+  const unsigned rounds = rounds_of(kVariable, usual);
+  const bool is_long = std::getenv(kVariable) != nullptr;
+  CAPTURE(seed);
+  if (is_long) MESSAGE("seed ", seed, ", ", rounds, " rounds");
+  RandomRun run(kind, seed, where, mode);
+  run.run(rounds);
+  if (is_long) MESSAGE("seed ", seed, ": ", run.requests(), " requests");
 }
 
 }  // namespace
 
 TEST_CASE("no read sees a lost, torn, doubled or resurrected write, whatever switches and commits go on (io_uring)") {
   const unsigned seed = first_seed();
-  random_run(IoEngineKind::kAuto, seed, rounds(40), "/dev/shm");
-  random_run(IoEngineKind::kAuto, seed + 1, rounds(40), "/dev/shm");
-  random_run(IoEngineKind::kAuto, seed + 2, rounds(20), std::filesystem::temp_directory_path());
+  random_run(IoEngineKind::kAuto, seed, 40, "/dev/shm");
+  random_run(IoEngineKind::kAuto, seed + 1, 40, "/dev/shm");
+  random_run(IoEngineKind::kAuto, seed + 2, 20, std::filesystem::temp_directory_path());
 }
 
 TEST_CASE("no read sees a lost, torn, doubled or resurrected write, whatever switches and commits go on (threads)") {
   const unsigned seed = first_seed() + 100;
-  random_run(IoEngineKind::kThreads, seed, rounds(40), "/dev/shm");
-  random_run(IoEngineKind::kThreads, seed + 1, rounds(40), "/dev/shm");
-  random_run(IoEngineKind::kThreads, seed + 2, rounds(20), std::filesystem::temp_directory_path());
+  random_run(IoEngineKind::kThreads, seed, 40, "/dev/shm");
+  random_run(IoEngineKind::kThreads, seed + 1, 40, "/dev/shm");
+  random_run(IoEngineKind::kThreads, seed + 2, 20, std::filesystem::temp_directory_path());
 }
 
 TEST_CASE("the same on an undoable disk, whose logs go into one another") {
-  random_run(IoEngineKind::kAuto, first_seed() + 200, rounds(30), "/dev/shm", DiskMode::kUndoable);
-  random_run(IoEngineKind::kThreads, first_seed() + 201, rounds(30), "/dev/shm", DiskMode::kUndoable);
+  random_run(IoEngineKind::kAuto, first_seed() + 200, 30, "/dev/shm", DiskMode::kUndoable);
+  random_run(IoEngineKind::kThreads, first_seed() + 201, 30, "/dev/shm", DiskMode::kUndoable);
 }
 
 TEST_CASE("the same on a nonpersistent disk") {
-  random_run(IoEngineKind::kAuto, first_seed() + 300, rounds(30), "/dev/shm", DiskMode::kNonpersistent);
-  random_run(IoEngineKind::kThreads, first_seed() + 301, rounds(30), "/dev/shm", DiskMode::kNonpersistent);
+  random_run(IoEngineKind::kAuto, first_seed() + 300, 30, "/dev/shm", DiskMode::kNonpersistent);
+  random_run(IoEngineKind::kThreads, first_seed() + 301, 30, "/dev/shm", DiskMode::kNonpersistent);
 }
 
 }  // namespace tintype

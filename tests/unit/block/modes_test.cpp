@@ -5,6 +5,8 @@
 
 #include <doctest/doctest.h>
 
+#include "devices/block/image_tools.h"
+#include "tests/unit/block/power_cut.h"
 #include "tests/unit/block/test_disk.h"
 #include "vmm/base/io.h"
 
@@ -105,6 +107,40 @@ TEST_CASE("an undoable disk that nothing was written to leaves nothing") {
   test.disk->close();
   CHECK(logs_in(directory.path()).empty());
   CHECK(open_error(options_for(image)) == "");
+}
+
+TEST_CASE("an undoable disk that was killed before anything was written to it stands in nobody's way") {
+  const TempDir directory;
+  const auto image = directory.image(kSize);
+  const auto kill_one = [&](bool photographed) {
+    TestDisk test(options_in_mode(image, DiskMode::kUndoable));
+    const auto frozen = photographed ? test.freeze() : nullptr;
+    test.abandon();
+  };
+  for (const bool photographed : {false, true}) {
+    kill_one(photographed);
+    REQUIRE(logs_in(directory.path()).size() == (photographed ? 2 : 1));
+    CHECK(describe_image(image, {}).void_logs.size() == (photographed ? 2 : 1));
+    CHECK_FALSE(describe_image(image, {}).has_uncommitted());
+    CHECK(open_error(options_for(image, true)) == "");
+    CHECK(open_error(options_in_mode(image, DiskMode::kUndoable)) == "");
+    CHECK(open_error(options_for(image)) == "");
+    CHECK(logs_in(directory.path()).empty());
+  }
+  kill_one(false);
+  fs::resize_file(image, 2 * kSize);  // by another program
+  CHECK(open_error(options_for(image)) == "");
+}
+
+TEST_CASE("a kept log in which nothing was flushed when the power went is not dropped") {
+  const TempDir directory;
+  const auto image = directory.image(kSize);
+  TestDisk test(options_in_mode(image, DiskMode::kUndoable));
+  REQUIRE(test.driver->fill(0, 4096, 0x22) == 0);
+  test.abandon();
+  PowerCut::new_boot(image);
+  CHECK(mentions(open_error(options_for(image)), "0 KiB of uncommitted updates"));
+  CHECK(logs_in(directory.path()).size() == 1);
 }
 
 TEST_CASE("a read-only disk and a nonpersistent one show an image with its uncommitted updates") {

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "devices/block/commit_pace.h"
 #include "tests/unit/block/test_disk.h"
 
 namespace tintype {
@@ -89,6 +90,22 @@ TEST_CASE("partly overlapping writes to a log end in the order of their submissi
   CHECK(again.driver->holds(0, 1024, 0x11));
   CHECK(again.driver->holds(1024, 1536, 0x33));
   CHECK(again.driver->holds(2560, 3584, 0x22));
+}
+
+TEST_CASE(
+    "writes to the base alone that overlap end in the order of their submission, as those do that a restore issues") {
+  const TempDir directory;
+  ScriptedDisk test(directory.image(1 << 20));
+  test.hold_writes();
+  PendingRequest first(*test.disk, BlockOperation::kWrite, 0, 4096, 0x11);
+  PendingRequest second(*test.disk, BlockOperation::kWrite, 2048, 4096, 0x22);
+  PendingRequest apart(*test.disk, BlockOperation::kWrite, 64 << 10, 512, 0x44);
+  CHECK(test.io->held() == 2);  // the first, and the one that overlaps nothing
+  test.io->release_all();
+  CHECK(first.done());
+  CHECK(second.done());
+  CHECK(test.driver->holds(0, 2048, 0x11));
+  CHECK(test.driver->holds(2048, 4096, 0x22));
 }
 
 TEST_CASE("a write is not seen in the log, nor acknowledged, before its record is written") {
@@ -218,6 +235,38 @@ TEST_CASE("the stack gets short under a sustained load on hot and cold sectors")
   CHECK(logs_in(directory.path()).empty());
   CHECK(test.driver->holds(8 << 20, 4096, 0x22));
   test.disk->close();
+}
+
+TEST_CASE("committing leaves the disk to the guest while it has requests in flight, and no longer than its step took") {
+  using namespace std::chrono_literals;
+  const auto waited = [](CommitPace::Duration step, int looks_until_idle) {
+    CommitPace::Duration slept{};
+    CommitPace::leave_disk_to_guest(
+        step, [&] { return looks_until_idle-- > 0; }, [&](CommitPace::Duration time) { return slept += time, time; });
+    return slept;
+  };
+  CHECK(waited(5ms, 0) == 0ms);
+  CHECK(waited(5ms, 3) == 3 * CommitPace::kLook);
+  CHECK(waited(5ms, 1'000'000) == 5ms);
+  CHECK(waited(50us, 1'000'000) == 50us);
+  CHECK(waited(60s, 1'000'000) == CommitPace::kLongest);
+}
+
+TEST_CASE("the stack gets short though requests of the guest are always in flight") {
+  const TempDir directory;
+  ScriptedDisk test(directory.image(64 << 20));
+  auto frozen = test.freeze();
+  for (std::uint64_t mib = 0; mib < 48; ++mib) CHECK(test.driver->fill(mib << 20, 1 << 20, 0x11) == 0);
+  frozen.reset();
+  test.io->hold = [](const HostIo& io) { return io.kind == HostIo::Kind::kRead; };
+  PendingRequest read(*test.disk, BlockOperation::kRead, 0, 4096);
+  test.disk->start_commit();
+  for (int i = 0; i < 6'000 && test.disk->log_count() > 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  CHECK(test.disk->log_count() == 0);
+  CHECK_FALSE(read.done());
+  test.io->release_all();
+  CHECK(read.done());
 }
 
 TEST_CASE("the switch takes no longer where the log below holds much") {

@@ -2,13 +2,21 @@
 #include <fcntl.h>
 #include <poll.h>
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
+#include <array>
 #include <chrono>
+#include <cstddef>
+#include <thread>
 
 #include <doctest/doctest.h>
 
 #include "devices/block/raw_file.h"
+#include "tests/support/skip.h"
 #include "tests/unit/block/test_disk.h"
 #include "vmm/base/io.h"
 
@@ -30,6 +38,7 @@ class ComesMeanwhile final : public AbsentBlocks {
   void make_lasting() override {}
   void start(Steps) override {}
   void finish() override {}
+  void go_on() noexcept override {}
   std::string problem() const override { return {}; }
   void stop() noexcept override {}
 
@@ -77,6 +86,46 @@ TEST_CASE("what was written is read back, and lies in the image") {
     CHECK(driver.holds((1 << 20) - 512, 512, 0x77));
     CHECK(driver.fill(0, 512, 1) == EROFS);
   }
+}
+
+namespace {
+
+/// From now on io_uring_setup fails on this thread.
+bool forbid_io_uring() {
+  const auto call = static_cast<std::uint32_t>(offsetof(seccomp_data, nr));
+  std::array<sock_filter, 4> program{sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, call),
+                                     sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+                                     sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+                                     sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  const sock_fprog filter{program.size(), program.data()};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("where io_uring is not permitted, threads do the host I/O, unless it is asked for by name") {
+  const TempDir directory;
+  const auto image = directory.image(1 << 20);
+  bool forbidden = false, wrote = false, refused = false;
+  std::string engine;
+  std::thread([&] {
+    forbidden = forbid_io_uring();
+    if (!forbidden) return;
+    engine = make_io_engine(IoEngineKind::kAuto)->name();
+    VirtualDisk disk(options_for(image));
+    wrote = DiskDriver(disk).fill(4096, 8192, 0x5a) == 0;
+    try {
+      make_io_engine(IoEngineKind::kRing);
+    } catch (const std::system_error& error) {
+      refused = error.code().value() == EPERM;
+    }
+    disk.close();
+  }).join();
+  if (!forbidden) SKIP_TEST("no seccomp filters here");
+  CHECK(engine == "threads");
+  CHECK(wrote);
+  CHECK(refused);
+  CHECK(TestDisk(image).driver->holds(4096, 8192, 0x5a));
 }
 
 TEST_CASE("a disk that is looked at answers without its bell, which rings for whoever sleeps") {

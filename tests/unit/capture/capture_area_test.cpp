@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/capture/capture_area.h"
 
-#include <thread>
+#include <memory>
 
 #include <doctest/doctest.h>
 
@@ -10,40 +10,58 @@
 
 namespace tintype {
 
-TEST_CASE("a full area makes the handler wait for the writer, and counts it") {
+TEST_CASE("a full area gives nothing, and rings when the writer has made room") {
   CaptureArea area(2 * 4096, 4096);
+  const auto bell = std::make_shared<EventFd>();
   area.prepare(area.size(), [] {});
-  const auto first = area.take(10, true);
-  REQUIRE(area.take(11, true));
-  CHECK_FALSE(area.take(12, false));
-  std::optional<CaptureArea::Slot> third;
-  std::thread handler([&] { third = area.take(12, true); });
+  const auto first = area.take(10);
+  REQUIRE(area.take(11));
+  CHECK_FALSE(area.take(12));
+  CHECK_FALSE(area.full());
+  area.ring_when_free(bell);
+  CHECK(area.full());
   area.put(*first);
   const auto filled = area.next_filled();
   REQUIRE(filled);
   CHECK(filled->chunk == 10);
+  CHECK_FALSE(bell->take());
   area.give_back(*filled);
-  handler.join();
+  CHECK(bell->take());
+  CHECK_FALSE(area.full());
+  const auto third = area.take(12);
   REQUIRE(third);
   CHECK(third->chunk == 12);
   CHECK(area.peak_bytes() == 2 * 4096);
 }
 
-TEST_CASE("closing the area lets a waiting handler go without a slot") {
+TEST_CASE("room that came while somebody made up their mind to wait is not missed") {
   CaptureArea area(4096, 4096);
+  const auto bell = std::make_shared<EventFd>();
   area.prepare(area.size(), [] {});
-  REQUIRE(area.take(0, true));
-  std::optional<CaptureArea::Slot> slot = CaptureArea::Slot{};
-  std::thread handler([&] { slot = area.take(1, true); });
+  const auto slot = area.take(0);
+  CHECK_FALSE(area.take(1));
+  area.give_back(*slot);
+  area.ring_when_free(bell);
+  CHECK(bell->take());
+}
+
+TEST_CASE("closing the area rings, and afterwards nobody waits") {
+  CaptureArea area(4096, 4096);
+  const auto bell = std::make_shared<EventFd>();
+  area.prepare(area.size(), [] {});
+  REQUIRE(area.take(0));
+  area.ring_when_free(bell);
   area.close();
-  handler.join();
-  CHECK_FALSE(slot.has_value());
+  CHECK(bell->take());
+  CHECK_FALSE(area.take(1).has_value());
+  area.ring_when_free(bell);
+  CHECK_FALSE(bell->take());
 }
 
 TEST_CASE("what was preserved first is written first") {
   CaptureArea area(3 * 4096, 4096);
   area.prepare(area.size(), [] {});
-  for (const std::uint64_t chunk : {5, 3, 9}) area.put(*area.take(chunk, true));
+  for (const std::uint64_t chunk : {5, 3, 9}) area.put(*area.take(chunk));
   CHECK(area.next_filled()->chunk == 5);
   CHECK(area.next_filled()->chunk == 3);
   CHECK(area.next_filled()->chunk == 9);
@@ -53,16 +71,16 @@ TEST_CASE("what was preserved first is written first") {
 TEST_CASE("an area is used for one capture after the other, and nothing of the last one is left in it") {
   CaptureArea area(2 * 4096, 4096);
   area.prepare(area.size(), [] {});
-  area.put(*area.take(10, true));
-  REQUIRE(area.take(11, true));
+  area.put(*area.take(10));
+  REQUIRE(area.take(11));
   area.close();
-  CHECK_FALSE(area.take(12, true).has_value());
+  CHECK_FALSE(area.take(12).has_value());
   area.keep_ready(0);
   area.prepare(area.size(), [] {});
   CHECK_FALSE(area.next_filled().has_value());
   CHECK(area.peak_bytes() == 0);
-  CHECK(area.take(1, true));
-  CHECK(area.take(2, true));
+  CHECK(area.take(1));
+  CHECK(area.take(2));
 }
 
 TEST_CASE("an area is never larger than memory, nor smaller than a fault needs") {

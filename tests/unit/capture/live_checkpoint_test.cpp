@@ -2,9 +2,18 @@
 // The eleven steps, on a machine made of paper: what happens in which order, and what is undone when a step fails.
 #include "checkpoint/capture/live_checkpoint.h"
 
+#include <unistd.h>
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <fstream>
 #include <map>
 #include <thread>
@@ -14,6 +23,7 @@
 
 #include "checkpoint/format/checkpoint_files.h"
 #include "tests/support/skip.h"
+#include "tests/support/small_file_system.h"
 #include "tests/unit/capture/capture_rig.h"
 #include "tests/unit/capture/paper_machine.h"
 
@@ -21,13 +31,30 @@ namespace tintype {
 
 namespace {
 
+/// Room for a round of copying ahead, in which a chunk is written to that was copied.
+constexpr std::uint64_t kTenChunks = 10 * kHugePageSize;
+
+/// A machine that writes once more to its first page when that has been copied.
+struct StagedMachine {
+  explicit StagedMachine(Strategy strategy) : StagedMachine(copies_ahead(strategy) ? kTenChunks : 8 << 20) {}
+  explicit StagedMachine(std::uint64_t bytes) : machine(script, bytes) {
+    script->before("write memory", [this] {
+      if (!written_.exchange(true)) static_cast<void>(machine.memory().store(Gpa(16), std::uint64_t{42}));
+    });
+  }
+  const SharedScript script = std::make_shared<Script>();
+  PaperMachine machine;
+
+ private:
+  std::atomic<bool> written_ = false;
+};
+
 std::vector<std::string> steps_of(Strategy strategy) {
   const TemporaryRepository repository;
-  const auto script = std::make_shared<Script>();
-  PaperMachine machine(script);
-  Checkpointer checkpointer(machine, scripted_means(script, repository));
+  StagedMachine stage(strategy);
+  Checkpointer checkpointer(stage.machine, scripted_means(stage.script, repository));
   checkpointer.take(repository.options(strategy), {});
-  std::vector<std::string> steps = script->steps();
+  std::vector<std::string> steps = stage.script->steps();
   const auto is_prepared = [](const std::string& step) { return step.starts_with("prepare disk"); };
   const auto first = std::ranges::find_if(steps, is_prepared);
   std::sort(first, std::find_if_not(first, steps.end(), is_prepared));  // they are prepared at the same time
@@ -45,9 +72,12 @@ bool is_sure(const std::string& step) {
 /// A machine whose checkpoint fails at one step is as it was, and so is the repository; and the next one succeeds.
 void fail_at(const std::string& step, std::size_t turn, Strategy strategy) {
   const TemporaryRepository repository;
-  const auto script = std::make_shared<Script>();
-  PaperMachine machine(script);
-  Checkpointer checkpointer(machine, scripted_means(script, repository));
+  StagedMachine stage(strategy);
+  PaperMachine& machine = stage.machine;
+  const SharedScript& script = stage.script;
+  CaptureMeans means = scripted_means(script, repository);
+  means.patience.cancelled = std::chrono::hours(1);  // a crowded host may take its time to tidy up
+  Checkpointer checkpointer(machine, means);
   script->fail(step, turn);
   CHECK_THROWS_AS(checkpointer.take(repository.options(strategy), {}), Error);
   CAPTURE(script->steps());
@@ -58,20 +88,46 @@ void fail_at(const std::string& step, std::size_t turn, Strategy strategy) {
   CHECK(machine.at_rest());
 }
 
-void fail_at_every_step(Strategy strategy) {
-  const std::vector<std::string> steps = steps_of(strategy);
-  REQUIRE(steps.size() > 20);
-  std::size_t failed = 0;
+/// One that is cancelled there ends, whole or not at all; and the next one succeeds.
+void cancel_at(const std::string& step, std::size_t turn, Strategy strategy) {
+  const TemporaryRepository repository;
+  StagedMachine stage(strategy);
+  CaptureMeans means = scripted_means(stage.script, repository);
+  means.patience.cancelled = std::chrono::hours(1);
+  Checkpointer checkpointer(stage.machine, means);
+  stage.script->fail(step, turn, [&] { checkpointer.cancel(); });
+  bool sealed = false;
+  try {
+    checkpointer.take(repository.options(strategy), {});
+    sealed = true;
+  } catch (const Cancelled&) {
+  }
+  CAPTURE(stage.script->steps());
+  CHECK(stage.machine.at_rest());
+  CHECK(repository.is_empty() == !sealed);
+  checkpointer.forget_cancel();
+  checkpointer.take(repository.options(strategy), {});
+  CHECK(stage.machine.at_rest());
+}
+
+/// Each step, and which of its name it is.
+void for_each_step(Strategy strategy, const std::function<void(const std::string&, std::size_t)>& visit) {
   std::map<std::string, std::size_t> turns;
-  for (const std::string& step : steps) {
-    const std::size_t turn = ++turns[step];
-    if (is_sure(step)) continue;
+  for (const std::string& step : steps_of(strategy)) visit(step, ++turns[step]);
+}
+
+void fail_at_every_step(Strategy strategy) {
+  std::size_t failed = 0, drops = 0;
+  for_each_step(strategy, [&](const std::string& step, std::size_t turn) {
+    if (is_sure(step)) return;
     CAPTURE(step);
     CAPTURE(turn);
     fail_at(step, turn, strategy);
     ++failed;
-  }
+    drops += step == "write memory drop" ? 1 : 0;
+  });
   CHECK(failed >= 18);
+  CHECK((drops > 0) == copies_ahead(strategy));
 }
 
 /// The destination's steps, or the machine's.
@@ -80,6 +136,16 @@ std::vector<std::string> steps_of(Strategy strategy, bool destination) {
   for (const std::string& step : steps_of(strategy))
     if ((step == "open" || step.starts_with("write")) == destination) steps.push_back(step);
   return steps;
+}
+
+/// From here on the kernel has no room for another process, as far as this thread is concerned.
+bool refuse_forks_in_this_thread() {
+  sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 1),
+                          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN),
+                          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  const sock_fprog program{std::size(filter), filter};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
 constexpr auto kForEver = std::chrono::hours(1);
@@ -131,13 +197,56 @@ TEST_CASE(
                                             "write disk1 finish", "write sync", "write seal"});
 }
 
-TEST_CASE("whichever step fails, the guest runs on, nothing is left over, and the next checkpoint succeeds: stop") {
-  fail_at_every_step(Strategy::kStop);
+TEST_CASE("whichever step fails, the guest runs on, nothing is left over, and the next checkpoint succeeds") {
+  if (const std::string problem = no_write_protection(); !problem.empty()) SKIP_TEST(problem);
+  for (const StrategyRow& row : strategies()) {
+    CAPTURE(name_of(row.strategy));
+    fail_at_every_step(row.strategy);
+  }
 }
 
-TEST_CASE("whichever step fails, the guest runs on, nothing is left over, and the next checkpoint succeeds: cow") {
+TEST_CASE("whichever step it is cancelled at, the guest runs on, nothing is half-made, and the next one succeeds") {
   if (const std::string problem = no_write_protection(); !problem.empty()) SKIP_TEST(problem);
-  fail_at_every_step(Strategy::kCow);
+  for (const StrategyRow& row : strategies()) {
+    CAPTURE(name_of(row.strategy));
+    for_each_step(row.strategy, [&](const std::string& step, std::size_t turn) {
+      CAPTURE(step);
+      CAPTURE(turn);
+      cancel_at(step, turn, row.strategy);
+    });
+  }
+}
+
+TEST_CASE("a strategy that puts some of memory twice says so to its destination beforehand, and no other does") {
+  if (const std::string problem = no_write_protection(); !problem.empty()) SKIP_TEST(problem);
+  for (const StrategyRow& row : strategies()) {
+    CAPTURE(name_of(row.strategy));
+    const TemporaryRepository repository;
+    StagedMachine stage(kTenChunks);
+    CaptureMeans means = scripted_means(stage.script, repository);
+    bool said = false;
+    means.open_target = [&said, open = means.open_target](const NewCheckpoint& wanted) {
+      said = wanted.rewrites;
+      return open(wanted);
+    };
+    Checkpointer checkpointer(stage.machine, means);
+    checkpointer.take(repository.options(row.strategy), {});
+    CHECK(said == (std::ranges::count(stage.script->steps(), "write memory drop") > 0));
+  }
+}
+
+TEST_CASE("a host that has no room for a fork costs the checkpoint, and nothing else") {
+  const TemporaryRepository repository;
+  PaperMachine machine;
+  Checkpointer checkpointer(machine);
+  std::thread([&] {
+    REQUIRE(refuse_forks_in_this_thread());
+    CHECK_THROWS_WITH_AS(checkpointer.take(repository.options(Strategy::kFork), {}), doctest::Contains("no room"),
+                         Error);
+  }).join();
+  CHECK(machine.at_rest());
+  CHECK(repository.is_empty());
+  CHECK(checkpointer.take(repository.options(Strategy::kFork), {}).memory.pages_written == machine.memory().pages());
 }
 
 TEST_CASE("a destination that will not have it: state, manifest and name are taken already") {
@@ -166,11 +275,12 @@ TEST_CASE("a destination that will not have it: state, manifest and name are tak
 }
 
 TEST_CASE("a checkpoint whose destination hangs ends at once when it is cancelled, at whatever step") {
-  for (const Strategy strategy : {Strategy::kStop, Strategy::kAuto}) {
+  for (const StrategyRow& row : strategies()) {
     for (const std::string step : {"open", "memory", "memory finish", "state", "disk0", "sync", "seal"}) {
+      CAPTURE(name_of(row.strategy));
       CAPTURE(step);
       TemporaryRepository repository;
-      cancel_while_it_hangs(repository, strategy, step);
+      cancel_while_it_hangs(repository, row.strategy, step);
       // The thread that was left behind tidies up by itself; or seals what it was sealing.
       if (repository.wait_for_users()) CHECK(repository.is_empty() == (step != "seal"));
     }
@@ -280,8 +390,73 @@ TEST_CASE("the destination is asked for room before the pause: for what is resid
   };
   Checkpointer checkpointer(machine, means);
   CHECK_THROWS_AS(checkpointer.take(repository.options(), {}), DestinationFull);
-  CHECK(expected == machine.memory().size() + 2 * 8192);
+  CHECK(expected >= machine.memory().size() + 2 * 8192);
+  CHECK(expected < machine.memory().size() + (1 << 20));
   CHECK(std::ranges::count(machine.script().steps(), "pause") == 0);
+  CHECK(machine.at_rest());
+}
+
+TEST_CASE("an incremental checkpoint is refused only what cannot fit, and says what it may come to need") {
+  if (const std::string problem = no_write_protection(); !problem.empty()) SKIP_TEST(problem);
+  const TemporaryRepository repository;
+  PaperMachine machine;
+  CaptureMeans means;
+  NewCheckpoint asked;
+  means.open_target = [&](const NewCheckpoint& wanted) -> std::unique_ptr<CheckpointTarget> {
+    asked = wanted;
+    return std::make_unique<CheckpointWriter>(wanted);
+  };
+  Checkpointer checkpointer(machine, means);
+  CheckpointOptions options = repository.options();
+  constexpr std::uint64_t kLittle = 64 << 10;
+  checkpointer.take(options, {});
+  REQUIRE(machine.memory().store(Gpa(kHugePageSize + 8), std::uint64_t{1}));
+  machine.write_disks(std::byte{9});
+  checkpointer.take(options, {});
+  REQUIRE(asked.parent);
+  CHECK(asked.expected_bytes > 0);
+  CHECK(asked.expected_bytes < kLittle);
+  CHECK(asked.most_bytes >= kHugePageSize + 2 * 8192);
+  CHECK(asked.most_bytes < kHugePageSize + 2 * 8192 + kLittle);
+  checkpointer.take(options, {});
+  CHECK(asked.most_bytes < kLittle);
+  options.full = true;
+  options.compression = Compression::kLz4;
+  checkpointer.take(options, {});
+  CHECK(asked.expected_bytes < kLittle);
+  CHECK(asked.most_bytes >= machine.memory().size() + 2 * 8192);
+}
+
+TEST_CASE("a destination that is too small refuses an incremental checkpoint before the pause, or is a concern") {
+  if (::geteuid() != 0) SKIP_TEST("mounting a file system needs root");
+  const TemporaryRepository repository;
+  const test::SmallFileSystem small(repository.path() / "small", "12m");
+  if (!small.mounted()) SKIP_TEST("this host does not let us mount a file system");
+  PaperMachine machine;
+  CaptureMeans means;
+  std::string concern;
+  means.open_target = [&](const NewCheckpoint& wanted) {
+    auto target = std::make_unique<CheckpointWriter>(wanted);
+    concern = target->concern();
+    return target;
+  };
+  Checkpointer checkpointer(machine, means);
+  CheckpointOptions options = repository.options();
+  options.repository = repository.path() / "small";
+  checkpointer.take(options, {});
+  CHECK(concern.empty());
+  for (std::uint64_t at = 0; at < machine.memory().size(); at += kHugePageSize)
+    REQUIRE(machine.memory().store(Gpa(at), ~at));
+  checkpointer.take(options, {});  // all chunks, but a page of each
+  CHECK(concern.find("may come to need") != std::string::npos);
+  {
+    std::ofstream filling(repository.path() / "small" / "filling");
+    const std::vector<char> much(16 << 20, 'x');
+    filling.write(much.data(), static_cast<std::streamsize>(much.size()));
+  }
+  const auto pauses = std::ranges::count(machine.script().steps(), "pause");
+  CHECK_THROWS_AS(checkpointer.take(options, {}), DestinationFull);
+  CHECK(std::ranges::count(machine.script().steps(), "pause") == pauses);
   CHECK(machine.at_rest());
 }
 

@@ -23,14 +23,19 @@ class Script {
  public:
   void step(const std::string& name) {
     if (const auto found = before_.find(name); found != before_.end()) found->second();
-    if (note_and_compare(name)) throw Error("{} was told to fail", name);
+    if (!note_and_compare(name)) return;
+    if (!instead_) throw Error("{} was told to fail", name);
+    instead_();
   }
   /// For what cannot fail.
-  void note(const std::string& name) noexcept { note_and_compare(name); }
-  /// Which: the `turn`-th of this name, counted from 1; 0: none.
-  void fail(const std::string& name, std::size_t turn) {
+  void note(const std::string& name) noexcept {
+    if (note_and_compare(name) && instead_) instead_();
+  }
+  /// Which: the `turn`-th of this name, counted from 1; 0: none. It fails, or this is done.
+  void fail(const std::string& name, std::size_t turn, std::function<void()> instead = {}) {
     failing_ = name;
     turn_ = turn;
+    instead_ = std::move(instead);
   }
   /// Called where a step is to be taken, on its thread. To be set before any is.
   void before(const std::string& name, std::function<void()> what) { before_[name] = std::move(what); }
@@ -51,6 +56,7 @@ class Script {
   std::vector<std::string> steps_;
   std::string failing_;
   std::size_t turn_ = 0;
+  std::function<void()> instead_;
 };
 using SharedScript = std::shared_ptr<Script>;
 

@@ -6,6 +6,7 @@
 
 #include "checkpoint/capture/engine.h"
 #include "checkpoint/tracking/written_pages.h"
+#include "tests/support/skip.h"
 #include "tests/unit/capture/capture_rig.h"
 
 namespace tintype {
@@ -95,6 +96,14 @@ class Photographer {
 };
 
 }  // namespace
+
+TEST_CASE("this host knows what was written in every way that the cases below try") {
+  if (const std::string problem = WrittenPages::problem(); !problem.empty()) SKIP_TEST(problem);
+  if (const std::string problem = no_write_protection(); !problem.empty()) SKIP_TEST(problem);
+  const std::vector<Way> ways = possible_ways();
+  for (const Tracking tracking : {Tracking::kScan, Tracking::kProtection})
+    CHECK(std::ranges::count(ways, tracking, &Way::tracking) > 0);
+}
 
 TEST_CASE("memory written to by several threads is captured as it was at the instant, by every strategy") {
   for (const Way& way : possible_ways(true)) {

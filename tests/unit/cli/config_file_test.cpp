@@ -29,7 +29,7 @@ disk = ["one.raw,readonly", { file = "two.raw", mode = "persistent", serial = "S
 disk-dir = "run"
 serial = "file:log"
 detach = true
-trace = ["exits", "mmio,pio"]
+trace = ["exits", "mmio,pio", "json"]
 )",
                                           kFile);
   CHECK(options.kernel == "/etc/vm/vmlinuz");
@@ -47,7 +47,7 @@ trace = ["exits", "mmio,pio"]
   CHECK(options.disk_directory == "/etc/vm/run");
   CHECK(options.serial == "file:/etc/vm/log");
   CHECK(options.detach);
-  CHECK(options.trace == std::vector<std::string>{"exits", "mmio,pio"});
+  CHECK(options.trace == std::vector<std::string>{"exits", "mmio,pio", "json"});
 }
 
 TEST_CASE("other ways to write the same") {

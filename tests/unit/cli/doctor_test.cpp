@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <fstream>
 
 #include <doctest/doctest.h>
@@ -67,6 +68,30 @@ TEST_CASE("a KVM without VMX and SVM is limited: stock Linux dies there, and the
   CHECK(neither.health == Health::kLimited);
   CHECK(neither.remedy.find("rig") != std::string::npos);
   CHECK(examine_virtualization("/nowhere").health == Health::kLimited);
+}
+
+TEST_CASE("where the guest's programs read the host's time stamp counter, that is said, and which clock goes on") {
+  const ScratchDirectory scratch;
+  const auto of_flags = [&](const char* flags) {
+    return examine_time_stamp_counter(file_with(scratch, std::string("flags\t\t: ") + flags));
+  };
+  CHECK(of_flags("fpu vmx tsc").health == Health::kGood);
+  const Finding jumps = of_flags("fpu tsc");
+  CHECK(jumps.health == Health::kLimited);
+  CHECK(jumps.found.find("jump") != std::string::npos);
+  CHECK(jumps.remedy.find("kvm-clock") != std::string::npos);
+  const auto findings = examine_host().findings;
+  CHECK(std::ranges::count(findings, jumps.subject, &Finding::subject) == 1);
+}
+
+TEST_CASE("programs that single verbs need are looked for, and without them a machine runs all the same") {
+  const auto findings = examine_host().findings;
+  for (const char* subject : {"nbdkit", "mke2fs", "libcurl", "GnuTLS", "libmicrohttpd", "Capstone"}) {
+    CAPTURE(subject);
+    const auto finding = std::ranges::find(findings, subject, &Finding::subject);
+    REQUIRE(finding != findings.end());
+    CHECK(finding->health != Health::kMissing);
+  }
 }
 
 TEST_CASE("a runtime directory that cannot be used is noticed") {

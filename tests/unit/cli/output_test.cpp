@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
 
 #include "vmm/cli/progress_bar.h"
 #include "vmm/cli/report_text.h"
+#include "vmm/cli/result_text.h"
 
 using namespace tintype;
 using namespace std::chrono_literals;
@@ -42,6 +44,7 @@ TEST_CASE("a report for people has the pause and its parts, and faults only wher
   report.disks = {{"disk0", 4096}};
   report.total_ms = 100, report.prepare_ms = 60, report.copy_ms = 30, report.seal_ms = 9;
   CHECK(report_text(report).find("100 ms: prepare 60, pause 1, copy 30, seal 9") != std::string::npos);
+  CHECK(stored_report_text(report).ends_with("91 ms before it was sealed: prepare 60, pause 1, copy 30"));
   CHECK(report_text(report).find("1.234 ms") != std::string::npos);
   CHECK(report_text(report).find("faults") == std::string::npos);
   CHECK(report_text(report).find("parent") == std::string::npos);
@@ -50,4 +53,28 @@ TEST_CASE("a report for people has the pause and its parts, and faults only wher
   CHECK(report_text(report).find("faults      9") != std::string::npos);
   CHECK(report_text(report).find("parent 2") != std::string::npos);
   CHECK(report_text(report).find("disk0       4 KiB") != std::string::npos);
+}
+
+TEST_CASE("how long a machine stood still for a mark or a reset is told in units that can be read") {
+  const auto reset = [](std::uint64_t us) { return result_text("reset", {{"name", "a"}, {"pause_us", us}}); };
+  CHECK(reset(640).ends_with("in 0.640 ms."));
+  CHECK(reset(1'333'398).ends_with("in 1.3 s."));
+  CHECK(result_text("mark", {{"name", "a"}, {"pause_us", 12'345}}) == "a is marked (it stood still for 12.345 ms).");
+}
+
+TEST_CASE("the status of a standby says for whom it is, and what it has, and nothing of a machine") {
+  nlohmann::json status = {{"name", "second"}, {"pid", 7}, {"state", "standby"}};
+  status["standby"] = {{"vm", ""},           {"latest", 0},    {"ready", 0},   {"received", 0},
+                       {"connected", false}, {"silent_ms", 0}, {"problem", ""}};
+  CHECK(result_text("status", status).find("nobody has called yet") != std::string::npos);
+  status["standby"].update({{"vm", "first"}, {"latest", 9}, {"ready", 9}, {"connected", true}, {"silent_ms", 120}});
+  const std::string text = result_text("status", status);
+  CHECK(text.find("standby for first") != std::string::npos);
+  CHECK(text.find("9 is ready to run") != std::string::npos);
+  CHECK(text.find("connected, last heard of 0.1 s ago") != std::string::npos);
+  CHECK(text.find("memory") == std::string::npos);
+  status["standby"].update({{"ready", 8}, {"connected", false}, {"problem", "no room"}});
+  CHECK(result_text("status", status).find("9 has come, 8 is ready to run") != std::string::npos);
+  CHECK(result_text("status", status).find("not connected") != std::string::npos);
+  CHECK(result_text("status", status).find("no room") != std::string::npos);
 }

@@ -71,6 +71,19 @@ TEST_CASE("a checkpoint that cannot be read is shown as that, and a repository o
   CHECK(page.find("1 and 2 are not compared") != page.npos);
 }
 
+TEST_CASE("a frame says what came of verifying and drilling its checkpoint, and nothing where nobody did") {
+  RepositoryFilm film = film_of("m");
+  CHECK(count(report_page(film), "verified") == 0);
+  CHECK(count(report_page(film), "drill") == 0);
+  film.checkpoints[0].checks.verified = CheckNote{"2024-05-02T01:00:00Z", true, "4 MiB are as written"};
+  film.checkpoints[0].checks.drilled = CheckNote{"2024-05-02T02:00:00Z", false, "it printed <nothing>"};
+  const std::string page = report_page(film);
+  CHECK(count(page, "<br>verified: good</span>") == 1);
+  CHECK(page.find("2024-05-02T01:00:00Z: 4 MiB are as written") != page.npos);
+  CHECK(count(page, "<br>drill: BAD</span>") == 1);
+  CHECK(page.find("2024-05-02T02:00:00Z: it printed &lt;nothing&gt;") != page.npos);
+}
+
 TEST_CASE("a map has a cell for what changed, and none for the rest, whatever the part's size") {
   RepositoryFilm film = film_of("m");
   film.diffs[0].disks.clear();

@@ -92,11 +92,18 @@ TEST_CASE("a serial line goes to one of four places") {
 }
 
 TEST_CASE("traces can be joined by commas or given again") {
+  const auto bits = [](std::initializer_list<TraceKind> kinds) {
+    TraceConfig all;
+    for (const TraceKind kind : kinds) all.add(kind);
+    return all.kinds;
+  };
   const TraceConfig trace = parse_trace({"exits,mmio", "pio"});
-  CHECK(trace.exits);
-  CHECK(trace.mmio);
-  CHECK(trace.pio);
-  CHECK_FALSE(parse_trace({"pio"}).exits);
-  CHECK_FALSE(parse_trace({}).pio);
-  for (const char* bad : {"", "exits,", "all"}) CHECK_THROWS_AS(parse_trace({bad}), UsageError);
+  CHECK(trace.kinds == bits({TraceKind::kExits, TraceKind::kMmio, TraceKind::kPio}));
+  CHECK(trace.shows_exits());
+  CHECK_FALSE(trace.json);
+  CHECK(parse_trace({"json,virtio", "interrupts"}).json);
+  CHECK(parse_trace({"faults"}).kinds == bits({TraceKind::kFaults}));
+  CHECK_FALSE(parse_trace({"faults,virtio,interrupts"}).shows_exits());
+  CHECK(parse_trace({}).kinds == 0);
+  for (const char* bad : {"", "exits,", "all", "json"}) CHECK_THROWS_AS(parse_trace({bad}), UsageError);
 }

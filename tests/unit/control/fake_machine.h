@@ -37,8 +37,7 @@ class FakeMachine final : public Machine {
                                  const ProgressSink& progress) override;
   void attach_harness(const std::filesystem::path&) override {}
   void cancel_checkpoint() override { ++cancels; }
-  void stand_still(const std::string&) override {}
-  void go_on() override {}
+  void run_by(std::shared_ptr<LeaseKeeper>) override {}
   void accompany(std::shared_ptr<void>) override {}
   MachineDebug& debug() noexcept override { std::abort(); }  // no test comes here
   void wait_for_debugger() noexcept override {}
@@ -64,7 +63,7 @@ class FakeMachine final : public Machine {
   std::atomic<RunState> state_ = RunState::kRunning;
   BackupService backups_{
       {[](const std::filesystem::path&) { return CheckpointReport(); },
-       [](const BackupPlan& plan) { return make_directory_place(plan.to, "fake"); },
+       [](const BackupPlan& plan) { return make_repository_place(plan.to, "fake"); },
        [](const std::vector<std::string>&, const std::atomic<bool>&) { return std::string("good"); }}};
 };
 

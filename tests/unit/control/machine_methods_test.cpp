@@ -231,8 +231,10 @@ TEST_CASE("a series of checkpoints says how often, how many, and which are kept"
   CHECK(result["latest"]["strategy"] == "cow");
   CHECK(fixture.fake.last_series.every_ms == 100);
   CHECK(fixture.fake.last_series.keep == 2);
-  for (const json& wrong : {json{{"repository", "/r"}, {"count", 3}}, json{{"repository", "/r"}, {"every_ms", 0}},
-                            json{{"every_ms", 100}}, json{{"cancel", true}, {"every_ms", 100}}})
+  for (const json& wrong :
+       {json{{"repository", "/r"}, {"count", 3}}, json{{"repository", "/r"}, {"every_ms", 0}}, json{{"every_ms", 100}},
+        json{{"cancel", true}, {"every_ms", 100}}, json{{"repository", "/r"}, {"every_ms", 100}, {"count", 0}},
+        json{{"repository", "/r"}, {"every_ms", 100}, {"count", 1}, {"keep", 0}}})
     CHECK_THROWS_AS(fixture.methods.call("checkpoint", wrong, {}), UsageError);
 }
 

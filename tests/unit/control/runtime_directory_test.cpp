@@ -117,13 +117,14 @@ TEST_CASE("a killed machine does not keep its name") {
   CHECK_NOTHROW(listen_on_unix_socket(claim.socket_path()));
 }
 
-TEST_CASE("the list shows living machines only, and clears away what killed ones left") {
+TEST_CASE("the list shows living machines and those that start, and clears away what killed ones left") {
   const ScratchDirectory scratch;
   leave_dead_machine(scratch.path(), "ghost");
   const NameClaim claim(scratch.path(), "alive");
   const UniqueFd socket = listen_on_unix_socket(claim.socket_path());
+  const NameClaim starting(scratch.path(), "starting");
   std::ofstream(scratch.path() / "theirs.lock") << "x";
-  CHECK(living_machines(scratch.path()) == std::vector<std::string>{"alive"});
+  CHECK(living_machines(scratch.path()) == std::vector<std::string>{"alive", "starting"});
   CHECK_FALSE(fs::exists(scratch.path() / "ghost.sock"));
   CHECK(fs::exists(claim.socket_path()));
   CHECK(fs::exists(scratch.path() / "theirs.lock"));
@@ -226,4 +227,15 @@ TEST_CASE("how a machine ended is written and read by one list of fields") {
   CHECK_FALSE(read_end_record(scratch.path(), "m").has_value());
   remove_end_record(scratch.path(), "m");
   CHECK_FALSE(fs::exists(scratch.path() / "m.end"));
+}
+
+TEST_CASE("an end that cannot be kept leaves nothing that looks like one") {
+  const ScratchDirectory scratch;
+  fs::create_directories(scratch.path() / "m.end" / "in the way");
+  write_kept_console(scratch.path(), "m", "printed");
+  CHECK_THROWS_AS(write_end_record(scratch.path(), {"m", "ended", 0, "power-off", "", std::nullopt}),
+                  std::system_error);
+  CHECK(fs::exists(scratch.path() / "m.end" / "in the way"));
+  CHECK_FALSE(fs::exists(scratch.path() / "m.console"));
+  CHECK(std::distance(fs::directory_iterator(scratch.path()), fs::directory_iterator()) == 1);
 }

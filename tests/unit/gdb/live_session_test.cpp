@@ -3,12 +3,15 @@
 
 #include <doctest/doctest.h>
 
+#include "vmm/base/error.h"
 #include "vmm/gdb/packet.h"
 #include "vmm/gdb/registers.h"
 #include "vmm/gdb/session.h"
 
 namespace tintype {
 namespace {
+
+constexpr std::uint64_t kRefused = 0x6666;
 
 /// Two CPUs in long mode, whose memory is a map, and which note what they are told.
 class LivePaper final : public DebugSubject {
@@ -31,6 +34,7 @@ class LivePaper final : public DebugSubject {
     return true;
   }
   bool add_break(std::size_t cpu, BreakKind kind, std::uint64_t address, std::uint64_t length) override {
+    if (address == kRefused) throw Error("not here");
     told += fmt::format("+{}:{}:{:x}:{} ", cpu, static_cast<int>(kind), address, length);
     return address >= 0x1000;
   }
@@ -173,6 +177,7 @@ TEST_CASE("breakpoints of each kind, by the CPU that is selected") {
   CHECK(gdb.told() == "-0:2000 ");
   CHECK(gdb.ask("Z3,2000,4") == "");
   CHECK(gdb.ask("Z0,10,1") == "E0e");
+  CHECK(gdb.ask("Z1,6666,1") == "E.refused. not here");
   CHECK(gdb.ask("Z0,xyz,1") == "E16");
   CHECK(gdb.ask("Z") == "");
 }

@@ -4,12 +4,17 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <sys/stat.h>
+#include <sys/wait.h>
+
 #include <atomic>
 #include <future>
 #include <thread>
 
 #include <doctest/doctest.h>
 
+#include "tests/support/skip.h"
+#include "tests/support/small_file_system.h"
 #include "tests/unit/restore/scripted_source.h"
 #include "vmm/base/image_note.h"
 #include "vmm/base/io.h"
@@ -124,6 +129,67 @@ TEST_CASE("what could not be completed is tried again by whoever waits for that,
   }
   CHECK(begun > 1);
   CHECK_FALSE(read_incomplete_note(image.file.fd()));
+}
+
+TEST_CASE("what failed in the background comes by itself when the host can again, and at once when it is told to") {
+  const Image image;
+  const auto damaged = source();
+  damaged->fails = 1;
+  LazyDisk disk(damaged, image.descriptor(), image.path, true);
+  disk.start({});
+  while (disk.problem().empty()) std::this_thread::yield();
+  damaged->fails = -1;
+  SUBCASE("by itself") {}
+  SUBCASE("when it is told to") { disk.go_on(); }
+  while (read_incomplete_note(image.file.fd())) std::this_thread::sleep_for(1ms);
+  disk.finish();
+  CHECK(disk.problem().empty());
+}
+
+TEST_CASE("no room for the image is a problem with a reason, until there is room") {
+  const std::filesystem::path place =
+      std::filesystem::temp_directory_path() / ("tintype-full-" + std::to_string(::getpid()));
+  const SmallFileSystem small(place, "1m");
+  if (!small.mounted()) SKIP_TEST("only root can mount a file system that fills up");
+  {
+    const UnnamedFile file(place);
+    REQUIRE(::ftruncate(file.fd(), kDisk) == 0);
+    LazyDisk disk(source(), UniqueFd(::dup(file.fd())), place / "image", true);
+    disk.start({});
+    while (disk.problem().empty()) std::this_thread::yield();
+    CHECK(disk.problem().find("No space left") != std::string::npos);
+    REQUIRE(::mount("tmpfs", place.c_str(), "tmpfs", MS_REMOUNT, "size=16m") == 0);
+    while (disk.bytes_left() != 0) std::this_thread::sleep_for(1ms);
+    disk.finish();
+    CHECK(disk.problem().empty());
+  }
+}
+
+TEST_CASE("processes that share an image read each piece of its source once, and see what the others brought") {
+  const Image image;
+  const auto chunks = std::make_shared<ImageChunks>(*source());
+  for (const std::uint64_t offset : {0, 2 << 20, 5 << 20}) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      LazyDisk disk(source(), image.descriptor(), image.path, chunks);
+      disk.bring(offset, 512);
+      ::_exit(disk.is_there(offset, 512) ? 0 : 1);
+    }
+    int how = 0;
+    ::waitpid(child, &how, 0);
+    CHECK(how == 0);
+  }
+  const auto own = source();
+  LazyDisk disk(own, image.descriptor(), image.path, chunks);
+  for (const std::uint64_t block : {10, 255, 512, 609, 1300}) CHECK(disk.is_there(block * kBlockSize, 512));
+  CHECK(image.has(10));
+  disk.bring(0, 3 << 20);
+  CHECK(own->order().size() == 1);  // what no child had asked for
+  disk.bring(0, kDisk);
+  CHECK(disk.bytes_left() == 0);
+  struct stat info {};
+  REQUIRE(::fstat(image.file.fd(), &info) == 0);
+  CHECK(static_cast<std::uint64_t>(info.st_blocks) * 512 < kDisk * 3 / 2);
 }
 
 TEST_CASE("several who want one piece have it read once") {

@@ -44,9 +44,12 @@ TEST_CASE("a checkpoint that was abandoned leaves nothing behind") {
   const ScratchDirectory scratch;
   written_sample(scratch / "r", 1, Compression::kNone)->abandon();
   { const auto dropped = written_sample(scratch / "r", 2, Compression::kNone); }
-  for (const auto& entry : std::filesystem::directory_iterator(scratch / "r"))
+  CHECK_FALSE(std::filesystem::exists(scratch / "r"));
+  std::filesystem::create_directory(scratch / "s");
+  written_sample(scratch / "s", 3, Compression::kNone)->abandon();
+  for (const auto& entry : std::filesystem::directory_iterator(scratch / "s"))
     CHECK(entry.path().filename() == ".lock");
-  CHECK_THROWS_WITH_AS(CheckpointReader(scratch / "r", std::nullopt), doctest::Contains("holds no checkpoint"), Error);
+  CHECK_THROWS_WITH_AS(CheckpointReader(scratch / "s", std::nullopt), doctest::Contains("holds no checkpoint"), Error);
 }
 
 TEST_CASE("a checkpoint deleted while it is being read can be read to its end") {

@@ -86,7 +86,7 @@ TEST_CASE("a destination without room is refused before anything is written") {
   const ScratchDirectory scratch;
   NewCheckpoint options{scratch / "r", Compression::kNone, kMemoryBlocks * kBlockSize, {}, 1ULL << 60};
   CHECK_THROWS_WITH_AS(CheckpointWriter{options}, doctest::Contains("MiB free"), DestinationFull);
-  CHECK(names_in(scratch / "r") == std::set<std::string>{".lock"});
+  CHECK_FALSE(fs::exists(scratch / "r"));
 }
 
 TEST_CASE("a destination that fills up half-way leaves no checkpoint, and the error says what to do") {
@@ -102,7 +102,7 @@ TEST_CASE("a destination that fills up half-way leaves no checkpoint, and the er
       const std::string_view text = error.what();
       if (text.find("memory.part") == text.npos || text.find("make room") == text.npos) return 2;
     }
-    if (names_in(repository) != std::set<std::string>{".lock"}) return 3;
+    if (fs::exists(repository)) return 3;
     write_sample(repository, 1);  // the room is free again
     return verify_checkpoints(repository, 1).good() ? 0 : 4;
   };
@@ -130,7 +130,7 @@ TEST_CASE("a destination too full for the state or the manifest leaves no checkp
       writer.seal(manifest);
       return verify_checkpoints(repository, 1).good() ? 0 : 1;
     } catch (const DestinationFull&) {
-      return names_in(repository) == std::set<std::string>{".lock"} ? 2 : 3;
+      return fs::exists(repository) ? 3 : 2;
     }
   };
   int sealed = 0, refused = 0;
@@ -144,6 +144,24 @@ TEST_CASE("a destination too full for the state or the manifest leaves no checkp
   }
   CHECK(sealed > 0);
   CHECK(refused > 3);
+}
+
+TEST_CASE("where the repository is removed while a checkpoint is written, the error says that") {
+  const ScratchDirectory scratch;
+  const fs::path repository = scratch / "r";
+  const auto removed = doctest::Contains((repository.string() + " was removed while").c_str());
+  SUBCASE("before the state") {
+    CheckpointWriter writer(NewCheckpoint{repository, Compression::kNone, 4 << 20, {}, 0});
+    fs::remove_all(repository);
+    CHECK_THROWS_WITH_AS(writer.write_state(sample_states(1)), removed, Error);
+  }
+  SUBCASE("before the seal") {
+    const auto writer = written_sample(repository, 1, Compression::kNone);
+    writer->sync();
+    fs::remove_all(repository);
+    CHECK_THROWS_WITH_AS(writer->seal(sample_manifest()), removed, Error);
+  }
+  CHECK_FALSE(fs::exists(repository));
 }
 
 TEST_CASE("what a killed writer left is no checkpoint, and is gone when the next one begins") {

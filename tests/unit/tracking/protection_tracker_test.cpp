@@ -16,6 +16,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/support/becomes_true.h"
 #include "tests/support/skip.h"
 #include "vmm/base/error.h"
 
@@ -24,10 +25,12 @@ namespace {
 
 constexpr std::uint64_t kMemory = 32 << 20;
 
-/// Keeps all that it is given, on the fault thread; what it has is asked for when that thread has nothing to do.
+/// Keeps all that it is given, on the fault thread, while it has room; what it has is asked for when that thread has
+/// nothing to do.
 class Keeper final : public OldContents {
  public:
-  std::optional<Slot> take(std::uint64_t chunk, bool) noexcept override {
+  std::optional<Slot> take(std::uint64_t chunk) noexcept override {
+    if (!has_room_) return std::nullopt;
     slots_.emplace_back(kHugePageSize);
     return Slot{slots_.size() - 1, chunk};
   }
@@ -39,7 +42,22 @@ class Keeper final : public OldContents {
     kept_.insert(slot.chunk);
   }
   void give_back(const Slot&) noexcept override {}
-  bool mostly_free() const noexcept override { return true; }
+  bool mostly_free() const noexcept override { return has_room_; }
+  void ring_when_free(std::shared_ptr<EventFd> bell) noexcept override {
+    const std::lock_guard lock(mutex_);
+    bell_ = std::move(bell);
+  }
+
+  void fill_up() { has_room_ = false; }
+  bool is_waited_for() const {
+    const std::lock_guard lock(mutex_);
+    return bell_ != nullptr;
+  }
+  void make_room() {
+    has_room_ = true;
+    const std::lock_guard lock(mutex_);
+    bell_->signal();
+  }
 
   std::set<std::size_t> kept() const {
     const std::lock_guard lock(mutex_);
@@ -47,7 +65,9 @@ class Keeper final : public OldContents {
   }
 
  private:
+  std::atomic<bool> has_room_ = true;
   mutable std::mutex mutex_;
+  std::shared_ptr<EventFd> bell_;
   std::set<std::size_t> kept_;
   std::vector<std::vector<std::byte>> slots_;
 };
@@ -223,6 +243,76 @@ TEST_CASE("where memory cannot be protected ahead of the pause, the next checkpo
   tracker.begin(false, keeper);
   CHECK(tracker.freeze(false) == 1);
   tracker.give_back();
+}
+
+namespace {
+
+/// A checkpoint that is to save chunk 1, and a thread that wants to write to it, for which there is no room.
+class WaitingWriter {
+ public:
+  WaitingWriter() {
+    rig.capture();
+    rig.tracker.keep();
+    rig.write(3 << 20);
+    rig.tracker.begin(false, rig.keeper);
+    REQUIRE(rig.tracker.freeze(false) == 1);
+    rig.keeper.fill_up();
+    thread_ = std::thread([this] {
+      static_cast<void>(rig.memory.store<std::uint64_t>(Gpa(3 << 20), 7));
+      went_on = true;
+    });
+    REQUIRE(becomes_true([this] { return rig.keeper.is_waited_for(); }));
+  }
+  void join() { thread_.join(); }
+
+  TrackerRig rig;
+  std::atomic<bool> went_on = false;
+
+ private:
+  std::thread thread_;
+};
+
+}  // namespace
+
+TEST_CASE("who waits for room holds up nobody who needs none, and goes on when there is some") {
+  if (!unwilling_host().empty()) SKIP_TEST(unwilling_host());
+  WaitingWriter writer;
+  std::atomic<bool> other_went_on = false;
+  std::thread other([&] {
+    writer.rig.write(9 << 20);  // clean: a fault, and no more
+    other_went_on = true;
+  });
+  CHECK(becomes_true([&] { return other_went_on.load(); }));
+  CHECK_FALSE(writer.went_on);
+  writer.rig.keeper.make_room();
+  writer.join();
+  other.join();
+  CHECK(writer.rig.keeper.kept() == std::set<std::size_t>{1});
+  CHECK(writer.rig.tracker.faults().put_off() == 1);
+  CHECK(writer.rig.claim_all().empty());
+  writer.rig.tracker.keep();
+  CHECK(writer.rig.capture() == std::set<std::size_t>{1, 4});
+  writer.rig.tracker.keep();
+}
+
+TEST_CASE("who waits for room goes on when the copier was faster") {
+  if (!unwilling_host().empty()) SKIP_TEST(unwilling_host());
+  WaitingWriter writer;
+  CHECK(writer.rig.claim_all() == std::set<std::size_t>{1});
+  writer.rig.tracker.keep();
+  writer.join();
+  CHECK(writer.rig.capture() == std::set<std::size_t>{1});
+  writer.rig.tracker.keep();
+}
+
+TEST_CASE("who waits for room goes on when the checkpoint is given up") {
+  if (!unwilling_host().empty()) SKIP_TEST(unwilling_host());
+  WaitingWriter writer;
+  writer.rig.tracker.give_back();
+  writer.join();
+  CHECK(writer.rig.keeper.kept().empty());
+  CHECK(writer.rig.capture() == std::set<std::size_t>{1});
+  writer.rig.tracker.keep();
 }
 
 TEST_CASE("nobody waits for a tracker that goes, and memory is free afterwards") {

@@ -30,11 +30,12 @@ constexpr std::uint64_t kGuestMemory = 32 << 20;
 /// Nobody holds anything here.
 class NoKeeper final : public OldContents {
  public:
-  std::optional<Slot> take(std::uint64_t, bool) noexcept override { return std::nullopt; }
+  std::optional<Slot> take(std::uint64_t) noexcept override { return std::nullopt; }
   std::span<std::byte> memory(const Slot&) const noexcept override { return {}; }
   void put(const Slot&) noexcept override {}
   void give_back(const Slot&) noexcept override {}
   bool mostly_free() const noexcept override { return false; }
+  void ring_when_free(std::shared_ptr<EventFd>) noexcept override {}
 };
 
 using Pages = std::set<std::uint64_t>;

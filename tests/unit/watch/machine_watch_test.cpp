@@ -30,6 +30,37 @@ TEST_CASE("rates are what came since the last look, by the time between, of all 
   CHECK(sample_to_json(sample)["status"]["exits"] == 5300);
 }
 
+TEST_CASE("dirty pages are what a checkpoint found, by the time since the one that it builds on") {
+  RateMeter meter;
+  const auto event = [](std::uint64_t id, std::uint64_t parent, std::uint64_t pages, std::uint64_t sealed_at_ms,
+                        std::uint64_t total_ms, const char* repository = "/r") {
+    return nlohmann::json{{"event", "checkpoint"},
+                          {"uptime_ms", sealed_at_ms},
+                          {"checkpoint",
+                           {{"id", id},
+                            {"parent", parent},
+                            {"repository", repository},
+                            {"prepare_ms", 10},
+                            {"total_ms", total_ms},
+                            {"memory", {{"pages_written", pages}, {"pages_zero", 100}}}}}};
+  };
+  const auto dirty = [&] { return meter.take(counted(0, 0), RateMeter::Clock::now()).rates.dirty_pages; };
+  CHECK_FALSE(dirty());
+  meter.note(event(1, 0, 9000, 1000, 910));  // all of memory, which says nothing; of the instant 100
+  CHECK_FALSE(dirty());
+  CHECK(sample_to_json(meter.take(counted(0, 0), RateMeter::Clock::now()))["per_second"]["dirty_pages"].is_null());
+  meter.note(event(2, 1, 900, 1120, 30));  // of the instant 1100
+  CHECK(dirty() == doctest::Approx(1000));
+  meter.note({{"event", "paused"}, {"uptime_ms", 1300}});
+  meter.note(nlohmann::json::object());
+  meter.note(event(7, 6, 50000, 1220, 30, "/other"));  // since when, nobody has said
+  CHECK(dirty() == doctest::Approx(1000));
+  meter.note(event(3, 2, 50000, 1320, 30));  // likewise
+  CHECK(dirty() == doctest::Approx(1000));
+  meter.note(event(4, 3, 100, 1420, 30));
+  CHECK(dirty() == doctest::Approx(2000));
+}
+
 TEST_CASE("a count that goes back, and two looks at one time, give no rate") {
   RateMeter meter;
   const auto start = RateMeter::Clock::time_point(1h);

@@ -2,7 +2,8 @@
 #include "checkpoint/backup/place.h"
 #include "checkpoint/backup/prune.h"
 #include "checkpoint/backup/transfer.h"
-#include "checkpoint/store/repository.h"
+#include "checkpoint/s3/location.h"
+#include "checkpoint/store/checkpoint_store.h"
 #include "checkpoint/store/tidy.h"
 #include "vmm/base/error.h"
 
@@ -11,14 +12,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class DirectoryPlace final : public BackupPlace {
+class RepositoryPlace final : public BackupPlace {
  public:
-  DirectoryPlace(fs::path path, std::string vm) : path_(std::move(path)), vm_(std::move(vm)) { seen_ = is_there(); }
+  RepositoryPlace(fs::path path, std::string vm) : path_(std::move(path)), vm_(std::move(vm)) {
+    seen_ = !S3Location::is_meant_by(path_.native()) && is_there();
+  }
 
   const fs::path& repository() const noexcept override { return path_; }
 
   // A directory that was there before is on a device that is gone: what would be made in its place is not that device.
+  // A bucket lies on none; where its store is away, the store says so when it is asked to take something.
   void look() override {
+    if (S3Location::is_meant_by(path_.native())) return;
     const bool there = is_there();
     if (seen_ && !there)
       throw Error("the repository {} is not there any more: bring back the device that it lies on", path_.string());
@@ -26,12 +31,11 @@ class DirectoryPlace final : public BackupPlace {
   }
 
   std::uint64_t bring(const fs::path& from, std::uint64_t id, const ProgressSink& progress) override {
-    seen_ = true;
     std::error_code missing;
-    if (from == path_ || fs::equivalent(from, path_, missing)) return id;
-    const auto carried = copy_checkpoints(from, path_, id, progress);
-    hide_those_between(carried, progress);
-    return carried.back().id;
+    const bool is_here = from == path_ || fs::equivalent(from, path_, missing);
+    if (!is_here) id = copy_here(from, id, progress);
+    seen_ = true;
+    return id;
   }
 
   void prune(const std::optional<Retention>& keep, const ProgressSink& progress) override {
@@ -43,26 +47,31 @@ class DirectoryPlace final : public BackupPlace {
   }
 
  private:
-  /// A repository, and not the empty place where one was mounted.
+  /// A repository, and not the empty directory where one was mounted.
   bool is_there() const {
     try {
-      Repository::open(path_).require_repository();
+      open_store(path_)->require_repository();
       return true;
     } catch (const Error&) {
       return false;
     }
   }
 
+  std::uint64_t copy_here(const fs::path& from, std::uint64_t id, const ProgressSink& progress) {
+    const auto carried = copy_checkpoints(from, path_, id, progress);
+    hide_those_between(carried, progress);
+    return carried.back().id;
+  }
+
   /// What came along because the last one builds on it was not asked for here.
   void hide_those_between(const std::vector<Carried>& carried, const ProgressSink& progress) {
-    Repository repository = Repository::open(path_);
-    bool hidden = false;
-    for (std::size_t i = 0; i + 1 < carried.size(); ++i) {
-      if (carried[i].already || carried[i].base) continue;
-      repository.remove(carried[i].id);
-      hidden = true;
-    }
-    if (hidden) tidy_chains(path_, progress);
+    std::vector<std::uint64_t> unasked;
+    for (std::size_t i = 0; i + 1 < carried.size(); ++i)
+      if (!carried[i].already && !carried[i].base) unasked.push_back(carried[i].id);
+    if (unasked.empty()) return;
+    const auto store = open_store(path_);
+    store->remove_all(unasked);  // whoever ends the backups now does not leave them
+    tidy_chains(*store, progress);
   }
 
   const fs::path path_;
@@ -72,8 +81,8 @@ class DirectoryPlace final : public BackupPlace {
 
 }  // namespace
 
-std::unique_ptr<BackupPlace> make_directory_place(const fs::path& path, const std::string& vm) {
-  return std::make_unique<DirectoryPlace>(path, vm);
+std::unique_ptr<BackupPlace> make_repository_place(const fs::path& path, const std::string& vm) {
+  return std::make_unique<RepositoryPlace>(path, vm);
 }
 
 }  // namespace tintype
