@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/becomes_true.h"
 #include "tests/unit/control/raw_client.h"
 #include "tests/unit/control/scratch_directory.h"
 #include "vmm/base/error.h"
@@ -19,15 +20,6 @@ using nlohmann::json;
 namespace {
 
 void sleep_ms(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
-
-template <typename Condition>
-bool comes_true(Condition condition) {
-  for (int waited = 0; waited < 5000; ++waited) {
-    if (condition()) return true;
-    sleep_ms(1);
-  }
-  return false;
-}
 
 /// echo gives its parameters back; block waits for `release`; flood reports progress without end until the client reads
 /// no more.
@@ -50,7 +42,7 @@ class TestService : public ControlService {
 
  private:
   json block() {
-    comes_true([this] { return release.load(); });
+    becomes_true([this] { return release.load(); });
     ++finished;
     return "released";
   }
@@ -182,11 +174,11 @@ TEST_CASE("a client that hangs up in mid-call: the call finishes and the server 
   ServerFixture fixture;
   auto client = fixture.client();
   client.send("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"block\"}\n");
-  REQUIRE(comes_true([&] { return fixture.service.calls == 1; }));
+  REQUIRE(becomes_true([&] { return fixture.service.calls == 1; }));
   client.hang_up();
   CHECK(fixture.still_serves());
   fixture.service.release = true;
-  CHECK(comes_true([&] { return fixture.service.finished == 1; }));
+  CHECK(becomes_true([&] { return fixture.service.finished == 1; }));
   CHECK(fixture.still_serves());
 }
 
@@ -220,7 +212,7 @@ TEST_CASE("a client that does not read loses progress, not its reply, and holds 
   ServerFixture fixture;
   auto client = fixture.client();
   client.send("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"flood\"}\n");
-  REQUIRE(comes_true([&] { return fixture.service.finished == 1; }));
+  REQUIRE(becomes_true([&] { return fixture.service.finished == 1; }));
   CHECK(fixture.still_serves());
   json message = client.receive();
   int progress = 0;
@@ -277,7 +269,7 @@ TEST_CASE("one client too many is told so and hung up on") {
   CHECK(error_code(third.receive()) == -32001);
   CHECK(third.hung_up());
   first.hang_up();
-  CHECK(comes_true([&] { return fixture.still_serves(); }));
+  CHECK(becomes_true([&] { return fixture.still_serves(); }));
 }
 
 TEST_CASE("more calls than workers wait their turn, and more than may wait are refused") {
@@ -288,7 +280,7 @@ TEST_CASE("more calls than workers wait their turn, and more than may wait are r
   auto client = fixture.client();
   for (int id = 1; id <= 4; ++id) {
     client.send(fmt::format("{{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"block\"}}\n", id));
-    if (id == 1) REQUIRE(comes_true([&] { return fixture.service.calls == 1; }));
+    if (id == 1) REQUIRE(becomes_true([&] { return fixture.service.calls == 1; }));
   }
   const json refused = client.receive();
   CHECK(refused["id"] == 4);
@@ -301,7 +293,7 @@ TEST_CASE("stopping waits for calls in flight, sends their replies and hangs up"
   ServerFixture fixture;
   auto client = fixture.client();
   client.send("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"block\"}\n");
-  REQUIRE(comes_true([&] { return fixture.service.calls == 1; }));
+  REQUIRE(becomes_true([&] { return fixture.service.calls == 1; }));
   std::thread releaser([&] {
     sleep_ms(50);
     fixture.service.release = true;
@@ -316,8 +308,8 @@ TEST_CASE("stopping does not wait for a client that does not read") {
   ServerFixture fixture;
   auto client = fixture.client();
   client.send("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"flood\"}\n");
-  REQUIRE(comes_true([&] { return fixture.service.finished == 1; }));
+  REQUIRE(becomes_true([&] { return fixture.service.finished == 1; }));
   const auto start = std::chrono::steady_clock::now();
   fixture.server.stop();
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(3));
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(10));
 }
