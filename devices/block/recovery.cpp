@@ -8,6 +8,7 @@
 #include "devices/block/log_owner.h"
 #include "devices/block/log_scan.h"
 #include "vmm/base/error.h"
+#include "vmm/base/io.h"
 #include "vmm/base/log.h"
 
 namespace tintype {
@@ -16,6 +17,8 @@ using log_format::StateKind;
 using Logs = std::vector<std::shared_ptr<RedoLog>>;
 
 namespace {
+
+constexpr std::uint64_t kWritebackSectors = (8 << 20) / kSectorSize;  ///< copied, they begin to be written
 
 /// Sorted from the lowest up; each sequence number follows the one before it. (Logs that hold nothing may be
 /// remains of a switch that was given up.)
@@ -89,11 +92,18 @@ void set_aside_void(FoundLogs& found) {
   });
 }
 
+/// The medium writes while the rest is being copied, not only when all is synced.
 void copy_all(const Logs& logs, RawFile& base) {
   std::vector<std::byte> buffer;
+  std::uint64_t copied = 0;
   for (const auto& log : logs) {
     for (auto extent = log->index().at_or_after(0); extent; extent = log->index().at_or_after(extent->range.end)) {
+      extent->range.end = std::min(extent->range.end, extent->range.start + kWritebackSectors);
       copy_extent(*log, base, *extent, buffer);
+      copied += extent->range.count();
+      if (copied < kWritebackSectors) continue;
+      start_writeback(base.fd());
+      copied = 0;
     }
   }
   if (base.needs_sync()) base.sync();

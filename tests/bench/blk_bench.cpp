@@ -20,6 +20,7 @@
 #include "tests/bench/place.h"
 #include "tests/bench/qemu_guest.h"
 #include "tests/bench/statistics.h"
+#include "vmm/base/error.h"
 #include "vmm/base/io.h"
 
 namespace tintype::test {
@@ -100,10 +101,12 @@ class Bench {
             guest_options(workload)};
   }
   Figures tintype(const Workload& workload, const std::string& disk_options) const {
+    settle(disk_options);
     MachineProcess machine(tintype_arguments(workload, disk_options));
     return result_of(machine);
   }
   Figures qemu(const Workload& workload, const std::string& cache) const {
+    settle("cache=" + cache);
     Arguments arguments =
         qemu_arguments("blkbench", guest_options(workload) + " virtio_mmio.device=512@0xfeb00e00:12", "256M");
     const std::string drive =
@@ -115,6 +118,7 @@ class Bench {
   }
   /// Disks are copied out one after the other all the time.
   Figures tintype_checkpointed(const Workload& workload) {
+    settle("cache=writeback");
     const TestDirectory runtime;
     Arguments arguments = tintype_arguments(workload, "cache=writeback");
     arguments.insert(arguments.end(), {"--name", "bench"});
@@ -137,6 +141,7 @@ class Bench {
   }
   /// The host alone, on the same file: what the guest does, by fio.
   Figures fio(const Workload& workload, const std::string& cache) const {
+    settle("cache=" + cache);
     const std::string operation = option_in(workload, "op");
     MachineProcess process(
         "fio", {"--name=host", "--filename=" + image_.string(), "--rw=" + operation,
@@ -158,7 +163,7 @@ class Bench {
   /// MiB a second at which the updates of an undoable run go into the image, and those of a plain write that lasts.
   double commit() const {
     tintype(polled("", "op=write bs=1M depth=4", false), "mode=undoable");
-    ::sync();  // the guest is idle, and the host has written down what it wrote
+    settle("cache=writeback");
     const auto start = std::chrono::steady_clock::now();
     const CommandResult result =
         test::tintype({"disk", "commit", image_.string(), "--json"}, std::chrono::seconds(600));
@@ -168,6 +173,7 @@ class Bench {
     return committed.value("bytes", 0.0) / 1048576 * 1000 / ms;
   }
   double plain_write() const {
+    settle("cache=writeback");
     const auto start = std::chrono::steady_clock::now();
     fill_image();
     return static_cast<double>(options_.mib) * 1000 / milliseconds_since(start);
@@ -183,6 +189,20 @@ class Bench {
     const Figures figures = figures_in(*line);
     machine.wait();
     return figures;
+  }
+  /// So that each contender finds the same, whoever was before it: nothing left to write down, and of the image all
+  /// in the page cache, or nothing where it is gone past. A write past the page cache throws out what lies there, and
+  /// one that meets it dirty writes that down first: without this whoever came first paid for it.
+  void settle(const std::string& disk_options) const {
+    ::sync();
+    const UniqueFd file = open_file(image_, O_RDONLY);
+    if (disk_options.find("cache=none") != std::string::npos) {
+      check(::posix_fadvise(file.get(), 0, 0, POSIX_FADV_DONTNEED) == 0, "posix_fadvise knows DONTNEED");
+      return;
+    }
+    std::vector<std::byte> buffer(1 << 20);
+    for (std::uint64_t mib = 0; mib < options_.mib; ++mib)
+      read_exactly(file.get(), buffer, mib << 20, image_.string());
   }
   void fill_image() const {
     const UniqueFd file = open_file(image_, O_RDWR | O_CREAT);
