@@ -9,6 +9,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/format/manifest.h"
 #include "vmm/base/error.h"
 #include "vmm/cli/machine_call.h"
 #include "vmm/cli/newcomers.h"
@@ -36,12 +37,18 @@ void print_event(json event) {
 }
 
 json ended_event(const EndRecord& record) {
-  return {{"event", "ended"},
+  return {{"event", record.state},
           {"name", record.name},
           {"time", record.ended},
           {"reason", record.reason},
           {"exit_code", record.exit_code}};
 }
+
+struct Followed {
+  std::string name;
+  ControlClient client;
+  bool has_ended = false;
+};
 
 class EventsVerb final : public Verb {
  public:
@@ -51,7 +58,7 @@ class EventsVerb final : public Verb {
     options.footer(
         "Begins with what has happened since the machine started (the last 256 of it are kept).\n"
         "Each line has \"event\" (started, paused, continued, checkpoint, checkpoint-failed, marked, reset, panic,\n"
-        "ended), \"name\", \"number\", \"time\" and \"uptime_ms\"; further \"reason\", \"checkpoint\" (its report),\n"
+        "ended, killed), \"name\", \"number\", \"time\" and \"uptime_ms\"; further \"reason\", \"checkpoint\" (its report),\n"
         "\"exit_code\", and \"missed\": how many lines this reader was too slow for.");
   }
 
@@ -71,15 +78,20 @@ class EventsVerb final : public Verb {
       print_event(ended_event(*record));
       return 0;
     }
-    ControlClient machine = follow(connect_to_machine(*name_));
-    while (!machine.hung_up()) print_what_is_new(machine, std::chrono::hours(1));
+    Followed machine = follow(*name_, connect_to_machine(*name_));
+    while (!machine.client.hung_up()) print_what_is_new(machine, std::chrono::hours(1));
+    print_if_killed(machine);
     return 0;
   }
 
   void follow_all() {
     meet_all();
     for (auto& [path, machine] : machines_) print_what_is_new(machine, std::chrono::milliseconds(0));
-    std::erase_if(machines_, [](const auto& entry) { return entry.second.hung_up(); });
+    std::erase_if(machines_, [](const auto& entry) {
+      if (!entry.second.client.hung_up()) return false;
+      print_if_killed(entry.second);
+      return true;
+    });
   }
 
   /// Those in all directories of this user. One that may not be read is an error where nothing is found elsewhere.
@@ -93,7 +105,7 @@ class EventsVerb final : public Verb {
   /// Until one of them has something to tell, or another may have come.
   void wait(Newcomers& newcomers) {
     std::vector<pollfd> polled = {{newcomers.fd(), POLLIN, 0}};
-    for (const auto& [path, machine] : machines_) polled.push_back({machine.fd(), POLLIN, 0});
+    for (const auto& [path, machine] : machines_) polled.push_back({machine.client.fd(), POLLIN, 0});
     const bool tries = !all_listen_ && tries_++ < kTries;
     const auto patience = tries ? kSoon : newcomers.patience();
     if (::poll(polled.data(), polled.size(), static_cast<int>(patience.count())) < 0 && errno != EINTR)
@@ -106,24 +118,37 @@ class EventsVerb final : public Verb {
     const std::string path = (directory / name).string();
     if (machines_.contains(path)) return;
     try {
-      machines_.emplace(path, follow(ControlClient(directory, name)));
+      machines_.emplace(path, follow(name, ControlClient(directory, name)));
     } catch (const Error&) {  // not there yet, or no more
       all_listen_ = false;
     }
   }
 
-  ControlClient follow(ControlClient machine) {
-    machine.follow("events", {{"past", true}, {"progress", progress_}});
-    return machine;
+  Followed follow(const std::string& name, ControlClient client) const {
+    client.follow("events", {{"past", true}, {"progress", progress_}});
+    return {name, std::move(client)};
   }
 
-  static void print_what_is_new(ControlClient& machine, std::chrono::milliseconds patience) {
-    while (auto event = machine.next(patience)) print_event(std::move(*event));
+  static void print_what_is_new(Followed& machine, std::chrono::milliseconds patience) {
+    while (auto event = machine.client.next(patience)) {
+      machine.has_ended = machine.has_ended || event->value("event", "") == "ended";
+      print_event(std::move(*event));
+    }
+  }
+
+  /// It hung up without a word. What it left says so, where nobody has its name again.
+  static void print_if_killed(const Followed& machine) {
+    if (machine.has_ended || directory_of_machine(machine.name)) return;
+    const auto record = find_end_record(machine.name);
+    if (!record || !was_killed(*record)) return;
+    json event = ended_event(*record);
+    event["time"] = utc_time_text();
+    print_event(std::move(event));
   }
 
   std::optional<std::string> name_;
   bool progress_ = false;
-  std::map<std::string, ControlClient> machines_;
+  std::map<std::string, Followed> machines_;
   bool all_listen_ = true;
   int tries_ = 0;  ///< since a machine may have come
 };

@@ -119,6 +119,17 @@ int run_in_foreground(const Launch& launch, const StopSignals& signals, Output& 
   return end.exit_code;
 }
 
+/// Until it ends otherwise. Without it nobody learns that it was killed, and that is all.
+void leave_record_of_killed(const std::string& name) noexcept {
+  try {
+    EndRecord record = record_of_killed(name);
+    record.log = log_path(name).string();
+    write_end_record(runtime_directory(), record);
+  } catch (const std::exception&) {
+    remove_end_record(runtime_directory(), name);
+  }
+}
+
 /// Nobody waits for a detached machine. Its log stays only where there is something in it.
 void leave_record(const std::string& name, const MachineEnd& end) {
   EndRecord record;
@@ -137,6 +148,7 @@ void leave_record(const std::string& name, const MachineEnd& end) {
 int run_as_child(const Launch& launch, const StopSignals& signals, Detachment& detachment) {
   bool reported = false;
   const auto on_running = [&] {
+    leave_record_of_killed(launch.name);
     detachment.report_running(log_path(launch.name));
     reported = true;
   };

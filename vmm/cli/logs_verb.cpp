@@ -25,7 +25,7 @@ class LogsVerb final : public Verb {
   }
 
   int run(Output& output) override {
-    if (!directory_of_machine(name_) && find_end_record(name_)) {
+    if (find_orderly_end(name_)) {
       print(find_kept_console(name_), output);
     } else {
       read_living(output);

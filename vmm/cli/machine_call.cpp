@@ -10,7 +10,14 @@ namespace tintype {
 namespace {
 
 std::string log_note(const EndRecord& record) {
-  return record.log ? fmt::format(", and its log is {}", *record.log) : "";
+  std::error_code missing;
+  const bool has_words = record.log && std::filesystem::file_size(*record.log, missing) > 0 && !missing;
+  return has_words ? fmt::format(", and its log is {}", *record.log) : "";
+}
+
+std::string how_it_ended(const EndRecord& record) {
+  if (was_killed(record)) return record.reason;
+  return fmt::format("it ended at {} ({}) with exit status {}", record.ended, record.reason, record.exit_code);
 }
 
 std::string looked_in() {
@@ -28,6 +35,11 @@ std::optional<EndRecord> find_end_record(const std::string& name) {
   return std::nullopt;
 }
 
+std::optional<EndRecord> find_orderly_end(const std::string& name) {
+  auto record = directory_of_machine(name) ? std::nullopt : find_end_record(name);
+  return record && !was_killed(*record) ? record : std::nullopt;
+}
+
 std::string find_kept_console(const std::string& name) {
   for (const auto& directory : lookup_directories()) {
     if (read_end_record(directory, name)) return read_kept_console(directory, name);
@@ -36,8 +48,7 @@ std::string find_kept_console(const std::string& name) {
 }
 
 MachineEnded::MachineEnded(const EndRecord& record)
-    : Error("no machine named {} is running: it ended at {} ({}) with exit status {}{}", record.name, record.ended,
-            record.reason, record.exit_code, log_note(record)),
+    : Error("no machine named {} is running: {}{}", record.name, how_it_ended(record), log_note(record)),
       record_(record) {}
 
 nlohmann::json MachineEnded::result() const {

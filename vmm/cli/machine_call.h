@@ -29,8 +29,10 @@ class MachineEnded : public Error {
   EndRecord record_;
 };
 
-/// How a machine of this name ended that runs no more; nothing where that is not known.
+/// How a machine of this name ended that runs no more, or that it was killed; nothing where that is not known.
 std::optional<EndRecord> find_end_record(const std::string& name);
+/// Of one that runs no more and was not killed: it could still say what it had to.
+std::optional<EndRecord> find_orderly_end(const std::string& name);
 /// What its guest printed last; empty where that is not known.
 std::string find_kept_console(const std::string& name);
 

@@ -61,10 +61,8 @@ class WaitVerb final : public Verb {
 
   int run(Output& output) override {
     if (goal_ == Goal::kConsole) return wait_for_console(output);
-    if (!directory_of_machine(name_)) {
-      const auto record = find_end_record(name_);
-      if (record && goal_ == Goal::kExit) return tell_end(record->reason, record->exit_code, output);
-    }
+    const auto record = find_orderly_end(name_);
+    if (record && goal_ == Goal::kExit) return tell_end(record->reason, record->exit_code, output);
     return wait_for_event(output);
   }
 
@@ -102,7 +100,7 @@ class WaitVerb final : public Verb {
   }
 
   int wait_for_console(Output& output) {
-    if (!directory_of_machine(name_) && find_end_record(name_)) {
+    if (find_orderly_end(name_)) {
       if (!look_for_it(find_kept_console(name_))) throw ended_without_it();
       return tell_found(output);
     }

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/control/end_record.h"
 
+#include <unistd.h>
+
+#include <csignal>
+
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/format/json_fields.h"
@@ -35,6 +40,10 @@ void write_file(const fs::path& path, const std::string& text) {
 }
 
 }  // namespace
+
+EndRecord record_of_killed(const std::string& name) {
+  return {name, "killed", 128 + SIGKILL, fmt::format("its process, {}, was killed or crashed", ::getpid()), "", {}};
+}
 
 void write_end_record(const fs::path& directory, const EndRecord& record) {
   const fs::path path = record_path(directory, record.name);
