@@ -10,7 +10,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/support/scripted_target.h"
-#include "tests/unit/block/host_calls.h"
+#include "tests/support/host_calls.h"
 #include "tests/unit/block/test_disk.h"
 
 namespace tintype {

@@ -19,7 +19,7 @@
 #include "devices/block/image_mark.h"
 #include "devices/block/raw_file.h"
 #include "devices/block/redo_log_format.h"
-#include "tests/unit/block/host_calls.h"
+#include "tests/support/host_calls.h"
 #include "vmm/base/io.h"
 
 namespace tintype {

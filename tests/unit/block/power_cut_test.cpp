@@ -13,7 +13,7 @@
 
 #include "devices/block/recovery.h"
 #include "tests/support/rounds.h"
-#include "tests/unit/block/host_calls.h"
+#include "tests/support/host_calls.h"
 #include "tests/unit/block/test_disk.h"
 
 namespace tintype {

@@ -81,21 +81,6 @@ TEST_CASE("logs that a killed machine left are committed at the next start") {
   CHECK(left.recovers());
 }
 
-TEST_CASE("logs of format version 1 are still read") {
-  const Leftover left;
-  for (const auto& log : logs_in(left.directory.path())) {
-    const UniqueFd fd = open_file(log, O_RDWR);
-    log_format::Superblock superblock;
-    const auto bytes = std::as_writable_bytes(std::span(&superblock, 1));
-    read_exactly(fd.get(), bytes, 0, log.string());
-    superblock.version = 1;
-    superblock.image_mark = {}, superblock.boot_id = {};
-    superblock.checksum = log_format::checksum_of(superblock);
-    write_exactly(fd.get(), bytes, 0, log.string());
-  }
-  CHECK(left.recovers());
-}
-
 TEST_CASE("a read-only disk reads through left-over logs and leaves them alone") {
   const Leftover left;
   {

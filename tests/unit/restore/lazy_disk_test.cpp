@@ -13,6 +13,7 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/support/host_calls.h"
 #include "tests/support/skip.h"
 #include "tests/support/small_file_system.h"
 #include "tests/unit/restore/scripted_source.h"
@@ -144,6 +145,25 @@ TEST_CASE("what failed in the background comes by itself when the host can again
   while (read_incomplete_note(image.file.fd())) std::this_thread::sleep_for(1ms);
   disk.finish();
   CHECK(disk.problem().empty());
+}
+
+TEST_CASE("what the host lost of an image, and said so once, is brought again") {
+  const Image image;
+  std::atomic<bool> lost = false;
+  const HostCalls calls(
+      [&](HostCalls::Moment moment, const std::filesystem::path&) {
+        if (moment != HostCalls::Moment::kBeforeSync || lost.exchange(true)) return 0;
+        const bool emptied = ::ftruncate(image.file.fd(), 0) == 0 && ::ftruncate(image.file.fd(), kDisk) == 0;
+        return emptied ? EIO : 0;
+      },
+      HostCalls::Of::kEveryThread);
+  LazyDisk disk(source(), image.descriptor(), image.path, true);
+  disk.bring(0, kDisk);
+  CHECK(disk.bytes_left() == 0);
+  disk.start({});
+  while (read_incomplete_note(image.file.fd())) std::this_thread::sleep_for(1ms);
+  CHECK(lost);
+  for (const std::uint64_t block : {10, 255, 256, 609, 1300, 2047, 2048}) CHECK(image.has(block));
 }
 
 TEST_CASE("no room for the image is a problem with a reason, until there is room") {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/unit/block/host_calls.h"
+#include "tests/support/host_calls.h"
 
 #include <fcntl.h>
 #include <unistd.h>
