@@ -12,8 +12,8 @@ print(json.load(sys.stdin)["version"])')
   version+=+$(git log -1 --format=%cd.%h --date=format:%Y%m%d)
   architecture=$(dpkg --print-architecture)
   multiarch=$(dpkg-architecture -q DEB_HOST_MULTIARCH)
-  configure_build "$package_dir" --prefix=/usr --libdir="lib/$multiarch" -Dtests=false
-  ninja -C "$package_dir" >&2
+  configure_build "$package_dir" --prefix=/usr --libdir="lib/$multiarch" -Dtests=false -Dunity=on -Dunity_size=12
+  ninja -C "$package_dir" installed >&2
   rm -rf "$stage" "$package_dir"/tintype_*.deb
   DESTDIR=$stage meson install -C "$package_dir" --no-rebuild --quiet >&2
   strip_stage "$stage/usr" "$multiarch"
