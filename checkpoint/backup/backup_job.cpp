@@ -35,6 +35,15 @@ BackupJob::~BackupJob() {
   ask_to_end();
   thread_.join();
   desk_.leave(place_->repository());
+  if (for_good_) place_->give_up();
+}
+
+void BackupJob::ask_to_end_for_good() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    for_good_ = true;
+  }
+  ask_to_end();
 }
 
 void BackupJob::ask_to_end() noexcept {

@@ -32,6 +32,8 @@ class BackupJob {
   BackupStatus status() const;
   /// No more; does not wait.
   void ask_to_end() noexcept;
+  /// Nobody takes its place: what it kept for the next backup goes with it.
+  void ask_to_end_for_good() noexcept;
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -54,7 +56,7 @@ class BackupJob {
   std::condition_variable changed_;
   BackupStatus status_;
   Clock::time_point beat_ = Clock::now(), due_ = beat_;
-  bool ending_ = false;
+  bool ending_ = false, for_good_ = false;
   std::thread thread_;  ///< last: it uses all of the above
 };
 

@@ -12,7 +12,7 @@ void BackupService::start(const BackupPlan& plan) {
   check_plan(plan);
   check_place(plan.to);
   auto place = means_.make_place(plan);
-  stop(plan.to);
+  end(plan.to, &BackupJob::ask_to_end);
   auto job = std::make_unique<BackupJob>(plan, std::move(place), desk_, means_.run_tintype);
   const std::lock_guard lock(mutex_);
   jobs_.push_back(std::move(job));
@@ -31,8 +31,10 @@ void BackupService::check_place(const std::string& place) const {
   }
 }
 
+std::size_t BackupService::stop(const std::string& place) { return end(place, &BackupJob::ask_to_end_for_good); }
+
 // They are waited for without the lock: status() must answer meanwhile.
-std::size_t BackupService::stop(const std::string& place) {
+std::size_t BackupService::end(const std::string& place, Ask ask) {
   std::vector<std::unique_ptr<BackupJob>> ending;
   {
     const std::lock_guard lock(mutex_);
@@ -41,7 +43,7 @@ std::size_t BackupService::stop(const std::string& place) {
     std::move(first, jobs_.end(), std::back_inserter(ending));
     jobs_.erase(first, jobs_.end());
   }
-  for (const auto& job : ending) job->ask_to_end();
+  for (const auto& job : ending) ((*job).*ask)();
   return ending.size();
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "checkpoint/backup/backup_job.h"
+#include "checkpoint/backup/place.h"
 
 namespace tintype {
 
@@ -16,12 +17,13 @@ struct BackupMeans {
   CaptureDesk::Take take;
   std::function<std::unique_ptr<BackupPlace>(const BackupPlan&)> make_place;
   RunTintype run_tintype;
+  CaptureDesk::Require require = require_repository_at;
 };
 
 /// All backups of one machine. Any thread.
 class BackupService {
  public:
-  explicit BackupService(BackupMeans means) : means_(std::move(means)), desk_(means_.take) {}
+  explicit BackupService(BackupMeans means) : means_(std::move(means)), desk_(means_.take, means_.require) {}
   ~BackupService() { stop({}); }
 
   /// From now on. Takes the place of those to the same place; where this one cannot be, they go on. Throws
@@ -34,7 +36,9 @@ class BackupService {
   std::vector<BackupStatus> status() const;
 
  private:
+  using Ask = void (BackupJob::*)();
   void check_place(const std::string& place) const;
+  std::size_t end(const std::string& place, Ask ask);
 
   const BackupMeans means_;
   CaptureDesk desk_;

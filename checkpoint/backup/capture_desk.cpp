@@ -12,6 +12,7 @@ CaptureDesk::Captured CaptureDesk::capture_for(const std::filesystem::path& repo
   if (leads) return take(repository, every);
   if (Clock::now() - latest_->at < every / 2) return latest_->captured;
   try {
+    require_(latest_->captured.repository);  // that its device is gone only its own backup would notice
     return take(latest_->captured.repository, latest_->every);
   } catch (const std::exception& error) {  // that place is in trouble, as its own backup will say
     log_note("a backup is taken to {} instead: {}", repository.string(), error.what());

@@ -18,7 +18,9 @@ namespace tintype {
 class CaptureDesk {
  public:
   using Take = std::function<CheckpointReport(const std::filesystem::path& repository)>;
-  explicit CaptureDesk(Take take) : take_(std::move(take)) {}
+  /// Throws where a repository that was there is not there any more: taking something to it would make another one.
+  using Require = std::function<void(const std::filesystem::path& repository)>;
+  CaptureDesk(Take take, Require require) : take_(std::move(take)), require_(std::move(require)) {}
 
   /// A checkpoint that a place can have: where it lies, and which it is.
   struct Captured {
@@ -40,6 +42,7 @@ class CaptureDesk {
   const Captured& take(const std::filesystem::path& repository, std::chrono::milliseconds every);
 
   const Take take_;
+  const Require require_;
   std::mutex mutex_;  // guards the rest
   std::optional<Latest> latest_;
 };

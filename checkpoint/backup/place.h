@@ -28,7 +28,12 @@ class BackupPlace {
   virtual std::uint64_t bring(const std::filesystem::path& from, std::uint64_t id, const ProgressSink& progress) = 0;
   /// Deletes what the rule does not keep.
   virtual void prune(const std::optional<Retention>& keep, const ProgressSink& progress) = 0;
+  /// No more will be brought: what was kept here for the next one goes, at the latest with this.
+  virtual void give_up() noexcept {}
 };
+
+/// A repository is there, and not the empty directory where its device was mounted. Throws tintype::Error otherwise.
+void require_repository_at(const std::filesystem::path& path);
 
 /// A repository, in a directory or a bucket. `vm`: whose backups they are.
 std::unique_ptr<BackupPlace> make_repository_place(const std::filesystem::path& path, const std::string& vm);

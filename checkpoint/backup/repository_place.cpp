@@ -47,10 +47,9 @@ class RepositoryPlace final : public BackupPlace {
   }
 
  private:
-  /// A repository, and not the empty directory where one was mounted.
   bool is_there() const {
     try {
-      open_store(path_)->require_repository();
+      require_repository_at(path_);
       return true;
     } catch (const Error&) {
       return false;
@@ -80,6 +79,8 @@ class RepositoryPlace final : public BackupPlace {
 };
 
 }  // namespace
+
+void require_repository_at(const fs::path& path) { open_store(path)->require_repository(); }
 
 std::unique_ptr<BackupPlace> make_repository_place(const fs::path& path, const std::string& vm) {
   return std::make_unique<RepositoryPlace>(path, vm);

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <chrono>
+#include <thread>
 
 #include "vmm/base/error.h"
 #include "vmm/base/printable.h"
@@ -57,12 +58,17 @@ class SpawnSettings {
   posix_spawnattr_t attributes_{};
 };
 
-/// Its exit status, as waitpid() has it.
+constexpr auto kGlance = std::chrono::milliseconds(20), kTidyUp = std::chrono::milliseconds(2000);
+
+/// Its exit status, as waitpid() has it. Who is to stop first has time to put away what he made.
 int wait_for(pid_t child, const std::atomic<bool>& stop) {
   int status = 0;
-  for (bool told = false; ::waitpid(child, &status, WNOHANG) == 0;) {
-    if (stop && !std::exchange(told, true)) ::kill(child, SIGKILL);
-    ::usleep(20'000);
+  std::chrono::milliseconds patience = kTidyUp;
+  for (bool told = false; ::waitpid(child, &status, WNOHANG) == 0; std::this_thread::sleep_for(kGlance)) {
+    if (!stop) continue;
+    if (!std::exchange(told, true)) ::kill(child, SIGTERM);
+    patience -= kGlance;
+    if (patience < kGlance) ::kill(child, SIGKILL);
   }
   return status;
 }

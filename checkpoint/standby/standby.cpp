@@ -192,9 +192,13 @@ void Standby::talk(SecureChannel& channel) {
   const std::string hello = channel.receive_line();
   if (!hello.starts_with(link_words::kHello)) throw Error("somebody with the key speaks another version");
   if (promoted_) return channel.send_line(link_words::kReplaced);
-  begin_session(channel, hello.substr(link_words::kHello.size()));
-  channel.set_patience(kSilence);
   const auto has = newest_manifest();
+  const std::string vm = hello.substr(link_words::kHello.size());
+  if (const std::string other = begin_session(channel, vm, has ? has->vm : ""); !other.empty())
+    return refuse(channel, fmt::format("it is for the machine {}, and this one is called {}: start another standby, "
+                                       "with a repository of its own",
+                                       other, vm));
+  channel.set_patience(kSilence);
   channel.send_line(std::string(link_words::kHave) + (has ? has->identity : "-"));
   try {
     while (!promoted_ && answer(channel, channel.receive_line())) {
@@ -217,6 +221,7 @@ bool Standby::answer(SecureChannel& channel, const std::string& line) {
   } else if (line == link_words::kBye) {
     const std::lock_guard lock(mutex_);
     heard_.reset();
+    if (received_ == 0) vm_.clear();  // another one may call
     return false;
   } else {
     throw Error("somebody with the key says something else");
@@ -237,6 +242,7 @@ void Standby::take_in(SecureChannel& channel, Busy& busy) {
       return busy.receive(channel, into);
     };
     const auto carried = receive_checkpoints(options_.repository, get, {}, known_);
+    if (carried.empty()) throw Error("a stream without a checkpoint came");
     identity = carried.back().identity;
     id = carried.back().id;
   } catch (const std::exception& error) {
@@ -271,14 +277,18 @@ void Standby::tell_replaced(SecureChannel& channel) {
   read_what_comes(channel, kLastWord, [] { return false; });
 }
 
-/// Who called last is the one that counts: an older connection may be one that broke, and does not know it.
-void Standby::begin_session(SecureChannel& channel, const std::string& vm) {
+/// Who called last is the one that counts: an older connection may be one that broke, and does not know it. `kept`: the
+/// machine whose checkpoints are here; empty: nobody's. Returns the other machine that this standby is for.
+std::string Standby::begin_session(SecureChannel& channel, const std::string& vm, const std::string& kept) {
   const std::lock_guard lock(mutex_);
+  const std::string& mine = kept.empty() ? vm_ : kept;
+  if (!mine.empty() && mine != vm) return mine;
   if (current_ != nullptr) current_->shut_down();
   current_ = &channel;
   vm_ = vm;
   heard_ = Clock::now();
   silence_.heard();
+  return {};
 }
 
 void Standby::end_session(SecureChannel& channel) noexcept {

@@ -90,7 +90,7 @@ class Standby {
   void take_in(SecureChannel& channel, Busy& busy);
   void refuse(SecureChannel& channel, const std::string& why) const;
   static void tell_replaced(SecureChannel& channel);
-  void begin_session(SecureChannel& channel, const std::string& vm);
+  std::string begin_session(SecureChannel& channel, const std::string& vm, const std::string& kept);
   void end_session(SecureChannel& channel) noexcept;
   void heard();
   void forget_finished_sessions();

@@ -38,6 +38,20 @@ constexpr milliseconds kAgain = std::chrono::seconds(1);
 /// In the spool stays what the next one builds on.
 constexpr const char* kSpoolKeeps = "last=2";
 
+/// Outlives whoever works in it.
+struct Spool {
+  explicit Spool(fs::path directory) : path(std::move(directory)) {}
+  ~Spool() {
+    std::error_code left_behind;
+    if (!is_needed) fs::remove_all(path, left_behind);
+  }
+  Spool(const Spool&) = delete;
+  Spool& operator=(const Spool&) = delete;
+
+  const fs::path path;
+  bool is_needed = true;
+};
+
 class StandbyPlace final : public BackupPlace {
  public:
   explicit StandbyPlace(StandbyLink link) : link_(std::move(link)), thread_([this] { beat(); }) {}
@@ -79,6 +93,8 @@ class StandbyPlace final : public BackupPlace {
   void prune(const std::optional<Retention>&, const ProgressSink&) override {
     if (!Repository::open(link_.spool).ids().empty()) housekeeper_.ask();  // else what was sent came from elsewhere
   }
+
+  void give_up() noexcept override { spool_.is_needed = false; }
 
  private:
   std::string where() const { return link_.address.host + ":" + link_.address.port; }
@@ -179,6 +195,7 @@ class StandbyPlace final : public BackupPlace {
   }
 
   const StandbyLink link_;
+  Spool spool_{link_.spool};
   const std::shared_ptr<KnownManifests> known_ = std::make_shared<KnownManifests>();
   Housekeeper housekeeper_{link_.spool, {parse_retention(kSpoolKeeps, "the spool"), {}, false, known_}};
   std::mutex mutex_;  // guards the next four

@@ -29,6 +29,12 @@ std::string_view image_name_in(std::string_view name) {
   return name.substr(0, dot);
 }
 
+/// fs::equivalent() without a failure where either is no file.
+bool is_same_log(const fs::path& one, const fs::path& other) {
+  std::error_code no_file;
+  return one == other || fs::equivalent(one, other, no_file);
+}
+
 fs::path log_directory(const RawFile& base, const fs::path& directory) {
   if (!directory.empty()) return fs::weakly_canonical(directory);
   if (!base.is_block_device()) return base.path().parent_path();
@@ -67,7 +73,7 @@ void add_logs_in(const fs::path& directory, const fs::path& image, std::vector<L
     if (entry.is_symlink() && !found.has_name_of_image) continue;
     if (entry.is_symlink()) found = {resolve_link(entry.path()), entry.path(), true};
     const auto same = std::find_if(into.begin(), into.end(),
-                                   [&](const LogPaths& known) { return fs::equivalent(known.file, found.file); });
+                                   [&](const LogPaths& known) { return is_same_log(known.file, found.file); });
     if (same == into.end()) into.push_back(found);
   }
 }

@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 
+#include <sys/stat.h>
+
 #include <array>
 #include <cstring>
 #include <span>
@@ -16,9 +18,22 @@ namespace tintype {
 
 using namespace log_format;
 
+namespace {
+
+/// What bears the name may be anything: a named pipe would be waited for.
+UniqueFd open_log(const std::filesystem::path& path, int access) {
+  UniqueFd fd(::open(path.c_str(), access | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  struct stat there {};
+  if (fd && ::fstat(fd.get(), &there) == 0 && !S_ISREG(there.st_mode))
+    throw LogDamaged("{} is named like a redo log, and is no file: give it another name", path.string());
+  return fd;
+}
+
+}  // namespace
+
 LogScan::LogScan(const std::filesystem::path& path, const std::filesystem::path& link, bool read_only,
                  std::vector<std::string>* wrong)
-    : path_(path), link_(link), fd_(::open(path.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC)), wrong_(wrong) {
+    : path_(path), link_(link), fd_(open_log(path, read_only ? O_RDONLY : O_RDWR)), wrong_(wrong) {
   if (!fd_) {
     throw Error("the redo log {} cannot be opened: {}; it holds updates of the disk, so make it accessible",
                 path.string(), errno_text(errno));

@@ -54,6 +54,9 @@ struct Head {
   State state;
 };
 
+/// It has none yet, but where it lies is what the user has to make room in.
+std::string name_of(const NewLogFile& file) { return "a fresh redo log in " + file.directory().string(); }
+
 // The base of an undoable disk rests from the beginning: nobody writes to it while it has logs that are kept.
 Head write_head(const NewLogFile& file, const RawFile& base, std::uint64_t sequence, Purpose purpose) {
   Head head;
@@ -63,8 +66,9 @@ Head write_head(const NewLogFile& file, const RawFile& base, std::uint64_t seque
   head.state.checksum = checksum_of(head.state, log_seed(head.superblock));
   std::array<std::byte, kHeaderBytes - kStateOffset> rest{};
   std::memcpy(rest.data(), &head.state, sizeof head.state);
-  write_exactly(file.fd(), rest, kStateOffset, "a fresh redo log");
-  write_exactly(file.fd(), std::as_bytes(std::span(&head.superblock, 1)), 0, "a fresh redo log");
+  const std::string what = name_of(file);
+  write_exactly(file.fd(), rest, kStateOffset, what);
+  write_exactly(file.fd(), std::as_bytes(std::span(&head.superblock, 1)), 0, what);
   return head;
 }
 
@@ -77,7 +81,7 @@ std::shared_ptr<RedoLog> RedoLog::create(const RawFile& base, const std::filesys
                                          const std::function<void()>& before_name) {
   NewLogFile file(base, directory);
   const Head head = write_head(file, base, sequence, purpose);
-  sync_file(file.fd(), "a fresh redo log");
+  sync_file(file.fd(), name_of(file));
   if (before_name) before_name();
   const LogPaths paths = file.publish(sequence);
   std::shared_ptr<RedoLog> log(new RedoLog(paths.file, paths.link, file.release(), head.superblock));

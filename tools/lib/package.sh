@@ -12,10 +12,10 @@ print(json.load(sys.stdin)["version"])')
   version+=+$(git log -1 --format=%cd.%h --date=format:%Y%m%d)
   architecture=$(dpkg --print-architecture)
   multiarch=$(dpkg-architecture -q DEB_HOST_MULTIARCH)
-  configure_build "$package_dir" --prefix=/usr --libdir="lib/$multiarch" -Dtests=false -Dunity=on -Dunity_size=12
-  ninja -C "$package_dir" installed >&2
+  configure_build "$package_dir" --prefix=/usr --libdir="lib/$multiarch" -Dtests=false "${quick_options[@]}"
+  ninja -C "$package_dir" installed >&2 || die "it does not build"
   rm -rf "$stage" "$package_dir"/tintype_*.deb
-  DESTDIR=$stage meson install -C "$package_dir" --no-rebuild --quiet >&2
+  DESTDIR=$stage meson install -C "$package_dir" --no-rebuild --quiet >&2 || die "it cannot be installed"
   strip_stage "$stage/usr" "$multiarch"
   gzip -9n "$stage"/usr/share/man/man1/*.1
   info="$stage/usr/share/doc/tintype"

@@ -138,7 +138,7 @@ class DiskVerb final : public Verb {
     if (!out_) throw UsageError("say where to export to: `tintype disk export FILE OUT`");
     const auto format = format_ ? chosen_value<ImageFormat>(*format_, "--format") : ImageFormat::kRaw;
     const auto destination = replaceable_name(absolute_path(*out_, "OUT"));
-    check_not_in_use(destination);
+    check_may_be_replaced(destination);
     std::error_code missing;
     if (std::filesystem::equivalent(destination, image_, missing))
       throw Error("{} is the image itself: name another file", destination.string());

@@ -70,7 +70,7 @@ class ExportVerb final : public Verb {
       if (!files.insert(file).second)
         throw UsageError("{} is given twice: give each export its own file", file.string());
       check_outside(repository_, file);
-      check_not_in_use(file);
+      check_may_be_replaced(file);
     };
     if (memory_) check(*memory_);
     if (core_) check(*core_);

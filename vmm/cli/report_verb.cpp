@@ -36,7 +36,7 @@ class ReportVerb final : public Verb {
     if (file_ == "-") return print(output);
     const fs::path file = replaceable_name(absolute_path(file_.value_or("report.html"), "--output"));
     check_outside(repository_, file);
-    check_not_in_use(file);
+    check_may_be_replaced(file);
     const RepositoryFilm film = film_of_repository(output);
     write(file, report_page(film));
     output.line("{}: {}, {}.", file.string(), counted(film.checkpoints.size(), "checkpoint"),

@@ -8,6 +8,7 @@
 
 #include "vmm/base/error.h"
 #include "vmm/base/unique_fd.h"
+#include "vmm/cli/destination.h"
 #include "vmm/cli/directory_disk.h"
 #include "vmm/cli/values.h"
 #include "vmm/control/runtime_directory.h"
@@ -86,6 +87,20 @@ void RunOptions::fill_from(const RunOptions& weaker) {
   fail_on_reset = fail_on_reset || weaker.fail_on_reset;
 }
 
+namespace {
+
+/// What the machine is made of, which would be gone before it was read.
+void refuse_to_print_over(const std::filesystem::path& serial, const MachineConfig& config) {
+  std::vector<std::filesystem::path> parts = {config.kernel, config.initrd};
+  for (const DiskConfig& disk : config.disks) parts.push_back(disk.image);
+  for (const auto& part : parts) {
+    if (is_same_file(serial, part))
+      throw UsageError("--serial file:{} would be written over {}: name another file", serial.string(), part.string());
+  }
+}
+
+}  // namespace
+
 MachineConfig machine_config(const RunOptions& options, bool json) {
   if (!options.kernel)
     throw UsageError("say which kernel to boot: --kernel FILE, or a line kernel = \"FILE\" in the --config file");
@@ -109,6 +124,7 @@ MachineConfig machine_config(const RunOptions& options, bool json) {
 
 void check_files(const MachineConfig& config) {
   refuse_doubles(config.disks);
+  if (config.serial.kind == SerialKind::kFile) refuse_to_print_over(config.serial.path, config);
   if (!config.disk_directory.empty()) check_log_directory(config.disk_directory);
 }
 
@@ -123,6 +139,7 @@ SerialConfig serial_config(const std::optional<std::string>& text, bool detach, 
     throw UsageError(
         "--json needs stdout, so that --serial stdio cannot have it: use --serial null, file:PATH or unix:PATH");
   if (!serial.path.empty()) serial.path = absolute_path(serial.path, "--serial");
+  if (serial.kind == SerialKind::kFile) check_may_be_replaced(serial.path);
   return serial;
 }
 

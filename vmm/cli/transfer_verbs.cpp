@@ -111,6 +111,7 @@ class SendVerb final : public Verb {
   /// is written to.
   std::vector<Carried> write_file(Output& output) const {
     check_outside(repository_, *file_);
+    check_may_be_replaced(*file_);
     std::error_code missing;
     const auto kind = std::filesystem::status(*file_, missing).type();
     if (kind != std::filesystem::file_type::not_found && kind != std::filesystem::file_type::regular)

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <set>
 #include <utility>
 
 #include "checkpoint/s3/location.h"
@@ -155,7 +156,12 @@ DiskConfig parse_disk(std::string_view text) {
   if (disk.image.empty() || disk.image == "dir:")
     throw UsageError("--disk needs the name of an image file first, or dir: and a directory's");
   if (disk.image.string().starts_with("dir:")) disk.mode = DiskMode::kNonpersistent;
-  std::for_each(words.begin() + 1, words.end(), [&](const std::string& word) { apply_disk_word(word, disk); });
+  std::set<std::string> seen;
+  for (auto word = words.begin() + 1; word != words.end(); ++word) {
+    const std::string key = word->substr(0, word->find('='));
+    if (!seen.insert(key).second) throw UsageError("--disk: {} is given twice", key);
+    apply_disk_word(*word, disk);
+  }
   return disk;
 }
 

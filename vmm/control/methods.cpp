@@ -143,7 +143,13 @@ void validate(const BackupRequest& request, const json& given) {
   if (request.status && given.size() > 1) throw UsageError("--status (the parameter \"status\") takes no other");
   if (request.stop && given.size() > (given.contains("to") ? 2U : 1U))
     throw UsageError("--stop (the parameter \"stop\") takes --to and no other");
-  if (!request.status && !request.stop && !given.empty()) check_plan(plan_of(request));
+  if (request.status || request.stop || given.empty()) return;
+  check_plan(plan_of(request));
+  if (given.contains("keep")) static_cast<void>(parse_retention(request.keep, "--keep"));
+  for (const std::string chore : {"verify", "drill"}) {
+    if (given.value(chore + "_ms", 1) == 0)
+      throw UsageError("--{} needs a time that is not 0 (the parameter \"{}_ms\"), or is left out", chore, chore);
+  }
 }
 
 void validate(const CheckpointRequest& request, const json& given) {

@@ -20,6 +20,7 @@ using std::chrono::milliseconds;
 /// A place that does what a test says.
 struct Script {
   std::atomic<bool> broken = false;
+  std::atomic<bool> vanished = false;  ///< with its device: what is written there makes it anew
   std::atomic<int> brought = 0, pruned = 0;
 };
 
@@ -29,7 +30,7 @@ class FakePlace final : public BackupPlace {
       : path_(std::move(path)), script_(std::move(script)) {}
   const std::filesystem::path& repository() const noexcept override { return path_; }
   void look() override {
-    if (script_->broken) throw Error("the place {} is gone", path_.string());
+    if (script_->broken || script_->vanished) throw Error("the place {} is gone", path_.string());
   }
   std::uint64_t bring(const std::filesystem::path&, std::uint64_t id, const ProgressSink& progress) override {
     progress({"copy", 0, 1});
@@ -78,6 +79,9 @@ struct Rig {
             [this](const std::vector<std::string>&, const std::atomic<bool>&) {
               ++chores;
               return std::string("good");
+            },
+            [this](const std::filesystem::path& repository) {
+              if (script(repository).vanished) throw Error("{} is not there", repository.string());
             }};
   }
 };
@@ -201,6 +205,19 @@ TEST_CASE("where the place that leads fails, the others take their own") {
   service.start(plan_to("/seldom", 20));
   CHECK(becomes_true([&] { return rig.taken_to("/seldom") >= 2; }));
   CHECK(becomes_true([&] { return service.status()[0].failures > 0 && service.status()[1].failures == 0; }));
+}
+
+TEST_CASE("in a place whose device is gone nothing is made anew, though another place wants a checkpoint") {
+  Rig rig;
+  BackupService service(rig.means());
+  service.start(plan_to("/often", 5));
+  CHECK(becomes_true([&] { return rig.taken_to("/often") >= 1; }));
+  rig.script("/often").vanished = true;
+  CHECK(becomes_true([&] { return service.status()[0].failures > 0; }));
+  const int then = rig.taken_to("/often");
+  service.start(plan_to("/seldom", 20));
+  CHECK(becomes_true([&] { return rig.taken_to("/seldom") >= 2; }));
+  CHECK(rig.taken_to("/often") == then);
 }
 
 TEST_CASE("chores are done beside the backups") {

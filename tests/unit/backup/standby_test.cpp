@@ -145,6 +145,32 @@ TEST_CASE("a friend who says something wrong ends his connection, and nothing el
   computers.check_whole();
 }
 
+TEST_CASE("a standby is for one machine: another one is told so, and throws nobody out") {
+  TwoComputers computers;
+  const auto refused = [&](const std::string& vm) {
+    Caller caller(computers);
+    const std::string answer = caller.ask("HELLO 1 " + vm);
+    return answer.starts_with(link_words::kError) && answer.find("it is for the machine film") != answer.npos;
+  };
+  {
+    Caller leaves(computers);
+    CHECK(leaves.ask("HELLO 1 other") == "HAVE -");
+    leaves.channel.send_line(link_words::kBye);
+  }
+  CHECK(becomes_true([&] { return computers.standby->status().vm.empty(); }));
+  auto place = computers.place();
+  place->look();
+  CHECK(refused("other"));
+  computers.deliver(*place);
+  CHECK(refused("other"));
+  CHECK_FALSE(refused("film"));
+  place.reset();
+  computers.standby.reset();
+  computers.start();
+  CHECK(refused("other"));
+  CHECK(computers.standby->status().vm != "other");
+}
+
 TEST_CASE("bytes of a conversation that was recorded are worth nothing when they are played again") {
   TwoComputers computers;
   // Between the two sits somebody who writes down what the first one says, and says it again afterwards.

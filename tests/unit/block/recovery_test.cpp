@@ -81,6 +81,18 @@ TEST_CASE("logs that a killed machine left are committed at the next start") {
   CHECK(left.recovers());
 }
 
+TEST_CASE("a named pipe called like a log is refused, and not waited for") {
+  const Leftover left;
+  const fs::path pipe = left.directory.path() / "disk.img.0009.redo";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  for (const bool read_only : {false, true})
+    CHECK(mentions(open_error(options_for(left.image, read_only)), "is no file: give it another name"));
+  const auto defects = check_image(left.image, {}, false);
+  CHECK(std::ranges::any_of(defects, [&](const ImageDefect& defect) { return mentions(defect.what, "is no file"); }));
+  fs::remove(pipe);
+  CHECK(left.recovers());
+}
+
 TEST_CASE("a read-only disk reads through left-over logs and leaves them alone") {
   const Leftover left;
   {
