@@ -183,17 +183,18 @@ void DiskCore::sync(BlockFile& file) {
 
 void DiskCore::flush_log(RedoLog& log) {
   if (log.is_volatile()) return;
-  std::uint64_t records_end = 0, slot = 0;
+  std::uint64_t records_end = 0, records = 0, slot = 0;
   {
     const std::lock_guard lock(mutex_);
     records_end = log.records_end();
+    records = log.records_written();
   }
   sync(log);
   {
     const std::lock_guard lock(mutex_);
     slot = log.take_flush_slot();
   }
-  write_at(log, log.flush_record(records_end, slot), log_format::slot_offset(slot));
+  write_at(log, log.flush_record(records_end, records, slot), log_format::slot_offset(slot));
   log.note_write();
   sync(log);
   try {

@@ -62,7 +62,7 @@ void DiskCore::plan_flush(Flight& flight) {
   if (flight.stack->base->needs_sync()) add_sync(flight, *flight.stack->base);
   for (const auto& log : flight.stack->logs) {
     if (log->needs_sync() || log->has_unflushed_records()) add_sync(flight, *log);
-    if (log->has_unflushed_records()) flight.flush_points.push_back({log.get(), log->records_end()});
+    if (log->has_unflushed_records()) flight.flush_points.push_back({log.get(), log->records_end(), log->records_written()});
   }
 }
 
@@ -118,7 +118,8 @@ void DiskCore::plan_flush_points(Flight& flight) {
   flight.records.reserve(flight.flush_points.size());
   for (Flight::FlushPoint& point : flight.flush_points) {
     point.slot = point.log->take_flush_slot();
-    add_record(flight, *point.log, slot_offset(point.slot), point.log->flush_record(point.records_end, point.slot));
+    add_record(flight, *point.log, slot_offset(point.slot),
+               point.log->flush_record(point.records_end, point.records, point.slot));
   }
 }
 

@@ -48,6 +48,7 @@ struct Flight {
   struct FlushPoint {
     RedoLog* log = nullptr;
     std::uint64_t records_end = 0;
+    std::uint64_t records = 0;  ///< how many there are below
     std::uint64_t slot = 0;
   };
   enum class FlushStage : std::uint8_t { kSync, kMark, kSyncMarks, kNote };

@@ -45,18 +45,19 @@ LogScan::LogScan(const std::filesystem::path& path, const std::filesystem::path&
 
 std::shared_ptr<RedoLog> LogScan::load() {
   check_last_flush();
-  if (written_since_boot()) {
-    end_ = ~std::uint64_t{0};
-  } else {
-    find_flush_points();
-  }
+  find_last_flush_point();
+  end_ = written_since_boot() ? ~std::uint64_t{0} : flushed_.first_sector;
   take_records();
+  if (records_flushed_ < flushed_.position)
+    wrong(fmt::format("{} of the {} records that were flushed last are missing", flushed_.position - records_flushed_,
+                      flushed_.position));
   std::shared_ptr<RedoLog> log(new RedoLog(path_, link_, std::move(fd_), superblock_));
   log->state_ = state_;
   log->index_ = std::move(index_);
   log->discarded_ = discarded_;
   log->next_slot_ = log->records_end_ = slots_end_;
   log->next_data_ = data_end_;
+  log->records_written_ = records_taken_;
   log->void_slots_ = std::move(void_slots_);
   log->note_write();  // nobody knows what of it is on stable storage
   return log;
@@ -152,11 +153,11 @@ bool LogScan::is_flush_point(const Record& record, std::uint64_t slot) const noe
 }
 
 // A flush point is written when all that it speaks for is durable: wherever one is found, it may be believed.
-void LogScan::find_flush_points() {
+void LogScan::find_last_flush_point() {
   for (std::uint64_t group = 0; has_group(group); ++group) {
     std::uint64_t slot = group * kSlotsPerGroup;
     for (const Record& record : read_group(group)) {
-      if (is_flush_point(record, slot)) end_ = std::max(end_, record.first_sector);
+      if (is_flush_point(record, slot) && record.first_sector > flushed_.first_sector) flushed_ = record;
       ++slot;
     }
   }
@@ -178,7 +179,7 @@ void LogScan::take_records() {
 }
 
 // An all-zero slot is one that was never written: its request was still in flight when the machine was
-// killed, or failed.
+// killed, or failed. Or it was lost since: so flush points count.
 bool LogScan::is_empty(const Record& record) noexcept {
   static constexpr Record kNever{0, 0, 0, RecordKind{0}, 0};
   return std::memcmp(&record, &kNever, sizeof record) == 0;
@@ -192,7 +193,10 @@ void LogScan::leave_out(const Record& record, std::uint64_t slot) {
 
 void LogScan::take_record(const Record& record, std::uint64_t slot) {
   if (is_empty(record)) return;
+  if (record.kind != RecordKind::kFlushed && slot < flushed_.first_sector) ++records_flushed_;
   if (const std::string what = wrong_with(record, slot); !what.empty()) return wrong(what);
+  if (record.kind == RecordKind::kFlushed) return;
+  ++records_taken_;
   const SectorRange range{record.first_sector, record.first_sector + record.sector_count};
   if (record.kind == RecordKind::kRelease) index_.erase(range);
   if (record.kind == RecordKind::kZeros) index_.insert_zeros(range);

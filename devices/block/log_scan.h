@@ -42,7 +42,7 @@ class LogScan {
   bool is_flush_point(const log_format::Record& record, std::uint64_t slot) const noexcept;
   log_format::Record record_at(std::uint64_t offset) const;
   bool written_since_boot() const noexcept;
-  void find_flush_points();
+  void find_last_flush_point();
   void take_records();
   static bool is_empty(const log_format::Record& record) noexcept;
   void take_record(const log_format::Record& record, std::uint64_t slot);
@@ -61,6 +61,8 @@ class LogScan {
   log_format::State state_;
   std::uint64_t seed_ = 0;
   ExtentIndex index_;
+  log_format::Record flushed_{};  ///< the last flush point; of nothing where there is none
+  std::uint64_t records_taken_ = 0, records_flushed_ = 0;
   std::uint64_t end_ = 0;        ///< records in slots from here on do not count
   std::uint64_t discarded_ = 0;  ///< how many there were
   std::vector<std::uint64_t> void_slots_;

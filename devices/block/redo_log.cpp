@@ -156,6 +156,7 @@ void RedoLog::allocate(SectorRange range, std::vector<Place>& into) {
 }
 
 void RedoLog::note(const Run& run) {
+  ++records_written_;
   if (run.zeros) {
     index_.insert_zeros(run.range);
   } else {
@@ -175,8 +176,8 @@ Record RedoLog::record_of(const Run& run, std::uint64_t slot) const noexcept {
   return record;
 }
 
-Record RedoLog::flush_record(std::uint64_t records_end, std::uint64_t slot) const noexcept {
-  Record record{records_end, 0, 0, RecordKind::kFlushed, 0};
+Record RedoLog::flush_record(std::uint64_t records_end, std::uint64_t records, std::uint64_t slot) const noexcept {
+  Record record{records_end, records, 0, RecordKind::kFlushed, 0};
   record.checksum = checksum_of(record, seed_, slot);
   return record;
 }

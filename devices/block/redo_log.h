@@ -93,10 +93,13 @@ class RedoLog : public BlockFile {
   void give_back_flush_slot(std::uint64_t slot) noexcept {
     if (slot + 1 == next_slot_) next_slot_ = slot;
   }
-  log_format::Record flush_record(std::uint64_t records_end, std::uint64_t slot) const noexcept;
+  /// How many records are in the file, flush points apart.
+  std::uint64_t records_written() const noexcept { return records_written_; }
+  /// `records`: how many of them lie below `records_end`.
+  log_format::Record flush_record(std::uint64_t records_end, std::uint64_t records, std::uint64_t slot) const noexcept;
   /// For the header, once the flush point in `slot` is durable: so that a log that was cut off is known by it.
   log_format::Record last_flush(std::uint64_t slot) const noexcept {
-    return flush_record(slot + 1, log_format::kLastFlushSlot);
+    return flush_record(slot + 1, 0, log_format::kLastFlushSlot);
   }
   void note_flushed(std::uint64_t records_end) noexcept { flushed_ = std::max(flushed_, records_end); }
   std::uint64_t flushed() const noexcept { return flushed_; }
@@ -134,6 +137,7 @@ class RedoLog : public BlockFile {
   ExtentIndex index_;
   std::uint64_t next_slot_ = 0;
   std::uint64_t records_end_ = 0;
+  std::uint64_t records_written_ = 0;
   std::uint64_t flushed_ = 0;    ///< as far as flush points speak
   std::uint64_t next_data_ = 0;  ///< number of the next data sector
   std::uint64_t discarded_ = 0;

@@ -86,7 +86,8 @@ enum class RecordKind : std::uint32_t {
 /// Says something about a range of sectors; a record in a higher slot overrules one in a lower slot.
 struct Record {
   std::uint64_t first_sector = 0;       // 0
-  std::uint64_t position = 0;           // 8   of kHold: sectors from the start of the file; else 0
+  std::uint64_t position = 0;           // 8   of kHold: sectors from the start of the file; of kFlushed: how many records
+                                        //     of other kinds these slots have, or 0: they were not counted; else 0
   std::uint32_t sector_count = 0;       // 16
   RecordKind kind = RecordKind::kHold;  // 20
   std::uint64_t checksum = 0;           // 24  XXH3-64 of what stands before it, seeded with log_seed() ^ slot number

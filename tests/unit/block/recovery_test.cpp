@@ -129,6 +129,34 @@ TEST_CASE("any changed byte in a log's header or records is refused, and nothing
   CHECK(left.recovers());
 }
 
+TEST_CASE("a flushed record that became zeros is missed") {
+  const TempDir directory;
+  const fs::path image = directory.image(4 << 20);
+  {
+    TestDisk test(image);
+    auto frozen = test.freeze();
+    for (std::uint64_t i = 0; i < 40; ++i) REQUIRE(test.driver->fill(i * (32 << 10), 4096, 0x44) == 0);
+    REQUIRE(test.driver->flush() == 0);
+    for (std::uint64_t i = 0; i < 3; ++i) REQUIRE(test.driver->fill((2 << 20) + i * (32 << 10), 4096, 0x55) == 0);
+  }
+  const auto log = logs_in(directory.path())[0];
+  const std::string before = read_text_file(log, 64 << 20);
+  const auto lose = [&](std::uint64_t first, std::uint64_t count) {
+    std::string lost = before;
+    lost.replace(log_format::slot_offset(first), count * log_format::kRecordBytes,
+                 std::string(count * log_format::kRecordBytes, '\0'));
+    write_exactly(open_file(log, O_WRONLY).get(), std::as_bytes(std::span(lost)), 0, log.string());
+  };
+  lose(16, 16);
+  CHECK(mentions(open_error(options_for(image)), "16 of the 40 records that were flushed last are missing"));
+  const auto defects = check_image(image, {}, false);
+  CHECK(std::ranges::any_of(defects, [](const ImageDefect& defect) { return mentions(defect.what, "are missing"); }));
+  lose(42, 1);  // was never flushed: nobody was told that it is there
+  TestDisk test(image);
+  CHECK(test.driver->holds(39 * (32 << 10), 4096, 0x44));
+  CHECK(test.driver->holds(2 << 20, 4096, 0x55));
+}
+
 TEST_CASE("a log that is cut off anywhere is refused, and nothing is changed") {
   const Leftover left;
   const auto log = logs_in(left.directory.path())[1];
