@@ -9,6 +9,7 @@
 
 #include "checkpoint/backup/backup_job.h"
 #include "checkpoint/backup/place.h"
+#include "checkpoint/store/checkpoint_store.h"
 
 namespace tintype {
 
@@ -17,7 +18,7 @@ struct BackupMeans {
   CaptureDesk::Take take;
   std::function<std::unique_ptr<BackupPlace>(const BackupPlan&)> make_place;
   RunTintype run_tintype;
-  CaptureDesk::Require require = require_repository_at;
+  CaptureDesk::Require require = require_still_there;
 };
 
 /// All backups of one machine. Any thread.

@@ -32,9 +32,6 @@ class BackupPlace {
   virtual void give_up() noexcept {}
 };
 
-/// A repository is there, and not the empty directory where its device was mounted. Throws tintype::Error otherwise.
-void require_repository_at(const std::filesystem::path& path);
-
 /// A repository, in a directory or a bucket. `vm`: whose backups they are.
 std::unique_ptr<BackupPlace> make_repository_place(const std::filesystem::path& path, const std::string& vm);
 

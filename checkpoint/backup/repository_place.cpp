@@ -2,7 +2,6 @@
 #include "checkpoint/backup/place.h"
 #include "checkpoint/backup/prune.h"
 #include "checkpoint/backup/transfer.h"
-#include "checkpoint/s3/location.h"
 #include "checkpoint/store/checkpoint_store.h"
 #include "checkpoint/store/tidy.h"
 #include "vmm/base/error.h"
@@ -15,19 +14,14 @@ namespace fs = std::filesystem;
 class RepositoryPlace final : public BackupPlace {
  public:
   RepositoryPlace(fs::path path, std::string vm) : path_(std::move(path)), vm_(std::move(vm)) {
-    seen_ = !S3Location::is_meant_by(path_.native()) && is_there();
+    seen_ = is_there();
   }
 
   const fs::path& repository() const noexcept override { return path_; }
 
-  // A directory that was there before is on a device that is gone: what would be made in its place is not that device.
-  // A bucket lies on none; where its store is away, the store says so when it is asked to take something.
   void look() override {
-    if (S3Location::is_meant_by(path_.native())) return;
-    const bool there = is_there();
-    if (seen_ && !there)
-      throw Error("the repository {} is not there any more: bring back the device that it lies on", path_.string());
-    seen_ = seen_ || there;
+    if (seen_) require_still_there(path_);
+    seen_ = seen_ || is_there();
   }
 
   std::uint64_t bring(const fs::path& from, std::uint64_t id, const ProgressSink& progress) override {
@@ -49,7 +43,7 @@ class RepositoryPlace final : public BackupPlace {
  private:
   bool is_there() const {
     try {
-      require_repository_at(path_);
+      require_still_there(path_);
       return true;
     } catch (const Error&) {
       return false;
@@ -79,8 +73,6 @@ class RepositoryPlace final : public BackupPlace {
 };
 
 }  // namespace
-
-void require_repository_at(const fs::path& path) { open_store(path)->require_repository(); }
 
 std::unique_ptr<BackupPlace> make_repository_place(const fs::path& path, const std::string& vm) {
   return std::make_unique<RepositoryPlace>(path, vm);

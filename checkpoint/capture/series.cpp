@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "checkpoint/store/checkpoint_store.h"
 #include "vmm/base/log.h"
 
 namespace tintype {
@@ -83,6 +84,7 @@ class Series {
 
   /// False where it was cancelled, and there is something to show for it all the same.
   bool take() {
+    if (report_.taken > 0) require_still_there(options_.repository);
     try {
       report_.latest = checkpointer_.take(options_, {});
     } catch (const Cancelled&) {

@@ -109,6 +109,10 @@ class CheckpointStore {
 /// write.
 std::unique_ptr<CheckpointStore> open_store(const std::filesystem::path& name,
                                             std::shared_ptr<KnownManifests> known = {});
+/// Of a directory that was a repository: what would be made in the place of one whose device is gone is not that one.
+/// Throws tintype::Error where it is none any more. A bucket lies on no device, and its store says itself that it is
+/// away.
+void require_still_there(const std::filesystem::path& name);
 /// Made where it is missing. Throws tintype::Error. Manifests are read by way of `known`, where there is one.
 std::unique_ptr<CheckpointStore> create_store(const std::filesystem::path& name,
                                               std::shared_ptr<KnownManifests> known = {});

@@ -26,6 +26,15 @@ std::unique_ptr<CheckpointStore> open_store(const std::filesystem::path& name, s
   return std::make_unique<Repository>(Repository::open(name, std::move(known)));
 }
 
+void require_still_there(const std::filesystem::path& name) {
+  if (S3Location::is_meant_by(name.native())) return;
+  try {
+    open_store(name)->require_repository();
+  } catch (const Error&) {
+    throw Error("the repository {} is not there any more: bring back the device that it lies on", name.string());
+  }
+}
+
 bool store_would_hold(const std::filesystem::path& name, const std::filesystem::path& other) {
   if (S3Location::is_meant_by(name.native())) return object_store(name.native())->holds(other);
   return Repository::would_hold(name, other);

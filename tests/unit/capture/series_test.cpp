@@ -135,6 +135,21 @@ TEST_CASE("what cannot be deleted is tried again with the next ones") {
   CHECK(report.not_deleted == 3);
 }
 
+TEST_CASE("a repository that is gone is not made anew by the next beat") {
+  FilmSet set;
+  const std::filesystem::path repository = set.repository.path(), away = repository.string() + "-away";
+  Checkpointer checkpointer(set.machine, set.means);
+  const auto unmount = [&](const CheckpointReport&) {
+    std::filesystem::rename(repository, away);
+    std::filesystem::create_directory(repository);
+  };
+  CHECK_THROWS_WITH_AS(take_series(checkpointer, set.options, {.every_ms = 1, .count = 3}, {}, unmount),
+                       doctest::Contains("bring back the device"), Error);
+  CHECK(std::filesystem::is_empty(repository));
+  CHECK(open_store(away)->ids() == Ids{1});
+  std::filesystem::remove_all(away);
+}
+
 TEST_CASE("beats that a slow destination misses are skipped, and counted") {
   FilmSet set;
   set.means.open_target = directed(set.repository, [](const std::string& step) {
