@@ -4,11 +4,15 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include <sys/file.h>
+
 #include <thread>
+#include <vector>
 
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
 #include "vmm/base/printable.h"
+#include "vmm/base/unique_fd.h"
 #include "vmm/machine/machine.h"
 
 namespace tintype {
@@ -25,14 +29,22 @@ constexpr std::uint64_t kSigns = 3;
 constexpr milliseconds kGlance{20};
 constexpr std::size_t kMostConsole = 1 << 20, kShownConsole = 2000;
 
-/// A place for what the machine writes, which goes with the drill.
+constexpr const char* kStageName = "tintype-drill-";
+
+/// A place for what the machine writes, which goes with the drill. It is locked while that lasts: what a drill left that
+/// was killed, the next one removes.
 class Stage {
  public:
   Stage() {
     const char* wanted = ::getenv("TMPDIR");
-    std::string pattern = (fs::path(wanted != nullptr ? wanted : "/var/tmp") / "tintype-drill-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw_errno("mkdtemp {}", pattern);
-    path_ = pattern;
+    const fs::path place = wanted != nullptr ? wanted : "/var/tmp";
+    remove_dead(place);
+    do {
+      std::string pattern = (place / kStageName).string() + "XXXXXX";
+      if (::mkdtemp(pattern.data()) == nullptr) throw_errno("mkdtemp {}", pattern);
+      path_ = pattern;
+      lock_ = locked(path_);
+    } while (!lock_ || !fs::exists(path_));  // else somebody took it for a dead one's in between
   }
   ~Stage() {
     std::error_code error;
@@ -43,7 +55,22 @@ class Stage {
   const fs::path& path() const noexcept { return path_; }
 
  private:
+  static UniqueFd locked(const fs::path& stage) {
+    UniqueFd fd(::open(stage.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) fd.reset();
+    return fd;
+  }
+  static void remove_dead(const fs::path& place) noexcept {
+    std::error_code error;
+    std::vector<fs::path> all;
+    for (fs::directory_iterator entry(place, error), end; !error && entry != end; entry.increment(error))
+      if (entry->path().filename().native().starts_with(kStageName)) all.push_back(entry->path());
+    for (const fs::path& stage : all)
+      if (locked(stage)) fs::remove_all(stage, error);
+  }
+
   fs::path path_;
+  UniqueFd lock_;
 };
 
 class Drill {
