@@ -12,11 +12,11 @@ namespace tintype {
 namespace {
 
 std::string pause_line(const PauseTimes& pause) {
-  const auto time = format_microseconds;
+  const auto time = [](std::uint64_t us) { return fmt::format("{}.{:03}", us / 1000, us % 1000); };  // in ms
   const std::string copy = pause.copy == 0 ? "" : fmt::format(" copy {},", time(pause.copy));
-  return fmt::format("pause       {}: kick {}, devices {}, disks {}, state {}, protect {},{} resume {}",
-                     time(pause.total), time(pause.kick), time(pause.devices), time(pause.disks), time(pause.state),
-                     time(pause.protect), copy, time(pause.resume));
+  return fmt::format("pause       {}: kick {}, devices {}, disks {}, state {}, protect {},{} resume {} ms",
+                     format_microseconds(pause.total), time(pause.kick), time(pause.devices), time(pause.disks),
+                     time(pause.state), time(pause.protect), copy, time(pause.resume));
 }
 
 std::string memory_line(const MemoryReport& memory) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The values of options, from text (and back: amounts.h). Every parser throws UsageError with a sentence that names the option, as
-// it was written.
+// The values of options, from text (and back: amounts.h). Every parser throws UsageError with a sentence that names the
+// option, as it was written.
 
 #include <cstdint>
 #include <filesystem>

@@ -134,8 +134,9 @@ feed.addEventListener("event", message => {
     const frame = make("div", undefined, "frame");
     frame.dataset.id = id;
     frame.append(make("b", id), " " + event.time.slice(11, 19));
-    for (const line of [strategy, "pause " + (pause_us.total / 1000).toFixed(3) + " ms",
-      short(memory.pages_written) + " pages", size(memory.bytes_written), short(memory.faults) + " faults"]) frame.append(make("div", line));
+    const lines = [strategy, "pause " + (pause_us.total / 1000).toFixed(3) + " ms",
+      short(memory.pages_written) + " pages", size(memory.bytes_written), short(memory.faults) + " faults"];
+    for (const line of lines) frame.append(make("div", line));
     by("strip").append(frame);
     by("strip").scrollLeft = by("strip").scrollWidth;
   }
