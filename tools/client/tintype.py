@@ -11,6 +11,8 @@ The protocol is described in vmm/control/README.md: JSON-RPC 2.0, one message a 
     for event in Machine("work").follow("events", past=True):
         print(event["event"])
 
+`events past=True` begins with what has happened, `console past=BYTES` with the last so many bytes that were printed.
+
 From a shell: tintype.py NAME METHOD [KEY=VALUE]...   (values are JSON, or else text; `events` and `console` go on)
 """
 
@@ -118,7 +120,11 @@ def main(arguments):
                 for news in machine.follow(method, **params):
                     print(json.dumps(news), flush=True)
             else:
-                print(json.dumps(machine.call(method, **params)))
+                print(json.dumps(machine.call(method, **params)), flush=True)
+    except BrokenPipeError:  # whoever read has had enough; what is still buffered goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return 130
     except (Refused, LookupError, ConnectionError) as failure:
         print(failure, file=sys.stderr)
         return 1

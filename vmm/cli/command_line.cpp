@@ -144,6 +144,16 @@ int parse_and_run(int argc, char** argv, Output& output) {
   return chosen->verb->run(output);
 }
 
+/// `tintype help VERB` is `tintype VERB --help`.
+std::vector<char*> without_word_help(int argc, char** argv) {
+  static char option[] = "--help";
+  std::vector<char*> words(argv, argv + argc);
+  if (words.size() < 2 || std::string_view(words[1]) != "help") return words;
+  words.erase(words.begin() + 1);
+  words.push_back(option);
+  return words;
+}
+
 bool asks_for_json(int argc, char** argv) {
   return std::any_of(argv, argv + argc, [](const char* word) { return std::string_view(word) == "--json"; });
 }
@@ -155,7 +165,8 @@ int run_command_line(int argc, char** argv) {
   ::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an error of that write, not the end of a machine
   Output output(asks_for_json(argc, argv));
   try {
-    return parse_and_run(argc, argv, output);
+    std::vector<char*> words = without_word_help(argc, argv);
+    return parse_and_run(static_cast<int>(words.size()), words.data(), output);
   } catch (const UsageError& failure) {
     output.error(failure.what());
     return kExitWrongUsage;

@@ -125,6 +125,7 @@ DirectoryDisks::DirectoryDisks(MachineConfig& config) {
       throw;
     }
     disk.image = image;
+    disk.made_of = *directory;
   }
 }
 

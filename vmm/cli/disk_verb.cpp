@@ -36,10 +36,12 @@ class DiskVerb final : public Verb {
  public:
   void declare(VerbOptions& options) override {
     options.positional("ACTION", action_, "info, commit, discard, check, complete or export");
+    options.words("info, commit, discard, check, complete, export");
     options.positional("FILE", file_, "Disk image that no machine writes to");
     options.optional_positional("OUT", out_, "export: the file to write");
     options.path("--disk-dir", "DIR", log_directory_, "Where its redo logs lie, if not beside it");
     options.text("--format", "FORMAT", format_, "export: raw (the default) or qcow2");
+    options.words(offered_words<ImageFormat>());
     options.flag("--repair", repair_, "check: mend what can be mended without losing anything");
     options.footer(
         "info     the stack: the image, the redo logs above it, and what each holds\n"

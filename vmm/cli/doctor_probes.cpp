@@ -116,8 +116,8 @@ Finding examine_virtualization(const std::string& cpu_info_path) {
   if (has_hardware_virtualization(cpu_info_path)) return good("virtualization", "by the CPU");
   return {
       "virtualization", "neither VMX nor SVM: KVM emulates the guest's kernel code",
-      "a stock Linux dies here of an instruction that the emulator lacks: boot it in the rig (tools/rig COMMAND), or "
-      "on a computer with VMX or SVM; the test kernels run",
+      "a stock Linux does not boot here: boot it in the rig (tools/rig COMMAND), or on a computer with VMX or SVM; the "
+      "test kernels run",
       Health::kLimited};
 }
 

@@ -58,7 +58,7 @@ class DrillVerb final : public Verb {
                    {"lives", result.lives},
                    {"said", result.said},
                    {"ran_ms", result.ran_ms},
-                   {"interrupts", result.interrupts},
+                   {"interrupts", result.interrupts ? json(*result.interrupts) : json(nullptr)},
                    {"console", printable(result.console)}};
     const std::string failure = fmt::format("Checkpoint {} does not live: {}", options_.id, result.said);
     if (!result.lives) object["error"] = failure;
@@ -83,7 +83,7 @@ class DrillVerb final : public Verb {
     try {
       return drill_checkpoint(options_, output.progress());
     } catch (const ImageError& damage) {
-      return {false, damage.what(), 0, 0, {}};
+      return {false, damage.what(), 0, {}, {}};
     }
   }
 

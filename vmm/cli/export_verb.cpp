@@ -40,9 +40,12 @@ class ExportVerb final : public Verb {
     options.repository(repository_);
     options.number("--id", id_, "Which checkpoint, by default the newest");
     options.path("--memory", "FILE", memory_, "Write guest memory to this file, at guest physical addresses");
-    options.path("--core", "FILE", core_, "Write the machine to this file as an ELF core, for gdb, crash and drgn");
+    options.path(
+        "--core", "FILE", core_,
+        "Write the machine to this file, in the place of what is there, as an ELF core, for gdb, crash and drgn");
     options.list("--disk", "ID=FILE", disks_, "Write a disk to this file, as an image");
     options.text("--format", "FORMAT", format_, "Of disk images: raw (the default) or qcow2");
+    options.words(offered_words<ImageFormat>());
   }
 
   int run(Output& output) override {

@@ -45,6 +45,9 @@ void InspectOptions::declare(VerbOptions& options, const std::string& whose) {
 }
 
 InspectRequest InspectOptions::request() const {
+  if (physical_ && !any()) throw UsageError("--physical goes with --memory or --disassemble: say what is to be shown");
+  if (cpu_ && !any())
+    throw UsageError("--cpu goes with --memory, --disassemble or --page-tables: say what is to be shown");
   InspectRequest request;
   request.registers = registers_;
   request.virtqueues = virtqueues_;

@@ -124,6 +124,7 @@ class MethodVerb final : public Verb {
       options.flag(parameter.option.option, take, parameter.help);
     } else {
       options.value(parameter.option.option, parameter.option.placeholder, take, parameter.help, false);
+      if (!parameter.words.empty()) options.words(parameter.words);
     }
   }
 

@@ -59,6 +59,7 @@ void Output::print_line(const std::string& line) {
   const std::string text = printable(line);
   const bool printed = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
                        std::fputc('\n', stdout) != EOF && std::fflush(stdout) == 0;
+  if (!printed && errno == EPIPE) throw ReaderGone("stdout cannot be written: {}", errno_text(errno));
   if (!printed) throw Error("stdout cannot be written: {}", errno_text(errno));
 }
 

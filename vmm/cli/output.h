@@ -7,11 +7,18 @@
 #include <fmt/format.h>
 #include <nlohmann/json_fwd.hpp>
 
+#include "vmm/base/error.h"
 #include "vmm/base/progress.h"
 
 namespace tintype {
 
 class ProgressBar;
+
+/// Whoever read stdout has gone.
+class ReaderGone : public Error {
+ public:
+  using Error::Error;
+};
 
 /// Where a verb says what it found: text for people, or with --json one object on stdout, whatever happens.
 class Output {
@@ -43,7 +50,7 @@ class Output {
   void end_progress() noexcept;
 
  private:
-  /// Error where stdout does not take it.
+  /// Error where stdout does not take it: ReaderGone where that is why.
   void print_line(const std::string& line);
 
   bool json_;

@@ -124,10 +124,10 @@ std::string frame(const CheckpointSummary& checkpoint, const CheckpointDiff* dif
     return fmt::format("<div class=\"frame bad\"><b>{}</b><br>{}</div>", checkpoint.id, html_text(checkpoint.problem));
   }
   const Manifest& manifest = *checkpoint.manifest;
-  std::string text = fmt::format("<div class=\"frame\"><b>{}</b> {}<br>{}<br>{}<br>pause {}.{:03} ms", checkpoint.id,
-                                 manifest.parent == 0 ? "full" : fmt::format("on {}", manifest.parent),
-                                 html_text(manifest.time), format_size(checkpoint.bytes),
-                                 manifest.report.pause_us.total / 1000, manifest.report.pause_us.total % 1000);
+  std::string text =
+      fmt::format("<div class=\"frame\"><b>{}</b> {}<br>{}<br>{}<br>pause {}", checkpoint.id,
+                  manifest.parent == 0 ? "full" : fmt::format("on {}", manifest.parent), html_text(manifest.time),
+                  format_size(checkpoint.bytes), format_microseconds(manifest.report.pause_us.total));
   text += check_line("verified", checkpoint.checks.verified) + check_line("drill", checkpoint.checks.drilled);
   if (diff != nullptr) text += heat_map(diff->memory, 32, 3);
   return text + "</div>";
@@ -162,8 +162,9 @@ class Page {
   void add_head() {
     std::uint64_t bytes = 0;
     for (const CheckpointSummary& checkpoint : film_.checkpoints) bytes += checkpoint.bytes;
-    add("<h1>{}</h1><p>{} checkpoints of {} machines, {}. Made {}.</p>", html_text(film_.repository),
-        film_.checkpoints.size(), machines_.size(), format_size(bytes), html_text(film_.made));
+    add("<h1>{}</h1><p>{} of {}, {}. Made {}.</p>", html_text(film_.repository),
+        counted(film_.checkpoints.size(), "checkpoint"), counted(machines_.size(), "machine"), format_size(bytes),
+        html_text(film_.made));
     if (film_.verification) add_verification(*film_.verification);
     for (const std::string& note : film_.notes) add("<p class=\"small\">{}</p>", html_text(note));
   }
@@ -181,8 +182,8 @@ class Page {
 
   void add_machine(const std::string& name, const Frames& frames) {
     const MachineDescription& machine = frames.back()->manifest->machine;
-    add("<h2>{}</h2><p>{} of memory, {} CPUs; {} <code>{}</code></p>", html_text(name), format_size(machine.memory),
-        machine.cpus, html_text(machine.kernel.string()), html_text(machine.append));
+    add("<h2>{}</h2><p>{} of memory, {}; {} <code>{}</code></p>", html_text(name), format_size(machine.memory),
+        counted(machine.cpus, "CPU"), html_text(machine.kernel.string()), html_text(machine.append));
     add("<div class=\"strip\">");
     for (const CheckpointSummary* checkpoint : frames) add("{}", frame(*checkpoint, diff_to(checkpoint->id)));
     add("</div>");
@@ -208,12 +209,13 @@ class Page {
 
   void add_pauses(const Frames& frames) {
     const std::uint64_t longest = most(frames, [](const CheckpointReport& report) { return report.pause_us.total; });
-    add("<h3>The pause</h3>{}<table><tr><th>checkpoint</th><th>strategy</th><th>µs</th><th></th></tr>",
+    add("<h3>The pause</h3>{}<table><tr><th>checkpoint</th><th>strategy</th><th>pause</th><th></th></tr>",
         key_of(pause_slices({})));
     for (const CheckpointSummary* checkpoint : frames) {
       const CheckpointReport& report = checkpoint->manifest->report;
       add("<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"wide\">{}</td></tr>", checkpoint->id,
-          name_of(report.strategy), report.pause_us.total, bar(pause_slices(report), longest, "µs"));
+          name_of(report.strategy), format_microseconds(report.pause_us.total),
+          bar(pause_slices(report), longest, "µs"));
     }
     add("</table>");
   }
@@ -232,7 +234,7 @@ class Page {
 
   void add_memory(const Frames& frames) {
     add("<h3>Memory, and the faults while it was copied</h3><table><tr><th>checkpoint</th><th>pages written</th>"
-        "<th>zero</th><th>written</th><th>faults</th><th>half within µs</th><th>99% within</th><th>longest</th>"
+        "<th>zero</th><th>written</th><th>faults</th><th>half within</th><th>99% within</th><th>longest</th>"
         "<th>capture area</th><th>waits</th></tr>");
     for (const CheckpointSummary* checkpoint : frames) {
       const MemoryReport& memory = checkpoint->manifest->report.memory;
@@ -240,8 +242,9 @@ class Page {
           "{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>"
           "<td>{}</td></tr>",
           checkpoint->id, memory.pages_written, memory.pages_total, memory.pages_zero,
-          format_size(memory.bytes_written), memory.faults, memory.fault_us.p50, memory.fault_us.p99,
-          memory.fault_us.max, format_size(memory.capture_area_peak_bytes), memory.capture_area_waits);
+          format_size(memory.bytes_written), memory.faults, format_microseconds(memory.fault_us.p50),
+          format_microseconds(memory.fault_us.p99), format_microseconds(memory.fault_us.max),
+          format_size(memory.capture_area_peak_bytes), memory.capture_area_waits);
     }
     add("</table>");
   }

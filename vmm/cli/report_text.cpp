@@ -12,10 +12,11 @@ namespace tintype {
 namespace {
 
 std::string pause_line(const PauseTimes& pause) {
-  const std::string copy = pause.copy == 0 ? "" : fmt::format(" copy {},", pause.copy);
-  return fmt::format("pause       {}: kick {}, devices {}, disks {}, state {}, protect {},{} resume {} us",
-                     format_microseconds(pause.total), pause.kick, pause.devices, pause.disks, pause.state,
-                     pause.protect, copy, pause.resume);
+  const auto time = [](std::uint64_t us) { return fmt::format("{}.{:03}", us / 1000, us % 1000); };  // in ms
+  const std::string copy = pause.copy == 0 ? "" : fmt::format(" copy {},", time(pause.copy));
+  return fmt::format("pause       {}: kick {}, devices {}, disks {}, state {}, protect {},{} resume {} ms",
+                     format_microseconds(pause.total), time(pause.kick), time(pause.devices), time(pause.disks),
+                     time(pause.state), time(pause.protect), copy, time(pause.resume));
 }
 
 std::string memory_line(const MemoryReport& memory) {
@@ -24,10 +25,10 @@ std::string memory_line(const MemoryReport& memory) {
 }
 
 std::string fault_line(const MemoryReport& memory) {
-  return fmt::format(
-      "faults      {}: half within {} us, 99% within {} us, longest {} us; capture area {} at most, {} waits",
-      memory.faults, memory.fault_us.p50, memory.fault_us.p99, memory.fault_us.max,
-      format_size(memory.capture_area_peak_bytes), memory.capture_area_waits);
+  return fmt::format("faults      {}: half within {}, 99% within {}, longest {}; capture area {} at most, {}",
+                     memory.faults, format_microseconds(memory.fault_us.p50), format_microseconds(memory.fault_us.p99),
+                     format_microseconds(memory.fault_us.max), format_size(memory.capture_area_peak_bytes),
+                     counted(memory.capture_area_waits, "wait"));
 }
 
 /// Disks are switched, whatever the strategy for memory would have been.

@@ -26,8 +26,8 @@ std::string backup_text(const BackupStatus& backup) {
                                             : fmt::format("every {}", format_duration(backup.every_ms));
   if (!backup.keep.empty()) text += ", keeps " + backup.keep;
   text += backup.latest == 0 ? "; none yet"
-                             : fmt::format("; {} taken, {} beats skipped, the latest is {} of {}", backup.taken,
-                                           backup.skipped, backup.latest, backup.latest_time);
+                             : fmt::format("; {} taken, {} skipped, the latest is {} of {}", backup.taken,
+                                           counted(backup.skipped, "beat"), backup.latest, backup.latest_time);
   if (!backup.note.empty()) text += fmt::format(" ({})", backup.note);
   if (!backup.problem.empty())
     text += fmt::format("; FAILING, {} in a row, tried again in {}: {}", backup.failures,
@@ -135,13 +135,13 @@ std::string series_text(const json& series) {
   const auto number = [&](const char* name) { return series.value(name, std::uint64_t{0}); };
   const json pause = series.value("pause_us", json::object());
   const double seconds = static_cast<double>(number("elapsed_ms")) / 1000;
-  std::string text = fmt::format("series      {} checkpoints in {:.1f} s, {} beats skipped, {} deleted\n",
-                                 number("taken"), seconds, number("skipped"), number("deleted"));
+  std::string text =
+      fmt::format("series      {} in {:.1f} s, {} skipped, {} deleted\n", counted(number("taken"), "checkpoint"),
+                  seconds, counted(number("skipped"), "beat"), number("deleted"));
   if (number("not_deleted") != 0)
     text += fmt::format("left over   {} that should be deleted: tintype prune does it\n", number("not_deleted"));
-  text += fmt::format("pause       half within {} us, 99% within {} us, longest {} us\n",
-                      pause.value("p50", std::uint64_t{0}), pause.value("p99", std::uint64_t{0}),
-                      pause.value("max", std::uint64_t{0}));
+  const auto time = [&](const char* name) { return format_microseconds(pause.value(name, std::uint64_t{0})); };
+  text += fmt::format("pause       half within {}, 99% within {}, longest {}\n", time("p50"), time("p99"), time("max"));
   text += fmt::format("written     {}\n", format_size(number("bytes_written")));
   return text + report_text(report_from_json(series.at("latest").dump()));
 }

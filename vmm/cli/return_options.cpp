@@ -15,15 +15,19 @@ void ReturnOptions::declare(VerbOptions& options, const char* disk_directory_hel
   options.text("--name", "NAME", name, "Name of the machine, by default the one it had");
   options.text("--memory-load", "WORD", memory_load,
                "When memory is read: lazy (while the machine runs; the default where the host can), or eager");
+  options.words(offered_words<MemoryLoad>());
   options.path("--disk-dir", "DIR", disk_directory, disk_directory_help);
   options.text("--serial", "WHERE", serial, "COM1: stdio, null, file:PATH or unix:PATH");
+  options.words(kSerialWords);
   options.flag("--detach", detach, "Return when the machine runs, and leave it running");
   options.flag("--fail-on-reset", fail_on_reset, "Exit with 1 where the guest resets itself");
   options.text("--on-panic", "WHAT", on_panic,
                "Where the guest's kernel panics: exit (with 1, the default), pause, or checkpoint=REPO and exit");
+  options.words(kPanicWords);
   options.text("--gdb", "ADDR[,wait]", gdb,
                "Let gdb come: a port of this computer (0: any), or unix:PATH; with ,wait nothing runs before it has");
   options.list("--trace", "WHAT", trace, trace_help());
+  options.words(offered_words<TraceKind>());
 }
 
 std::optional<MemoryLoad> ReturnOptions::chosen_memory_load() const {

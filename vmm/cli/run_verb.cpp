@@ -39,15 +39,18 @@ class RunVerb final : public Verb {
     options.text("--disk-dir", "DIR", given_.disk_directory,
                  "Where run-time files of disks lie, by default beside each image");
     options.text("--serial", "WHERE", given_.serial, "COM1: stdio, null, file:PATH or unix:PATH");
+    options.words(kSerialWords);
     options.text("--config", "FILE", config_, "Take options from a TOML file; those given here win");
     options.flag("--detach", given_.detach, "Return when the machine runs, and leave it running");
     options.flag("--fail-on-reset", given_.fail_on_reset,
                  "Exit with 1 where the guest resets itself, as a kernel with panic=1 does after a panic");
     options.text("--on-panic", "WHAT", given_.on_panic,
                  "Where the guest's kernel panics: exit (with 1, the default), pause, or checkpoint=REPO and exit");
+    options.words(kPanicWords);
     options.text("--gdb", "ADDR[,wait]", given_.gdb,
                  "Let gdb come: a port of this computer (0: any), or unix:PATH; with ,wait nothing runs before it has");
     options.list("--trace", "WHAT", given_.trace, trace_help());
+    options.words(offered_words<TraceKind>());
     options.footer(
         "Exits with 0 where the guest powers off, resets itself or is stopped, and with 1 where it crashes or its\n"
         "kernel panics.\n"

@@ -66,11 +66,12 @@ void print_summary(const CheckpointSummary& checkpoint, Output& output) {
     return;
   }
   const Manifest& manifest = *checkpoint.manifest;
-  output.line("{:>8} {:>8}  {:<20} {:>5}  {:<16} {:<8} {:<6} {:>10} {:>10} {:>9} us  {:<8} {}", checkpoint.id,
+  output.line("{:>8} {:>8}  {:<20} {:>5}  {:<16} {:<8} {:<6} {:>10} {:>10} {:>12}  {:<8} {}", checkpoint.id,
               manifest.parent == 0 ? "-" : std::to_string(manifest.parent), manifest.time, age_text(age_of(manifest)),
               manifest.vm, name_of(manifest.report.strategy), name_of(manifest.report.holds),
-              format_size(manifest.machine.memory), format_size(checkpoint.bytes), manifest.report.pause_us.total,
-              note_text(checkpoint.checks.verified), note_text(checkpoint.checks.drilled));
+              format_size(manifest.machine.memory), format_size(checkpoint.bytes),
+              format_microseconds(manifest.report.pause_us.total), note_text(checkpoint.checks.verified),
+              note_text(checkpoint.checks.drilled));
 }
 
 int show_all(const std::filesystem::path& repository, Output& output) {
@@ -95,7 +96,7 @@ void print_machine(const Manifest& manifest, Output& output) {
   output.line("taken       {} on {} by Tintype {}", manifest.time, manifest.host, manifest.tintype_version);
   const std::string model = machine.cpu.model.empty() ? "" : fmt::format(" ({})", machine.cpu.model);
   output.line("machine     {} memory, {}{}", format_size(machine.memory), counted(machine.cpus, "CPU"), model);
-  output.line("kernel      {} {}", machine.kernel.string(), machine.append);
+  output.line("kernel      {}{}{}", machine.kernel.string(), machine.append.empty() ? "" : " ", machine.append);
   for (const DiskDescription& disk : machine.disks) {
     output.line("{:<11} {} ({}, {}{})", disk.id, disk.image.string(), format_size(disk.size), disk.mode,
                 disk.read_only ? ", read-only" : "");
@@ -126,13 +127,13 @@ class ShowVerb final : public Verb {
   }
 
   int run(Output& output) override {
-    if (inspect_.any()) return look(output);
+    const InspectRequest wish = inspect_.request();
+    if (inspect_.any()) return look(wish, output);
     return id_ ? show_one(repository_, *id_, output) : show_all(repository_, output);
   }
 
  private:
-  int look(Output& output) const {
-    const InspectRequest wish = inspect_.request();
+  int look(const InspectRequest& wish, Output& output) const {
     const CheckpointReader checkpoint(repository_, id_);
     Inspection seen = inspect(Inspector(checkpoint), wish);
     seen.object["id"] = checkpoint.manifest().id;

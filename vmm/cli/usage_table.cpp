@@ -14,13 +14,25 @@ namespace tintype {
 
 namespace {
 
-OptionUsage usage_of(const CLI::Option& option) {
+/// "raw, qcow2"
+std::vector<std::string> split_words(const std::string& list) {
+  std::vector<std::string> words;
+  for (std::size_t from = 0; from < list.size();) {
+    const std::size_t end = std::min(list.find(", ", from), list.size());
+    words.push_back(list.substr(from, end - from));
+    from = end + 2;
+  }
+  return words;
+}
+
+OptionUsage usage_of(const CLI::Option& option, const std::map<std::string, std::string>& words) {
   OptionUsage usage;
   for (const std::string& name : option.get_snames()) usage.names.push_back("-" + name);
   for (const std::string& name : option.get_lnames()) usage.names.push_back("--" + name);
   usage.help = option.get_description();
   usage.required = option.get_required();
   const bool flag = option.get_items_expected_max() == 0;
+  if (const auto list = words.find(option.get_name()); list != words.end()) usage.words = split_words(list->second);
   usage.placeholder = usage.names.empty() ? option.get_name(true) : flag ? "" : option.get_type_name();
   return usage;
 }
@@ -46,11 +58,12 @@ std::vector<DeclaredVerb> declare_verbs(CLI::App& app, bool& json, std::string_v
   std::vector<DeclaredVerb> declared;
   for (const VerbEntry& entry : verbs()) {
     CLI::App* subcommand = app.add_subcommand(std::string(entry.name), std::string(entry.summary));
-    declared.push_back({subcommand, nullptr});
+    declared.push_back({subcommand, nullptr, {}});
     if (!wanted.empty() && entry.name != wanted) continue;
     declared.back().verb = entry.make();
     VerbOptions options(*subcommand, json);
     declared.back().verb->declare(options);
+    declared.back().words = options.all_words();
   }
   return declared;
 }
@@ -63,7 +76,7 @@ std::vector<VerbUsage> usage_table() {
   for (const DeclaredVerb& verb : declared) {
     VerbUsage usage{verb.subcommand->get_name(), verb.subcommand->get_description(), {}, verb.subcommand->get_footer()};
     const CLI::App& described = *verb.subcommand;
-    for (const CLI::Option* option : described.get_options()) usage.options.push_back(usage_of(*option));
+    for (const CLI::Option* option : described.get_options()) usage.options.push_back(usage_of(*option, verb.words));
     table.push_back(std::move(usage));
   }
   return table;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@ namespace tintype {
 struct DeclaredVerb {
   CLI::App* subcommand;
   std::unique_ptr<Verb> verb;
+  std::map<std::string, std::string> words;  ///< as VerbOptions has them
 };
 
 /// Every verb with its options; or all by name, and options only of the one that is wanted, for it takes time: the
@@ -29,6 +31,7 @@ struct OptionUsage {
   std::string placeholder;         ///< empty: a flag
   std::string help;
   bool required = false;
+  std::vector<std::string> words;  ///< what it is chosen from; empty: anything
 };
 
 struct VerbUsage {

@@ -19,10 +19,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
+std::string names_of_verbs() {
+  std::string names;
+  for (const VerbEntry& entry : verbs()) names += (names.empty() ? "" : ", ") + std::string(entry.name);
+  return names;
+}
+
 class CompletionVerb final : public Verb {
  public:
   void declare(VerbOptions& options) override {
     options.positional("SHELL", shell_, "bash, zsh or fish");
+    options.words(offered_words<Shell>());
     options.footer(
         "For this shell only: source <(tintype completion bash). `meson install` puts them where shells look.");
   }
@@ -40,6 +47,7 @@ class ManVerb final : public Verb {
  public:
   void declare(VerbOptions& options) override {
     options.optional_positional("VERB", verb_, "The page of this verb, by default of all");
+    options.words(names_of_verbs());
     options.path("--into", "DIR", directory_, "Write all pages into this directory, as tintype.1, tintype-run.1, ...");
     options.footer("To read one: tintype man run | man -l -");
   }

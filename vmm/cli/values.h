@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The values of options, from text and back. Every parser throws UsageError with a sentence that names the option, as
-// it was written.
+// The values of options, from text (and back: amounts.h). Every parser throws UsageError with a sentence that names the
+// option, as it was written.
 
 #include <cstdint>
 #include <filesystem>
@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "vmm/base/amounts.h"
 #include "vmm/machine/config.h"
 
 namespace tintype {
@@ -18,17 +19,9 @@ std::uint64_t parse_number(std::string_view text, std::string_view option);
 
 /// Bytes, or a whole number of "K", "M", "G" or "T" (powers of 1024).
 std::uint64_t parse_size(std::string_view text, std::string_view option);
-/// "512 MiB": the largest unit in which it is at least 1, with a decimal where it is not whole.
-std::string format_size(std::uint64_t bytes);
 
 /// Milliseconds: a whole number of "ms", "s", "m" or "h"; or "hourly", "daily", "weekly".
 std::uint64_t parse_time(std::string_view text, std::string_view option);
-/// "1 page", "3 pages": how many of a thing that is counted.
-std::string counted(std::uint64_t count, std::string_view thing);
-/// "1h 02m 03s", "4m 05s", "6.7 s".
-std::string format_duration(std::uint64_t ms);
-/// "0.180 ms"; from a second on as above.
-std::string format_microseconds(std::uint64_t us);
 
 /// A path as `option` gave it, absolute, since a machine has a working directory of its own. An empty one is wrong
 /// usage.
@@ -50,6 +43,7 @@ DiskConfig parse_disk(std::string_view text);
 /// The text at most 20 printable ASCII characters (virtio-blk has no room for more).
 std::string checked_disk_serial(std::string_view text);
 
+inline constexpr const char *kSerialWords = "stdio, null, file:, unix:", *kPanicWords = "exit, pause, checkpoint=";
 /// stdio|null|file:PATH|unix:PATH
 SerialConfig parse_serial(std::string_view text);
 

@@ -89,6 +89,11 @@ void VerbOptions::size(const char* option, std::optional<std::uint64_t>& into, c
       option, "SIZE", [&into, option](const std::string& text) { into = parse_size(text, option); }, help, false);
 }
 
+void VerbOptions::words(const std::string& list) {
+  const CLI::App& declared = verb_;
+  words_[declared.get_options().back()->get_name()] = list;
+}
+
 void VerbOptions::footer(const char* text) { verb_.footer(text); }
 
 }  // namespace tintype

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,10 +42,17 @@ class VerbOptions {
   void required_number(const char* option, std::uint64_t& into, const char* help);
   /// "512M", "1G", or plain bytes.
   void size(const char* option, std::optional<std::uint64_t>& into, const char* help);
+  /// What the one declared last is chosen from, for shells that complete it: "raw, qcow2". A word that ends in '=' or
+  /// ':' goes on.
+  void words(const std::string& list);
   void footer(const char* text);
+
+  /// By the name of the option, or the word without `--`.
+  const std::map<std::string, std::string>& all_words() const noexcept { return words_; }
 
  private:
   CLI::App& verb_;
+  std::map<std::string, std::string> words_;
 };
 
 }  // namespace tintype

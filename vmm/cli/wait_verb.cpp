@@ -51,6 +51,7 @@ class WaitVerb final : public Verb {
         "exit (the default), checkpoint (the next one that is sealed), or console=TEXT (printed by the guest, now or "
         "before)",
         false);
+    options.words("exit, checkpoint, console=");
     options.value(
         "--within", "TIME", [this](const std::string& text) { deadline_.set(parse_time(text, "--within")); },
         "Give up after that, with exit status 1", false);

@@ -91,6 +91,15 @@ class WatchVerb final : public Verb {
     if (page_.is_wanted()) return page_.run(name_, every_, output);
     if (count_ && *count_ == 0) throw UsageError("--count is at least 1");
     if (output.json()) throw UsageError("a picture is for people, not for --json: see `tintype status` and `events`");
+    try {
+      return show(output);
+    } catch (const ReaderGone&) {  // who has seen enough, as `head` has
+      return 0;
+    }
+  }
+
+ private:
+  int show(Output& output) {
     const StopSignals signals;
     MachineWatch machine(connect_to_machine(name_), connect_to_machine(name_));
     std::optional<Screen> screen;
@@ -110,7 +119,6 @@ class WatchVerb final : public Verb {
     return 0;
   }
 
- private:
   void set_every(const std::string& text) {
     constexpr std::uint64_t kShortest = 50, kLongest = 24ULL * 3600 * 1000;
     const std::uint64_t ms = parse_time(text, "--every");

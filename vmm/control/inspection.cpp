@@ -12,7 +12,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::uint64_t kMostBytes = 1 << 20, kBytesOfCode = 64;
+constexpr std::uint64_t kMostBytes = 1 << 20, kInstructions = 16;
 constexpr std::size_t kBytesInLine = 16;
 
 std::string hex(std::span<const std::uint8_t> bytes, const char* between) {
@@ -109,6 +109,7 @@ class View {
   }
 
   json memory(std::uint64_t address, std::uint64_t count) {
+    begin_section();
     const auto bytes = read(address, count);
     for (std::size_t done = 0; done < bytes.size(); done += kBytesInLine)
       line("{}",
@@ -118,9 +119,10 @@ class View {
   }
 
   json code(std::uint64_t address) {
+    begin_section();
     json list = json::array();
-    for (const Instruction& each :
-         disassemble(read(address, kBytesOfCode), address, code_size(registers_.system), 16)) {
+    for (const Instruction& each : disassemble(read(address, kInstructions * kLongestInstruction), address,
+                                               code_size(registers_.system), kInstructions)) {
       line("  {:016x}  {:<30} {}", each.address, hex(each.bytes, " "), each.text);
       list.push_back({{"address", each.address}, {"bytes", hex(each.bytes, "")}, {"text", each.text}});
     }
@@ -129,6 +131,7 @@ class View {
   }
 
   json page_tables(std::uint64_t address) {
+    begin_section();
     std::vector<PageWalkStep> steps;
     const auto physical_address = translate(machine_.memory(), registers_.system, address, &steps);
     json list = json::array();
@@ -146,6 +149,7 @@ class View {
   }
 
   json virtqueues() {
+    begin_section();
     json list = json::array();
     for (const InspectedDevice& device : machine_.virtio()) {
       const VirtioMmioStateV1& transport = device.transport;
@@ -172,6 +176,11 @@ class View {
   }
 
  private:
+  /// An empty line stands between what was asked for and what else was.
+  void begin_section() {
+    if (!text_.empty()) text_ += '\n';
+  }
+
   json virtqueue(const InspectedDevice& device, const VirtioQueueStateV1& queue, std::size_t number) {
     json object = {{"ready", queue.ready}, {"size", queue.size}};
     if (!queue.ready) {

@@ -41,7 +41,8 @@ struct Parameter {
   const char* name;  ///< in JSON
   ParameterKind kind;
   ParameterOption option;
-  std::string help;  ///< the option's, and for a word those that there are
+  std::string help;     ///< the option's, and for a word those that there are
+  std::string words{};  ///< those; of a word only
   /// Of a word: UsageError, naming `what`, for one that there is not.
   void (*check_word)(std::string_view text, std::string_view what) = nullptr;
 };

@@ -49,7 +49,8 @@ class ParameterCatalogue {
   template <HasWords T>
   void word(const char* name, T&, const ParameterOption& option) {
     Parameter& parameter = add(name, ParameterKind::kWord, option);
-    parameter.help = fmt::format("{}: {}", option.help, offered_words<T>());
+    parameter.words = offered_words<T>();
+    parameter.help = fmt::format("{}: {}", option.help, parameter.words);
     parameter.check_word = [](std::string_view text, std::string_view what) { chosen_value<T>(text, what); };
   }
 

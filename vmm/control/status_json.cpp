@@ -104,6 +104,11 @@ T from_json(const json& object, const char* what) {
   return value;
 }
 
+/// As `--disk` had it: the image of a directory's files has lost its name.
+std::string image_text(const DiskConfig& disk) {
+  return disk.made_of.empty() ? disk.image.string() : "dir:" + disk.made_of.string();
+}
+
 void add_traffic(DiskStatus& disk, const DiskTraffic& traffic) {
   disk.reads = traffic.reads;
   disk.writes = traffic.writes;
@@ -134,7 +139,7 @@ StatusReport status_report(const MachineConfig& config, const MachineStatus& sta
       std::string(name_of(config.serial.kind)) + (config.serial.path.empty() ? "" : ":" + config.serial.path.string());
   for (const DiskConfig& disk : config.disks)
     report.disks.push_back(
-        {fmt::format("disk{}", report.disks.size()), disk.image.string(), disk.mode, disk.read_only, false, {}});
+        {fmt::format("disk{}", report.disks.size()), image_text(disk), disk.mode, disk.read_only, false, {}});
   for (std::size_t i = 0; i < status.disk_images.size(); ++i) {  // of a restored machine the configuration names none
     if (std::string& image = report.disks.at(i).image; image.empty()) image = status.disk_images[i].string();
   }

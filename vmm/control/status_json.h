@@ -37,7 +37,8 @@ struct StatusReport {
   std::uint32_t pid = 0;
   RunState state = RunState::kCreated;
   bool checkpoint_running = false;
-  std::uint64_t uptime_ms = 0, exits = 0, interrupts = 0, page_faults = 0;
+  std::uint64_t uptime_ms = 0, exits = 0;
+  std::optional<std::uint64_t> interrupts, page_faults;  ///< nothing where KVM does not count them
   std::vector<ExitCount> exits_by_reason, exits_by_device;
   std::optional<std::uint64_t> restored_from;  ///< id of the checkpoint
   std::uint64_t memory = 0;                    ///< bytes

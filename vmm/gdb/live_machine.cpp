@@ -13,7 +13,7 @@ namespace {
 constexpr std::uint64_t kProtectedMode = 1;
 
 constexpr const char* kHelp =
-    "monitor checkpoint REPO  photographs the machine as it stands; REPO is a directory\n"
+    "monitor checkpoint REPO  photographs the machine as it stands; REPO is an absolute path\n"
     "monitor mark             notes this instant\n"
     "monitor reset            goes back to it: registers and memory are those of then\n"
     "monitor exits            counts the exits of the guest\n";
@@ -78,7 +78,8 @@ std::string LiveMachine::monitor(const std::string& command) {
 
 std::string LiveMachine::carry_out(const std::string& verb, const std::string& argument) {
   if (verb == "checkpoint") {
-    if (argument.empty() || argument.front() != '/') throw Error("say where it goes: monitor checkpoint /DIRECTORY");
+    if (argument.empty() || argument.front() != '/')
+      throw Error("say where it goes, by an absolute path: monitor checkpoint /DIRECTORY");
     CheckpointOptions options;
     options.repository = argument;
     const CheckpointReport report = machine_.checkpoint(options, {});
@@ -95,8 +96,8 @@ std::string LiveMachine::carry_out(const std::string& verb, const std::string& a
   }
   if (verb == "exits") {
     const MachineStatus status = machine_.status();
-    std::string text =
-        fmt::format("{} exits, {} interrupts, in {} ms\n", status.exits, status.interrupts, status.uptime_ms);
+    const std::string interrupts = status.interrupts ? fmt::format(", {} interrupts", *status.interrupts) : "";
+    std::string text = fmt::format("{} exits{}, in {} ms\n", status.exits, interrupts, status.uptime_ms);
     for (const auto& [name, count] : status.exits_by_reason) text += fmt::format("{:>12} {}\n", count, name);
     for (const auto& [name, count] : status.exits_by_device) text += fmt::format("{:>12} by {}\n", count, name);
     return text;

@@ -15,7 +15,7 @@
 namespace tintype {
 namespace {
 
-constexpr std::string_view kBadArgument = "E16", kNoMemory = "E0e", kReadOnly = "E1e";  // EINVAL, EFAULT, EROFS
+constexpr std::string_view kBadArgument = "E16", kNoMemory = "E0e";  // EINVAL, EFAULT
 
 std::optional<std::uint64_t> parse_hex(std::string_view text) {
   std::uint64_t value = 0;
@@ -40,6 +40,9 @@ std::optional<Pair> parse_pair(std::string_view text) {
 std::string text_hex(std::string_view text) {
   return to_hex({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
 }
+
+/// gdb prints what stands behind "E."; that of Debian 12, what stands behind the next full stop.
+std::string refusal(std::string_view why) { return fmt::format("E.refused. {}", why); }
 
 }  // namespace
 
@@ -85,7 +88,8 @@ std::optional<std::string> GdbSession::answer(std::string_view command) {
     case 'X':
     case 'Z':
     case 'z':
-      return subject_.is_live() ? change(command) : std::string(kReadOnly);
+      return subject_.is_live() ? change(command)
+                                : refusal("this is a checkpoint at rest: nothing is changed, or runs");
     default:
       return "";
   }
@@ -228,12 +232,11 @@ std::string GdbSession::change_break(std::string_view arguments, bool add) {
   return "OK";
 }
 
-/// gdb prints what stands behind "E."; that of Debian 12, what stands behind the next full stop.
 std::string GdbSession::add_break(BreakKind kind, std::uint64_t address, std::uint64_t length) {
   try {
     return subject_.add_break(cpu_, kind, address, length) ? "OK" : std::string(kNoMemory);
   } catch (const Error& error) {
-    return fmt::format("E.refused. {}", error.what());
+    return refusal(error.what());
   }
 }
 

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "vmm/kvm/capabilities.h"
+
 namespace tintype {
 
 namespace {
@@ -19,12 +21,18 @@ bool read_at(int fd, void* into, std::size_t bytes, std::uint64_t offset) noexce
   return ::pread(fd, into, bytes, static_cast<off_t>(offset)) == static_cast<ssize_t>(bytes);
 }
 
+/// A KVM without hardware virtualization has the same numbers, and leaves these at 0 for ever.
+bool counts_what_it_lists() {
+  static const bool counts = has_hardware_virtualization();
+  return counts;
+}
+
 }  // namespace
 
 // A header says where descriptions and numbers lie; a description has its name behind it.
 VcpuStatistics::VcpuStatistics(UniqueFd fd) : fd_(std::move(fd)) {
   kvm_stats_header header{};
-  if (!fd_ || !read_at(fd_.get(), &header, sizeof header, 0)) return;
+  if (!fd_ || !counts_what_it_lists() || !read_at(fd_.get(), &header, sizeof header, 0)) return;
   if (header.name_size > kLongestName || header.num_desc > kMostStatistics) return;
   const std::size_t each = sizeof(kvm_stats_desc) + header.name_size;
   std::vector<char> descriptions(header.num_desc * each + 1);  // ends with a zero
@@ -39,9 +47,10 @@ VcpuStatistics::VcpuStatistics(UniqueFd fd) : fd_(std::move(fd)) {
   }
 }
 
-std::uint64_t VcpuStatistics::value_at(std::optional<std::uint64_t> place) const noexcept {
+std::optional<std::uint64_t> VcpuStatistics::value_at(std::optional<std::uint64_t> place) const noexcept {
   std::uint64_t count = 0;
-  return place && read_at(fd_.get(), &count, sizeof count, *place) ? count : 0;
+  if (!place || !read_at(fd_.get(), &count, sizeof count, *place)) return std::nullopt;
+  return count;
 }
 
 }  // namespace tintype

@@ -18,6 +18,7 @@ struct DiskConfig {
   std::string serial;      ///< empty: the disk's id
   std::uint64_t size = 0;  ///< bytes, of a disk that is restored; otherwise the image tells
   DiskBehaviour behaviour{};
+  std::filesystem::path made_of{};  ///< a directory, whose files its image holds; empty: nothing of ours
 };
 
 enum class SerialKind : std::uint8_t { kStdio, kNull, kFile, kUnix };

@@ -11,8 +11,8 @@ namespace tintype {
 namespace {
 
 constexpr std::size_t kBytesBefore = 32;
-constexpr std::size_t kBytesAfter = 48;
 constexpr std::size_t kInstructionsAfter = 6;
+constexpr std::size_t kBytesAfter = kInstructionsAfter * kLongestInstruction;
 constexpr std::size_t kInstructionsBefore = 5;
 
 std::string general_lines(const kvm_regs& r) {

@@ -71,6 +71,11 @@ cs_mode mode_of(CodeSize size) {
   return CS_MODE_64;
 }
 
+std::string text_of(const cs_insn& instruction) {
+  if (instruction.op_str[0] == '\0') return instruction.mnemonic;
+  return fmt::format("{} {}", instruction.mnemonic, instruction.op_str);
+}
+
 }  // namespace
 
 std::vector<Instruction> disassemble(std::span<const std::uint8_t> code, std::uint64_t address, CodeSize size,
@@ -80,8 +85,7 @@ std::vector<Instruction> disassemble(std::span<const std::uint8_t> code, std::ui
   Capstone capstone(mode_of(size));
   std::size_t used = 0;
   for (const cs_insn& found : capstone.run(code, address, count)) {
-    instructions.push_back(
-        {found.address, {found.bytes, found.bytes + found.size}, fmt::format("{} {}", found.mnemonic, found.op_str)});
+    instructions.push_back({found.address, {found.bytes, found.bytes + found.size}, text_of(found)});
     used += found.size;
   }
   if (instructions.size() < count && used < code.size())

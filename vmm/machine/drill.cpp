@@ -73,6 +73,11 @@ class Stage {
   UniqueFd lock_;
 };
 
+std::string signs_text(const MachineStatus& status) {
+  return status.interrupts ? fmt::format("took {} interrupts", *status.interrupts)
+                           : fmt::format("made {} exits", status.exits);
+}
+
 class Drill {
  public:
   Drill(const DrillOptions& options, const ProgressSink& progress) : options_(options) {
@@ -143,9 +148,9 @@ class Drill {
     if (status.state == RunState::kStopped) return has_ended();
     if (elapsed >= options_.within) return decide(false, lack());
     const bool asked = !options_.expect.empty() || options_.expect_exit;
-    if (asked || elapsed < kLongEnough || status.interrupts + status.exits < kSigns) return false;
-    return decide(true, fmt::format("it ran {:.1f} s, took {} interrupts, and did not crash",
-                                    static_cast<double>(elapsed.count()) / 1000, status.interrupts));
+    if (asked || elapsed < kLongEnough || status.interrupts.value_or(0) + status.exits < kSigns) return false;
+    return decide(true, fmt::format("it ran {:.1f} s, {}, and did not crash",
+                                    static_cast<double>(elapsed.count()) / 1000, signs_text(status)));
   }
 
   bool has_ended() {

@@ -72,7 +72,8 @@ std::string exit_instruction(KvmVcpu& vcpu, const GuestMemory& memory) {
     const auto before = instructions_before(physical(memory), sregs, rip);
     if (!before.empty() && (mmio_write || is_out(before.back()))) return one_line(before.back());
   }
-  const auto here = disassemble(read_linear(physical(memory), sregs, rip, 15), rip, code_size(sregs), 1);
+  const auto here =
+      disassemble(read_linear(physical(memory), sregs, rip, kLongestInstruction), rip, code_size(sregs), 1);
   return here.empty() ? fmt::format("{:x}: (not mapped)", rip) : one_line(here.front());
 }
 

@@ -3,7 +3,9 @@
 
 #include "checkpoint/restore/eager.h"
 #include "vmm/base/error.h"
+#include "vmm/base/log.h"
 #include "vmm/boot/generation_id.h"
+#include "vmm/kvm/capabilities.h"
 #include "vmm/machine/describe.h"
 #include "vmm/machine/gsi_routing.h"
 #include "vmm/machine/legacy_interrupts.h"
@@ -75,9 +77,23 @@ std::map<std::string, std::uint64_t> Guest::exits_by_device() const {
   return counts;
 }
 
+namespace {
+
+/// It would stand still for minutes, and say nothing.
+void warn_of_linux(ImageKind kind) {
+  const bool is_linux = kind == ImageKind::kBzImage || kind == ImageKind::kLinuxElf;
+  if (is_linux && !has_hardware_virtualization())
+    log_line(
+        "a stock Linux does not boot on this computer, whose KVM has neither VMX nor SVM: boot it in the rig "
+        "(tools/rig COMMAND), or on one that has");
+}
+
+}  // namespace
+
 void Guest::load_kernel() {
   const BootPlan plan =
       tintype::load_kernel(memory_, {config_.kernel, config_.initrd, config_.append, config_.cpus, virtio_.slots()});
+  warn_of_linux(plan.kind);
   loaded_ = plan.parts;
   processors_.prepare_boot(plan.entry);
   set_legacy_interrupts(kvm_.vm, plan.entry.interrupts);

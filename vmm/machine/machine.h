@@ -62,10 +62,10 @@ struct MachineStatus {
   std::uint64_t uptime_ms = 0;
   std::uint64_t exits = 0;                                  ///< KVM exits to user space, all vCPUs
   std::vector<ExitCount> exits_by_reason, exits_by_device;  ///< those that there were, the most frequent first
-  std::uint64_t interrupts = 0;     ///< that the CPUs were given; 0 where KVM does not count them, as are the next
-  std::uint64_t page_faults = 0;    ///< of the CPUs, that KVM mended
-  std::uint64_t restored_from = 0;  ///< id of the checkpoint; 0: booted
-  std::optional<LoadStatus> load;   ///< nothing where all memory is there
+  std::optional<std::uint64_t> interrupts;   ///< that the CPUs were given; nothing where KVM does not count them
+  std::optional<std::uint64_t> page_faults;  ///< of the CPUs, that KVM mended; likewise
+  std::uint64_t restored_from = 0;           ///< id of the checkpoint; 0: booted
+  std::optional<LoadStatus> load;            ///< nothing where all memory is there
   /// Numbers of the disks whose writes wait until there is room for their redo logs.
   std::vector<std::size_t> disks_without_room;
   /// A disk that the host cannot read or write: the machine is paused, and its requests wait until it is continued. Or

@@ -113,15 +113,17 @@ void Processors::join() {
   for (const auto& thread : threads_) thread->join();
 }
 
-std::uint64_t Processors::interrupts() const noexcept {
-  std::uint64_t sum = 0;
-  for (const auto& vcpu : vcpus_) sum += vcpu->statistics().interrupts();
+std::optional<std::uint64_t> Processors::interrupts() const noexcept {
+  std::optional<std::uint64_t> sum;
+  for (const auto& vcpu : vcpus_)
+    if (const auto count = vcpu->statistics().interrupts()) sum = sum.value_or(0) + *count;
   return sum;
 }
 
-std::uint64_t Processors::page_faults() const noexcept {
-  std::uint64_t sum = 0;
-  for (const auto& vcpu : vcpus_) sum += vcpu->statistics().page_faults();
+std::optional<std::uint64_t> Processors::page_faults() const noexcept {
+  std::optional<std::uint64_t> sum;
+  for (const auto& vcpu : vcpus_)
+    if (const auto count = vcpu->statistics().page_faults()) sum = sum.value_or(0) + *count;
   return sum;
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -58,10 +59,10 @@ class Processors {
 
   /// Exits to user space by exit_name(); those that there were.
   std::map<std::string, std::uint64_t> exits_by_reason() const;
-  /// That all of them were given, as KVM counts; 0 where it does not.
-  std::uint64_t interrupts() const noexcept;
-  /// Of all of them, that KVM mended; 0 where it does not count.
-  std::uint64_t page_faults() const noexcept;
+  /// That all of them were given, as KVM counts; nothing where it does not.
+  std::optional<std::uint64_t> interrupts() const noexcept;
+  /// Of all of them, that KVM mended; nothing where it does not count.
+  std::optional<std::uint64_t> page_faults() const noexcept;
   std::size_t count() const noexcept { return vcpus_.size(); }
   const KvmVcpu& vcpu(std::size_t index) const noexcept { return *vcpus_[index]; }
   VcpuThread& thread(std::size_t index) noexcept { return *threads_[index]; }

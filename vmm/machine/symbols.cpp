@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/machine/symbols.h"
 
+#include <cxxabi.h>
 #include <elf.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <span>
 
@@ -130,6 +133,15 @@ bool is_named_thing(const Elf64_Sym& symbol) {
   return (type == STT_FUNC || type == STT_OBJECT) && symbol.st_size != 0 && symbol.st_shndx != SHN_UNDEF;
 }
 
+/// As it stands in the source, where it is one of C++ (Itanium C++ ABI, 5.1).
+std::string source_name(const std::string& name) {
+  if (!name.starts_with("_Z")) return name;
+  int status = 0;
+  const std::unique_ptr<char, decltype(&std::free)> text(abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status),
+                                                         &std::free);
+  return text ? text.get() : name;
+}
+
 }  // namespace
 
 SymbolTable::SymbolTable(const std::filesystem::path& path, std::string_view vmcoreinfo, const ReadPhysical& memory) {
@@ -160,7 +172,7 @@ std::vector<std::string> SymbolTable::names_in(std::uint64_t start, std::uint64_
   std::vector<std::string> names;
   auto symbol = std::ranges::lower_bound(symbols_, start - std::min(start, largest_), {}, &Symbol::start);
   for (; symbol != symbols_.end() && symbol->start < start + bytes; ++symbol)
-    if (start < symbol->start || start - symbol->start < symbol->size) names.push_back(symbol->name);
+    if (start < symbol->start || start - symbol->start < symbol->size) names.push_back(source_name(symbol->name));
   return names;
 }
 

@@ -20,7 +20,7 @@ class SymbolTable {
   /// belongs to another kernel: another build than `vmcoreinfo` says, or without it, other code than `memory` has.
   SymbolTable(const std::filesystem::path& file, std::string_view vmcoreinfo, const ReadPhysical& memory);
 
-  /// What overlaps these bytes, in order.
+  /// What overlaps these bytes, in order; names of C++ as they stand in the source.
   std::vector<std::string> names_in(std::uint64_t start, std::uint64_t bytes) const;
 
  private:

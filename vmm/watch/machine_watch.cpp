@@ -25,10 +25,19 @@ DiskStatus sum_of(const std::vector<DiskStatus>& disks) {
   return sum;
 }
 
+using Count = std::optional<std::uint64_t>;
+
+json known_or_null(std::optional<double> rate) { return rate ? json(*rate) : json(); }
+
+/// Whose rates are not yet known; what is not counted never is.
+std::optional<double> zero_if_counted(Count count) { return count ? std::optional(0.0) : std::nullopt; }
+
 }  // namespace
 
 WatchSample RateMeter::take(const StatusReport& status, Clock::time_point now) {
   WatchSample sample{status, {}};
+  sample.rates.interrupts = zero_if_counted(status.interrupts);
+  sample.rates.page_faults = zero_if_counted(status.page_faults);
   sample.rates.dirty_pages = dirty_pages_;
   const StatusReport before = before_.value_or(status);
   const double seconds = before_ ? std::chrono::duration<double>(now - then_).count() : 0;
@@ -38,10 +47,13 @@ WatchSample RateMeter::take(const StatusReport& status, Clock::time_point now) {
   const auto rate = [seconds](std::uint64_t from, std::uint64_t to) {
     return to < from ? 0 : static_cast<double>(to - from) / seconds;
   };
+  const auto rate_if_known = [&rate](Count from, Count to) {
+    return from && to ? std::optional(rate(*from, *to)) : std::nullopt;
+  };
   const DiskStatus disks = sum_of(status.disks), disks_before = sum_of(before.disks);
   sample.rates = {rate(before.exits, status.exits),
-                  rate(before.interrupts, status.interrupts),
-                  rate(before.page_faults, status.page_faults),
+                  rate_if_known(before.interrupts, status.interrupts),
+                  rate_if_known(before.page_faults, status.page_faults),
                   rate(disks_before.reads, disks.reads),
                   rate(disks_before.writes, disks.writes),
                   rate(disks_before.bytes_read, disks.bytes_read),
@@ -70,13 +82,13 @@ json sample_to_json(const WatchSample& sample) {
   return {{"status", status_to_json(sample.status)},
           {"per_second",
            {{"exits", rates.exits},
-            {"interrupts", rates.interrupts},
-            {"page_faults", rates.page_faults},
+            {"interrupts", known_or_null(rates.interrupts)},
+            {"page_faults", known_or_null(rates.page_faults)},
             {"reads", rates.reads},
             {"writes", rates.writes},
             {"bytes_read", rates.bytes_read},
             {"bytes_written", rates.bytes_written},
-            {"dirty_pages", rates.dirty_pages ? json(*rates.dirty_pages) : json()}}}};
+            {"dirty_pages", known_or_null(rates.dirty_pages)}}}};
 }
 
 MachineWatch::MachineWatch(ControlClient calls, ControlClient events)

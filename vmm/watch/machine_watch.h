@@ -14,7 +14,8 @@ namespace tintype {
 
 /// What a machine does in a second.
 struct WatchRates {
-  double exits = 0, interrupts = 0, page_faults = 0;
+  double exits = 0;
+  std::optional<double> interrupts, page_faults;                    ///< nothing where KVM does not count them
   double reads = 0, writes = 0, bytes_read = 0, bytes_written = 0;  ///< of all disks
   /// Of memory, that differ; as the last checkpoint found them that builds on the one before. Nothing without one:
   /// who does not take checkpoints does not pay for knowing.

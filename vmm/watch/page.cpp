@@ -49,7 +49,13 @@ const short = n => {
   for (; n >= 9999.5 && unit < 4; ++unit) n /= 1000;
   return (unit ? n.toFixed(1) : Math.round(n)) + ["", "k", "M", "G", "T"][unit];
 };
-const shown = n => n === null ? "" : short(n);
+const size = bytes => {
+  let unit = 0;
+  for (; bytes >= 1024 && unit < 4; ++unit) bytes /= 1024;
+  return (unit && !Number.isInteger(bytes) ? bytes.toFixed(1) : Math.round(bytes)) +
+    [" B", " KiB", " MiB", " GiB", " TiB"][unit];
+};
+const written = (name, n) => n === null ? "-" : name.startsWith("bytes") ? size(n) : short(n);
 const sum = (status, key) => status.disks.reduce((all, disk) => all + disk[key], 0);
 const rows = [["exits", s => s.exits], ["interrupts", s => s.interrupts], ["page_faults", s => s.page_faults],
   ["dirty_pages", () => null],
@@ -102,7 +108,7 @@ feed.addEventListener("sample", message => {
   by("state").textContent = status.state + (status.checkpoint_running ? ", a checkpoint is being taken" : "") +
     (status.stands_still ? ": " + status.stands_still : "");
   by("more").textContent = Math.round(status.uptime_ms / 1000) + " s, process " + status.pid + ", " +
-    short(status.memory) + "B memory, " + status.cpus + " CPUs" +
+    size(status.memory) + " memory, " + status.cpus + (status.cpus === 1 ? " CPU" : " CPUs") +
     status.disks.filter(disk => disk.problem).map(disk => "; " + disk.id + ": " + disk.problem).join("");
   enable(status.state);
   for (const [name, all] of rows) {
@@ -110,8 +116,8 @@ feed.addEventListener("sample", message => {
     points.push(per_second[name] ?? 0);
     if (points.length > kPoints) points.shift();
     const top = Math.max(...points, 1);
-    cells[name].now.textContent = shown(per_second[name]);
-    cells[name].all.textContent = shown(all(status));
+    cells[name].now.textContent = written(name, per_second[name]);
+    cells[name].all.textContent = written(name, all(status));
     cells[name].line.setAttribute("points",
       points.map((value, i) => i + "," + (27 - 26 * value / top).toFixed(2)).join(" "));
   }
@@ -128,8 +134,9 @@ feed.addEventListener("event", message => {
     const frame = make("div", undefined, "frame");
     frame.dataset.id = id;
     frame.append(make("b", id), " " + event.time.slice(11, 19));
-    for (const line of [strategy, "pause " + pause_us.total + " us", short(memory.pages_written) + " pages",
-      short(memory.bytes_written) + "B", short(memory.faults) + " faults"]) frame.append(make("div", line));
+    const lines = [strategy, "pause " + (pause_us.total / 1000).toFixed(3) + " ms",
+      short(memory.pages_written) + " pages", size(memory.bytes_written), short(memory.faults) + " faults"];
+    for (const line of lines) frame.append(make("div", line));
     by("strip").append(frame);
     by("strip").scrollLeft = by("strip").scrollWidth;
   }

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "vmm/base/amounts.h"
 #include "vmm/base/printable.h"
 
 namespace tintype {
@@ -21,12 +22,26 @@ std::string short_number(double value) {
   return fmt::format("{:.{}f}{}", value, unit == 0 ? 0 : 1, kUnits[unit]);
 }
 
+std::string size_of(double bytes) { return format_size(static_cast<std::uint64_t>(bytes)); }
+
+std::string known_number(std::optional<double> value) { return value ? short_number(*value) : "-"; }
+
+std::string count_line(const char* name, double rate, std::uint64_t all) {
+  return fmt::format("{:<16} {:>9}/s {:>12} in all", name, short_number(rate), short_number(static_cast<double>(all)));
+}
+
+std::string count_line(const char* name, std::optional<double> rate, std::optional<std::uint64_t> all) {
+  if (rate && all) return count_line(name, *rate, *all);
+  return fmt::format("{:<16} {:>9}   not counted by this computer's KVM", name, "-");
+}
+
 std::string checkpoint_text(const json& report) {
   const json pause = report.value("pause_us", json::object()), memory = report.value("memory", json::object());
-  return fmt::format("checkpoint {} ({}): stood still for {} us, {} pages written, {} faults, {}B of memory",
-                     report.value("id", 0U), report.value("strategy", ""), pause.value("total", std::uint64_t{0}),
-                     memory.value("pages_written", std::uint64_t{0}), memory.value("faults", std::uint64_t{0}),
-                     short_number(static_cast<double>(memory.value("bytes_written", std::uint64_t{0}))));
+  return fmt::format("checkpoint {} ({}): stood still for {}, {} written, {}, {} of memory", report.value("id", 0U),
+                     report.value("strategy", ""), format_microseconds(pause.value("total", std::uint64_t{0})),
+                     counted(memory.value("pages_written", std::uint64_t{0}), "page"),
+                     counted(memory.value("faults", std::uint64_t{0}), "fault"),
+                     format_size(memory.value("bytes_written", std::uint64_t{0})));
 }
 
 /// "2026-11-29T10:33:11Z" by its clock; what is no such time stays as it is.
@@ -36,10 +51,9 @@ std::string clock_of(const std::string& time) {
 }
 
 std::string disk_line(const DiskStatus& disk) {
-  return fmt::format("{:<16} {:>9} reads ({}B), {} writes ({}B){}", disk.id,
-                     short_number(static_cast<double>(disk.reads)), short_number(static_cast<double>(disk.bytes_read)),
-                     short_number(static_cast<double>(disk.writes)),
-                     short_number(static_cast<double>(disk.bytes_written)),
+  return fmt::format("{:<16} {:>9} reads ({}), {} writes ({}){}", disk.id,
+                     short_number(static_cast<double>(disk.reads)), format_size(disk.bytes_read),
+                     short_number(static_cast<double>(disk.writes)), format_size(disk.bytes_written),
                      !disk.problem.empty() ? "; the host cannot reach it: " + disk.problem
                      : disk.waits_for_room ? "; waits for room for its redo log"
                                            : "");
@@ -80,17 +94,17 @@ std::string event_text(const json& event) {
 }
 
 std::string rate_head() {
-  return fmt::format("{:>9} {:<9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}", "SECONDS", "STATE", "EXITS/s",
-                     "INTR/s", "FAULTS/s", "DIRTY/s", "READS/s", "B/s", "WRITES/s", "B/s");
+  return fmt::format("{:>9} {:<9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:>8} {:>10}", "SECONDS", "STATE", "EXITS/s",
+                     "INTR/s", "FAULTS/s", "DIRTY/s", "READS/s", "BYTES/s", "WRITES/s", "BYTES/s");
 }
 
 std::string rate_line(const WatchSample& sample) {
   const WatchRates& rates = sample.rates;
-  return fmt::format("{:>9.1f} {:<9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
+  return fmt::format("{:>9.1f} {:<9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>10} {:>8} {:>10}",
                      static_cast<double>(sample.status.uptime_ms) / 1000, name_of(sample.status.state),
-                     short_number(rates.exits), short_number(rates.interrupts), short_number(rates.page_faults),
-                     rates.dirty_pages ? short_number(*rates.dirty_pages) : "-", short_number(rates.reads),
-                     short_number(rates.bytes_read), short_number(rates.writes), short_number(rates.bytes_written));
+                     short_number(rates.exits), known_number(rates.interrupts), known_number(rates.page_faults),
+                     known_number(rates.dirty_pages), short_number(rates.reads), size_of(rates.bytes_read),
+                     short_number(rates.writes), size_of(rates.bytes_written));
 }
 
 std::vector<std::string> watch_screen(const WatchSample& sample, const std::deque<std::string>& happened,
@@ -98,27 +112,23 @@ std::vector<std::string> watch_screen(const WatchSample& sample, const std::dequ
   const StatusReport& status = sample.status;
   const WatchRates& rates = sample.rates;
   std::vector<std::string> lines;
-  const auto count = [&lines](const char* name, double rate, double all) {
-    lines.push_back(fmt::format("{:<16} {:>9}/s {:>12} in all", name, short_number(rate), short_number(all)));
-  };
   lines.push_back(fmt::format("{}  {}  ({:.0f} s, process {}; q leaves)", status.name, state_text(status),
                               static_cast<double>(status.uptime_ms) / 1000, status.pid));
   lines.emplace_back();
-  count("exits", rates.exits, static_cast<double>(status.exits));
-  count("interrupts", rates.interrupts, static_cast<double>(status.interrupts));
-  count("page faults", rates.page_faults, static_cast<double>(status.page_faults));
+  lines.push_back(count_line("exits", rates.exits, status.exits));
+  lines.push_back(count_line("interrupts", rates.interrupts, status.interrupts));
+  lines.push_back(count_line("page faults", rates.page_faults, status.page_faults));
   lines.push_back(
       rates.dirty_pages
           ? fmt::format("{:<16} {:>9}/s between checkpoints", "dirty pages", short_number(*rates.dirty_pages))
           : fmt::format("{:<16} {:>9}   known once two checkpoints were taken", "dirty pages", "-"));
   lines.push_back(
-      fmt::format("{:<16} {:>9}/s {:>11}B/s", "disk reads", short_number(rates.reads), short_number(rates.bytes_read)));
-  lines.push_back(fmt::format("{:<16} {:>9}/s {:>11}B/s", "disk writes", short_number(rates.writes),
-                              short_number(rates.bytes_written)));
+      fmt::format("{:<16} {:>9}/s {:>10}/s", "disk reads", short_number(rates.reads), size_of(rates.bytes_read)));
+  lines.push_back(
+      fmt::format("{:<16} {:>9}/s {:>10}/s", "disk writes", short_number(rates.writes), size_of(rates.bytes_written)));
   for (const DiskStatus& disk : status.disks) lines.push_back(disk_line(disk));
   if (status.load)
-    lines.push_back(fmt::format("{:<16} {:>9}B still to be read", "memory",
-                                short_number(static_cast<double>(status.load->bytes_left))));
+    lines.push_back(fmt::format("{:<16} {:>9} still to be read", "memory", format_size(status.load->bytes_left)));
   lines.emplace_back();
   const std::size_t room = height > lines.size() ? height - lines.size() : 0;
   const std::size_t first = happened.size() - std::min(happened.size(), room);

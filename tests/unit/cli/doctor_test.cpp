@@ -57,7 +57,7 @@ TEST_CASE("io_uring that is switched off is noticed, and no obstacle: disks have
   CHECK(examine_io_uring(file_with(scratch, "2")).health == Health::kLimited);
 }
 
-TEST_CASE("a KVM without VMX and SVM is limited: stock Linux dies there, and the remedy names the rig") {
+TEST_CASE("a KVM without VMX and SVM is limited: stock Linux does not boot there, and the remedy names the rig") {
   const ScratchDirectory scratch;
   const auto of_flags = [&](const char* flags) {
     return examine_virtualization(file_with(scratch, std::string("processor\t: 0\nflags\t\t: ") + flags));

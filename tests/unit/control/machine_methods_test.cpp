@@ -249,7 +249,7 @@ TEST_CASE("a machine that stands still is looked into, by programs and for peopl
   CHECK(seen["memory"]["bytes"] == "02020303");
   CHECK_FALSE(seen.contains("virtio"));
   const json text = client.call("look", {{"page_tables", 0x2ffe}, {"virtqueues", true}, {"text", true}}, 5s);
-  CHECK(text["text"] == "  0000000000002ffe is guest physical 0x2ffe\nIt has no virtio devices.");
+  CHECK(text["text"] == "  0000000000002ffe is guest physical 0x2ffe\n\nIt has no virtio devices.");
   CHECK_FALSE(text.contains("virtio"));
   CHECK(client.call("look", {{"memory", 0xfff0}, {"memory_bytes", 32}}, 5s)["memory"]["bytes"] ==
         "0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f");

@@ -14,6 +14,11 @@ TEST_CASE("the same bytes mean what the CPU's mode makes of them") {
   CHECK(disassemble(code, 0x1000, CodeSize::k32, 5).size() == 2);
 }
 
+TEST_CASE("an instruction without operands is its name and nothing behind it") {
+  const std::vector<std::uint8_t> code = {0xf4};
+  CHECK(disassemble(code, 0, CodeSize::k64, 1).at(0).text == "hlt");
+}
+
 TEST_CASE("bytes that are no instruction are said to be none, and end the list") {
   const std::vector<std::uint8_t> code = {0x90, 0x06, 0x90};  // nop; 06 does not exist in 64-bit mode
   const auto instructions = disassemble(code, 0, CodeSize::k64, 5);

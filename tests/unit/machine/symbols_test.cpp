@@ -17,7 +17,7 @@ using namespace tintype;
 namespace {
 
 constexpr std::uint64_t kLinked = 0xffff'ffff'8100'0000, kPhysical = 0x10'0000;
-constexpr std::size_t kCodeBytes = 4096;
+constexpr std::size_t kCodeBytes = 4096, kNamesBytes = 23;
 
 std::vector<std::byte> code_of(unsigned kernel) {
   std::vector<std::byte> code(kCodeBytes);
@@ -25,13 +25,14 @@ std::vector<std::byte> code_of(unsigned kernel) {
   return code;
 }
 
-/// An ELF64 file of a kernel with one function, "work", 16 bytes into its code, and one variable, "count".
+/// An ELF64 file of a kernel with one function, "work", 16 bytes into its code, and one variable, "guest::count".
 class KernelFile {
  public:
   /// The build ID's bytes; none: without the note.
   explicit KernelFile(std::string_view build_id = "") {
     const std::size_t code = add(code_of(1)), data = add(std::vector<std::byte>(64, std::byte{7}));
-    const std::size_t note = add_note(build_id), names = add_text(std::string_view("\0work\0count\0", 12));
+    const std::size_t note = add_note(build_id),
+                      names = add_text(std::string_view("\0work\0_ZN5guest5countE\0", kNamesBytes));
     Elf64_Sym symbols[3]{};
     symbols[1] = {1, ELF64_ST_INFO(STB_GLOBAL, STT_FUNC), 0, 1, kLinked + 16, 32};
     symbols[2] = {6, ELF64_ST_INFO(STB_GLOBAL, STT_OBJECT), 0, 2, kLinked + kCodeBytes, 8};
@@ -42,7 +43,7 @@ class KernelFile {
     sections[3] = section(SHT_NOTE, SHF_ALLOC, 0, note, names - note);
     sections[4] = section(SHT_SYMTAB, 0, 0, table, sizeof symbols);
     sections[4].sh_link = 5;
-    sections[5] = section(SHT_STRTAB, 0, 0, names, 12);
+    sections[5] = section(SHT_STRTAB, 0, 0, names, kNamesBytes);
     write_headers(code, add(std::as_bytes(std::span(sections))));
     std::ofstream(path_, std::ios::binary)
         .write(reinterpret_cast<const char*>(bytes_.data()), static_cast<std::streamsize>(bytes_.size()));
@@ -126,7 +127,7 @@ TEST_CASE("a Linux's names are shifted by what it says of itself, where the file
   // 16 MiB into the map, and the offset (32 MiB) and the base (-16 MiB) added.
   CHECK(symbols.names_in(0x200'0000, 4096) == Names{"work"});
   CHECK(symbols.names_in(0x200'0000, 16).empty());
-  CHECK(symbols.names_in(0x200'1000, 4096) == Names{"count"});
+  CHECK(symbols.names_in(0x200'1000, 4096) == Names{"guest::count"});
 }
 
 TEST_CASE("a Linux of another build is refused, with both builds named; who says none is believed") {

@@ -30,6 +30,18 @@ TEST_CASE("rates are what came since the last look, by the time between, of all 
   CHECK(sample_to_json(sample)["status"]["exits"] == 5300);
 }
 
+TEST_CASE("what KVM does not count has no rate, which is null for programs") {
+  RateMeter meter;
+  const auto start = RateMeter::Clock::time_point(1h);
+  StatusReport status = counted(0, 0);
+  CHECK(sample_to_json(meter.take(status, start))["per_second"]["interrupts"].is_null());
+  CHECK_FALSE(meter.take(status, start + 1s).rates.page_faults);
+  status.interrupts = 100;
+  CHECK_FALSE(meter.take(status, start + 2s).rates.interrupts);
+  status.interrupts = 150;
+  CHECK(meter.take(status, start + 3s).rates.interrupts == doctest::Approx(50));
+}
+
 TEST_CASE("dirty pages are what a checkpoint found, by the time since the one that it builds on") {
   RateMeter meter;
   const auto event = [](std::uint64_t id, std::uint64_t parent, std::uint64_t pages, std::uint64_t sealed_at_ms,

@@ -38,6 +38,15 @@ TEST_CASE("the screen keeps to its size, and shows the newest of what happened")
                     [](const std::string& line) { return line.find("123.5k in all") != line.npos; }));
 }
 
+TEST_CASE("what KVM does not count is not shown as if there were none") {
+  WatchSample sample = busy_machine();
+  CHECK(watch_screen(sample, {}, 80, 24)[3].starts_with("interrupts               -   not counted"));
+  CHECK(rate_line(sample).find(" 1500        -        -        - ") != std::string::npos);
+  sample.status.interrupts = 12345;
+  sample.rates.interrupts = 7;
+  CHECK(watch_screen(sample, {}, 80, 24)[3] == "interrupts               7/s        12.3k in all");
+}
+
 TEST_CASE("what a machine says cannot move the cursor or break a line") {
   WatchSample sample = busy_machine();
   sample.status.stands_still = "no\x1b[2J\nreason";
@@ -61,7 +70,7 @@ TEST_CASE("a checkpoint is told by what it cost, and an event of any shape does 
                            {"pause_us", {{"total", 812}}},
                            {"memory", {{"pages_written", 1024}, {"faults", 31}, {"bytes_written", 4096}}}};
   CHECK(event_text({{"event", "checkpoint"}, {"time", "2026-11-29T10:33:11Z"}, {"checkpoint", checkpoint}}) ==
-        "10:33:11  checkpoint 3 (cow): stood still for 812 us, 1024 pages written, 31 faults, 4096B of memory");
+        "10:33:11  checkpoint 3 (cow): stood still for 0.812 ms, 1024 pages written, 31 faults, 4 KiB of memory");
   CHECK(event_text({{"event", "ended"}, {"time", "soon"}, {"reason", "power-off"}, {"missed", 2}}) ==
         "soon  ended: power-off (2 events were missed)");
   CHECK_FALSE(event_text(json::object()).empty());
