@@ -13,9 +13,7 @@ namespace fs = std::filesystem;
 
 class RepositoryPlace final : public BackupPlace {
  public:
-  RepositoryPlace(fs::path path, std::string vm) : path_(std::move(path)), vm_(std::move(vm)) {
-    seen_ = is_there();
-  }
+  RepositoryPlace(fs::path path, std::string vm) : path_(std::move(path)), vm_(std::move(vm)) { seen_ = is_there(); }
 
   const fs::path& repository() const noexcept override { return path_; }
 

@@ -62,7 +62,8 @@ void DiskCore::plan_flush(Flight& flight) {
   if (flight.stack->base->needs_sync()) add_sync(flight, *flight.stack->base);
   for (const auto& log : flight.stack->logs) {
     if (log->needs_sync() || log->has_unflushed_records()) add_sync(flight, *log);
-    if (log->has_unflushed_records()) flight.flush_points.push_back({log.get(), log->records_end(), log->records_written()});
+    if (log->has_unflushed_records())
+      flight.flush_points.push_back({log.get(), log->records_end(), log->records_written()});
   }
 }
 

@@ -80,14 +80,15 @@ enum class RecordKind : std::uint32_t {
   kHold = 1,     ///< the log holds these sectors, at `position`
   kRelease = 2,  ///< it holds them no longer: look for them below. Written by version 1 only
   kZeros = 4,    ///< the log holds these sectors, and they are zeros (from version 3 on)
-  kFlushed = 3,  ///< all records in slots below `first_sector` are on stable storage, and so is what they speak of
+  /// All records in slots below `first_sector` are on stable storage, and so is what they speak of. `position` is how
+  /// many there are of other kinds; 0: nobody counted.
+  kFlushed = 3,
 };
 
 /// Says something about a range of sectors; a record in a higher slot overrules one in a lower slot.
 struct Record {
   std::uint64_t first_sector = 0;       // 0
-  std::uint64_t position = 0;           // 8   of kHold: sectors from the start of the file; of kFlushed: how many records
-                                        //     of other kinds these slots have, or 0: they were not counted; else 0
+  std::uint64_t position = 0;           // 8   of kHold: sectors from the start of the file; else 0
   std::uint32_t sector_count = 0;       // 16
   RecordKind kind = RecordKind::kHold;  // 20
   std::uint64_t checksum = 0;           // 24  XXH3-64 of what stands before it, seeded with log_seed() ^ slot number

@@ -201,8 +201,7 @@ class Bench {
       return;
     }
     std::vector<std::byte> buffer(1 << 20);
-    for (std::uint64_t mib = 0; mib < options_.mib; ++mib)
-      read_exactly(file.get(), buffer, mib << 20, image_.string());
+    for (std::uint64_t mib = 0; mib < options_.mib; ++mib) read_exactly(file.get(), buffer, mib << 20, image_.string());
   }
   void fill_image() const {
     const UniqueFd file = open_file(image_, O_RDWR | O_CREAT);

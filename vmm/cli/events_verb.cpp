@@ -58,8 +58,8 @@ class EventsVerb final : public Verb {
     options.footer(
         "Begins with what has happened since the machine started (the last 256 of it are kept).\n"
         "Each line has \"event\" (started, paused, continued, checkpoint, checkpoint-failed, marked, reset, panic,\n"
-        "ended, killed), \"name\", \"number\", \"time\" and \"uptime_ms\"; further \"reason\", \"checkpoint\" (its report),\n"
-        "\"exit_code\", and \"missed\": how many lines this reader was too slow for.");
+        "ended, killed), \"name\", \"number\", \"time\" and \"uptime_ms\"; further \"reason\", \"exit_code\",\n"
+        "\"checkpoint\" (its report), and \"missed\": how many lines this reader was too slow for.");
   }
 
   int run(Output&) override {

@@ -65,7 +65,8 @@ class ServeVerb final : public Verb {
     options.repository(repository_);
     options.number("--id", id_, "Which checkpoint, by default the newest");
     options.text("--disk", "ID", disk_, "Which of its disks, by default disk0");
-    options.text("--listen", "ADDR", listen_, "unix:PATH, or [HOST:]PORT; by default 127.0.0.1:10809, with --run a socket of its own");
+    options.text("--listen", "ADDR", listen_,
+                 "unix:PATH, or [HOST:]PORT; by default 127.0.0.1:10809, with --run a socket of its own");
     options.text("--run", "COMMAND", command_,
                  "Serve only while this shell command runs; in it $uri is the address, and it ends with its code");
     options.footer(
@@ -102,8 +103,8 @@ class ServeVerb final : public Verb {
     const CheckpointReader checkpoint(repository_, id_);
     checkpoint.require(Portion::kDisks);
     if (checkpoint.disk(disk) == nullptr) {
-      throw Error("checkpoint {} has no disk \"{}\": `tintype show {} --id {}` shows its disks", checkpoint.manifest().id, disk,
-                  repository_.string(), checkpoint.manifest().id);
+      throw Error("checkpoint {} has no disk \"{}\": `tintype show {} --id {}` shows its disks",
+                  checkpoint.manifest().id, disk, repository_.string(), checkpoint.manifest().id);
     }
     return checkpoint.manifest().id;
   }

@@ -31,8 +31,8 @@ constexpr std::size_t kMostConsole = 1 << 20, kShownConsole = 2000;
 
 constexpr const char* kStageName = "tintype-drill-";
 
-/// A place for what the machine writes, which goes with the drill. It is locked while that lasts: what a drill left that
-/// was killed, the next one removes.
+/// A place for what the machine writes, which goes with the drill. It is locked while that lasts: what a killed one
+/// left, the next one removes.
 class Stage {
  public:
   Stage() {

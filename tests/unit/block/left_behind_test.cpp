@@ -9,8 +9,8 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/support/scripted_target.h"
 #include "tests/support/host_calls.h"
+#include "tests/support/scripted_target.h"
 #include "tests/unit/block/test_disk.h"
 
 namespace tintype {

@@ -12,8 +12,8 @@
 #include <doctest/doctest.h>
 
 #include "devices/block/recovery.h"
-#include "tests/support/rounds.h"
 #include "tests/support/host_calls.h"
+#include "tests/support/rounds.h"
 #include "tests/unit/block/test_disk.h"
 
 namespace tintype {
