@@ -79,7 +79,14 @@ void fail_at(const std::string& step, std::size_t turn, Strategy strategy) {
   means.patience.cancelled = std::chrono::hours(1);  // a crowded host may take its time to tidy up
   Checkpointer checkpointer(machine, means);
   script->fail(step, turn);
-  CHECK_THROWS_AS(checkpointer.take(repository.options(strategy), {}), Error);
+  bool failed = false;
+  try {
+    checkpointer.take(repository.options(strategy), {});
+  } catch (const Error&) {
+    failed = true;
+  }
+  if (!failed && turn > 1 && script->still_waits()) return;  // the host decides how often precopy goes round
+  CHECK(failed);
   CAPTURE(script->steps());
   CHECK(machine.at_rest());
   CHECK(repository.is_empty());

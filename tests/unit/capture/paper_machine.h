@@ -37,6 +37,11 @@ class Script {
     turn_ = turn;
     instead_ = std::move(instead);
   }
+  /// The step that was to fail was not taken.
+  bool still_waits() const {
+    const std::lock_guard lock(mutex_);
+    return turn_ != 0;
+  }
   /// Called where a step is to be taken, on its thread. To be set before any is.
   void before(const std::string& name, std::function<void()> what) { before_[name] = std::move(what); }
   std::vector<std::string> steps() const {
