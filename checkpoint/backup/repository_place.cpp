@@ -5,6 +5,7 @@
 #include "checkpoint/store/checkpoint_store.h"
 #include "checkpoint/store/tidy.h"
 #include "vmm/base/error.h"
+#include "vmm/base/same_file.h"
 
 namespace tintype {
 namespace {
@@ -23,9 +24,7 @@ class RepositoryPlace final : public BackupPlace {
   }
 
   std::uint64_t bring(const fs::path& from, std::uint64_t id, const ProgressSink& progress) override {
-    std::error_code missing;
-    const bool is_here = from == path_ || fs::equivalent(from, path_, missing);
-    if (!is_here) id = copy_here(from, id, progress);
+    if (!is_same_file(from, path_)) id = copy_here(from, id, progress);
     seen_ = true;
     return id;
   }

@@ -21,6 +21,7 @@
 #include "checkpoint/store/space.h"
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
+#include "vmm/base/same_file.h"
 
 namespace tintype {
 
@@ -264,7 +265,7 @@ bool Repository::would_hold(const fs::path& directory, const fs::path& other) {
   std::error_code error;
   const fs::path outer = fs::weakly_canonical(directory_path(directory), error);
   fs::path path = fs::weakly_canonical(other, error);
-  const auto found = [&] { return path == outer || fs::equivalent(outer, path, error); };
+  const auto found = [&] { return is_same_file(path, outer); };
   while (!found() && path.has_relative_path()) path = path.parent_path();
   return found();
 }

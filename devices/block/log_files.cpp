@@ -8,6 +8,7 @@
 
 #include "vmm/base/error.h"
 #include "vmm/base/io.h"
+#include "vmm/base/same_file.h"
 
 namespace tintype {
 namespace {
@@ -27,12 +28,6 @@ std::string_view image_name_in(std::string_view name) {
   if (dot == name.npos || name.size() - dot - 1 < 4) return {};
   if (name.find_first_not_of("0123456789", dot + 1) != name.npos) return {};
   return name.substr(0, dot);
-}
-
-/// fs::equivalent() without a failure where either is no file.
-bool is_same_log(const fs::path& one, const fs::path& other) {
-  std::error_code no_file;
-  return one == other || fs::equivalent(one, other, no_file);
 }
 
 fs::path log_directory(const RawFile& base, const fs::path& directory) {
@@ -73,7 +68,7 @@ void add_logs_in(const fs::path& directory, const fs::path& image, std::vector<L
     if (entry.is_symlink() && !found.has_name_of_image) continue;
     if (entry.is_symlink()) found = {resolve_link(entry.path()), entry.path(), true};
     const auto same = std::find_if(into.begin(), into.end(),
-                                   [&](const LogPaths& known) { return is_same_log(known.file, found.file); });
+                                   [&](const LogPaths& known) { return is_same_file(known.file, found.file); });
     if (same == into.end()) into.push_back(found);
   }
 }

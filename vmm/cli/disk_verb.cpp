@@ -6,6 +6,7 @@
 #include "checkpoint/store/image_file.h"
 #include "devices/block/image_tools.h"
 #include "vmm/base/error.h"
+#include "vmm/base/same_file.h"
 #include "vmm/cli/destination.h"
 #include "vmm/cli/output.h"
 #include "vmm/cli/values.h"
@@ -141,8 +142,7 @@ class DiskVerb final : public Verb {
     const auto format = format_ ? chosen_value<ImageFormat>(*format_, "--format") : ImageFormat::kRaw;
     const auto destination = replaceable_name(absolute_path(*out_, "OUT"));
     check_may_be_replaced(destination);
-    std::error_code missing;
-    if (std::filesystem::equivalent(destination, image_, missing))
+    if (is_same_file(destination, image_))
       throw Error("{} is the image itself: name another file", destination.string());
     std::unique_ptr<DiskImageFile> file;
     std::uint64_t data_bytes = 0;

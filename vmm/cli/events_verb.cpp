@@ -16,7 +16,6 @@
 #include "vmm/cli/output.h"
 #include "vmm/cli/verb.h"
 #include "vmm/cli/verb_options.h"
-#include "vmm/control/runtime_directory.h"
 
 namespace tintype {
 
@@ -73,8 +72,7 @@ class EventsVerb final : public Verb {
 
  private:
   int follow_one() {
-    const auto record = directory_of_machine(*name_) ? std::nullopt : find_end_record(*name_);
-    if (record) {
+    if (const auto record = find_end_record(*name_)) {
       print_event(ended_event(*record));
       return 0;
     }
@@ -138,7 +136,7 @@ class EventsVerb final : public Verb {
 
   /// It hung up without a word. What it left says so, where nobody has its name again.
   static void print_if_killed(const Followed& machine) {
-    if (machine.has_ended || directory_of_machine(machine.name)) return;
+    if (machine.has_ended) return;
     const auto record = find_end_record(machine.name);
     if (!record || !was_killed(*record)) return;
     json event = ended_event(*record);

@@ -8,7 +8,6 @@
 #include "vmm/cli/output.h"
 #include "vmm/cli/verb.h"
 #include "vmm/cli/verb_options.h"
-#include "vmm/control/runtime_directory.h"
 
 namespace tintype {
 

@@ -29,6 +29,7 @@ std::string looked_in() {
 }  // namespace
 
 std::optional<EndRecord> find_end_record(const std::string& name) {
+  if (directory_of_machine(name)) return std::nullopt;
   for (const auto& directory : lookup_directories()) {
     if (auto record = read_end_record(directory, name)) return record;
   }
@@ -36,7 +37,7 @@ std::optional<EndRecord> find_end_record(const std::string& name) {
 }
 
 std::optional<EndRecord> find_orderly_end(const std::string& name) {
-  auto record = directory_of_machine(name) ? std::nullopt : find_end_record(name);
+  auto record = find_end_record(name);
   return record && !was_killed(*record) ? record : std::nullopt;
 }
 

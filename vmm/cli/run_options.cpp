@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "vmm/base/error.h"
+#include "vmm/base/same_file.h"
 #include "vmm/base/unique_fd.h"
 #include "vmm/cli/destination.h"
 #include "vmm/cli/directory_disk.h"
@@ -24,11 +25,6 @@ void fill(std::optional<T>& mine, const std::optional<T>& weaker) {
 
 std::filesystem::path absolute_or_none(const std::optional<std::string>& path, std::string_view option) {
   return path ? absolute_path(*path, option) : std::filesystem::path();
-}
-
-bool is_same_file(const std::filesystem::path& one, const std::filesystem::path& other) {
-  std::error_code missing;  // then it is no file yet, and the machine says so
-  return std::filesystem::equivalent(one, other, missing) || one == other;
 }
 
 bool leaves_image_alone(const DiskConfig& disk) { return disk.read_only || disk.mode == DiskMode::kNonpersistent; }

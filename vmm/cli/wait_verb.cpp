@@ -14,7 +14,6 @@
 #include "vmm/cli/values.h"
 #include "vmm/cli/verb.h"
 #include "vmm/cli/verb_options.h"
-#include "vmm/control/runtime_directory.h"
 
 namespace tintype {
 

@@ -4,6 +4,7 @@
 
 #include "checkpoint/capture/engine.h"
 #include "tests/unit/capture/capture_rig.h"
+#include "tests/unit/capture/wrapped_capture.h"
 
 namespace tintype {
 
@@ -25,26 +26,15 @@ class ForgetfulUserfault final : public Userfault {
 };
 
 /// Takes for the instant what is a while later.
-class LateCapture final : public MemoryCapture {
+class LateCapture final : public WrappedCapture {
  public:
-  explicit LateCapture(std::unique_ptr<MemoryCapture> real) : real_(std::move(real)) {}
-  void prepare(const CaptureRequest& request, const Cancellation& cancellation) override {
-    real_->prepare(request, cancellation);
-  }
-  void precopy(PageSink& sink) override { real_->precopy(sink); }
+  using WrappedCapture::WrappedCapture;
   void protect() override {}
   bool copies_while_paused() const noexcept override { return false; }
   void copy_out(PageSink& sink) override {
     real_->protect();
     real_->copy_out(sink);
   }
-  bool guest_waits() const noexcept override { return real_->guest_waits(); }
-  void keep() noexcept override { real_->keep(); }
-  void give_back() noexcept override { real_->give_back(); }
-  MemoryReport report() const override { return real_->report(); }
-
- private:
-  std::unique_ptr<MemoryCapture> real_;
 };
 
 using MakeCapture = std::unique_ptr<MemoryCapture> (*)(Strategy, CaptureEngine&);

@@ -14,6 +14,7 @@
 #include "checkpoint/capture/live_checkpoint.h"
 #include "tests/support/scripted_target.h"
 #include "tests/unit/capture/temporary_repository.h"
+#include "tests/unit/capture/wrapped_capture.h"
 
 namespace tintype {
 
@@ -259,28 +260,20 @@ class ScriptedUserfault final : public Userfault {
 };
 
 /// Steps of their own before those of a real capture.
-class ScriptedCapture final : public MemoryCapture {
+class ScriptedCapture final : public WrappedCapture {
  public:
   ScriptedCapture(std::unique_ptr<MemoryCapture> real, SharedScript script)
-      : real_(std::move(real)), script_(std::move(script)) {}
+      : WrappedCapture(std::move(real)), script_(std::move(script)) {}
   void prepare(const CaptureRequest& request, const Cancellation& cancellation) override {
     script_->step("area");
     real_->prepare(request, cancellation);
   }
-  void precopy(PageSink& sink) override { real_->precopy(sink); }
   void protect() override {
     script_->step("scan");
     real_->protect();
   }
-  bool copies_while_paused() const noexcept override { return real_->copies_while_paused(); }
-  void copy_out(PageSink& sink) override { real_->copy_out(sink); }
-  bool guest_waits() const noexcept override { return real_->guest_waits(); }
-  void keep() noexcept override { real_->keep(); }
-  void give_back() noexcept override { real_->give_back(); }
-  MemoryReport report() const override { return real_->report(); }
 
  private:
-  std::unique_ptr<MemoryCapture> real_;
   SharedScript script_;
 };
 
