@@ -20,12 +20,14 @@ using namespace log_format;
 
 namespace {
 
-/// What bears the name may be anything: a named pipe would be waited for.
+/// What bears the name may be anything: a named pipe would be waited for. A file is written to as any other is:
+/// io_uring may give up at once what is not to be waited for.
 UniqueFd open_log(const std::filesystem::path& path, int access) {
   UniqueFd fd(::open(path.c_str(), access | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   struct stat there {};
   if (fd && ::fstat(fd.get(), &there) == 0 && !S_ISREG(there.st_mode))
     throw LogDamaged("{} is named like a redo log, and is no file: give it another name", path.string());
+  if (fd && ::fcntl(fd.get(), F_SETFL, 0) != 0) throw_errno("fcntl(F_SETFL) on {}", path.string());
   return fd;
 }
 
