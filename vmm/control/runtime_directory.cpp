@@ -110,13 +110,29 @@ bool is_taken(const fs::path& directory, const std::string& name) {
   }
 }
 
+/// The process is on its way out (proc(5): PF_EXITING in the flags of its status). Nothing where no process has this
+/// number: it is gone, or seen only in another PID namespace.
+std::optional<bool> is_ending(int pid) {
+  constexpr unsigned long kExiting = 0x4;
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string line;
+  if (!std::getline(file, line)) return std::nullopt;
+  std::istringstream fields(line.substr(std::min(line.size(), line.rfind(')') + 1)));  // what follows the name
+  char state = 0;
+  long parent = 0, group = 0, session = 0, terminal = 0, foreground = 0;
+  unsigned long flags = 0;
+  fields >> state >> parent >> group >> session >> terminal >> foreground >> flags;
+  return state == 'Z' || state == 'X' || (flags & kExiting) != 0;
+}
+
 enum class Holder : std::uint8_t { kNone, kMachine, kUnknown };
 
-/// Who holds the name, without a trace.
+/// Who holds the name, without a trace. Who was killed is nobody, though the kernel may not be through with his memory.
 Holder holder_of(const fs::path& directory, const std::string& name) {
   const UniqueFd fd(::open(lock_path(directory, name).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd) return errno == EACCES ? Holder::kUnknown : Holder::kNone;
-  return ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0 ? Holder::kNone : Holder::kMachine;
+  if (::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return Holder::kNone;
+  return is_ending(pid_of_name_holder(directory, name)).value_or(false) ? Holder::kNone : Holder::kMachine;
 }
 
 }  // namespace
@@ -177,24 +193,6 @@ fs::path control_socket_path(const fs::path& directory, const std::string& name)
   return directory / (name + ".sock");
 }
 
-namespace {
-
-/// The process is gone, or on its way (proc(5): PF_EXITING in the flags of its status).
-bool is_ending(int pid) {
-  constexpr unsigned long kExiting = 0x4;
-  std::ifstream file(fmt::format("/proc/{}/stat", pid));
-  std::string line;
-  if (!std::getline(file, line)) return true;
-  std::istringstream fields(line.substr(std::min(line.size(), line.rfind(')') + 1)));  // what follows the name
-  char state = 0;
-  long parent = 0, group = 0, session = 0, terminal = 0, foreground = 0;
-  unsigned long flags = 0;
-  fields >> state >> parent >> group >> session >> terminal >> foreground >> flags;
-  return state == 'Z' || state == 'X' || (flags & kExiting) != 0;
-}
-
-}  // namespace
-
 NameClaim::NameClaim(const fs::path& directory, const std::string& name, UniqueFd lock)
     : directory_(directory), name_(name), lock_(std::move(lock)) {
   remove_dead_socket(socket_path());
@@ -206,7 +204,7 @@ NameClaim::NameClaim(const fs::path& directory, const std::string& name) : direc
   for (int attempt = 0; !lock_; ++attempt) {
     lock_ = take_lock(lock_path(directory, name));
     if (lock_) break;
-    const bool ending = is_ending(pid_of_name_holder(directory, name));
+    const bool ending = is_ending(pid_of_name_holder(directory, name)).value_or(true);
     if (attempt >= (ending ? kEndingAttempts : kClaimAttempts)) {
       throw Error(
           "a machine named {} is running already (process {}): choose another --name, or end it with `tintype stop {}`",

@@ -214,6 +214,20 @@ TEST_CASE("a machine is found where it holds its name, and a killed one is not")
   CHECK(NameClaim::try_take(scratch.path(), "m").has_value());
 }
 
+TEST_CASE("who is on his way out holds no name, though it is locked still") {
+  const ScratchDirectory scratch;
+  const Environment named("TINTYPE_RUNTIME_DIR", scratch.path().c_str());
+  const NameClaim lock(scratch.path(), "m");
+  const pid_t dead = ::fork();
+  if (dead == 0) ::_exit(0);
+  siginfo_t end{};
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(dead), &end, WEXITED | WNOWAIT) == 0);
+  std::ofstream(scratch.path() / "m.tintype-lock") << dead;
+  CHECK_FALSE(directory_of_machine("m").has_value());
+  ::waitpid(dead, nullptr, 0);  // from here on such a number may be one of another PID namespace
+  CHECK(directory_of_machine("m") == scratch.path());
+}
+
 TEST_CASE("how a machine ended is written and read by one list of fields") {
   const ScratchDirectory scratch;
   CHECK_FALSE(read_end_record(scratch.path(), "m").has_value());
