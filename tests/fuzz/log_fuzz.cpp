@@ -121,12 +121,12 @@ void put(const Log& log, MemoryFile& file) {
     file.put(log.records[i], slot_offset(log.first_slot + i), log.bytes);
 }
 
-/// After a power cut only what a flush point speaks for.
+/// After a power cut only what a flush point speaks for, one that is there to its end.
 std::uint64_t slots_that_count(const Log& log) {
   if (log.superblock.version == 1 || log.superblock.boot_id == this_boot()) return ~std::uint64_t{0};
   std::uint64_t slots = 0;
-  for (const Record& record : log.records)
-    if (record.kind == RecordKind::kFlushed) slots = std::max(slots, record.first_sector);
+  for (std::size_t i = 0; i < log.records.size() && slot_offset(log.first_slot + i) + kRecordBytes <= log.bytes; ++i)
+    if (log.records[i].kind == RecordKind::kFlushed) slots = std::max(slots, log.records[i].first_sector);
   return slots;
 }
 
