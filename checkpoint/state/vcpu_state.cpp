@@ -142,8 +142,7 @@ std::vector<kvm_msr_entry> msrs_in_order(const std::vector<MsrV1>& saved) {
 }
 
 /// Some MSRs can be read but not written; that is fine where they hold the value already.
-void restore_msrs(KvmVcpu& vcpu, const std::vector<kvm_msr_entry>& entries) {
-  std::span<const kvm_msr_entry> rest = entries;
+void restore_msrs(KvmVcpu& vcpu, std::span<const kvm_msr_entry> rest) {
   while (const auto refused = vcpu.set_msrs(rest)) {
     const auto at =
         std::find_if(rest.begin(), rest.end(), [&](const kvm_msr_entry& entry) { return entry.index == *refused; });
@@ -194,8 +193,9 @@ std::vector<CpuidLeafV1> lasting(std::vector<CpuidLeafV1> leaves) {
 
 }  // namespace
 
-VcpuState::VcpuState(KvmVcpu& vcpu, std::vector<std::uint32_t> msr_indices, std::vector<kvm_cpuid_entry2> offered)
-    : vcpu_(vcpu), msr_indices_(std::move(msr_indices)), offered_(std::move(offered)) {}
+VcpuState::VcpuState(KvmVcpu& vcpu, TscGroup& tscs, std::vector<std::uint32_t> msr_indices,
+                     std::vector<kvm_cpuid_entry2> offered)
+    : vcpu_(vcpu), tscs_(tscs), msr_indices_(std::move(msr_indices)), offered_(std::move(offered)) {}
 
 std::string VcpuState::state_name() const { return fmt::format("vcpu{}", vcpu_.id()); }
 
@@ -227,7 +227,8 @@ std::shared_ptr<VcpuStateV1> VcpuState::read_all() const {
   saved.debug = save_debug(vcpu_.debug_registers());
   const ApicLook apic = apic_with_ticks();
   saved.lapic.assign(std::begin(apic.lapic.regs), std::end(apic.lapic.regs));
-  for (const kvm_msr_entry& entry : vcpu_.msrs(msr_indices_)) saved.msrs.push_back({entry.index, entry.data});
+  for (const kvm_msr_entry& entry : vcpu_.msrs(msr_indices_))
+    saved.msrs.push_back({entry.index, entry.index == kMsrTsc ? tscs_.read(vcpu_, entry.data) : entry.data});
   pair_events(saved.events, vcpu_.events(), kFromKvm);
   return read;
 }
@@ -320,11 +321,19 @@ void VcpuState::give_registers(const VcpuStateV1& saved) {
   vcpu_.set_xsave(saved.xsave);
 }
 
-void VcpuState::give_interrupts(const VcpuStateV1& saved, const std::vector<kvm_msr_entry>& msrs) {
+void VcpuState::give_msrs(std::span<const kvm_msr_entry> msrs) {
+  if (msrs.empty() || msrs.front().index != kMsrTsc) return restore_msrs(vcpu_, msrs);
+  const std::uint64_t tsc = msrs.front().data;
+  const bool given = tscs_.give(vcpu_, tsc);
+  restore_msrs(vcpu_, given ? msrs.subspan(1) : msrs);
+  if (!given) tscs_.written(vcpu_, tsc);
+}
+
+void VcpuState::give_interrupts(const VcpuStateV1& saved, std::span<const kvm_msr_entry> msrs) {
   kvm_lapic_state lapic{};
   std::memcpy(lapic.regs, saved.lapic.data(), kLapicSize);
   vcpu_.set_lapic(lapic);
-  restore_msrs(vcpu_, msrs);
+  give_msrs(msrs);
   vcpu_.set_mp_state({.mp_state = saved.mp_state});
   kvm_vcpu_events events{};
   pair_events(saved.events, events, kToKvm);

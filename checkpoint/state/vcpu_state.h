@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "checkpoint/state/apic_tick.h"
+#include "checkpoint/state/tsc_group.h"
 #include "vmm/base/state.h"
 #include "vmm/kvm/vcpu.h"
 
@@ -27,8 +28,9 @@ struct VcpuRegisters {
 class VcpuState : public Stateful {
  public:
   /// `msr_indices`: what KVM_GET_MSR_INDEX_LIST says. `offered` is what CPUID
-  /// can show on this host, against which a saved CPUID is checked.
-  VcpuState(KvmVcpu& vcpu, std::vector<std::uint32_t> msr_indices, std::vector<kvm_cpuid_entry2> offered);
+  /// can show on this host, against which a saved CPUID is checked. `tscs` are those of its machine.
+  VcpuState(KvmVcpu& vcpu, TscGroup& tscs, std::vector<std::uint32_t> msr_indices,
+            std::vector<kvm_cpuid_entry2> offered);
 
   /// The local APIC as it now is, and when.
   ApicLook look_at_apic() const;
@@ -59,10 +61,12 @@ class VcpuState : public Stateful {
   std::shared_ptr<VcpuStateV1> read_all() const;
   void give_tsc_speed(std::uint32_t khz);
   void give_registers(const VcpuStateV1& saved);
-  void give_interrupts(const VcpuStateV1& saved, const std::vector<kvm_msr_entry>& msrs);
+  void give_interrupts(const VcpuStateV1& saved, std::span<const kvm_msr_entry> msrs);
+  void give_msrs(std::span<const kvm_msr_entry> msrs);
   ApicLook apic_with_ticks() const;
 
   KvmVcpu& vcpu_;
+  TscGroup& tscs_;
   std::optional<ApicLook> parked_;
   std::vector<std::uint32_t> msr_indices_;
   std::vector<kvm_cpuid_entry2> offered_;

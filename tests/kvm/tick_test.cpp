@@ -192,7 +192,8 @@ class Counter {
   Mapping memory_ = Mapping::anonymous(64 << 10);
   KvmVm vm_ = vm_with_chips(system_, memory_);
   KvmVcpu vcpu_{system_, vm_, 0};
-  VcpuState state_{vcpu_, system_.msr_indices(), system_.supported_cpuid()};
+  TscGroup tscs_;
+  VcpuState state_{vcpu_, tscs_, system_.msr_indices(), system_.supported_cpuid()};
   SlowPort port_;
   Bus ports_, mmio_;
   PauseGate gate_{1};

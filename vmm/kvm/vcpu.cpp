@@ -32,6 +32,10 @@ void set(int fd, unsigned long request, const T& value, std::string_view name) {
   kvm_ioctl(fd, request, &copy, name);
 }
 
+kvm_device_attr tsc_offset_at(const std::uint64_t& offset) noexcept {
+  return {0, KVM_VCPU_TSC_CTRL, KVM_VCPU_TSC_OFFSET, reinterpret_cast<std::uintptr_t>(&offset)};
+}
+
 }  // namespace
 
 KvmVcpu::KvmVcpu(const KvmSystem& system, KvmVm& vm, unsigned id)
@@ -155,6 +159,18 @@ bool KvmVcpu::set_tsc_khz(std::uint32_t khz) {
   }
   kvm_ioctl(fd(), KVM_SET_TSC_KHZ, before, "KVM_SET_TSC_KHZ");
   return false;
+}
+
+std::optional<std::uint64_t> KvmVcpu::tsc_offset() const {
+  std::uint64_t offset = 0;
+  const kvm_device_attr attribute = tsc_offset_at(offset);
+  if (::ioctl(fd(), KVM_GET_DEVICE_ATTR, &attribute) != 0) return std::nullopt;
+  return offset;
+}
+
+bool KvmVcpu::set_tsc_offset(std::uint64_t offset) {
+  const kvm_device_attr attribute = tsc_offset_at(offset);
+  return ::ioctl(fd(), KVM_SET_DEVICE_ATTR, &attribute) == 0 && tsc_offset() == offset;
 }
 
 std::vector<kvm_msr_entry> KvmVcpu::msrs(std::span<const std::uint32_t> indices) const {

@@ -83,6 +83,11 @@ class KvmVcpu {
   std::uint32_t tsc_khz() const;
   /// False where this KVM cannot have the counter run at that speed, for want of TSC scaling: it runs on as it did.
   [[nodiscard]] bool set_tsc_khz(std::uint32_t khz);
+  /// How far the guest's counter is ahead of the host's, modulo 2^64 (KVM API, devices/vcpu, KVM_VCPU_TSC_OFFSET);
+  /// nothing where KVM does not tell (Linux before 5.16).
+  std::optional<std::uint64_t> tsc_offset() const;
+  /// False where KVM does not let it be set.
+  [[nodiscard]] bool set_tsc_offset(std::uint64_t offset);
 
   void set_guest_debug(const kvm_guest_debug& debug);
 

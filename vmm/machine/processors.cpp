@@ -33,7 +33,7 @@ Processors::Processors(const KvmSystem& system, KvmVm& vm, unsigned count, const
   for (unsigned id = 0; id < count; ++id) vcpus_.push_back(std::make_unique<KvmVcpu>(system, vm, id));
   const auto offered = cpuid_on_offer(*vcpus_.front(), supported_);
   for (const auto& vcpu : vcpus_) {
-    states_.push_back(std::make_unique<VcpuState>(*vcpu, msrs, offered));
+    states_.push_back(std::make_unique<VcpuState>(*vcpu, tscs_, msrs, offered));
     threads_.push_back(std::make_unique<VcpuThread>(*vcpu, *states_.back(), backplane.ports(), backplane.mmio(), gate_,
                                                     events, traced));
   }

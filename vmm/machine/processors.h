@@ -74,6 +74,7 @@ class Processors {
   bool tsc_deadline_timer_;
   std::uint32_t debug_flags_;
   std::vector<std::unique_ptr<KvmVcpu>> vcpus_;
+  TscGroup tscs_;
   std::vector<std::unique_ptr<VcpuState>> states_;
   std::atomic<std::uint64_t> moves_ = 0;
   PauseGate gate_;

@@ -15,6 +15,7 @@
 #include "checkpoint/state/platform_state.h"
 #include "checkpoint/state/vcpu_state.h"
 #include "checkpoint/state/vcpu_state_v1.h"
+#include "tests/support/skip.h"
 #include "vmm/base/mapping.h"
 #include "vmm/kvm/system.h"
 #include "vmm/kvm/vcpu.h"
@@ -47,10 +48,17 @@ struct Fixture {
     leaves.insert(leaves.end(), shown.begin(), shown.end());
     return leaves;
   }
-  VcpuState vcpu_state{vcpu, system.msr_indices(), offered()};
+  TscGroup tscs;
+  VcpuState vcpu_state{vcpu, tscs, system.msr_indices(), offered()};
   IrqchipState irqchip_state{vm};
   PitState pit_state{vm};
   ClockState clock_state{vm};
+};
+
+/// With two.
+struct TwoCpus : Fixture {
+  KvmVcpu second{system, vm, 1};
+  VcpuState second_state{second, tscs, system.msr_indices(), offered()};
 };
 
 /// Without what runs on by itself: the TSC's MSRs, Hyper-V's clocks, the APIC timer's count, the host's clock.
@@ -162,6 +170,29 @@ TEST_CASE("the TSC goes on from where it was") {
   there.vcpu_state.restore_state(saved);
   const std::uint64_t after = there.vcpu.msr(0x10).value_or(0);
   CHECK(after < before + 2 * 1000 * std::uint64_t{here.vcpu.tsc_khz()});  // within two seconds
+}
+
+TEST_CASE("TSCs that went together go together, however long it takes to give the CPUs their states") {
+  TwoCpus here, there;
+  if (here.vcpu.tsc_offset().value_or(0) == 0) SKIP_TEST("the guests of this KVM read the host's TSC");
+  const StateRecord first = here.vcpu_state.save_state();
+  std::this_thread::sleep_for(std::chrono::milliseconds(1200));  // what KVM itself does not take for one any more
+  const StateRecord second = here.second_state.save_state();
+  there.vcpu_state.restore_state(first);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1200));
+  there.second_state.restore_state(second);
+  CHECK(there.vcpu.tsc_offset() == there.second.tsc_offset());
+}
+
+TEST_CASE("TSCs of which one was ahead keep their distance") {
+  TwoCpus here, there;
+  if (here.vcpu.tsc_offset().value_or(0) == 0) SKIP_TEST("the guests of this KVM read the host's TSC");
+  const std::uint64_t ahead = std::uint64_t{here.vcpu.tsc_khz()} * 5000;
+  REQUIRE(here.second.set_tsc_offset(*here.vcpu.tsc_offset() + ahead));
+  const StateRecord first = here.vcpu_state.save_state(), second = here.second_state.save_state();
+  there.vcpu_state.restore_state(first);
+  there.second_state.restore_state(second);
+  CHECK(*there.second.tsc_offset() - *there.vcpu.tsc_offset() == ahead);
 }
 
 TEST_CASE(
