@@ -50,11 +50,17 @@ std::uint64_t ProtectionTracker::look() {
 void ProtectionTracker::begin_clean() {
   look();
   const std::lock_guard lock(protection_mutex_);
-  for (std::size_t chunk = 0; chunk < chunks_.size(); ++chunk) {
-    if (!came_[chunk]) continue;
-    came_[chunk] = false;
-    states_[chunk].store(State::kClean);
-    protect(chunk, 1);
+  for (std::size_t chunk = 0; chunk < chunks_.size();) {
+    const std::size_t first = chunk;
+    for (; chunk < chunks_.size() && came_[chunk]; ++chunk) {
+      came_[chunk] = false;
+      states_[chunk].store(State::kClean);
+    }
+    if (chunk == first) {
+      ++chunk;
+    } else {
+      protect(first, chunk - first);
+    }
   }
 }
 

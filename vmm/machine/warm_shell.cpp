@@ -9,6 +9,13 @@
 
 namespace tintype {
 
+namespace {
+
+/// Nothing has come for so long: the first computer may be gone, or there is time anyway.
+constexpr std::chrono::milliseconds kQuiet{100};
+
+}  // namespace
+
 WarmShell::WarmShell(RestoreOptions how) : how_(std::move(how)), thread_([this] { work(); }) {}
 
 WarmShell::~WarmShell() { end_work(); }
@@ -41,10 +48,17 @@ void WarmShell::work() noexcept {
   for (std::uint64_t done = 0;;) {
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return ending_ || wanted_ != done; });
+      const auto woken = [&] { return ending_ || wanted_ != done; };
+      if (!changed_.wait_for(lock, kQuiet, woken)) {
+        lock.unlock();
+        open_ahead(done);
+        lock.lock();
+        changed_.wait(lock, woken);
+      }
       if (ending_) return;
       done = wanted_;
     }
+    checkpoint_.reset();
     std::string problem;
     try {
       prepare(done);
@@ -68,6 +82,17 @@ void WarmShell::prepare(std::uint64_t id) {
     status_ = {0, true, {}};
   }
   memory_->follow(*store, id, FollowingMemory::Effort::kAll, [this](const Progress&) { throw_if_ending(); });
+}
+
+/// To open a long chain takes as long as all the rest of what take() does.
+void WarmShell::open_ahead(std::uint64_t id) noexcept {
+  if (id == 0 || status().ready != id) return;
+  try {
+    RestoreOptions how = how_;
+    how.id = id;
+    checkpoint_ = open_to_restore(how);
+  } catch (const std::exception&) {  // take() will say why
+  }
 }
 
 void WarmShell::throw_if_ending() const {
@@ -105,7 +130,7 @@ std::unique_ptr<Machine> WarmShell::take(std::uint64_t id) {
 
 /// Null where too much of it is missing.
 std::unique_ptr<Machine> WarmShell::take_warm(std::uint64_t id) {
-  const auto checkpoint = open_to_restore(how_);
+  const auto checkpoint = checkpoint_ && checkpoint_->manifest().id == id ? checkpoint_ : open_to_restore(how_);
   if (!machine_ || checkpoint->manifest().machine != like_) return nullptr;
   if (!memory_->follow(*open_store(how_.repository), id, FollowingMemory::Effort::kLittle)) return nullptr;
   if (memory_->identity() != checkpoint->manifest().identity) throw Error("it is another checkpoint");

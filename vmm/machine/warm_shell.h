@@ -44,6 +44,7 @@ class WarmShell {
   void work() noexcept;
   void prepare(std::uint64_t id);
   void make_machine(const Manifest& manifest);
+  void open_ahead(std::uint64_t id) noexcept;
   void forget_machine() noexcept;
   void end_work() noexcept;
   void throw_if_ending() const;
@@ -60,7 +61,8 @@ class WarmShell {
   // The thread's own, until it has ended.
   MachineDescription like_;
   std::unique_ptr<Lifecycle> machine_;
-  std::optional<FollowingMemory> memory_;  // the machine's
+  std::optional<FollowingMemory> memory_;               // the machine's
+  std::shared_ptr<const CheckpointReader> checkpoint_;  // what memory is as, where nothing has come for a while
 
   std::thread thread_;  // last: it uses all of the above
 };
