@@ -18,8 +18,7 @@ namespace fs = std::filesystem;
 void run_gnuplot(const fs::path& svg, const std::string& script, const std::string& data) {
   FILE* const pipe = ::popen("gnuplot", "w");
   if (pipe == nullptr) throw std::runtime_error("gnuplot does not start");
-  fmt::print(pipe, "set terminal svg size 800,420 font 'sans-serif,13' background 'white'\nset output '{}'\n",
-             svg.string());
+  fmt::print(pipe, "load '{}/svg.gp'\nset output '{}'\n", TINTYPE_BENCH_SCRIPTS, svg.string());
   fmt::print(pipe, "{}load '{}/{}'\n", data, TINTYPE_BENCH_SCRIPTS, script);
   if (::pclose(pipe) != 0) throw std::runtime_error("gnuplot could not draw " + svg.string());
 }

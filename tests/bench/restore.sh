@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # The way back: how long a restored machine takes to its guest's next line, what loading costs, how many clones come up
 # at once, and how long a reset in place takes; with QEMU in the same run. README.md says what each figure is.
-# usage: tools/bench restore [--rounds N] [--to DIR] [--clones N] [--sizes "256 1024"] [--json FILE]
+# usage: tools/bench restore [--rounds N] [--to DIR] [--clones N] [--sizes "256 1024"] [--json FILE] [--svg DIR]
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib/common.sh"
+here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
+source "$here/../../tools/lib/common.sh"
 # shellcheck source=tools/lib/bench.sh
-source "$(dirname "${BASH_SOURCE[0]}")/../../tools/lib/bench.sh"
+source "$here/../../tools/lib/bench.sh"
 
-rounds=5 to=. clones=100 sizes='256 1024 4096' json_file=
+rounds=5 to=. clones=100 sizes='256 1024 4096 12288' json_file='' svg_dir=''
 while (($#)); do
   case $1 in
     --rounds) rounds=$2 && shift 2 ;;
@@ -16,55 +17,57 @@ while (($#)); do
     --clones) clones=$2 && shift 2 ;;
     --sizes) sizes=$2 && shift 2 ;;
     --json) json_file=$2 && shift 2 ;;
-    *) usage_error "tools/bench restore knows --rounds, --to, --clones, --sizes and --json, and no $1" ;;
+    --svg) svg_dir=$2 && shift 2 ;;
+    *) usage_error "tools/bench restore knows --rounds, --to, --clones, --sizes, --json and --svg, and no $1" ;;
   esac
 done
+[[ -z $svg_dir ]] || have gnuplot || die "--svg wants gnuplot: tools/setup bench installs it"
 
 build=${TINTYPE_BUILD_DIR:-$build_dir}
 tintype=$build/tintype images=$build/guest-images
-work=$(mktemp -d "$(realpath "$to")/tintype-bench-XXXXXX")
+to=$(realpath "$to")
+work=$(mktemp -d "$to/tintype-bench-XXXXXX")
+figures=$work/figures
+hotset_options='hot=1 interval_ms=1'
 export TINTYPE_RUNTIME_DIR=$work/run
-figures=$work/figures qemu=
+export until_true_seconds=300  # 12 GiB are touched, on a host that clears each page first
+# shellcheck source=tests/bench/restore/figures.sh
+source "$here/restore/figures.sh"
+# shellcheck source=tests/bench/restore/medium.sh
+source "$here/restore/medium.sh"
+# shellcheck source=tests/bench/restore/qemu.sh
+source "$here/restore/qemu.sh"
 trap finish EXIT
 
 finish() {
   local pid
-  [[ -z $qemu ]] || kill -KILL "$qemu" 2>/dev/null || true
-  for pid in $(timeout 60 "$tintype" list --json 2>/dev/null | jq -r '.machines[].pid'); do
+  for pid in $qemu $(cat "$work/timed" 2>/dev/null) \
+    $(timeout 60 "$tintype" list --json 2>/dev/null | jq -r '.machines[].pid'); do
     kill -KILL "$pid" 2>/dev/null || true
   done
   rm -rf "$work"
 }
-# figure NAME VALUE UNIT WHAT [most|least LIMIT]: a line of the table, and one of the JSON.
-figure() {
-  jq -nc --arg name "$1" --argjson value "$2" --arg unit "$3" '{name: $name, value: $value, unit: $unit}' >>"$figures"
-  awk -v what="$4" -v value="$2" -v unit="$3" -v side="${5:-}" -v limit="${6:-0}" 'BEGIN {
-    printf "%-66s %9.2f %-4s", what, value, unit
-    if (side != "") printf " (goal: at %s %g) %s", side, limit,
-      (side == "least" ? value >= limit : value <= limit) ? "met" : "MISSED"
-    print "" }'
-}
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { print (b > 0 ? a / b : 0) }'; }
-ms() { awk -v us="$1" 'BEGIN { print us / 1000 }'; }
 
-# up NAME IMAGE MIB APPEND [DISK]...: runs, and has begun with its work.
+# up NAME IMAGE MIB APPEND [OPTION...]: runs, and has begun with its work.
 up() {
-  local name=$1 image=$2 mib=$3 append=$4 disk disks=()
+  local name=$1 image=$2 mib=$3 append=$4
   shift 4
-  for disk; do disks+=(--disk "$disk"); done
   "$tintype" run --kernel "$images/$image.elf" --memory "${mib}M" --name "$name" --detach --serial \
-    "file:$work/$name.log" --append "$append" "${disks[@]}" >/dev/null
+    "file:$work/$name.log" --append "$append" "$@" >/dev/null
   until_true grep -qE 'WORK|TICK ' "$work/$name.log"
 }
 end() { "$tintype" stop "$1" --force >/dev/null 2>&1 || true; }
-# photographed IMAGE MIB APPEND REPO [DISK]...
+# photographed REPO IMAGE MIB APPEND [OPTION...]
 photographed() {
-  local image=$1 mib=$2 append=$3 repository=$4
-  shift 4
-  up subject "$image" "$mib" "$append" "$@"
+  local repository=$1
+  shift
+  up subject "$@"
   "$tintype" checkpoint subject --to "$repository" >/dev/null
   end subject
 }
+# Two empty ones.
+disks() { truncate -s 64M "$work/a.img" "$work/b.img"; }
+two_disks=(--disk "$work/a.img" --disk "$work/b.img")
 
 # first_line_us COMMAND...: from exec to the first line that the guest prints.
 first_line_us() {
@@ -72,12 +75,17 @@ first_line_us() {
   rm -f "$pipe" && mkfifo "$pipe"
   start=$(now_us)
   "$@" >"$pipe" 2>/dev/null </dev/null &
-  last_pid=$!
-  read -r -t 60 line <"$pipe" || die "it says nothing: $*"
+  timed=$!
+  echo "$timed" >"$work/timed"
+  read -r -t 120 line <"$pipe" || die "it says nothing: $*"
   end=$(now_us)
   elapsed_us=$((end - start))
-  kill -KILL "$last_pid"
-  wait "$last_pid" 2>/dev/null || true
+  end_timed
+}
+end_timed() {
+  kill -KILL "$timed" 2>/dev/null || true
+  wait "$timed" 2>/dev/null || true
+  rm "$work/timed"
 }
 # restored_us REPO LOAD
 restored_us() {
@@ -89,20 +97,44 @@ of_rounds() {
   for ((i = 0; i < rounds; ++i)); do "$@"; echo "$elapsed_us"; done | median
 }
 
+# cold_us REPO: the same when nothing of it is in the page cache.
+cold_us() {
+  cool "$1"
+  restored_us "$1" lazy
+}
+# to_the_first_line MIB CPUS: of a guest with two disks; one with two CPUs is restored cold, too. The goal is that of the
+# first useful byte: nobody outside sees the next instruction, for which it is 3 ms.
 to_the_first_line() {
-  local mib us
+  local mib=$1 cpus=$2 repository=$work/repo-$1-$2 us what="to the guest's next line, $1 MiB, 2 disks, $2 CPU"
+  ((cpus == 1)) || what+=s
+  disks
+  photographed "$repository" hotset "$mib" "mb=$((mib - 64)) cpus=$cpus $hotset_options" --cpus "$cpus" \
+    "${two_disks[@]}"
+  warm "$repository"
+  us=$(of_rounds restored_us "$repository" lazy)
+  figure "lazy_first_line_${cpus}cpu_$mib" "$(ms "$us")" ms "restored lazily $what" most 5
+  if ((cpus == 2)) && ! is_memory; then
+    us=$(of_rounds cold_us "$repository")
+    figure "cold_first_line_${cpus}cpu_$mib" "$(ms "$us")" ms "restored cold $what"
+  fi
+  rm -rf "$repository"
+}
+all_sizes() {
+  local mib peer=
+  ! is_memory || say "no cold rows: the files in $to are memory, and are never read from a device"
+  ! has_qemu || peer=yes
   for mib in $sizes; do
-    truncate -s 64M "$work/a.img" "$work/b.img"
-    photographed hotset "$mib" "mb=$((mib - 64)) hot=1 interval_ms=1" "$work/repo-$mib" "$work/a.img" "$work/b.img"
-    us=$(of_rounds restored_us "$work/repo-$mib" lazy)
-    figure "lazy_first_line_$mib" "$(ms "$us")" ms "restore, lazy, to the guest's next line, $mib MiB, 2 disks" most 5
+    has_room "$mib" || continue
+    to_the_first_line "$mib" 1
+    to_the_first_line "$mib" 2
+    [[ -z $peer ]] || qemu_to_the_first_line "$mib"
   done
 }
 
 # What cat takes for the same file, an eager restore for all of it, and a lazy one under a guest that wants all at once.
 loading() {
   local repository=$work/repo-sweep cat_us eager_us lazy_us
-  photographed staircase 600 mb=512 "$repository"
+  photographed "$repository" staircase 600 mb=512
   cat_us=$(of_rounds cat_of "$repository/00000001/memory.part")
   eager_us=$(of_rounds restored_us "$repository" eager)
   lazy_us=$(of_rounds loaded_us "$repository")
@@ -119,18 +151,18 @@ cat_of() {
   elapsed_us=$(($(now_us) - start))
 }
 # It runs, and the threads that load are gone. To ask it by `tintype status` would take a CPU from them.
-is_loaded() { [[ -s $work/again ]] && ! grep -qs lazy-load "/proc/$last_pid"/task/*/comm; }
+is_loaded() { [[ -s $work/again ]] && ! grep -qs lazy-load "/proc/$timed"/task/*/comm; }
 loaded_us() {
   local start
   rm -rf "$work/disks" "$work/again" && mkdir "$work/disks"
   start=$(now_us)
   "$tintype" restore "$1" --name again --memory-load lazy --disk-dir "$work/disks" --serial "file:$work/again" \
     >/dev/null 2>&1 </dev/null &
-  last_pid=$!
+  timed=$!
+  echo "$timed" >"$work/timed"
   until_true is_loaded
   elapsed_us=$(($(now_us) - start))
-  kill -KILL "$last_pid"
-  wait "$last_pid" 2>/dev/null || true
+  end_timed
 }
 
 # The first line of the last clone: its serial file is polled.
@@ -138,7 +170,7 @@ all_ticking() { (($(grep -ls TICK "$work"/clone.log-* 2>/dev/null | wc -l) == cl
 side_by_side() {
   local start returned ticking
   truncate -s 16M "$work/c.img"
-  photographed ticker 256 "hz=100 every=100" "$work/repo-ticker" "$work/c.img"
+  photographed "$work/repo-ticker" ticker 256 "hz=100 every=100" --disk "$work/c.img"
   rm -rf "$work/disks" && mkdir "$work/disks"
   start=$(now_us)
   "$tintype" restore "$work/repo-ticker" --name clone --clones "$clones" --disk-dir "$work/disks" --serial \
@@ -169,53 +201,23 @@ resets() {
   done | median
 }
 in_place() {
-  truncate -s 64M "$work/a.img" "$work/b.img"
-  up subject hotset 256 "mb=64 hot=1 rate=64" "$work/a.img" "$work/b.img"
+  disks
+  up subject hotset 256 "mb=64 hot=1 rate=64" "${two_disks[@]}"
   "$tintype" mark subject >/dev/null
   figure reset_few "$(resets)" us "reset in place, about 64 pages written, 2 disks" most 100
   end subject
-  up subject hotset 256 "mb=64 hot=10 interval_ms=1000" "$work/a.img" "$work/b.img"
+  up subject hotset 256 "mb=64 hot=10 interval_ms=1000" "${two_disks[@]}"
   "$tintype" mark subject >/dev/null
   figure reset_many "$(ms "$(resets)")" ms "reset in place, 10 MB written, 2 disks" most 5
   end subject
 }
 
-# QEMU: its machine saved by a migration to a file, and started from there; the same guest, no disks.
-qemu_arguments=(-M 'microvm,x-option-roms=off,isa-serial=on,acpi=off' -enable-kvm -nodefaults -no-user-config
-  -display none -device 'isa-debug-exit,iobase=0xf4,iosize=4')
-qemu_said() {  # COMMAND...
-  printf '%s\n' '{"execute":"qmp_capabilities"}' "$@" | timeout 60 socat -t 1 - "UNIX:$work/qmp" >"$work/qmp.out"
-}
-qemu_saved() { qemu_said '{"execute":"query-migrate"}' && grep -q '"completed"' "$work/qmp.out"; }
-against_qemu() {
-  local mib us options
-  if ! command -v qemu-system-x86_64 socat >/dev/null; then
-    printf 'QEMU or socat is missing: no peer is measured\n' >&2
-    return
-  fi
-  for mib in $sizes; do
-    options="mb=$((mib - 64)) hot=1 interval_ms=1"
-    qemu-system-x86_64 "${qemu_arguments[@]}" -m "$mib" -kernel "$images/hotset.elf" -append "$options" \
-      -serial "file:$work/qemu.log" -qmp "unix:$work/qmp,server=on,wait=off" </dev/null >/dev/null 2>&1 &
-    qemu=$!
-    until_true grep -q WORK "$work/qemu.log"
-    # Running: one that was stopped before stays so when it comes back.
-    qemu_said '{"execute":"migrate-set-parameters","arguments":{"max-bandwidth":100000000000}}' \
-      '{"execute":"migrate","arguments":{"uri":"exec:cat >'"$work"'/qemu.state"}}'
-    until_true qemu_saved
-    kill -KILL "$qemu"
-    wait "$qemu" 2>/dev/null || true
-    qemu=
-    us=$(of_rounds first_line_us qemu-system-x86_64 "${qemu_arguments[@]}" -m "$mib" -kernel "$images/hotset.elf" \
-      -append "$options" -serial stdio -incoming "exec:cat $work/qemu.state")
-    figure "qemu_incoming_$mib" "$(ms "$us")" ms "QEMU -incoming of a file, to the guest's next line, $mib MiB"
-    rm -f "$work/qemu.log" "$work/qemu.state"
-  done
-}
-
-to_the_first_line
+all_sizes
 loading
 side_by_side
 in_place
-against_qemu
 [[ -z $json_file ]] || jq -s '{benchmark: "restore", figures: .}' "$figures" >"$json_file"
+if [[ -n $svg_dir ]]; then
+  mkdir -p "$svg_dir"
+  draw_plot "$here" "$svg_dir/restore.svg"
+fi
