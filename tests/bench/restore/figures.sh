@@ -24,6 +24,7 @@ by_size() {
 }
 # draw_plot SCRIPTS SVG: how it looks is in SCRIPTS/restore.gp.
 draw_plot() {
+  grep -q _first_line_ "$figures" || { say 'no size was measured: there is nothing to draw' && return; }
   {
     printf "load '%s/svg.gp'\nset output '%s'\n" "$1" "$2"
     by_size lazy1 lazy_first_line_1cpu
