@@ -30,13 +30,15 @@ struct Options {
 };
 
 void describe(CLI::App& app, Options& options) {
-  app.add_flag("--quick", options.quick, "One round of the sweep alone, and no large guests: one to two minutes");
+  app.add_flag("--quick", options.quick,
+               "One round of the sweep alone, no large guests and no hot sets: one to two minutes");
   app.add_option("--rounds", options.rounds, "How often each contender has its turn (5; quick: 1)");
   app.add_option("--to", options.to, "Where captures go: a directory on the medium to measure")
       ->check(CLI::ExistingDirectory);
   app.add_option("--strategy", options.strategy, "The strategy that the goals are for");
-  app.add_option("--only", options.only, "Parts of it: contenders, sizes, incremental, paced, resident, timelines")
-      ->check(CLI::IsMember({"contenders", "sizes", "incremental", "paced", "resident", "timelines"}));
+  app.add_option("--only", options.only,
+                 "Parts of it: contenders, sizes, sets, incremental, paced, resident, timelines")
+      ->check(CLI::IsMember({"contenders", "sizes", "sets", "incremental", "paced", "resident", "timelines"}));
   app.add_option("--largest", options.largest_mib, "The largest guest for the pause by size, in MiB (12288)");
   app.add_option("--json", options.json, "Writes every value to this file");
   app.add_option("--svg", options.svg, "Draws plots into this directory, with gnuplot");
@@ -47,6 +49,7 @@ void measure(Results& results, const Options& options) {
   const int rounds = options.rounds > 0 ? options.rounds : options.quick ? 1 : 5;
   if (options.wants("contenders")) measure_contenders(results, place, rounds, options.quick ? 1 : workloads().size());
   if (options.wants("sizes") && !options.quick) measure_sizes(results, place, std::min(rounds, 2), options.largest_mib);
+  if (options.wants("sets") && !options.quick) measure_sets(results, place, std::min(rounds, 2));
   if (options.wants("incremental")) measure_incremental(results, place, options.quick ? 2 : 10);
   if (options.wants("paced")) measure_paced(results, options.quick ? 2 : 10);
   if (options.wants("resident")) measure_resident(results, place);

@@ -40,6 +40,12 @@ json as_json(const Incremental& one) {
           {"guest_speed", one.guest_speed}};
 }
 
+json as_json(const CostBySet& set) {
+  json captures = json::array();
+  for (const Series& series : set.series) captures.push_back(as_json(series));
+  return {{"hot_mib", set.hot_mib}, {"memcpy_ms", set.memcpy_ms}, {"captures", captures}};
+}
+
 json as_json(const Goal& goal) {
   return {{"what", goal.what}, {"value", goal.value},       {"limit", goal.limit},
           {"unit", goal.unit}, {"at_least", goal.at_least}, {"met", goal.met()}};
@@ -62,6 +68,7 @@ void write_json(const std::filesystem::path& path, const Results& results, const
                     {"captures", list(results.series)},
                     {"plain", plain},
                     {"pause_by_size", list(results.by_size)},
+                    {"cost_by_hot_set", list(results.by_set)},
                     {"incremental", list(results.incremental)},
                     {"paced", list(results.paced)},
                     {"resident_mib", results.resident_mib},

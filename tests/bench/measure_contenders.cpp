@@ -8,15 +8,6 @@ namespace tintype::test {
 
 namespace {
 
-Sample capture_once(WorkMeter& meter, RunningGuest& guest, Place& place) {
-  Sample sample;
-  const std::filesystem::path destination = place.unused();
-  sample.cost = meter.measure([&] { sample.report = guest.capture(destination); });
-  sample.cost.intervals.clear();
-  std::filesystem::remove_all(destination);
-  return sample;
-}
-
 /// A plain write of as many bytes, beside the same running guest.
 void compare_with_plain(PlainFigures& plain, const Sample& sample, Place& place) {
   plain.capture_ms.push_back(sample.report.durable_ms);

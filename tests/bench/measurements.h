@@ -13,6 +13,9 @@ void measure_contenders(Results& results, Place& place, int rounds, std::size_t 
 /// Pauses by size of memory; sizes that this host has no room for are left out and said so.
 void measure_sizes(Results& results, Place& place, int rounds, int largest_mib);
 
+/// What a capture costs the guest, by how much it writes to: the strategy that the goals are for, two others, and QEMU.
+void measure_sets(Results& results, Place& place, int rounds);
+
 /// Incremental checkpoints back to back for so long, with little written between them and with nothing.
 void measure_incremental(Results& results, Place& place, double seconds);
 

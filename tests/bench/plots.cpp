@@ -78,6 +78,27 @@ void draw_sizes(const fs::path& directory, const Results& results) {
               block("chosen", chosen) + block("fork", fork) + fmt::format("name = '{}'\n", results.strategy));
 }
 
+/// Of one contender: its name, then by size median and p99 of the lost work and of the longest gap, in milliseconds.
+std::string rows_of(const std::vector<CostBySet>& by_set, std::size_t contender) {
+  std::string rows = fmt::format("\"{}\"\n", by_set.front().series[contender].contender);
+  for (const CostBySet& set : by_set) {
+    const Series& series = set.series[contender];
+    rows += fmt::format("{} {:.4f} {:.4f} {:.4f} {:.4f}\n", set.hot_mib, median(series.lost_ms()),
+                        p99(series.lost_ms()), median(series.gaps_us()) / 1000, p99(series.gaps_us()) / 1000);
+  }
+  return rows;
+}
+
+void draw_sets(const fs::path& directory, const Results& results) {
+  if (results.by_set.empty()) return;
+  const std::size_t count = results.by_set.front().series.size();
+  std::string rows, copies;
+  for (std::size_t i = 0; i != count; ++i) rows += rows_of(results.by_set, i) + "\n\n";
+  for (const CostBySet& set : results.by_set) copies += fmt::format("{} {:.4f}\n", set.hot_mib, median(set.memcpy_ms));
+  run_gnuplot(directory / "sets.svg", "sets.gp",
+              block("sets", rows) + block("copies", copies) + fmt::format("count = {}\n", count));
+}
+
 }  // namespace
 
 void draw_plots(const fs::path& directory, const Results& results) {
@@ -85,6 +106,7 @@ void draw_plots(const fs::path& directory, const Results& results) {
   draw_work(directory, results);
   draw_pauses(directory, results);
   draw_sizes(directory, results);
+  draw_sets(directory, results);
 }
 
 }  // namespace tintype::test

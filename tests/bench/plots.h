@@ -7,7 +7,7 @@
 
 namespace tintype::test {
 
-/// work.svg, pause.svg and size.svg in `directory`, drawn by gnuplot. A plot without figures is left out.
+/// work.svg, pause.svg, size.svg and sets.svg in `directory`, drawn by gnuplot. A plot without figures is left out.
 void draw_plots(const std::filesystem::path& directory, const Results& results);
 
 }  // namespace tintype::test

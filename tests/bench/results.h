@@ -4,16 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "tests/bench/contenders.h"
-#include "tests/bench/guest_work.h"
+#include "tests/bench/sample.h"
 
 namespace tintype::test {
-
-/// One capture: what it says of itself, and what the guest felt.
-struct Sample {
-  CaptureReport report;
-  GuestCost cost;
-};
 
 /// All captures of one workload by one contender.
 struct Series {
@@ -47,6 +40,13 @@ struct PauseBySize {
   std::vector<double> pauses_us;
 };
 
+/// Full captures of a guest that writes to so much all the time.
+struct CostBySet {
+  int hot_mib = 0;
+  std::vector<double> memcpy_ms = {};  ///< one copy of that, in turns with them
+  std::vector<Series> series = {};     ///< one of each contender; of all sizes the same, in the same order
+};
+
 /// Incremental checkpoints back to back, or at a pace.
 struct Incremental {
   std::string workload;
@@ -68,6 +68,7 @@ struct Results {
   std::vector<Series> series;
   PlainFigures plain;
   std::vector<PauseBySize> by_size;
+  std::vector<CostBySet> by_set;
   std::vector<Incremental> incremental, paced;
   std::vector<double> resident_mib;  ///< beyond the guest's memory, between captures
   std::vector<Timeline> timelines;

@@ -61,6 +61,23 @@ void print_sizes(const Results& results) {
   fmt::print("\n");
 }
 
+void print_set(const CostBySet& set) {
+  const double copy_ms = median(set.memcpy_ms);
+  for (const Series& series : set.series)
+    fmt::print("{:<20} {:>10} {:>4} {:>9.1f} {:>9.1f} {:>9.1f} {:>9.1f} {:>9.1f} {:>10.1f}\n", set.hot_mib,
+               series.contender, series.samples.size(), median(series.lost_ms()), p99(series.lost_ms()),
+               median(series.gaps_us()) / 1000, p99(series.gaps_us()) / 1000, copy_ms,
+               median(series.lost_ms()) / copy_ms);
+}
+
+void print_sets(const Results& results) {
+  if (results.by_set.empty()) return;
+  fmt::print("{:<20} {:>10} {:>4} {:>9} {:>9} {:>9} {:>9} {:>9} {:>10}\n", "written to, MiB", "capture", "n", "lost ms",
+             "p99", "gap ms", "p99", "memcpy ms", "lost/copy");
+  for (const CostBySet& set : results.by_set) print_set(set);
+  fmt::print("\n");
+}
+
 void print_incremental(const std::vector<Incremental>& incremental) {
   if (incremental.empty()) return;
   fmt::print("{:<24} {:>6} {:>9} {:>9} {:>9} {:>12} {:>10} {:>12}\n", "written in between", "n", "pause ms", "total ms",
@@ -89,6 +106,7 @@ void print_table(const Results& results) {
     print_plain(results);
   }
   print_sizes(results);
+  print_sets(results);
   print_incremental(results.incremental);
   print_incremental(results.paced);
 }
