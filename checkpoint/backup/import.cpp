@@ -2,6 +2,7 @@
 #include "checkpoint/backup/import.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "checkpoint/format/checkpoint_files.h"
 #include "checkpoint/store/chain.h"
@@ -36,15 +37,25 @@ std::unique_ptr<CheckpointDraft> begin(CheckpointStore& store, const Identities&
 
 }  // namespace
 
-Identities::Identities(const CheckpointStore& store) {
-  for (const auto& ids : {store.bases(), store.ids()}) {
-    for (const std::uint64_t id : ids) {
-      try {
-        add({id, store.manifest_of(id)->identity});
-      } catch (const std::exception&) {  // whoever verifies it will hear of it
-      }
+// Bases are asked for last: one that becomes a base in between is seen as the one or the other.
+void Identities::look_again() {
+  const auto before = std::exchange(seen_, {});
+  ids_.clear();
+  const auto see = [&](std::uint64_t id) {
+    try {
+      const auto known = before.find(id);
+      seen_[id] = known != before.end() ? known->second : store_.manifest_of(id)->identity;
+    } catch (const std::exception&) {  // whoever verifies it will hear of it
     }
-  }
+  };
+  for (const std::uint64_t id : store_.ids()) see(id);
+  for (const std::uint64_t id : store_.bases()) see(id);
+  for (const auto& [id, identity] : seen_) ids_[identity] = id;
+}
+
+void Identities::add(const ParentRef& checkpoint) {
+  seen_[checkpoint.id] = checkpoint.identity;
+  ids_[checkpoint.identity] = checkpoint.id;
 }
 
 std::optional<ParentRef> Identities::find(const std::string& identity) const {
@@ -87,14 +98,20 @@ void CheckpointImport::end_file() {
   file.output->start_writeback();
 }
 
-ParentRef CheckpointImport::finish() {
+bool CheckpointImport::finish(Identities& known) {
   end_file();
   for (const Written& file : files_) file.output->finish_writeback();
   check_all();
-  draft_->seal(manifest_, [this] {
+  const auto sync_parts = [this] {
     for (const Written& file : files_) file.output->sync();
-  });
-  return {manifest_.id, manifest_.identity};
+  };
+  const auto is_new = [&] {
+    known.look_again();
+    return !known.find(manifest_.identity);
+  };
+  if (!draft_->seal(manifest_, sync_parts, is_new)) return false;
+  known.add({manifest_.id, manifest_.identity});
+  return true;
 }
 
 // As verify does. What comes may have been damaged where it comes from, before anybody summed it up for the way.

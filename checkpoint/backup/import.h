@@ -19,11 +19,15 @@ namespace tintype {
 class Identities {
  public:
   /// Looks at all manifests; what cannot be read is left out.
-  explicit Identities(const CheckpointStore& store);
+  explicit Identities(const CheckpointStore& store) : store_(store) { look_again(); }
+  /// Others come and go meanwhile. Of those that were there the manifests are not read again.
+  void look_again();
   std::optional<ParentRef> find(const std::string& identity) const;
-  void add(const ParentRef& checkpoint) { ids_[checkpoint.identity] = checkpoint.id; }
+  void add(const ParentRef& checkpoint);
 
  private:
+  const CheckpointStore& store_;
+  std::map<std::uint64_t, std::string> seen_;  ///< by id
   std::map<std::string, std::uint64_t> ids_;
 };
 
@@ -40,8 +44,9 @@ class CheckpointImport {
   void begin_file(const std::string& name);
   /// Of that file, in order. Throws ImageError where it is longer than it should be, DestinationFull.
   void write(std::span<const std::byte> bytes);
-  /// Checks all of it, and gives it its name. Throws ImageError, tintype::Error.
-  ParentRef finish();
+  /// Checks all of it, and gives it its name; it is in `known` then. False where somebody else has brought the same one
+  /// meanwhile: that is in `known`, and this goes. Throws ImageError, tintype::Error.
+  bool finish(Identities& known);
 
  private:
   struct Written {

@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 Carried carried_of(const Manifest& manifest, std::uint64_t bytes, bool base) {
-  return {manifest.id, manifest.id, manifest.vm, manifest.identity, bytes, false, base};
+  return {manifest.id, manifest.id, manifest.vm, manifest.identity, bytes, false, false, base};
 }
 
 /// All of a file in pieces as long as a frame may be.
@@ -54,13 +54,15 @@ class Arrivals {
       : fresh_(to), store_(create_store(to, std::move(known))), known_(*store_) {}
 
   bool has(const Manifest& manifest) const { return known_.find(manifest.identity).has_value(); }
-  std::uint64_t id_of(const Manifest& manifest) const { return known_.find(manifest.identity)->id; }
+  /// Others may have brought some of it since.
+  void look_again() { known_.look_again(); }
   CheckpointImport begin(const Manifest& manifest) { return {*store_, known_, manifest}; }
-  std::uint64_t finish(CheckpointImport& import, bool base) {
-    const ParentRef done = import.finish();
-    known_.add(done);
-    if (base) hidden_.push_back(done.id);
-    return done.id;
+  /// What came of it; with no import: it was there.
+  void finish(CheckpointImport* import, Carried& carried) {
+    carried.meanwhile = import != nullptr && !import->finish(known_);
+    carried.already = import == nullptr || carried.meanwhile;
+    carried.id = known_.find(carried.identity)->id;
+    if (carried.base && !carried.already) hidden_.push_back(carried.id);
   }
   /// Those that were deleted where they come from are needed now, and listed no more.
   void hide_bases() {
@@ -78,9 +80,8 @@ class Arrivals {
 
 Carried copy_one(const CarriedCheckpoint& from, Arrivals& to, Meter& meter) {
   Carried carried = carried_of(from.manifest, from.bytes(), from.base);
-  carried.already = to.has(from.manifest);
-  if (carried.already) {
-    carried.id = to.id_of(from.manifest);
+  if (to.has(from.manifest)) {
+    to.finish(nullptr, carried);
     return carried;
   }
   meter.expect(from.bytes());
@@ -92,7 +93,7 @@ Carried copy_one(const CarriedCheckpoint& from, Arrivals& to, Meter& meter) {
       meter.done(piece.size());
     });
   }
-  carried.id = to.finish(import, from.base);
+  to.finish(&import, carried);
   return carried;
 }
 
@@ -100,9 +101,9 @@ Carried copy_one(const CarriedCheckpoint& from, Arrivals& to, Meter& meter) {
 Carried receive_one(const Frame& first, StreamReader& stream, Arrivals& to, Meter& meter) {
   const Manifest manifest = decode_manifest(first.text(), "the manifest in the stream");
   Carried carried = carried_of(manifest, 0, first.kind == FrameKind::kBase);
-  carried.already = to.has(manifest);
   std::optional<CheckpointImport> import;
-  if (!carried.already) import.emplace(to.begin(manifest));
+  if (!to.has(manifest)) to.look_again();
+  if (!to.has(manifest)) import.emplace(to.begin(manifest));
   for (Frame frame = stream.next(); frame.kind != FrameKind::kSealed; frame = stream.next()) {
     if (frame.kind != FrameKind::kFile && frame.kind != FrameKind::kData)
       throw ImageError("the stream breaks off in checkpoint {}: send it again", manifest.id);
@@ -111,7 +112,7 @@ Carried receive_one(const Frame& first, StreamReader& stream, Arrivals& to, Mete
     if (import && frame.kind == FrameKind::kData) import->write(frame.payload);
     meter.done(frame.kind == FrameKind::kData ? frame.payload.size() : 0);
   }
-  carried.id = import ? to.finish(*import, carried.base) : to.id_of(manifest);
+  to.finish(import ? &*import : nullptr, carried);
   return carried;
 }
 
@@ -138,11 +139,15 @@ std::vector<Carried> copy_checkpoints(const fs::path& from, const fs::path& to, 
   for (const std::uint64_t each : ids) {
     read_in_motion(*source, [&] {
       const auto chain = open_to_carry(*source, each);
-      const std::size_t there = last_there(chain, arrivals);
+      std::size_t there = last_there(chain, arrivals);
       for (std::size_t i = 0; i < chain.size(); ++i) {
         const CarriedCheckpoint& checkpoint = chain[i];
-        if (i < there && !arrivals.has(checkpoint.manifest)) continue;
         if (std::ranges::find(all, checkpoint.manifest.identity, &Carried::identity) != all.end()) continue;
+        if (i >= there && !arrivals.has(checkpoint.manifest)) {
+          arrivals.look_again();
+          there = last_there(chain, arrivals);
+        }
+        if (i < there && !arrivals.has(checkpoint.manifest)) continue;
         all.push_back(copy_one(checkpoint, arrivals, meter));
       }
     });

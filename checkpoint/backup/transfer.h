@@ -19,14 +19,15 @@ struct Carried {
   std::uint64_t from = 0, id = 0;  ///< its id where it comes from, and where it went; the same where it was only sent
   std::string vm, identity;
   std::uint64_t bytes = 0;
-  bool already = false;  ///< it was there, and was not carried again
-  bool base = false;     ///< deleted where it comes from: it is there for those that build on it, and not listed
+  bool already = false;    ///< it was there, and was not carried again
+  bool meanwhile = false;  ///< the same, and somebody else has brought it while this one was carried
+  bool base = false;       ///< deleted where it comes from: it is there for those that build on it, and not listed
 };
 
 // Checkpoints keep their identity wherever they are, and get an id of the repository that they come to. One that is
 // there already is not carried again, so that whatever broke off goes on where it was, checkpoint by checkpoint. Each
-// comes whole and verified, or not at all. Where `known` is given, manifests are read by way of it. All throw
-// tintype::Error.
+// comes whole and verified, or not at all; and once, though several bring it at the same time. Where `known` is given,
+// manifests are read by way of it. All throw tintype::Error.
 
 /// Without an id: all, in order. With one: that, and all that it builds on. The target is made where it is missing.
 std::vector<Carried> copy_checkpoints(const std::filesystem::path& from, const std::filesystem::path& to,

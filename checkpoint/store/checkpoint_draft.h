@@ -31,9 +31,10 @@ class CheckpointDraft {
   virtual std::unique_ptr<const CheckpointFolder> written() const = 0;
 
   /// Makes a checkpoint of it, for good. `sync_parts` syncs what create() has made; it is called when that is cheapest.
-  /// Where the id has been taken meanwhile it gets another one, which the manifest says when this returns. Throws; it
-  /// then was not sealed, and can only be abandoned.
-  virtual void seal(Manifest& manifest, const std::function<void()>& sync_parts) = 0;
+  /// Where the id has been taken meanwhile it gets another one, which the manifest says when this returns. `may`, where
+  /// it is given, is asked right before, as late as it can be; false where it may not. Throws. After either it was not
+  /// sealed, and can only be abandoned.
+  virtual bool seal(Manifest& manifest, const std::function<void()>& sync_parts, const std::function<bool()>& may) = 0;
   /// Removes all that was written. What cannot be removed now goes when the next checkpoint is begun.
   virtual void abandon() noexcept = 0;
 };

@@ -98,9 +98,10 @@ Manifest CheckpointWriter::seal(Manifest manifest) {
   manifest.tintype_version = TINTYPE_VERSION;
   if (manifest.time.empty()) manifest.time = utc_time_text();
   manifest.parts = describe_parts();
-  draft_->seal(manifest, [this] {
+  const auto sync_parts = [this] {
     for (PartWriter* part : parts()) part->sync();
-  });
+  };
+  draft_->seal(manifest, sync_parts, {});
   return manifest;
 }
 

@@ -40,14 +40,15 @@ std::unique_ptr<const CheckpointFolder> DirectoryDraft::written() const {
 }
 
 /// One after the other at the end: the first turns the file system's journal, and the others find it turned.
-void DirectoryDraft::seal(Manifest& manifest, const std::function<void()>& sync_parts) {
+bool DirectoryDraft::seal(Manifest& manifest, const std::function<void()>& sync_parts,
+                          const std::function<bool()>& may) {
   manifest.id = manifest.report.id = id();
   const std::string text = encode_manifest(manifest);
   put(checkpoint_files::kManifest, std::as_bytes(std::span(text)));
   sync_parts();
   if (pending_.lasting() == Lasting::kYes)
     for (SmallFile& file : small_files_) file.sync();
-  while_it_is_there(pending_.directory(), [&] { pending_.seal(); });
+  return while_it_is_there(pending_.directory(), [&] { return pending_.seal(may); });
 }
 
 }  // namespace tintype

@@ -18,7 +18,7 @@ class DirectoryDraft final : public CheckpointDraft {
   std::shared_ptr<PartOutput> create(const std::string& file, std::uint64_t content_bytes) override;
   void put(const std::string& file, std::span<const std::byte> bytes) override;
   std::unique_ptr<const CheckpointFolder> written() const override;
-  void seal(Manifest& manifest, const std::function<void()>& sync_parts) override;
+  bool seal(Manifest& manifest, const std::function<void()>& sync_parts, const std::function<bool()>& may) override;
   void abandon() noexcept override { pending_.abandon(); }
 
  private:

@@ -42,11 +42,14 @@ std::unique_ptr<const CheckpointFolder> ObjectDraft::written() const {
   return std::make_unique<ObjectFolder>(store_, std::make_shared<PieceCache>(store_), token_, "");
 }
 
-// The data is looked at once more, as the store has it; then this writer says which id it takes, and takes it.
-void ObjectDraft::seal(Manifest& manifest, const std::function<void()>& sync_parts) {
+// The data is looked at once more, as the store has it; then this writer says which id it takes, and takes it. Of those
+// whom `may` keeps apart each wants the id that is free just now: one of them takes it, and the others ask once more.
+bool ObjectDraft::seal(Manifest& manifest, const std::function<void()>& sync_parts, const std::function<bool()>& may) {
   sync_parts();
   check_files(manifest);
-  for (;; id_ = next_id()) {
+  if (may) id_ = free_id(id_);
+  for (;; id_ = free_id(id_ + 1)) {
+    if (may && !may()) return false;
     manifest.id = manifest.report.id = id_;
     lease_->note_sealing(id_);
     check_parent();
@@ -57,6 +60,7 @@ void ObjectDraft::seal(Manifest& manifest, const std::function<void()>& sync_par
     client_.remove(lease_->name());
   } catch (const std::exception&) {  // whoever finds it sees that this was sealed
   }
+  return true;
 }
 
 void ObjectDraft::check_files(const Manifest& manifest) const {
@@ -142,8 +146,8 @@ bool ObjectDraft::is_ours(std::uint64_t id) const {
   return seal && seal->token == token_;
 }
 
-std::uint64_t ObjectDraft::next_id() const {
-  std::uint64_t last = id_;
+std::uint64_t ObjectDraft::free_id(std::uint64_t least) const {
+  std::uint64_t last = least - 1;
   for (const S3Client::Object& object : store_->list("", false).objects)
     for (const std::string_view kind : {kSealKind, kBaseKind, kLastIdKind})
       last = std::max(last, id_of(object.name, kind).value_or(0));

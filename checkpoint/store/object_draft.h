@@ -28,7 +28,7 @@ class ObjectDraft final : public CheckpointDraft {
   std::shared_ptr<PartOutput> create(const std::string& file, std::uint64_t content_bytes) override;
   void put(const std::string& file, std::span<const std::byte> bytes) override;
   std::unique_ptr<const CheckpointFolder> written() const override;
-  void seal(Manifest& manifest, const std::function<void()>& sync_parts) override;
+  bool seal(Manifest& manifest, const std::function<void()>& sync_parts, const std::function<bool()>& may) override;
   /// Takes the place of the checkpoint that has this id, whose seal must still have this tag. `may` is asked once it
   /// has been said that this is going to happen. False where it may not, or where the seal is another one: then nothing
   /// has happened. The mark stays.
@@ -43,7 +43,7 @@ class ObjectDraft final : public CheckpointDraft {
   Outcome try_seal(const std::string& text);
   bool try_replace(const std::string& text, const std::string& tag);
   bool is_ours(std::uint64_t id) const;
-  std::uint64_t next_id() const;
+  std::uint64_t free_id(std::uint64_t least) const;
 
   const std::shared_ptr<S3Client> store_;  ///< for what must be said though this is ended
   S3Client client_;                        ///< for all that goes when this is ended

@@ -58,10 +58,11 @@ PendingCheckpoint::PendingCheckpoint(PendingCheckpoint&& other) noexcept
 
 PendingCheckpoint::~PendingCheckpoint() { abandon(); }
 
-void PendingCheckpoint::seal() {
+bool PendingCheckpoint::seal(const std::function<bool()>& may) {
   check(!directory_.empty(), "a checkpoint is sealed once");
   const fs::path final_name = repository_ / id_name(id_);
   const NamesLock lock(repository_);
+  if (may && !may()) return false;
   const bool lasts = lasting_ == Lasting::kYes;
   if (lasts) sync_directory(directory_);
   rename_new(directory_, final_name);
@@ -74,6 +75,7 @@ void PendingCheckpoint::seal() {
   }
   directory_.clear();
   lock_.reset();
+  return true;
 }
 
 void PendingCheckpoint::abandon() noexcept {

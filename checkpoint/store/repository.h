@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,8 +36,9 @@ class PendingCheckpoint {
   const std::shared_ptr<const Manifest>& parent() const noexcept { return parent_; }
 
   /// Gives the directory its real name, for good: fsync of it, rename, fsync of the repository. The files in
-  /// it must be synced already. Throws tintype::Error; it then was not sealed and can only be abandoned.
-  void seal();
+  /// it must be synced already. `may`, where it is given, is asked while nobody else can seal; false where it may not.
+  /// Throws tintype::Error. After either it was not sealed and can only be abandoned.
+  bool seal(const std::function<bool()>& may = {});
   /// Removes all that was written. Never throws: what cannot be removed now goes when the next checkpoint is
   /// begun.
   void abandon() noexcept;

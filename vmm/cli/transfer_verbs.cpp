@@ -34,17 +34,21 @@ json as_json(const std::vector<Carried>& all) {
                     {"identity", each.identity},
                     {"bytes", each.bytes},
                     {"already", each.already},
+                    {"meanwhile", each.meanwhile},
                     {"base", each.base}});
   }
   return list;
 }
 
+std::string what_came_of(const Carried& each) {
+  if (each.meanwhile) return "was brought by somebody else meanwhile";
+  if (each.already) return "was there already";
+  return fmt::format("{} carried{}", format_size(each.bytes), each.base ? ", for those that build on it" : "");
+}
+
 void print_arrivals(const std::vector<Carried>& all, Output& output) {
   for (const Carried& each : all) {
-    const std::string what = each.already ? "was there already"
-                                          : fmt::format("{} carried{}", format_size(each.bytes),
-                                                        each.base ? ", for those that build on it" : "");
-    output.line("{:>8} -> {:>8}  {:<16} {}", each.from, each.id, each.vm, what);
+    output.line("{:>8} -> {:>8}  {:<16} {}", each.from, each.id, each.vm, what_came_of(each));
   }
   if (all.empty()) output.line("There was nothing to carry.");
 }

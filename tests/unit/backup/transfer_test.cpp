@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include <random>
+#include <set>
 #include <thread>
 
 #include <doctest/doctest.h>
@@ -62,7 +63,44 @@ struct TwoSides {
     check_whole();
   }
   bool newest_is_there() const { return show_checkpoint(there, std::nullopt).identity == last->identity; }
+  /// All of it, each once, in order, and nothing else.
+  void check_each_is_there_once() const {
+    CHECK(identities(there, ids(there)) == identities(here, ids(here)));
+    CHECK(identities(there, bases(there)) == identities(here, bases(here)));
+    for (const fs::directory_entry& entry : fs::directory_iterator(there))
+      CHECK_FALSE(entry.path().filename().string().starts_with(".tmp-"));
+    check_whole();
+  }
+  static std::vector<std::string> identities(const fs::path& repository, const Ids& which) {
+    std::vector<std::string> identities;
+    for (const std::uint64_t id : which) identities.push_back(Repository::open(repository).manifest_of(id)->identity);
+    return identities;
+  }
 };
+
+/// Does something once, when it is asked for the `moment`th time.
+class AtMoment {
+ public:
+  AtMoment(unsigned moment, std::function<void()> work) : left_(moment), work_(std::move(work)) {}
+  bool came() const { return left_ == 0; }
+  void operator()() {
+    if (left_ != 0 && --left_ == 0) work_();
+  }
+
+ private:
+  unsigned left_;
+  const std::function<void()> work_;
+};
+
+/// Of both: what was carried by the one was there for the other.
+void check_shared(const std::vector<Carried>& one, const std::vector<Carried>& other) {
+  for (const Carried& each : one) {
+    const auto twin = std::ranges::find(other, each.identity, &Carried::identity);
+    if (twin == other.end()) continue;
+    CHECK(each.id == twin->id);
+    CHECK(each.already != twin->already);
+  }
+}
 
 }  // namespace
 
@@ -183,6 +221,86 @@ TEST_CASE("killed at any instant of copying, what is listed is whole, and the ne
     studio.copy();
     studio.check_whole();
     CHECK(studio.newest_is_there());
+    fs::remove_all(studio.there);
+  }
+}
+
+TEST_CASE("two copies at once, at whatever moment the other comes: each checkpoint is there once") {
+  const TwoSides studio;
+  bool came = true;
+  for (unsigned moment = 1; came; ++moment) {
+    std::vector<Carried> other;
+    AtMoment meanwhile(moment, [&] { other = studio.copy(); });
+    const auto one = copy_checkpoints(studio.here, studio.there, std::nullopt, [&](const Progress&) { meanwhile(); });
+    came = meanwhile.came();
+    CHECK(one.size() == 6);
+    check_shared(one, other);
+    studio.check_each_is_there_once();
+    fs::remove_all(studio.there);
+  }
+}
+
+TEST_CASE("one copies parents, the other what builds on them: it finds them under whatever ids they have") {
+  const TwoSides studio;
+  for (const std::uint64_t upto : {1, 4, 5}) {
+    std::vector<Carried> other;
+    AtMoment meanwhile(1, [&] { other = copy_checkpoints(studio.here, studio.there, upto); });
+    check_shared(copy_checkpoints(studio.here, studio.there, 6, [&](const Progress&) { meanwhile(); }), other);
+    studio.check_each_is_there_once();
+    fs::remove_all(studio.there);
+  }
+}
+
+TEST_CASE("what comes by a stream and by a copy at once is there once") {
+  const TwoSides studio;
+  studio.send();
+  std::mt19937 random(11);
+  for (unsigned round = 0; round < rounds(16); ++round) {
+    std::vector<Carried> other;
+    AtMoment meanwhile(1 + random() % 100, [&] { other = studio.copy(); });
+    const UniqueFd fd = open_file(studio.file, O_RDONLY);
+    const auto one = receive_checkpoints(studio.there, [&, get = get_from(fd.get())](std::span<std::byte> into) {
+      meanwhile();
+      return get(into);
+    });
+    check_shared(one, other);
+    studio.check_each_is_there_once();
+    fs::remove_all(studio.there);
+  }
+}
+
+TEST_CASE("of two copies at once the first is killed: the second does it") {
+  const TwoSides studio;
+  for (const unsigned last_breath : {1U, 3U, 8U, 15U}) {
+    AtMoment meanwhile(1, [&] {
+      const pid_t child = ::fork();
+      REQUIRE(child >= 0);
+      if (child == 0) {
+        AtMoment killed(last_breath, [] { ::kill(::getpid(), SIGKILL); });
+        copy_checkpoints(studio.here, studio.there, std::nullopt, [&](const Progress&) { killed(); });
+        ::_exit(0);
+      }
+      int status = 0;
+      REQUIRE(::waitpid(child, &status, 0) == child);
+      REQUIRE(WIFSIGNALED(status));
+    });
+    copy_checkpoints(studio.here, studio.there, std::nullopt, [&](const Progress&) { meanwhile(); });
+    CHECK(studio.newest_is_there());
+    const auto all = studio.identities(studio.there, ids(studio.there));
+    CHECK(std::set(all.begin(), all.end()).size() == all.size());
+    studio.check_whole();
+    fs::remove_all(studio.there);
+  }
+}
+
+TEST_CASE("three copies at once, each in a thread: each checkpoint is there once") {
+  const TwoSides studio;
+  for (unsigned round = 0; round < rounds(16); ++round) {
+    {
+      std::vector<std::jthread> copies;
+      for (int i = 0; i < 3; ++i) copies.emplace_back([&] { studio.copy(); });
+    }
+    studio.check_each_is_there_once();
     fs::remove_all(studio.there);
   }
 }

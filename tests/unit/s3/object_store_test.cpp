@@ -2,10 +2,12 @@
 #include "checkpoint/store/object_store.h"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <numeric>
 #include <random>
+#include <thread>
 
 #include <doctest/doctest.h>
 
@@ -355,6 +357,50 @@ TEST_CASE_FIXTURE(StoreFixture, "copies go both ways, once more carries nothing,
   }
   CHECK(!verify_checkpoints(place, {}).good());
   CHECK_THROWS_AS(copy_checkpoints(place, scratch.path() / "other", {}), ImageError);
+}
+
+TEST_CASE_FIXTURE(StoreFixture, "copies that run at once leave each checkpoint once, whoever seals first") {
+  const std::string there = store.place("there");
+  const auto film = take_film(place, 3);
+  std::vector<Carried> other;
+  std::atomic<bool> begun = false;
+  const auto meanwhile = [&] {
+    if (!begun.exchange(true)) other = copy_checkpoints(place, there, {});
+  };
+  std::vector<Carried> one;
+  SUBCASE("while the first writes") {
+    one = copy_checkpoints(place, there, {}, [&](const Progress&) { meanwhile(); });
+  }
+  SUBCASE("between its look and its seal") {
+    store.set_fault([&](const FakeS3::Request& request) {
+      if (request.method == "PUT" && request.name == "there/00000001.checkpoint") meanwhile();
+      return Fault::kNone;
+    });
+    one = copy_checkpoints(place, there, {});
+  }
+  store.set_fault({});
+  REQUIRE(one.size() == 3);
+  REQUIRE(other.size() == 3);
+  CHECK(open_store(there)->ids().size() == 3);
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    CHECK(one[i].id == other[i].id);
+    CHECK(one[i].already);
+  }
+  CHECK(film::first_fault(there).empty());
+  for (const std::string& name : store.names()) CHECK_FALSE(name.starts_with("there/writer-"));
+}
+
+TEST_CASE_FIXTURE(StoreFixture, "three that copy at once, each in a thread, leave each checkpoint once") {
+  take_film(place, 3);
+  for (unsigned round = 0; round < rounds(8); ++round) {
+    const std::string there = store.place(fmt::format("there{}", round));
+    {
+      std::vector<std::jthread> copies;
+      for (int i = 0; i < 3; ++i) copies.emplace_back([&] { copy_checkpoints(place, there, {}); });
+    }
+    CHECK(open_store(there)->ids().size() == 3);
+    CHECK(film::first_fault(there).empty());
+  }
 }
 
 TEST_CASE_FIXTURE(StoreFixture, "seals are untrusted") {
