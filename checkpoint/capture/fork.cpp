@@ -32,7 +32,7 @@ class ForkCapture final : public EngineCapture {
   }
 
  private:
-  void read(const PageSet& pages, const Chunk& chunk, std::span<std::byte> into) const {
+  void read(const PageSet& pages, const Chunk& chunk, std::span<std::byte> into) {
     pages.for_each_run(chunk.first_page, chunk.pages, [&](std::uint64_t page, std::uint64_t count) {
       const std::uint64_t offset = (page - chunk.first_page) * kPageSize;
       still_life_->read(chunk.bytes().subspan(offset, count * kPageSize), into.data() + offset);

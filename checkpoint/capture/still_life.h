@@ -24,11 +24,12 @@ class StillLife {
   StillLife& operator=(const StillLife&) = delete;
 
   /// Copies what was at `from`, in this process, at the instant. Throws tintype::Error.
-  void read(std::span<const std::byte> from, std::byte* into) const;
+  void read(std::span<const std::byte> from, std::byte* into);
 
  private:
   UniqueFd alive_;  ///< the child ends when this is closed
   pid_t child_ = -1;
+  UniqueFd memory_;  ///< the child's, by way of /proc: open from the first read on
 };
 
 }  // namespace tintype
