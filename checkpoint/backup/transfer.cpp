@@ -62,7 +62,8 @@ class Arrivals {
     carried.meanwhile = import != nullptr && !import->finish(known_);
     carried.already = import == nullptr || carried.meanwhile;
     carried.id = known_.find(carried.identity)->id;
-    if (carried.base && !carried.already) hidden_.push_back(carried.id);
+    if (carried.base && (carried.meanwhile || !carried.already))
+      hidden_.push_back(carried.id);  // the other may be killed
   }
   /// Those that were deleted where they come from are needed now, and listed no more.
   void hide_bases() {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "checkpoint/capture/area_size.h"
 #include "vmm/base/error.h"
@@ -75,10 +76,12 @@ void CaptureEngine::start(Need need) {
   if (need == Need::kKnow && !tracker_->knows()) throw instead(probe_tracking().cannot_know);
 }
 
-// The area of the last capture, unless another size is asked for, or a destination that hangs still has a slot of it.
+// The area of the last capture, unless that was asked for another size, or a destination that hangs still has a slot of
+// it.
 void CaptureEngine::make_area(std::uint64_t asked) {
   if (area_ && area_.use_count() > 1) area_.reset();
-  if (area_ && asked == 0) return;
+  const bool as_before = asked == std::exchange(area_asked_, asked);
+  if (area_ && as_before) return;
   const std::uint64_t held = area_ ? area_->size() : 0;
   const std::uint64_t bytes = capture_area_bytes(asked, memory_.size(), available_host_memory() + held);
   if (bytes == held) return;

@@ -85,6 +85,7 @@ class CaptureEngine {
   std::unique_ptr<MemoryTracker> tracker_;
   PageHashes hashes_;
   CopyBuffers buffers_;
+  std::uint64_t area_asked_ = 0;       ///< 0: as many bytes as suit
   std::shared_ptr<CaptureArea> area_;  ///< shared with a destination that has been given a slot
   bool everything_ = true;
   bool kept_ = false;

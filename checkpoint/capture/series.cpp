@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "checkpoint/store/checkpoint_store.h"
+#include "checkpoint/tracking/fault_times.h"
 #include "vmm/base/log.h"
 
 namespace tintype {
@@ -120,7 +121,7 @@ class Series {
   std::uint64_t pause_at(double share) {
     if (pauses_.empty()) return 0;
     std::sort(pauses_.begin(), pauses_.end());
-    return pauses_[static_cast<std::size_t>(share * static_cast<double>(pauses_.size() - 1))];
+    return pauses_[rank_of(share, pauses_.size())];
   }
 
   Checkpointer& checkpointer_;

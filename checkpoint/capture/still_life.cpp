@@ -7,9 +7,11 @@
 
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include <cerrno>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -70,19 +72,33 @@ StillLife::~StillLife() {
   }
 }
 
-// Not by process_vm_readv(2): that pins pages, and before the kernel pins a page that two processes share it makes a copy
-// of it for the one (FAULT_FLAG_UNSHARE, Linux 5.19). All of memory would be there twice.
+// By /proc where that is of this PID namespace. process_vm_readv(2) pins pages, and before the kernel pins a page that two
+// processes share it makes a copy of it for the one (FAULT_FLAG_UNSHARE, Linux 5.19): all of memory would be there twice.
 void StillLife::read(std::span<const std::byte> from, std::byte* into) {
-  if (!memory_) memory_ = UniqueFd(::open(fmt::format("/proc/{}/mem", child_).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!memory_ && !by_call_) open_memory();
   std::size_t done = 0;
   while (done < from.size()) {
-    const auto at = reinterpret_cast<std::uintptr_t>(from.data()) + done;
-    const ssize_t count = ::pread(memory_.get(), into + done, from.size() - done, static_cast<off_t>(at));
-    if (count <= 0) {
+    const ssize_t count = read_some(from.subspan(done), into + done);
+    if (count < 0)
       throw Error("reading the copy of guest memory: {}: choose --strategy cow, or stop", errno_text(errno));
-    }
+    if (count == 0)
+      throw Error("the process that kept the copy of guest memory was killed: see whether the host has enough memory");
     done += static_cast<std::size_t>(count);
   }
+}
+
+void StillLife::open_memory() {
+  char self[16] = {};
+  if (::readlink("/proc/self", self, sizeof self - 1) > 0 && self == std::to_string(::getpid()))
+    memory_ = UniqueFd(::open(fmt::format("/proc/{}/mem", child_).c_str(), O_RDONLY | O_CLOEXEC));
+  by_call_ = !memory_;
+}
+
+ssize_t StillLife::read_some(std::span<const std::byte> from, std::byte* into) const {
+  if (!by_call_)
+    return ::pread(memory_.get(), into, from.size(), static_cast<off_t>(reinterpret_cast<std::uintptr_t>(from.data())));
+  const iovec here{into, from.size()}, there{const_cast<std::byte*>(from.data()), from.size()};
+  return ::process_vm_readv(child_, &here, 1, &there, 1, 0);
 }
 
 }  // namespace tintype

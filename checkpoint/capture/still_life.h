@@ -27,9 +27,13 @@ class StillLife {
   void read(std::span<const std::byte> from, std::byte* into);
 
  private:
+  void open_memory();
+  ssize_t read_some(std::span<const std::byte> from, std::byte* into) const;
+
   UniqueFd alive_;  ///< the child ends when this is closed
   pid_t child_ = -1;
-  UniqueFd memory_;  ///< the child's, by way of /proc: open from the first read on
+  UniqueFd memory_;       ///< the child's, by way of /proc: open from the first read on
+  bool by_call_ = false;  ///< there is no such way
 };
 
 }  // namespace tintype

@@ -72,7 +72,10 @@ TcpAddress parse_tcp_address(const std::string& text, const std::string& what) {
     throw UsageError("{} cannot be \"{}\": give HOST:PORT", what, text);
   std::string host = text.substr(0, colon);
   if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  return {host, text.substr(colon + 1)};
+  const std::string port = text.substr(colon + 1);
+  if (port.find_first_not_of("0123456789") == std::string::npos && (port.size() > 5 || std::stoul(port) > 65535))
+    throw UsageError("{} cannot be \"{}\": a port is 65535 at most", what, text);
+  return {host, port};
 }
 
 UniqueFd listen_at(const TcpAddress& address) {

@@ -10,6 +10,7 @@
 #include "checkpoint/store/open_checkpoint.h"
 #include "checkpoint/store/repository_names.h"
 #include "vmm/base/io.h"
+#include "vmm/base/unnamed_file.h"
 
 namespace tintype {
 namespace {
@@ -78,7 +79,7 @@ class FileVerifier {
       }
     }
     for (const auto& [name, bytes] : files_) {
-      if (!expected.contains(name))
+      if (!expected.contains(name) && !UnnamedFile::is_leftover(name))
         damage(name, fmt::format("{} does not belong to the checkpoint", folder_.path_of(name)));
     }
   }

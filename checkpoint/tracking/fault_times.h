@@ -7,6 +7,9 @@
 
 namespace tintype {
 
+/// Of so many sorted values the one that a share of them (0.5, 0.99) does not exceed (nearest rank): its index.
+std::size_t rank_of(double share, std::size_t count) noexcept;
+
 /// Collects how long faults took, in microseconds. One thread at a time; memory is bounded: past the limit every
 /// further one only counts for the maximum.
 class FaultLog {

@@ -33,7 +33,7 @@ trap finish EXIT
 
 finish() {
   local pid
-  for pid in $(timeout 20 "$tintype" list --json 2>/dev/null | jq -r '.machines[].pid'); do
+  for pid in $(timeout 20 "$tintype" list --json 2>/dev/null | jq -r '.machines[].pid | select(. > 1)'); do
     kill -KILL "$pid" 2>/dev/null || true
   done
   ((${#ceph_pids[@]} == 0)) || ceph_stop

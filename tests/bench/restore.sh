@@ -42,7 +42,7 @@ trap finish EXIT
 finish() {
   local pid
   for pid in $qemu $(cat "$work/timed" 2>/dev/null) \
-    $(timeout 60 "$tintype" list --json 2>/dev/null | jq -r '.machines[].pid'); do
+    $(timeout 60 "$tintype" list --json 2>/dev/null | jq -r '.machines[].pid | select(. > 1)'); do
     kill -KILL "$pid" 2>/dev/null || true
   done
   rm -rf "$work"
@@ -182,13 +182,13 @@ side_by_side() {
   figure clones_tick "$(ms "$ticking")" ms "until the last one has ticked"
   figure clone_private "$(clone_private_kib | median | awk '{ print $1 / 1024 }')" MiB \
     "private memory of a clone, median" most 2
-  "$tintype" list --json | jq -r '.machines[].pid' | xargs -r kill -KILL
+  "$tintype" list --json | jq -r '.machines[].pid | select(. > 1)' | xargs -r kill -KILL
   until_true no_machines
 }
 no_machines() { "$tintype" list --json | jq -e '.machines == []' >/dev/null; }
 clone_private_kib() {
   local pid
-  for pid in $("$tintype" list --json | jq '.machines[].pid'); do
+  for pid in $("$tintype" list --json | jq '.machines[].pid | select(. > 1)'); do
     awk '/^Private/ { sum += $2 } END { print sum }' "/proc/$pid/smaps_rollup"
   done
 }

@@ -79,7 +79,9 @@ void photograph_in_turn(const TestDirectory& directory, MachineProcess& machine,
     CHECK(ledger_verdict(directory, repository, round).substr(0, 9) == "LEDGER OK");
     machine.wait_for("LEDGER RUN", std::chrono::milliseconds(200));  // keeps its pipe from filling
   }
-  CHECK(tintype({"verify", repository}).exit_code == 0);
+  const CommandResult verified = tintype({"verify", repository});
+  INFO(verified.err);
+  CHECK(verified.exit_code == 0);
 }
 
 void photograph_in_turn(const std::string& cpus) {

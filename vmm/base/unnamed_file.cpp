@@ -26,9 +26,11 @@ bool means_no_tmpfile(int error_number) {
   return error_number == EOPNOTSUPP || error_number == EISDIR || error_number == EINVAL;
 }
 
-std::string hidden_pattern(const fs::path& directory) { return (directory / ".tintype-XXXXXX").string(); }
-
 }  // namespace
+
+std::string UnnamedFile::hidden_pattern(const fs::path& directory) {
+  return (directory / kHiddenPrefix).string() + "XXXXXX";
+}
 
 UnnamedFile::UnnamedFile(fs::path directory, bool has_tmpfile)
     : directory_(directory.empty() ? fs::path(".") : std::move(directory)) {
@@ -62,6 +64,7 @@ bool UnnamedFile::link_as(const fs::path& path) {
 }
 
 void UnnamedFile::replace(const fs::path& path) {
+  if (hidden_.empty() && link_as(path)) return;
   // No call puts a file without a name into another's place: for a moment it has a hidden one.
   while (hidden_.empty()) {
     std::string name = hidden_pattern(directory_);

@@ -2,13 +2,16 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <string_view>
 
 #include "vmm/base/unique_fd.h"
 
 namespace tintype {
 
 /// A file in the making. It has no name until it is given one: whatever ends us before (SIGKILL, too) leaves nothing
-/// behind. On the few file systems without O_TMPFILE it has a hidden name meanwhile, which the destructor removes.
+/// behind. It has a hidden one for a moment where it takes another file's place; and on the few file systems without
+/// O_TMPFILE until then, which the destructor removes.
 class UnnamedFile {
  public:
   /// Open for reading and writing, mode 0600. Throws std::system_error that names the directory. Without `has_tmpfile`:
@@ -25,8 +28,14 @@ class UnnamedFile {
   /// The same, in the place of whatever has the name now, at once.
   void replace(const std::filesystem::path& path);
 
+  /// Who was killed while one had a hidden name leaves it. Nobody needs it.
+  static bool is_leftover(std::string_view name) noexcept { return name.starts_with(kHiddenPrefix); }
+
  private:
+  static constexpr std::string_view kHiddenPrefix = ".tintype-";
+
   bool open_without_name();
+  static std::string hidden_pattern(const std::filesystem::path& directory);
   void open_hidden();
 
   std::filesystem::path directory_;

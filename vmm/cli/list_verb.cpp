@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <optional>
 
 #include <nlohmann/json.hpp>
 
@@ -20,16 +21,18 @@ namespace {
 /// A machine that hangs must not hide the others.
 constexpr auto kPatience = std::chrono::seconds(2);
 
-json status_of(const std::filesystem::path& directory, const std::string& name) {
+/// Nothing where it has ended meanwhile.
+std::optional<json> status_of(const std::filesystem::path& directory, const std::string& name) {
   try {
     return ControlClient(directory, name).call("status", json::object(), kPatience);
   } catch (const Error& failure) {
+    if (directory_of_machine(name) != directory) return std::nullopt;
     std::error_code unknown;
     const bool listens = std::filesystem::exists(control_socket_path(directory, name), unknown);
-    return {{"name", name},
-            {"pid", pid_of_name_holder(directory, name)},
-            {"state", listens ? "not answering" : "starting"},
-            {"error", failure.what()}};
+    return json{{"name", name},
+                {"pid", pid_of_name_holder(directory, name)},
+                {"state", listens ? "not answering" : "starting"},
+                {"error", failure.what()}};
   }
 }
 
@@ -45,8 +48,9 @@ void print_row(const json& machine, Output& output) {
 /// Those in all directories of this user. One that may not be read is an error where nothing is found elsewhere.
 json all_machines() {
   json machines = json::array();
-  const auto unreadable = for_each_machine(
-      [&](const auto& directory, const std::string& name) { machines.push_back(status_of(directory, name)); });
+  const auto unreadable = for_each_machine([&](const auto& directory, const std::string& name) {
+    if (auto machine = status_of(directory, name)) machines.push_back(std::move(*machine));
+  });
   if (unreadable && machines.empty()) throw *unreadable;
   std::sort(machines.begin(), machines.end(),
             [](const json& a, const json& b) { return a.value("name", "") < b.value("name", ""); });

@@ -95,6 +95,7 @@ class WaitVerb final : public Verb {
       if (kind == "ended") end = event;  // its disks are closed; when it has hung up its name is free too
     }
     if (goal_ == Goal::kCheckpoint) throw Error("{} ended before a checkpoint of it was sealed", name_);
+    if (const auto record = end ? std::nullopt : find_end_record(name_)) throw MachineEnded(*record);
     if (!end) throw Error("{} is gone, and has not said how it ended: was its process killed?", name_);
     return tell_end(end->value("reason", ""), end->value("exit_code", 0U), output);
   }

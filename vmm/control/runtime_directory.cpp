@@ -28,8 +28,9 @@ namespace {
 /// A `tintype list` that looks whether a lock is free holds it for an instant: wait that out before calling a name
 /// taken.
 constexpr int kClaimAttempts = 20;
-/// Who was killed holds it until the kernel is through with his memory.
-constexpr int kEndingAttempts = 1000;
+/// Who was killed holds it until the kernel is through with his memory: seconds for each few GiB of small pages.
+constexpr int kEndingAttempts = 12'000;
+constexpr int kUnseenAttempts = 1000;  ///< nobody knows what who holds it is about
 constexpr auto kClaimRetry = std::chrono::milliseconds(5);
 /// Not just ".lock": the directory is the user's choice, and other programs' locks are not ours to clear away.
 constexpr const char* kLockSuffix = ".tintype-lock";
@@ -101,15 +102,6 @@ std::set<std::string> claimed_names(const fs::path& directory) {
   return names;
 }
 
-/// Where the name is free, what lay there is cleared away. One that we may not touch is somebody's.
-bool is_taken(const fs::path& directory, const std::string& name) {
-  try {
-    return !NameClaim::try_take(directory, name);
-  } catch (const Error&) {
-    return true;
-  }
-}
-
 /// The process is on its way out (proc(5): PF_EXITING in the flags of its status). Nothing where no process has this
 /// number: it is gone, or seen only in another PID namespace.
 std::optional<bool> is_ending(int pid) {
@@ -133,6 +125,15 @@ Holder holder_of(const fs::path& directory, const std::string& name) {
   if (!fd) return errno == EACCES ? Holder::kUnknown : Holder::kNone;
   if (::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return Holder::kNone;
   return is_ending(pid_of_name_holder(directory, name)).value_or(false) ? Holder::kNone : Holder::kMachine;
+}
+
+/// Where the name is free, what lay there is cleared away. One that we may not touch is somebody's.
+bool is_taken(const fs::path& directory, const std::string& name) {
+  try {
+    return !NameClaim::try_take(directory, name) && holder_of(directory, name) != Holder::kNone;
+  } catch (const Error&) {
+    return true;
+  }
 }
 
 }  // namespace
@@ -204,8 +205,9 @@ NameClaim::NameClaim(const fs::path& directory, const std::string& name) : direc
   for (int attempt = 0; !lock_; ++attempt) {
     lock_ = take_lock(lock_path(directory, name));
     if (lock_) break;
-    const bool ending = is_ending(pid_of_name_holder(directory, name)).value_or(true);
-    if (attempt >= (ending ? kEndingAttempts : kClaimAttempts)) {
+    const auto ending = is_ending(pid_of_name_holder(directory, name));
+    const int most = !ending ? kUnseenAttempts : *ending ? kEndingAttempts : kClaimAttempts;
+    if (attempt >= most) {
       throw Error(
           "a machine named {} is running already (process {}): choose another --name, or end it with `tintype stop {}`",
           name, pid_of_name_holder(directory, name), name);

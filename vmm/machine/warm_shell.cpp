@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/machine/warm_shell.h"
 
+#include <utility>
+
 #include "checkpoint/capture/cancellation.h"
 #include "vmm/base/error.h"
 #include "vmm/base/log.h"
@@ -130,7 +132,8 @@ std::unique_ptr<Machine> WarmShell::take(std::uint64_t id) {
 
 /// Null where too much of it is missing.
 std::unique_ptr<Machine> WarmShell::take_warm(std::uint64_t id) {
-  const auto checkpoint = checkpoint_ && checkpoint_->manifest().id == id ? checkpoint_ : open_to_restore(how_);
+  auto checkpoint = std::exchange(checkpoint_, nullptr);  // whoever still reads of it holds it
+  if (!checkpoint || checkpoint->manifest().id != id) checkpoint = open_to_restore(how_);
   if (!machine_ || checkpoint->manifest().machine != like_) return nullptr;
   if (!memory_->follow(*open_store(how_.repository), id, FollowingMemory::Effort::kLittle)) return nullptr;
   if (memory_->identity() != checkpoint->manifest().identity) throw Error("it is another checkpoint");

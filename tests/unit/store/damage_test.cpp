@@ -141,6 +141,15 @@ TEST_CASE("a file that is gone is found, and so is one too many") {
   CHECK(damaged_parts(repository) == std::set<std::string>{"disk2.part"});
 }
 
+TEST_CASE("what a restore left that was killed while it wrote its remark is no damage") {
+  const ScratchDirectory scratch;
+  const fs::path repository = scratch / "r";
+  write_sample(repository, 1);
+  write_file(repository / "00000001" / ".tintype-7nVzl3", Bytes(100));
+  CHECK(damaged_parts(repository).empty());
+  CHECK_FALSE(restore_refuses(repository));
+}
+
 TEST_CASE("files swapped between two checkpoints are found in both, though each is sound in itself") {
   const ScratchDirectory scratch;
   const fs::path repository = scratch / "r";
