@@ -72,8 +72,9 @@ StillLife::~StillLife() {
   }
 }
 
-// By /proc where that is of this PID namespace. process_vm_readv(2) pins pages, and before the kernel pins a page that two
-// processes share it makes a copy of it for the one (FAULT_FLAG_UNSHARE, Linux 5.19): all of memory would be there twice.
+// By /proc where that is of this PID namespace. process_vm_readv(2) pins pages, and before the kernel pins a page that
+// two processes share it makes a copy of it for the one (FAULT_FLAG_UNSHARE, Linux 5.19): all of memory would be there
+// twice.
 void StillLife::read(std::span<const std::byte> from, std::byte* into) {
   if (!memory_ && !by_call_) open_memory();
   std::size_t done = 0;

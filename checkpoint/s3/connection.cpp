@@ -98,8 +98,8 @@ struct S3Connection::Transfer {
     return true;
   }
 
-  /// A server that writes head and body of an answer one after the other may wait for the one to be acknowledged before it
-  /// sends the other (RFC 896), and the kernel takes 40 ms to acknowledge what it could answer along with (tcp(7)).
+  /// A server that writes head and body of an answer one after the other may wait for the one to be acknowledged before
+  /// it sends the other (RFC 896), and the kernel takes 40 ms to acknowledge what it could answer along with (tcp(7)).
   void acknowledge_at_once() const noexcept {
     const int on = 1;
     ::setsockopt(socket, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);

@@ -13,7 +13,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../stores/requests.sh"
 # shellcheck source=tests/stores/ceph.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../stores/ceph.sh"
 
-rounds=5 to=. only= standby=
+rounds=5 to=. only='' standby=''
 while (($#)); do
   case $1 in
     --rounds) rounds=$2 && shift 2 ;;

@@ -141,6 +141,8 @@ TEST_CASE("the images of a suspended machine are changed by nobody else, and wha
   CHECK(tintype({"run", "--kernel", guest_image("hello"), "--disk", b.string() + ",readonly"}).exit_code ==
         1 /* guest's */);
   CHECK(tintype({"disk", "info", b, "--json"}).out.find("\"suspended\":true") != std::string::npos);
+  CHECK(tintype({"restore", ledger.state, "--name", "twin"}).err.find("tintype resume") != std::string::npos);
+  CHECK(tintype({"delete", ledger.state, "--id", "1"}).exit_code == 1);
   SUBCASE("and it goes on") {
     MachineProcess machine(ledger.resume());
     check_sound(machine);

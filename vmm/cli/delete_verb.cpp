@@ -6,6 +6,7 @@
 #include "vmm/cli/verb.h"
 #include "vmm/cli/verb_options.h"
 #include "vmm/control/status_json.h"
+#include "vmm/machine/saved_state.h"
 
 namespace tintype {
 
@@ -19,6 +20,7 @@ class DeleteVerb final : public Verb {
   }
 
   int run(Output& output) override {
+    refuse_saved_state(repository_);
     const Deletion deletion = delete_checkpoint(repository_, id_, output.progress());
     output.end_progress();
     output.line("Checkpoint {} is deleted{}.", id_,

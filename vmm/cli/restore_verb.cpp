@@ -11,6 +11,7 @@
 #include "vmm/cli/verb_options.h"
 #include "vmm/control/runtime_directory.h"
 #include "vmm/machine/clones.h"
+#include "vmm/machine/saved_state.h"
 
 namespace tintype {
 
@@ -66,6 +67,7 @@ class RestoreVerb final : public Verb {
   RestoreOptions restore_options(bool json) const {
     RestoreOptions options;
     given_.check();
+    refuse_saved_state(repository_);
     options.repository = repository_;
     const Manifest manifest = show_checkpoint(
         options.repository, id_);  // the very same checkpoint is restored, though a newer one may come now

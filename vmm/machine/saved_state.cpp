@@ -53,6 +53,15 @@ fs::path find_saved_state(const fs::path& directory) {
   return found.front();
 }
 
+void refuse_saved_state(const fs::path& repository) {
+  const fs::path state = without_slash(repository);
+  if (holds_machine(state))
+    throw Error(
+        "{0} is a machine that is suspended: go on with it by `tintype resume {0}`, or remove the directory to "
+        "give it up",
+        state.string());
+}
+
 fs::path deciding_name(const fs::path& state, std::uint64_t id) { return state / repository_names::id_name(id); }
 
 // What cannot be removed afterwards is nothing that counts.

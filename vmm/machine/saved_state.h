@@ -21,6 +21,9 @@ std::filesystem::path find_saved_state(const std::filesystem::path& directory);
 /// The name that decides, of the checkpoint with this id.
 std::filesystem::path deciding_name(const std::filesystem::path& state, std::uint64_t id);
 
+/// Throws tintype::Error where this repository is the saved state of a machine: it would be there twice, or lost.
+void refuse_saved_state(const std::filesystem::path& repository);
+
 /// From now on there is no suspended machine here. Throws tintype::Error where there is none.
 void use_up_saved_state(const std::filesystem::path& state);
 

@@ -8,6 +8,7 @@
 
 #include <doctest/doctest.h>
 
+#include "devices/block/boot_id.h"
 #include "devices/block/raw_file.h"
 #include "devices/block/redo_log_format.h"
 #include "tests/unit/block/test_disk.h"
@@ -37,7 +38,8 @@ class OldLogs {
   fs::path image;
 
  private:
-  /// A log knows its image by the inode, and by when it was last written to: the image is made as old as that.
+  /// A log knows its image by the inode, and by when it was last written to: the image is made as old as that. And it
+  /// was this boot in which the machine was killed: of what was never flushed nothing counts in another.
   void note_image(const fs::path& log, int version) const {
     const UniqueFd fd = open_file(log, O_RDWR);
     log_format::Superblock superblock;
@@ -48,6 +50,7 @@ class OldLogs {
     const auto identity = identity_of(image);
     superblock.base_inode = identity->inode;
     superblock.base_birth_ns = identity->birth_ns;
+    if (version >= 2) superblock.boot_id = boot_id();
     superblock.checksum = log_format::checksum_of(superblock);
     write_exactly(fd.get(), bytes, 0, log.string());
 
