@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "checkpoint/state/brief_call.h"
 #include "checkpoint/state/kvm_pairs.h"
 #include "checkpoint/state/platform_state_v1.h"
 
@@ -104,7 +105,9 @@ void PitState::restore_state(const StateRecord& record) {
 }
 
 StateRecord ClockState::save_state() const {
-  const kvm_clock_data clock = vm_.clock();
+  kvm_clock_data clock{};
+  const auto at = brief_call([&] { clock = vm_.clock(); });
+  clock.clock -= std::min<std::uint64_t>(clock.clock, static_cast<std::uint64_t>(tscs_.since_read(at).count()));
   const bool has_realtime = (clock.flags & KVM_CLOCK_REALTIME) != 0;
   const bool has_tsc = (clock.flags & KVM_CLOCK_HOST_TSC) != 0;
   return to_record(ClockStateV1{clock.clock, has_realtime ? clock.realtime : 0, has_tsc ? clock.host_tsc : 0});
@@ -115,9 +118,12 @@ void ClockState::check(const StateRecord& record) { static_cast<void>(from_recor
 // Without KVM_CLOCK_REALTIME in the flags KVM sets the clock to just this value: time stood still between capture and
 // restore.
 void ClockState::restore_state(const StateRecord& record) {
-  kvm_clock_data clock{};
-  clock.clock = from_record<ClockStateV1>(record).nanoseconds;
-  vm_.set_clock(clock);
+  const std::uint64_t saved = from_record<ClockStateV1>(record).nanoseconds;
+  brief_call([&] {
+    kvm_clock_data clock{};
+    clock.clock = saved + static_cast<std::uint64_t>(tscs_.since_given(TscGroup::Clock::now()).count());
+    vm_.set_clock(clock);
+  });
 }
 
 }  // namespace tintype

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "checkpoint/state/tsc_group.h"
 #include "vmm/base/state.h"
 #include "vmm/kvm/vm.h"
 
@@ -40,10 +41,11 @@ class PitState : public Stateful {
   KvmVm& vm_;
 };
 
-/// kvmclock: nanoseconds since the machine was started. A restored machine goes on from the capture, not from now.
+/// kvmclock: nanoseconds since the machine was started. A restored machine goes on from the capture, not from now. It
+/// is saved as it was when the first CPU's TSC was read, and goes on from when that was given, before.
 class ClockState : public Stateful {
  public:
-  explicit ClockState(KvmVm& vm) : vm_(vm) {}
+  ClockState(KvmVm& vm, const TscGroup& tscs) : vm_(vm), tscs_(tscs) {}
   std::string state_name() const override { return "kvmclock"; }
   StateRecord save_state() const override;
   void check_state(const StateRecord& record) const override { check(record); }
@@ -52,6 +54,7 @@ class ClockState : public Stateful {
 
  private:
   KvmVm& vm_;
+  const TscGroup& tscs_;
 };
 
 }  // namespace tintype

@@ -16,7 +16,6 @@ namespace tintype {
 
 namespace {
 
-constexpr std::uint32_t kMsrTsc = 0x10;
 constexpr std::uint32_t kMsrApicBase = 0x1b;
 constexpr std::uint32_t kMsrTscDeadline = 0x6e0;
 constexpr std::size_t kLapicSize = sizeof(kvm_lapic_state::regs);

@@ -49,8 +49,8 @@ Guest::Guest(const MachineConfig& config, FileStart serial_start, const GuestReq
       virtio_(kvm_.vm, backplane_, memory_, config),
       irqchip_state_(kvm_.vm),
       pit_state_(kvm_.vm),
-      clock_state_(kvm_.vm),
-      processors_(kvm_.system, kvm_.vm, config.cpus, backplane_, events, config.trace.shows_exits()) {
+      clock_state_(kvm_.vm, tscs_),
+      processors_(kvm_.system, kvm_.vm, tscs_, config.cpus, backplane_, events, config.trace.shows_exits()) {
   start_trace(config_.trace);
   // Local APICs come with the vCPUs and before the IOAPIC, which delivers into them; the clock after the vCPUs' time
   // stamp counters.

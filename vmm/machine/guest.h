@@ -101,6 +101,7 @@ class Guest {
   VirtioDevices virtio_;
   IrqchipState irqchip_state_;
   PitState pit_state_;
+  TscGroup tscs_;
   ClockState clock_state_;
   std::vector<LoadedPart> loaded_;
   Processors processors_;  // after all that its threads use

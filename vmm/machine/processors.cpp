@@ -22,7 +22,7 @@ std::vector<kvm_cpuid_entry2> cpuid_on_offer(KvmVcpu& vcpu, std::vector<kvm_cpui
 
 }  // namespace
 
-Processors::Processors(const KvmSystem& system, KvmVm& vm, unsigned count, const Backplane& backplane,
+Processors::Processors(const KvmSystem& system, KvmVm& vm, TscGroup& tscs, unsigned count, const Backplane& backplane,
                        VcpuEvents& events, bool traced)
     : supported_(system.supported_cpuid()),
       tsc_deadline_timer_(system.extension(KVM_CAP_TSC_DEADLINE_TIMER) > 0),
@@ -33,7 +33,7 @@ Processors::Processors(const KvmSystem& system, KvmVm& vm, unsigned count, const
   for (unsigned id = 0; id < count; ++id) vcpus_.push_back(std::make_unique<KvmVcpu>(system, vm, id));
   const auto offered = cpuid_on_offer(*vcpus_.front(), supported_);
   for (const auto& vcpu : vcpus_) {
-    states_.push_back(std::make_unique<VcpuState>(*vcpu, tscs_, msrs, offered));
+    states_.push_back(std::make_unique<VcpuState>(*vcpu, tscs, msrs, offered));
     threads_.push_back(std::make_unique<VcpuThread>(*vcpu, *states_.back(), backplane.ports(), backplane.mmio(), gate_,
                                                     events, traced));
   }

@@ -23,8 +23,8 @@ namespace tintype {
 /// All CPUs of a machine: their vCPUs, their threads, and the gate at which they park.
 class Processors {
  public:
-  Processors(const KvmSystem& system, KvmVm& vm, unsigned count, const Backplane& backplane, VcpuEvents& events,
-             bool traced);
+  Processors(const KvmSystem& system, KvmVm& vm, TscGroup& tscs, unsigned count, const Backplane& backplane,
+             VcpuEvents& events, bool traced);
 
   /// For a machine that boots: CPUID for all, the kernel's entry state for the first; the others wait for INIT and
   /// SIPI.
@@ -74,7 +74,6 @@ class Processors {
   bool tsc_deadline_timer_;
   std::uint32_t debug_flags_;
   std::vector<std::unique_ptr<KvmVcpu>> vcpus_;
-  TscGroup tscs_;
   std::vector<std::unique_ptr<VcpuState>> states_;
   std::atomic<std::uint64_t> moves_ = 0;
   PauseGate gate_;

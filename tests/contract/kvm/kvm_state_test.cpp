@@ -6,12 +6,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <csignal>
 #include <functional>
 #include <thread>
 
 #include <doctest/doctest.h>
 
+#include "checkpoint/state/brief_call.h"
 #include "checkpoint/state/platform_state.h"
 #include "checkpoint/state/vcpu_state.h"
 #include "checkpoint/state/vcpu_state_v1.h"
@@ -52,7 +54,7 @@ struct Fixture {
   VcpuState vcpu_state{vcpu, tscs, system.msr_indices(), offered()};
   IrqchipState irqchip_state{vm};
   PitState pit_state{vm};
-  ClockState clock_state{vm};
+  ClockState clock_state{vm, tscs};
 };
 
 /// With two.
@@ -182,6 +184,26 @@ TEST_CASE("TSCs that went together go together, however long it takes to give th
   std::this_thread::sleep_for(std::chrono::milliseconds(1200));
   there.second_state.restore_state(second);
   CHECK(there.vcpu.tsc_offset() == there.second.tsc_offset());
+}
+
+TEST_CASE("TSC and kvmclock go on together, however long it takes between the one and the other") {
+  Fixture here, there;
+  if (here.vcpu.tsc_offset().value_or(0) == 0) SKIP_TEST("the guests of this KVM read the host's TSC");
+  const auto clock_less_tsc = [](Fixture& machine) {
+    double nanoseconds = 0;
+    brief_call([&] {
+      const auto clock = static_cast<double>(machine.vm.clock().clock);
+      nanoseconds = clock - static_cast<double>(machine.vcpu.msr(0x10).value_or(0)) * 1e6 / machine.vcpu.tsc_khz();
+    });
+    return nanoseconds;
+  };
+  const StateRecord vcpu = here.vcpu_state.save_state();
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  const StateRecord clock = here.clock_state.save_state();
+  there.vcpu_state.restore_state(vcpu);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  there.clock_state.restore_state(clock);
+  CHECK(std::abs(clock_less_tsc(there) - clock_less_tsc(here)) < 5e6);  // of 300 ms twice
 }
 
 TEST_CASE("TSCs of which one was ahead keep their distance") {
