@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "checkpoint/format/checkpoint_files.h"
 #include "checkpoint/store/chain.h"
+#include "checkpoint/store/open_checkpoint.h"
 #include "vmm/base/error.h"
 
 namespace tintype {
@@ -15,15 +17,27 @@ CarriedCheckpoint open_link(const ChainLink& link, bool base) {
   carried.manifest = *link.manifest;
   carried.base = base;
   for (const PartDescription& part : link.manifest->parts)
-    carried.files.push_back({part.file, link.folder->open(part.file), part.summary.file_bytes});
+    carried.files.push_back({part, link.folder->open(part.file)});
   return carried;
 }
 
 }  // namespace
 
+void CarriedFile::pass(std::size_t most, const std::function<void(std::span<const std::byte>)>& take) {
+  if (part.name == checkpoint_files::kStateName) {
+    const std::vector<std::byte> bytes = read_state_file(*source, part);
+    for (std::span<const std::byte> rest(bytes); !rest.empty(); rest = rest.subspan(std::min(rest.size(), most)))
+      take(rest.first(std::min(rest.size(), most)));
+    return;
+  }
+  const PartReader reader(std::move(source));
+  check_part(reader, part, part.name == checkpoint_files::kMemoryName ? PartKind::kMemory : PartKind::kDisk);
+  reader.pass(most, take);
+}
+
 std::uint64_t CarriedCheckpoint::bytes() const noexcept {
   std::uint64_t bytes = 0;
-  for (const CarriedFile& file : files) bytes += file.bytes;
+  for (const CarriedFile& file : files) bytes += file.part.summary.file_bytes;
   return bytes;
 }
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
-#include <string>
+#include <span>
 #include <vector>
 
 #include "checkpoint/format/manifest.h"
@@ -14,9 +16,12 @@ namespace tintype {
 
 /// A file of a checkpoint as it lies there, open: it can be read to its end whatever becomes of its name.
 struct CarriedFile {
-  std::string name;  ///< "memory.part"
+  PartDescription part;
   std::unique_ptr<ByteSource> source;
-  std::uint64_t bytes = 0;
+
+  /// All of it, once, in pieces of at most `most` bytes. What is damaged here is not carried elsewhere: throws
+  /// ImageError, which names the file.
+  void pass(std::size_t most, const std::function<void(std::span<const std::byte>)>& take);
 };
 
 /// A checkpoint that is going to be carried elsewhere, file by file. The manifest is no file of it: elsewhere it says

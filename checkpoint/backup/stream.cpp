@@ -93,7 +93,7 @@ Frame StreamReader::next() {
 void StreamReader::read_all(std::span<std::byte> into) {
   while (!into.empty()) {
     const std::size_t got = get_(into);
-    if (got == 0) throw ImageError("the stream ends too early: what came whole is here, send the rest again");
+    if (got == 0) throw StreamCut();
     into = into.subspan(got);
   }
 }

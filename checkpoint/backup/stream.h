@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/format/part_format.h"
+
 namespace tintype {
 
 enum class FrameKind : std::uint32_t {
@@ -38,6 +40,12 @@ GetBytes get_from(int fd);
 /// No frame is longer.
 inline constexpr std::uint64_t kMaximumFrameBytes = 1 << 20;
 
+/// The stream ends before its end.
+class StreamCut : public ImageError {
+ public:
+  StreamCut() : ImageError("the stream ends too early") {}
+};
+
 class StreamWriter {
  public:
   /// Writes the header. Everything throws what `put` throws.
@@ -53,7 +61,7 @@ class StreamWriter {
 /// From anywhere: nothing is believed that its checksum does not confirm, and a length only up to the maximum.
 class StreamReader {
  public:
-  /// Reads the header. Everything throws ImageError where the stream is none, is damaged, or ends too early, and what
+  /// Reads the header. Everything throws ImageError where the stream is none, is damaged, or is cut (StreamCut), and what
   /// `get` throws.
   explicit StreamReader(GetBytes get);
   Frame next();

@@ -21,16 +21,6 @@ Carried carried_of(const Manifest& manifest, std::uint64_t bytes, bool base) {
   return {manifest.id, manifest.id, manifest.vm, manifest.identity, bytes, false, false, base};
 }
 
-/// All of a file in pieces as long as a frame may be.
-void for_each_piece(const CarriedFile& file, const std::function<void(std::span<const std::byte>)>& take) {
-  std::vector<std::byte> buffer(std::min(file.bytes, kMaximumFrameBytes));
-  for (std::uint64_t done = 0; done < file.bytes; done += buffer.size()) {
-    buffer.resize(std::min(file.bytes - done, kMaximumFrameBytes));
-    file.source->read(done, buffer);
-    take(buffer);
-  }
-}
-
 /// How much of how much has been carried.
 class Meter {
  public:
@@ -79,7 +69,7 @@ class Arrivals {
   std::vector<std::uint64_t> hidden_;
 };
 
-Carried copy_one(const CarriedCheckpoint& from, Arrivals& to, Meter& meter) {
+Carried copy_one(CarriedCheckpoint& from, Arrivals& to, Meter& meter) {
   Carried carried = carried_of(from.manifest, from.bytes(), from.base);
   if (to.has(from.manifest)) {
     to.finish(nullptr, carried);
@@ -87,9 +77,9 @@ Carried copy_one(const CarriedCheckpoint& from, Arrivals& to, Meter& meter) {
   }
   meter.expect(from.bytes());
   CheckpointImport import = to.begin(from.manifest);
-  for (const CarriedFile& file : from.files) {
-    import.begin_file(file.name);
-    for_each_piece(file, [&](std::span<const std::byte> piece) {
+  for (CarriedFile& file : from.files) {
+    import.begin_file(file.part.file);
+    file.pass(kMaximumFrameBytes, [&](std::span<const std::byte> piece) {
       import.write(piece);
       meter.done(piece.size());
     });
@@ -139,10 +129,10 @@ std::vector<Carried> copy_checkpoints(const fs::path& from, const fs::path& to, 
   std::vector<Carried> all;
   for (const std::uint64_t each : ids) {
     read_in_motion(*source, [&] {
-      const auto chain = open_to_carry(*source, each);
+      auto chain = open_to_carry(*source, each);
       std::size_t there = last_there(chain, arrivals);
       for (std::size_t i = 0; i < chain.size(); ++i) {
-        const CarriedCheckpoint& checkpoint = chain[i];
+        CarriedCheckpoint& checkpoint = chain[i];
         if (std::ranges::find(all, checkpoint.manifest.identity, &Carried::identity) != all.end()) continue;
         if (i >= there && !arrivals.has(checkpoint.manifest)) {
           arrivals.look_again();
@@ -161,16 +151,16 @@ std::vector<Carried> send_checkpoint(const fs::path& from, std::optional<std::ui
                                      std::optional<std::uint64_t> after, const PutBytes& put,
                                      const ProgressSink& progress, std::shared_ptr<KnownManifests> known) {
   const auto source = open_store(from, std::move(known));
-  const auto chain = open_to_carry(*source, source->resolve(id), after);
+  auto chain = open_to_carry(*source, source->resolve(id), after);
   Meter meter("send", progress);
   for (const CarriedCheckpoint& checkpoint : chain) meter.expect(checkpoint.bytes());
   StreamWriter stream(put);
   std::vector<Carried> all;
-  for (const CarriedCheckpoint& checkpoint : chain) {
+  for (CarriedCheckpoint& checkpoint : chain) {
     stream.put(checkpoint.base ? FrameKind::kBase : FrameKind::kCheckpoint, encode_manifest(checkpoint.manifest));
-    for (const CarriedFile& file : checkpoint.files) {
-      stream.put(FrameKind::kFile, file.name);
-      for_each_piece(file, [&](std::span<const std::byte> piece) {
+    for (CarriedFile& file : checkpoint.files) {
+      stream.put(FrameKind::kFile, file.part.file);
+      file.pass(kMaximumFrameBytes, [&](std::span<const std::byte> piece) {
         stream.put(FrameKind::kData, piece);
         meter.done(piece.size());
       });
@@ -184,17 +174,22 @@ std::vector<Carried> send_checkpoint(const fs::path& from, std::optional<std::ui
 
 std::vector<Carried> receive_checkpoints(const fs::path& to, const GetBytes& get, const ProgressSink& progress,
                                          std::shared_ptr<KnownManifests> known) {
-  StreamReader stream(get);
-  Arrivals arrivals(to, std::move(known));
-  Meter meter("receive", progress);
   std::vector<Carried> all;
-  for (Frame frame = stream.next(); frame.kind != FrameKind::kEnd; frame = stream.next()) {
-    if (frame.kind != FrameKind::kCheckpoint && frame.kind != FrameKind::kBase)
-      throw ImageError("the stream has something outside of any checkpoint: it is damaged, send it again");
-    all.push_back(receive_one(frame, stream, arrivals, meter));
-    if (!all.back().base) arrivals.hide_bases();
+  try {
+    StreamReader stream(get);
+    Arrivals arrivals(to, std::move(known));
+    Meter meter("receive", progress);
+    for (Frame frame = stream.next(); frame.kind != FrameKind::kEnd; frame = stream.next()) {
+      if (frame.kind != FrameKind::kCheckpoint && frame.kind != FrameKind::kBase)
+        throw ImageError("the stream has something outside of any checkpoint: it is damaged, send it again");
+      all.push_back(receive_one(frame, stream, arrivals, meter));
+      if (!all.back().base) arrivals.hide_bases();
+    }
+    arrivals.hide_bases();
+  } catch (const StreamCut& cut) {
+    if (all.empty()) throw ImageError("{}: no checkpoint came whole, send it again", cut.what());
+    throw ImageError("{}: what came whole is here, send the rest again", cut.what());
   }
-  arrivals.hide_bases();
   return all;
 }
 

@@ -15,6 +15,7 @@
 namespace tintype {
 namespace {
 
+constexpr std::string_view kWrongSum = "are damaged: their checksum does not match";
 constexpr std::size_t kGapStep = 1 << 20;
 constexpr std::size_t kIndexStep = 16384 * part_layout::kEntryBytes;
 
@@ -132,7 +133,28 @@ void PartReader::read_extent(const Extent& extent, std::span<std::byte> into) co
 
 void PartReader::read_stored(const Extent& extent, std::span<std::byte> into) const {
   file_->read(extent.offset, into);
-  if (checksum_of(into) != extent.checksum) throw_damaged(extent, "are damaged: their checksum does not match");
+  if (checksum_of(into) != extent.checksum) throw_damaged(extent, kWrongSum);
+}
+
+void PartReader::pass(std::size_t most, const std::function<void(std::span<const std::byte>)>& take) const {
+  const std::vector<Extent> extents = extents_by_offset();
+  auto next = extents.begin();
+  auto sum = std::make_unique<Checksum>();
+  std::vector<std::byte> buffer(std::min<std::uint64_t>(summary_.file_bytes, most));
+  for (std::uint64_t offset = 0; offset < summary_.file_bytes;) {
+    const auto piece = std::span(buffer).first(std::min<std::uint64_t>(summary_.file_bytes - offset, buffer.size()));
+    const std::uint64_t end = offset + piece.size();
+    file_->read(offset, piece);
+    for (; next != extents.end() && next->offset < end; ++next) {
+      const std::uint64_t from = std::max(next->offset, offset), to = std::min(next->end_offset(), end);
+      sum->add(piece.subspan(from - offset, to - from));
+      if (to < next->end_offset()) break;
+      if (sum->value() != next->checksum) throw_damaged(*next, kWrongSum);
+      sum = std::make_unique<Checksum>();
+    }
+    take(piece);
+    offset = end;
+  }
 }
 
 void PartReader::throw_damaged(const Extent& extent, std::string_view why) const {

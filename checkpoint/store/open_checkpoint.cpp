@@ -48,12 +48,16 @@ std::vector<NamedState> read_states(const CheckpointFolder& folder, const Manife
   const PartDescription* part = manifest.find_part(checkpoint_files::kStateName);
   if (part == nullptr) throw ImageError("checkpoint {} has no machine state", manifest.id);
   const auto file = folder.open(part->file);
-  if (file->size() != part->summary.file_bytes || file->size() > kMaximumStateBytes)
-    throw ImageError("{} has {} bytes instead of {}", file->name(), file->size(), part->summary.file_bytes);
-  const auto bytes = read_all(*file, kMaximumStateBytes);
-  if (checksum_of(bytes) != part->summary.checksum)
-    throw ImageError("{} is damaged, or belongs to another checkpoint", file->name());
-  return decode_states(bytes, file->name());
+  return decode_states(read_state_file(*file, *part), file->name());
+}
+
+std::vector<std::byte> read_state_file(const ByteSource& file, const PartDescription& description) {
+  if (file.size() != description.summary.file_bytes || file.size() > kMaximumStateBytes)
+    throw ImageError("{} has {} bytes instead of {}", file.name(), file.size(), description.summary.file_bytes);
+  std::vector<std::byte> bytes = read_all(file, kMaximumStateBytes);
+  if (checksum_of(bytes) != description.summary.checksum)
+    throw ImageError("{} is damaged, or belongs to another checkpoint", file.name());
+  return bytes;
 }
 
 std::vector<NamedState> read_states(const fs::path& directory, const Manifest& manifest) {
@@ -63,11 +67,14 @@ std::vector<NamedState> read_states(const fs::path& directory, const Manifest& m
 std::unique_ptr<PartReader> open_part(const CheckpointFolder& folder, const PartDescription& description,
                                       PartKind kind) {
   auto part = std::make_unique<PartReader>(folder.open(description.file));
-  const std::string path = folder.path_of(description.file);
-  if (part->summary() != description.summary)
-    throw ImageError("{} is not the one that belongs to this checkpoint", path);
-  if (part->kind() != kind) throw ImageError("{} is a part of the wrong kind", path);
+  check_part(*part, description, kind);
   return part;
+}
+
+void check_part(const PartReader& part, const PartDescription& description, PartKind kind) {
+  if (part.summary() != description.summary)
+    throw ImageError("{} is not the one that belongs to this checkpoint", part.path().string());
+  if (part.kind() != kind) throw ImageError("{} is a part of the wrong kind", part.path().string());
 }
 
 }  // namespace tintype

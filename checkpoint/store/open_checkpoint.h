@@ -22,6 +22,9 @@ Manifest read_manifest(const std::filesystem::path& directory, std::uint64_t id)
 void check_machine(const Manifest& manifest);
 std::vector<NamedState> read_states(const CheckpointFolder& folder, const Manifest& manifest);
 std::vector<NamedState> read_states(const std::filesystem::path& directory, const Manifest& manifest);
+/// All bytes of the file with the states, which are those that the manifest means.
+std::vector<std::byte> read_state_file(const ByteSource& file, const PartDescription& description);
+void check_part(const PartReader& part, const PartDescription& description, PartKind kind);
 std::unique_ptr<PartReader> open_part(const CheckpointFolder& folder, const PartDescription& description,
                                       PartKind kind);
 

@@ -195,11 +195,12 @@ TEST_CASE("a checkpoint that is damaged where it comes from is not taken in") {
   const PartReader reader(part);
   REQUIRE(!reader.extents().empty());
   const ChangedByte changed(fd, reader.extents().front().offset, std::byte{1});
-  SUBCASE("by a stream") {
-    studio.send();
+  const std::string named = part.string();
+  SUBCASE("by a stream, which says so and breaks off") {
+    CHECK_THROWS_WITH_AS(studio.send(), doctest::Contains(named.c_str()), ImageError);
     CHECK_THROWS_AS(studio.receive(), ImageError);
   }
-  SUBCASE("by a copy") { CHECK_THROWS_AS(studio.copy(), ImageError); }
+  SUBCASE("by a copy") { CHECK_THROWS_WITH_AS(studio.copy(), doctest::Contains(named.c_str()), ImageError); }
   studio.check_whole();
   CHECK(ids(studio.there).back() == 4);
 }
