@@ -22,6 +22,7 @@ void Lifecycle::stand_still_for(const void* who, const std::string& why) {
     if (held || !started_ || end_ || stalls_) return;
   }
   park();
+  announce(EventKind::kPaused, why);
   log_note("the machine {} stands still: {}", config().name, why);
 }
 
@@ -32,6 +33,7 @@ void Lifecycle::go_on_for(const void* who) {
     if (std::erase_if(stands_still_, is_of(who)) == 0 || is_held() || stalls_ || !started_) return;
   }
   guest_.processors().announce_pause();
+  announce(EventKind::kContinued);
   guest_.processors().resume();
   log_note("the machine {} goes on", config().name);
 }
