@@ -61,8 +61,8 @@ class StreamWriter {
 /// From anywhere: nothing is believed that its checksum does not confirm, and a length only up to the maximum.
 class StreamReader {
  public:
-  /// Reads the header. Everything throws ImageError where the stream is none, is damaged, or is cut (StreamCut), and what
-  /// `get` throws.
+  /// Reads the header. Everything throws ImageError where the stream is none, is damaged, or is cut (StreamCut), and
+  /// what `get` throws.
   explicit StreamReader(GetBytes get);
   Frame next();
 

@@ -51,8 +51,8 @@ class PartReader {
   /// Its bytes as they lie in the file, checked; `into` holds exactly extent.stored_bytes, which are not none.
   void read_stored(const Extent& extent, std::span<std::byte> into) const;
 
-  /// The file as it lies there, from its first byte to its last, in pieces of at most `most` bytes. The data of an extent
-  /// is checked as its last byte passes: throws ImageError instead of giving that piece away.
+  /// The file as it lies there, from its first byte to its last, in pieces of at most `most` bytes. The data of an
+  /// extent is checked as its last byte passes: throws ImageError instead of giving that piece away.
   void pass(std::size_t most, const std::function<void(std::span<const std::byte>)>& take) const;
 
   /// Reads the bytes of the file that no extent, index or footer covers. They must be zero; throws ImageError

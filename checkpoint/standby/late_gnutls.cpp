@@ -22,9 +22,11 @@ LateGnutls::LateGnutls() : library_(TINTYPE_GNUTLS) {
   library_.find("gnutls_psk_free_client_credentials", psk_free_client_credentials);
   library_.find("gnutls_psk_set_client_credentials", psk_set_client_credentials);
   library_.find("gnutls_psk_set_server_credentials_function", psk_set_server_credentials_function);
-  library_.find("gnutls_transport_set_int2", transport_set_int2);
+  library_.find("gnutls_transport_set_ptr", transport_set_ptr);
+  library_.find("gnutls_transport_set_push_function", transport_set_push_function);
+  library_.find("gnutls_transport_set_pull_function", transport_set_pull_function);
+  library_.find("gnutls_transport_set_pull_timeout_function", transport_set_pull_timeout_function);
   library_.find("gnutls_handshake", handshake);
-  library_.find("gnutls_record_get_direction", record_get_direction);
   library_.find("gnutls_record_check_pending", record_check_pending);
   library_.find("gnutls_record_send", record_send);
   library_.find("gnutls_record_recv", record_recv);

@@ -30,9 +30,11 @@ class LateGnutls {
   decltype(&::gnutls_psk_free_client_credentials) psk_free_client_credentials = nullptr;
   decltype(&::gnutls_psk_set_client_credentials) psk_set_client_credentials = nullptr;
   decltype(&::gnutls_psk_set_server_credentials_function) psk_set_server_credentials_function = nullptr;
-  decltype(&::gnutls_transport_set_int2) transport_set_int2 = nullptr;
+  decltype(&::gnutls_transport_set_ptr) transport_set_ptr = nullptr;
+  decltype(&::gnutls_transport_set_push_function) transport_set_push_function = nullptr;
+  decltype(&::gnutls_transport_set_pull_function) transport_set_pull_function = nullptr;
+  decltype(&::gnutls_transport_set_pull_timeout_function) transport_set_pull_timeout_function = nullptr;
   decltype(&::gnutls_handshake) handshake = nullptr;
-  decltype(&::gnutls_record_get_direction) record_get_direction = nullptr;
   decltype(&::gnutls_record_check_pending) record_check_pending = nullptr;
   decltype(&::gnutls_record_send) record_send = nullptr;
   decltype(&::gnutls_record_recv) record_recv = nullptr;

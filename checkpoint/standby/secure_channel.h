@@ -43,6 +43,7 @@ class SecureChannel {
 
  private:
   struct Session;
+  void flush();
   bool is_ready(bool to_write, std::chrono::milliseconds patience) const;
   void wait_for(bool to_write) const;
 
