@@ -118,7 +118,7 @@ bool CheckpointImport::finish(Identities& known) {
 void CheckpointImport::check_all() const {
   check_machine(manifest_);
   const auto folder = draft_->written();
-  std::vector<std::byte> data;
+  std::vector<std::byte> spare;
   for (const PartDescription& part : manifest_.parts) {
     if (part.name == checkpoint_files::kStateName) {
       static_cast<void>(read_states(*folder, manifest_));
@@ -127,10 +127,7 @@ void CheckpointImport::check_all() const {
     const auto kind = part.name == checkpoint_files::kMemoryName ? PartKind::kMemory : PartKind::kDisk;
     const auto reader = open_part(*folder, part, kind);
     reader->check_gaps();
-    for (const Extent& extent : reader->extents()) {
-      data.resize(extent.data_bytes());
-      reader->read_extent(extent, data);
-    }
+    for (const Extent& extent : reader->extents()) reader->check_extent(extent, spare);
   }
 }
 

@@ -19,6 +19,12 @@ constexpr std::string_view kMagic = "TINTSTRM";
 constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kHeaderBytes = 16, kFrameHeaderBytes = 24, kChecksumBytes = 8;
 
+/// So many bytes of a buffer, which grows where it has less, and keeps what it has.
+std::span<std::byte> first_of(std::vector<std::byte>& buffer, std::size_t count) {
+  if (buffer.size() < count) buffer.resize(count);
+  return std::span(buffer).first(count);
+}
+
 }  // namespace
 
 PutBytes put_to(int fd) {
@@ -50,13 +56,13 @@ StreamWriter::StreamWriter(PutBytes put) : put_(std::move(put)) {
 
 void StreamWriter::put(FrameKind kind, std::span<const std::byte> payload) {
   check(payload.size() <= kMaximumFrameBytes, "a frame of a stream is not longer than frames may be");
-  std::vector<std::byte> frame(kFrameHeaderBytes + payload.size() + kChecksumBytes);
-  store_number(std::span(frame), 0, static_cast<std::uint32_t>(kind));
-  store_number(std::span(frame), 8, number_++);
-  store_number(std::span(frame), 16, static_cast<std::uint64_t>(payload.size()));
-  std::ranges::copy(payload, frame.begin() + kFrameHeaderBytes);
   const std::size_t summed = kFrameHeaderBytes + payload.size();
-  store_number(std::span(frame), summed, checksum_of(std::span(frame).first(summed)));
+  const auto frame = first_of(frame_, summed + kChecksumBytes);
+  store_number(frame, 0, static_cast<std::uint64_t>(kind));  // and 4 bytes that are zero
+  store_number(frame, 8, number_++);
+  store_number(frame, 16, static_cast<std::uint64_t>(payload.size()));
+  std::ranges::copy(payload, frame.begin() + kFrameHeaderBytes);
+  store_number(frame, summed, checksum_of(frame.first(summed)));
   put_(frame);
 }
 
@@ -71,23 +77,21 @@ StreamReader::StreamReader(GetBytes get) : get_(std::move(get)) {
 }
 
 Frame StreamReader::next() {
-  std::vector<std::byte> bytes(kFrameHeaderBytes);
-  read_all(bytes);
-  const auto kind = load_number<std::uint32_t>(bytes, 0);
-  const auto length = load_number<std::uint64_t>(bytes, 16);
+  const auto header = first_of(frame_, kFrameHeaderBytes);
+  read_all(header);
+  const auto kind = load_number<std::uint32_t>(header, 0);
+  const auto length = load_number<std::uint64_t>(header, 16);
   if (length > kMaximumFrameBytes) throw ImageError("frame {} of the stream is damaged", number_);
-  bytes.resize(kFrameHeaderBytes + length + kChecksumBytes);
-  read_all(std::span(bytes).subspan(kFrameHeaderBytes));
   const std::size_t summed = kFrameHeaderBytes + length;
-  const bool sound = load_number<std::uint64_t>(bytes, summed) == checksum_of(std::span(bytes).first(summed)) &&
+  const auto bytes = first_of(frame_, summed + kChecksumBytes);
+  read_all(bytes.subspan(kFrameHeaderBytes));
+  const bool sound = load_number<std::uint64_t>(bytes, summed) == checksum_of(bytes.first(summed)) &&
                      load_number<std::uint64_t>(bytes, 8) == number_ && load_number<std::uint32_t>(bytes, 4) == 0 &&
                      kind >= static_cast<std::uint32_t>(FrameKind::kCheckpoint) &&
                      kind <= static_cast<std::uint32_t>(FrameKind::kEnd);
   if (!sound) throw ImageError("frame {} of the stream is damaged", number_);
   ++number_;
-  bytes.resize(summed);
-  bytes.erase(bytes.begin(), bytes.begin() + kFrameHeaderBytes);
-  return {FrameKind{kind}, std::move(bytes)};
+  return {FrameKind{kind}, bytes.subspan(kFrameHeaderBytes, length)};
 }
 
 void StreamReader::read_all(std::span<std::byte> into) {

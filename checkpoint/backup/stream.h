@@ -26,7 +26,7 @@ enum class FrameKind : std::uint32_t {
 
 struct Frame {
   FrameKind kind = FrameKind::kEnd;
-  std::vector<std::byte> payload;
+  std::span<const std::byte> payload;  ///< until the next one comes
   std::string_view text() const noexcept { return {reinterpret_cast<const char*>(payload.data()), payload.size()}; }
 };
 
@@ -55,6 +55,7 @@ class StreamWriter {
 
  private:
   const PutBytes put_;
+  std::vector<std::byte> frame_;  ///< room for the longest so far
   std::uint64_t number_ = 0;
 };
 
@@ -70,6 +71,7 @@ class StreamReader {
   void read_all(std::span<std::byte> into);
 
   const GetBytes get_;
+  std::vector<std::byte> frame_;  ///< room for the longest so far
   std::uint64_t number_ = 0;
 };
 

@@ -16,7 +16,7 @@ namespace tintype {
 namespace {
 
 constexpr std::string_view kWrongSum = "are damaged: their checksum does not match";
-constexpr std::size_t kGapStep = 1 << 20;
+constexpr std::size_t kPieceBytes = 1 << 20;
 constexpr std::size_t kIndexStep = 16384 * part_layout::kEntryBytes;
 
 std::unique_ptr<std::byte[]> buffer_of(std::uint64_t bytes) {
@@ -131,6 +131,20 @@ void PartReader::read_extent(const Extent& extent, std::span<std::byte> into) co
   if (!decompress(extent.codec, bytes, into)) throw_damaged(extent, "do not decompress");
 }
 
+void PartReader::check_extent(const Extent& extent, std::vector<std::byte>& spare) const {
+  const bool packed = extent.codec != Compression::kNone;
+  spare.resize(std::max<std::size_t>(spare.size(), packed ? extent.data_bytes() : kPieceBytes));
+  if (packed) return read_extent(extent, std::span(spare).first(extent.data_bytes()));
+  Checksum sum;
+  for (std::uint64_t done = 0; done < extent.stored_bytes;) {
+    const auto piece = std::span(spare).first(std::min<std::uint64_t>(extent.stored_bytes - done, kPieceBytes));
+    file_->read(extent.offset + done, piece);
+    sum.add(piece);
+    done += piece.size();
+  }
+  if (!extent.zero && sum.value() != extent.checksum) throw_damaged(extent, kWrongSum);
+}
+
 void PartReader::read_stored(const Extent& extent, std::span<std::byte> into) const {
   file_->read(extent.offset, into);
   if (checksum_of(into) != extent.checksum) throw_damaged(extent, kWrongSum);
@@ -173,7 +187,7 @@ void PartReader::check_gaps() const {
 
 void PartReader::check_gap(std::uint64_t from, std::uint64_t to) const {
   if (from == to) return;
-  std::vector<std::byte> buffer(std::min<std::uint64_t>(to - from, kGapStep));
+  std::vector<std::byte> buffer(std::min<std::uint64_t>(to - from, kPieceBytes));
   while ((from = file_->next_data(from, to)) < to) {
     const auto piece = std::span(buffer).first(std::min<std::uint64_t>(to - from, buffer.size()));
     file_->read(from, piece);

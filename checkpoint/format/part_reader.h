@@ -48,6 +48,9 @@ class PartReader {
   /// right; when it throws ImageError, what `into` holds must not be used.
   void read_extent(const Extent& extent, std::span<std::byte> into) const;
 
+  /// That read_extent() would give it. `spare` is where it puts what it reads, a piece at a time where that will do.
+  void check_extent(const Extent& extent, std::vector<std::byte>& spare) const;
+
   /// Its bytes as they lie in the file, checked; `into` holds exactly extent.stored_bytes, which are not none.
   void read_stored(const Extent& extent, std::span<std::byte> into) const;
 
