@@ -118,8 +118,21 @@ std::string FakeS3::place(const std::string& prefix) const {
 }
 
 void FakeS3::set_fault(ChooseFault choose) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   fault_ = std::move(choose);
+  all_done_.wait(lock, [this] { return being_done_ == 0; });
+}
+
+FakeS3::ChooseFault FakeS3::begin_request() {
+  const std::lock_guard lock(mutex_);
+  ++being_done_;
+  return fault_;
+}
+
+void FakeS3::end_request() {
+  const std::lock_guard lock(mutex_);
+  --being_done_;
+  all_done_.notify_all();
 }
 
 std::vector<std::string> FakeS3::names() const {
@@ -190,44 +203,38 @@ bool FakeS3::read_request(int fd, std::string& buffer, Request& request) {
   return true;
 }
 
+FakeS3::Answer FakeS3::answer_with(Fault fault, const Request& request) {
+  switch (fault) {
+    case Fault::kUnavailable:
+      return failure(503, "SlowDown");
+    case Fault::kTooMany:
+      return failure(429, "TooManyRequests");
+    case Fault::kBadSecret:
+      return failure(403, "SignatureDoesNotMatch");
+    case Fault::kSkewed:
+      return failure(403, "RequestTimeTooSkewed");
+    case Fault::kQuota:
+      return failure(403, "QuotaExceeded");
+    case Fault::kNoBucket:
+      return failure(404, "NoSuchBucket");
+    default:
+      return answer(request);
+  }
+}
+
 void FakeS3::serve(int fd) {
   std::string buffer;
   for (Request request; read_request(fd, buffer, request); request = {}) {
     if (down_ || ending_) break;
     const std::uint64_t number = ++requests_;
-    ChooseFault choose;
-    {
-      const std::lock_guard lock(mutex_);
-      choose = fault_;
-    }
-    const Fault fault = choose ? choose(request) : Fault::kNone;
-    if (fault == Fault::kRefused) break;
-    if (fault == Fault::kLate) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    Fault fault = Fault::kNone;
     Answer given;
-    switch (fault) {
-      case Fault::kUnavailable:
-        given = failure(503, "SlowDown");
-        break;
-      case Fault::kTooMany:
-        given = failure(429, "TooManyRequests");
-        break;
-      case Fault::kBadSecret:
-        given = failure(403, "SignatureDoesNotMatch");
-        break;
-      case Fault::kSkewed:
-        given = failure(403, "RequestTimeTooSkewed");
-        break;
-      case Fault::kQuota:
-        given = failure(403, "QuotaExceeded");
-        break;
-      case Fault::kNoBucket:
-        given = failure(404, "NoSuchBucket");
-        break;
-      default:
-        given = answer(request);
-        break;
-    }
-    if (fault == Fault::kAnswerLost) break;
+    const ChooseFault choose = begin_request();
+    if (choose) fault = choose(request);
+    if (fault == Fault::kLate) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    if (fault != Fault::kRefused) given = answer_with(fault, request);
+    end_request();
+    if (fault == Fault::kRefused || fault == Fault::kAnswerLost) break;
     std::string text = fmt::format("HTTP/1.1 {} X\r\nDate: {}\r\nx-amz-request-id: {}\r\n", given.status,
                                    time_text("%a, %d %b %Y %H:%M:%S GMT"), number);
     for (const auto& [name, value] : given.headers) text += fmt::format("{}: {}\r\n", name, value);

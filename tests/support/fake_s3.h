@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -50,6 +51,7 @@ class FakeS3 {
   /// "s3://bucket/PREFIX?endpoint=..."
   std::string place(const std::string& prefix = "film") const;
 
+  /// For requests that come from now on; those that are being done are done when this returns.
   void set_fault(ChooseFault choose);
   /// False: answers 501 to a condition, as Swift does.
   void set_conditions(bool known) { conditions_ = known; }
@@ -75,6 +77,9 @@ class FakeS3 {
   void serve(int fd);
   bool read_request(int fd, std::string& buffer, Request& request);
   Answer answer(const Request& request);
+  Answer answer_with(Fault fault, const Request& request);
+  ChooseFault begin_request();
+  void end_request();
   Answer list(const Request& request) const;
   Answer uploads(const Request& request) const;
   Answer put(const Request& request);
@@ -89,6 +94,8 @@ class FakeS3 {
   std::atomic<std::uint64_t> requests_ = 0, next_upload_ = 1;
   mutable std::mutex mutex_;  // guards the rest
   ChooseFault fault_;
+  unsigned being_done_ = 0;
+  std::condition_variable all_done_;
   std::map<std::string, std::string> objects_;
   struct Upload {
     std::string name;
