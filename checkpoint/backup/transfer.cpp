@@ -47,13 +47,16 @@ class Arrivals {
   /// Others may have brought some of it since.
   void look_again() { known_.look_again(); }
   CheckpointImport begin(const Manifest& manifest) { return {*store_, known_, manifest}; }
-  /// What came of it; with no import: it was there.
+  /// What came of it; with no import: it was there. A base that somebody else has brought meanwhile is hidden here,
+  /// too: the other may be killed.
   void finish(CheckpointImport* import, Carried& carried) {
     carried.meanwhile = import != nullptr && !import->finish(known_);
     carried.already = import == nullptr || carried.meanwhile;
     carried.id = known_.find(carried.identity)->id;
-    if (carried.base && (carried.meanwhile || !carried.already))
-      hidden_.push_back(carried.id);  // the other may be killed
+    if (carried.base && !carried.already) note(carried.id, true, "for others that build on it, and have not come yet");
+    const bool was_left = import == nullptr && is_left(carried.id);
+    if (carried.base && (import != nullptr || was_left)) hidden_.push_back(carried.id);
+    if (!carried.base && was_left) note(carried.id, false, "for itself, too");
   }
   /// Those that were deleted where they come from are needed now, and listed no more.
   void hide_bases() {
@@ -63,6 +66,15 @@ class Arrivals {
   }
 
  private:
+  /// Who brought it was cut off before what builds on it came: it is listed, and need not be.
+  bool is_left(std::uint64_t id) {
+    const auto brought = store_->notes_on(id).brought;
+    return brought && brought->good;
+  }
+  void note(std::uint64_t id, bool for_others, const char* said) {
+    store_->note(id, Check::kBrought, check_note(for_others, said));
+  }
+
   const FreshStore fresh_;
   const std::unique_ptr<CheckpointStore> store_;
   Identities known_;

@@ -25,6 +25,7 @@ void fields(auto& archive, Same<CheckNote> auto& note) {
 void fields(auto& archive, Same<CheckNotes> auto& notes) {
   archive("verified", notes.verified);
   archive("drilled", notes.drilled);
+  archive.later("brought", notes.brought);
 }
 
 namespace {
@@ -56,7 +57,15 @@ std::optional<Notes> read_text(std::string_view text) {
 CheckNote check_note(bool good, std::string said) { return {utc_time_text(), good, std::move(said)}; }
 
 std::optional<CheckNote>& note_of(CheckNotes& notes, Check which) noexcept {
-  return which == Check::kVerified ? notes.verified : notes.drilled;
+  switch (which) {
+    case Check::kVerified:
+      return notes.verified;
+    case Check::kDrilled:
+      return notes.drilled;
+    case Check::kBrought:
+      break;
+  }
+  return notes.brought;
 }
 
 std::string encode_note(const CheckNote& note) { return text_of(note); }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What came of looking at a checkpoint again: kept beside it (CheckpointStore::note). It is a remark and no part of the
-// checkpoint: nothing is lost with it, it is not carried elsewhere, and what takes a checkpoint's place has none.
+// What came of looking at a checkpoint again, and what it was brought for: kept beside it (CheckpointStore::note).
+// It is a remark and no part of the checkpoint: nothing is lost with it, it is not carried elsewhere, and what takes a
+// checkpoint's place has none.
 
 #include <cstdint>
 #include <filesystem>
@@ -20,9 +21,10 @@ struct CheckNote {
 
 struct CheckNotes {
   std::optional<CheckNote> verified, drilled;
+  std::optional<CheckNote> brought;  ///< good: only for others that build on it, which have not come yet
 };
 
-enum class Check : std::uint8_t { kVerified, kDrilled };
+enum class Check : std::uint8_t { kVerified, kDrilled, kBrought };
 
 /// Of this moment.
 CheckNote check_note(bool good, std::string said);

@@ -14,6 +14,7 @@ inline constexpr std::string_view kBaseKind = ".base";          // the same, del
 inline constexpr std::string_view kLastIdKind = ".last-id";     // empty; this id was deleted, and none below it is free
 inline constexpr std::string_view kVerifiedKind = ".verified";  // what came of verifying it
 inline constexpr std::string_view kDrilledKind = ".drilled";    // and of a drill
+inline constexpr std::string_view kBroughtKind = ".brought";    // and what it was brought for
 inline constexpr std::string_view kWriterMark = "writer-";      // "writer-TOKEN": somebody writes to that folder
 inline constexpr std::string_view kDeletedMark = "deleted-";    // "deleted-TOKEN": that folder is on its way out
 inline constexpr std::string_view kDataFolder = "data/";        // "data/TOKEN/memory.part"

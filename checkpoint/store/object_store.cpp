@@ -24,7 +24,8 @@ struct Remark {
   Check which;
   std::string_view kind;
 };
-constexpr std::array kRemarks{Remark{Check::kVerified, kVerifiedKind}, Remark{Check::kDrilled, kDrilledKind}};
+constexpr std::array kRemarks{Remark{Check::kVerified, kVerifiedKind}, Remark{Check::kDrilled, kDrilledKind},
+                              Remark{Check::kBrought, kBroughtKind}};
 
 std::chrono::seconds silence_of(const S3Client::Object& object, std::int64_t now) {
   return std::chrono::seconds(std::max<std::int64_t>(0, now - object.modified));

@@ -52,6 +52,18 @@ struct TwoSides {
     const UniqueFd fd = open_file(file, O_RDONLY);
     return receive_checkpoints(there, get_from(fd.get()));
   }
+  /// How much of the stream so many checkpoints take.
+  std::uint64_t end_in_stream(unsigned checkpoints) const {
+    const UniqueFd fd = open_file(file, O_RDONLY);
+    std::uint64_t read = 0;
+    StreamReader stream([&, get = get_from(fd.get())](std::span<std::byte> into) {
+      const std::size_t got = get(into);
+      read += got;
+      return got;
+    });
+    while (checkpoints != 0) checkpoints -= stream.next().kind == FrameKind::kSealed ? 1 : 0;
+    return read;
+  }
   std::vector<Carried> copy() const { return copy_checkpoints(here, there, std::nullopt); }
   void check_whole() const {
     CHECK(film::first_fault(there) == "");
@@ -185,6 +197,34 @@ TEST_CASE("a stream that breaks off anywhere leaves whole checkpoints, and is ta
     CHECK(studio.newest_is_there());
     studio.check_whole();
     fs::remove_all(studio.there);
+  }
+}
+
+TEST_CASE("what came only for others, and was cut off before they came, is listed no more when they have come") {
+  const TwoSides studio;
+  film::take(studio.there, std::nullopt);
+  studio.send();
+  fs::resize_file(studio.file, studio.end_in_stream(3));
+  CHECK_THROWS_WITH_AS(studio.receive(), doctest::Contains("what came whole is here"), ImageError);
+  REQUIRE(ids(studio.there) == Ids{1, 2, 3, 4});  // of another machine, and the first three: two of them are bases
+  CHECK(bases(studio.there).empty());
+  studio.check_whole();
+  SUBCASE("by a stream") {
+    studio.send();
+    studio.receive();
+    studio.check_there({1, 2, 5, 6, 7});
+    CHECK(bases(studio.there) == Ids{3, 4});
+  }
+  SUBCASE("by a copy") {
+    studio.copy();
+    studio.check_there({1, 2, 5, 6, 7});
+  }
+  SUBCASE("unless they came for themselves meanwhile") {
+    const fs::path listed = studio.scratch / "listed";
+    copy_checkpoints(studio.there, listed, std::nullopt);  // where all are listed
+    copy_checkpoints(listed, studio.there, std::nullopt);
+    studio.copy();
+    studio.check_there({1, 2, 3, 4, 5, 6, 7});
   }
 }
 

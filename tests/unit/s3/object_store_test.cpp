@@ -359,6 +359,23 @@ TEST_CASE_FIXTURE(StoreFixture, "copies go both ways, once more carries nothing,
   CHECK_THROWS_AS(copy_checkpoints(place, scratch.path() / "other", {}), ImageError);
 }
 
+TEST_CASE_FIXTURE(StoreFixture, "a base whose copy was cut off is listed until what builds on it comes") {
+  const std::string there = store.place("there");
+  take_film(place, 3);
+  open_store(place)->remove(1);  // which is kept as a base
+  const auto until_one_is_there = [&](const Progress&) {
+    if (std::ranges::count(store.names(), "there/00000001.checkpoint") != 0) throw Error("enough");
+  };
+  CHECK_THROWS_WITH_AS(copy_checkpoints(place, there, {}, until_one_is_there), "enough", Error);
+  REQUIRE(open_store(there)->ids() == std::vector<std::uint64_t>{1});
+  CHECK(open_store(there)->notes_on(1).brought);
+  copy_checkpoints(place, there, {});
+  CHECK(open_store(there)->ids() == std::vector<std::uint64_t>{2, 3});
+  CHECK(open_store(there)->bases() == std::vector<std::uint64_t>{1});
+  CHECK(film::first_fault(there).empty());
+  CHECK(std::ranges::count(store.names(), "there/00000001.brought") == 0);
+}
+
 TEST_CASE_FIXTURE(StoreFixture, "copies that run at once leave each checkpoint once, whoever seals first") {
   const std::string there = store.place("there");
   const auto film = take_film(place, 3);
