@@ -9,9 +9,21 @@
 namespace tintype {
 namespace {
 
-/// "1 to 9", "only 1": of a list that is not empty.
-std::string range_of(const std::vector<std::uint64_t>& ids) {
-  return ids.size() == 1 ? fmt::format("only {}", ids.front()) : fmt::format("{} to {}", ids.front(), ids.back());
+/// "1 to 9", "only 1", "1, 4 to 6", "1, 3, 5 and others to 20": of a list that is not empty.
+std::string ranges_of(const std::vector<std::uint64_t>& ids) {
+  constexpr int kNamed = 4;
+  if (ids.size() == 1) return fmt::format("only {}", ids.front());
+  std::string text;
+  int named = 0;
+  for (auto first = ids.begin(); first != ids.end(); ++named) {
+    if (named == kNamed) return text + fmt::format(" and others to {}", ids.back());
+    auto last = first;
+    while (last + 1 != ids.end() && *(last + 1) == *last + 1) ++last;
+    text += fmt::format("{}{}", named == 0 ? "" : ", ", *first);
+    if (last != first) text += fmt::format(" to {}", *last);
+    first = last + 1;
+  }
+  return text;
 }
 
 }  // namespace
@@ -21,7 +33,7 @@ std::uint64_t CheckpointStore::resolve(std::optional<std::uint64_t> id) const {
   if (all.empty()) throw Error("{} holds no checkpoint", name());
   if (!id) return all.back();
   if (!std::ranges::binary_search(all, *id))
-    throw Error("{} holds no checkpoint {}; it holds {}", name(), *id, range_of(all));
+    throw Error("{} holds no checkpoint {}; it holds {}", name(), *id, ranges_of(all));
   return *id;
 }
 

@@ -40,6 +40,19 @@ TEST_CASE("the newest checkpoint is the one that is read where none is named") {
   CHECK_THROWS_WITH_AS(CheckpointReader(scratch / "elsewhere", 4), doctest::Contains("there is no repository"), Error);
 }
 
+TEST_CASE("who asks for one that is not there hears which ones are") {
+  const ScratchDirectory scratch;
+  for (unsigned seed = 1; seed <= 12; ++seed) write_sample(scratch / "r", seed);
+  const auto said_without = [&](std::initializer_list<std::uint64_t> gone, const char* what) {
+    for (const std::uint64_t id : gone) Repository::open(scratch / "r").remove(id);
+    CHECK_THROWS_WITH_AS(CheckpointReader(scratch / "r", 99), doctest::Contains(what), Error);
+  };
+  said_without({}, "it holds 1 to 12");
+  said_without({2, 3}, "it holds 1, 4 to 12");
+  said_without({5, 8, 10}, "it holds 1, 4, 6 to 7, 9 and others to 12");
+  said_without({1, 4, 6, 7, 9, 11}, "it holds only 12");
+}
+
 TEST_CASE("a checkpoint that was abandoned leaves nothing behind") {
   const ScratchDirectory scratch;
   written_sample(scratch / "r", 1, Compression::kNone)->abandon();
