@@ -3,14 +3,17 @@
 
 #include <fcntl.h>
 
+#include <sys/file.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "checkpoint/backup/transfer.h"
 #include "checkpoint/standby/link_words.h"
 #include "checkpoint/store/repository.h"
 #include "vmm/base/error.h"
+#include "vmm/base/io.h"
 #include "vmm/base/log.h"
 #include "vmm/base/printable.h"
 #include "vmm/base/thread.h"
@@ -28,6 +31,16 @@ constexpr std::ptrdiff_t kMostStrangers = 32;
 constexpr milliseconds kFairTurn{250}, kNoteStrangers = std::chrono::seconds(10);
 /// So long after a first machine was last heard it may still say that it stands still.
 constexpr milliseconds kLastWord = std::chrono::seconds(2);
+
+/// Made where it is missing, and this standby's as long as the descriptor is open.
+UniqueFd claim(const std::filesystem::path& repository) {
+  static_cast<void>(Repository::create(repository));
+  UniqueFd directory = open_file(repository, O_RDONLY | O_DIRECTORY);
+  if (::flock(directory.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+    throw Error("another standby keeps its checkpoints in {}: end that one, or name another directory",
+                repository.string());
+  return directory;
+}
 
 /// Who hangs up on what is still on its way would have his own last words thrown away.
 void read_what_comes(SecureChannel& channel, milliseconds longest, const std::function<bool()>& is_enough) {
@@ -74,9 +87,9 @@ class Standby::Busy {
 
 Standby::Standby(StandbyOptions options)
     : options_(std::move(options)),
+      claim_(claim(options_.repository)),
       listener_(listen_at(options_.listen)),
       housekeeper_(options_.repository, {options_.keep, {}, false, known_}, options_.may_prune) {
-  static_cast<void>(Repository::create(options_.repository));
   thread_ = std::thread([this] { listen(); });
 }
 
@@ -96,8 +109,9 @@ Standby::~Standby() {
 StandbyStatus Standby::status() const {
   StandbyStatus status;
   status.latest = newest();
+  const std::string kept = vm_of_newest();
   const std::lock_guard lock(mutex_);
-  status.vm = vm_;
+  status.vm = vm_.empty() ? kept : vm_;
   status.received = received_;
   status.connected = current_ != nullptr;
   status.promoted = promoted_;
@@ -194,10 +208,12 @@ void Standby::talk(SecureChannel& channel) {
   if (promoted_) return channel.send_line(link_words::kReplaced);
   const auto has = newest_manifest();
   const std::string vm = hello.substr(link_words::kHello.size());
-  if (const std::string other = begin_session(channel, vm, has ? has->vm : ""); !other.empty())
+  if (const std::string other = begin_session(channel, vm, has ? has->vm : ""); !other.empty()) {
+    note_problem(fmt::format("a machine {} called, and this one is for {}", printable(vm), other));
     return refuse(channel, fmt::format("it is for the machine {}, and this one is called {}: start another standby, "
                                        "with a repository of its own",
                                        other, vm));
+  }
   channel.set_patience(kSilence);
   channel.send_line(std::string(link_words::kHave) + (has ? has->identity : "-"));
   try {
@@ -246,10 +262,7 @@ void Standby::take_in(SecureChannel& channel, Busy& busy) {
     identity = carried.back().identity;
     id = carried.back().id;
   } catch (const std::exception& error) {
-    {
-      const std::lock_guard lock(mutex_);
-      problem_ = error.what();
-    }
+    note_problem(error.what());
     if (!promoted_) refuse(channel, error.what());
     throw;
   }
@@ -262,6 +275,11 @@ void Standby::take_in(SecureChannel& channel, Busy& busy) {
   channel.send_line(std::string(link_words::kKept) + identity);
   if (options_.on_checkpoint) options_.on_checkpoint(id);
   housekeeper_.ask();
+}
+
+void Standby::note_problem(const std::string& what) {
+  const std::lock_guard lock(mutex_);
+  problem_ = what;
 }
 
 void Standby::refuse(SecureChannel& channel, const std::string& why) const {
@@ -310,35 +328,41 @@ void Standby::look_for_loss() {
   {
     const std::lock_guard lock(mutex_);
     // Where nobody but this one decides, a stranger who keeps the first one out must not have both run.
-    const bool listening = busy_ == 0 && (!crowded_ || options_.may_promote);
+    const bool listening = busy_ == 0 && (!crowded_ || options_.why_not_promote);
     if (!heard_ || silence_.look(Clock::now(), listening) < *options_.promote_after) return;
   }
+  std::string why;
   try {
-    if (newest() != 0 && try_to_promote(Farewell::kNone))
-      log_note("standby: nothing was heard of the first machine, which is lost");
+    if (newest() == 0) return;
+    why = try_to_promote(Farewell::kNone);
   } catch (const std::exception& error) {
-    if (error.what() != why_not_promoted_) log_note("standby: it cannot be promoted now: {}", error.what());
-    why_not_promoted_ = error.what();
+    why = error.what();
   }
+  if (why.empty()) return log_note("standby: nothing was heard of the first machine, which is lost");
+  if (why != why_not_promoted_) log_note("standby: it cannot be promoted now: {}", why);
+  note_problem(why_not_promoted_ = why);
 }
 
 void Standby::promote() {
   if (newest() == 0)
     throw Error("nothing whole has come to {} yet: there is nothing to run", options_.repository.string());
-  if (!try_to_promote(Farewell::kTellTheFirst))
-    throw Error("the witness says that another one holds the machine: end that one first, or wait for its lease");
+  if (const std::string why = try_to_promote(Farewell::kTellTheFirst); !why.empty())
+    throw Error("it cannot be promoted: {}", why);
 }
 
-bool Standby::try_to_promote(Farewell farewell) {
+/// Returns why not; nothing where it is promoted.
+std::string Standby::try_to_promote(Farewell farewell) {
   const std::lock_guard one(promoting_);
-  if (promoted_) return true;
-  if (options_.may_promote && !options_.may_promote(newest_manifest()->vm)) return false;
+  if (promoted_) return {};
+  if (options_.why_not_promote) {
+    if (std::string why = options_.why_not_promote(newest_manifest()->vm); !why.empty()) return why;
+  }
   promoted_ = true;
   housekeeper_.stop();
   part(farewell);
   const std::lock_guard imported(importing_);  // what was under way is whole now, or gone
   changed_.notify_all();
-  return true;
+  return {};
 }
 
 /// A first machine that lives is told in answer to whatever it says next, and has to stand still before this one runs.
@@ -361,6 +385,16 @@ bool Standby::wait_until_promoted(milliseconds patience) {
 std::uint64_t Standby::newest() const {
   const auto ids = Repository::open(options_.repository).ids();
   return ids.empty() ? 0 : ids.back();
+}
+
+/// Empty where there is none, or none that can be read.
+std::string Standby::vm_of_newest() const noexcept {
+  try {
+    const auto manifest = newest_manifest();
+    return manifest ? manifest->vm : "";
+  } catch (const std::exception&) {
+    return {};
+  }
 }
 
 std::shared_ptr<const Manifest> Standby::newest_manifest() const {

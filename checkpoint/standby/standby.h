@@ -30,9 +30,9 @@ struct StandbyOptions {
   /// The first one counts as lost when nothing was heard of it for so long, of the time in which this one listened;
   /// nothing: never, somebody has to say so.
   std::optional<std::chrono::milliseconds> promote_after;
-  /// The witness. Asked before each promotion, whoever wants it, for the machine that would run; false: not now. It may
-  /// take a while.
-  std::function<bool(const std::string& vm)> may_promote;
+  /// The witness. Asked before each promotion, whoever wants it, for the machine that would run: why it may not, or
+  /// nothing where it may. It may take a while.
+  std::function<std::string(const std::string& vm)> why_not_promote;
   /// Told of each checkpoint when it is whole, and was acknowledged: on a thread that should be back soon.
   std::function<void(std::uint64_t id)> on_checkpoint;
   /// Asked before old ones are deleted; false: not now.
@@ -40,12 +40,12 @@ struct StandbyOptions {
 };
 
 struct StandbyStatus {
-  std::string vm;            ///< whose checkpoints come; empty: nobody has called yet
+  std::string vm;            ///< whose checkpoints come, or are there; empty: nobody has called yet
   std::uint64_t latest = 0;  ///< id of the newest whole one; 0: none
   std::uint64_t received = 0;
   bool connected = false, promoted = false;
   std::uint64_t silent_ms = 0;  ///< since something was heard of the first one; 0: nobody has called yet
-  std::string problem;          ///< why the last one that came was not taken in
+  std::string problem;  ///< why the last one that came was not taken in, who called in vain, why it does not run
 };
 
 /// The second computer: takes in a machine's checkpoints as they are made, and knows whether the first one lives. When
@@ -88,6 +88,7 @@ class Standby {
   void talk(SecureChannel& channel);
   bool answer(SecureChannel& channel, const std::string& line);
   void take_in(SecureChannel& channel, Busy& busy);
+  void note_problem(const std::string& what);
   void refuse(SecureChannel& channel, const std::string& why) const;
   static void tell_replaced(SecureChannel& channel);
   std::string begin_session(SecureChannel& channel, const std::string& vm, const std::string& kept);
@@ -96,12 +97,14 @@ class Standby {
   void forget_finished_sessions();
   void look_for_loss();
   enum class Farewell : std::uint8_t { kNone, kTellTheFirst };
-  bool try_to_promote(Farewell farewell);
+  std::string try_to_promote(Farewell farewell);
   void part(Farewell farewell);
   std::uint64_t newest() const;
   std::shared_ptr<const Manifest> newest_manifest() const;
+  std::string vm_of_newest() const noexcept;
 
   const StandbyOptions options_;
+  const UniqueFd claim_;  ///< of the repository: two that run what is in it would run it twice
   const UniqueFd listener_;
   const std::shared_ptr<KnownManifests> known_ = std::make_shared<KnownManifests>();
   std::mutex importing_;  ///< one at a time; a promotion waits until it is over

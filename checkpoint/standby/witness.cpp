@@ -47,6 +47,12 @@ std::size_t take_answer(char* data, std::size_t size, std::size_t count, void* i
 }  // namespace
 
 // A name that no other process has: who has the right is one of them.
+void check_witness_url(const std::string& url, const std::string& option) {
+  for (const std::string_view scheme : {"http://", "https://"})
+    if (url.starts_with(scheme) && url.size() > scheme.size()) return;
+  throw UsageError("{} cannot be \"{}\": give http://HOST:2379, where an etcd answers", option, url);
+}
+
 Witness::Witness(std::string url, const std::string& machine)
     : url_(std::move(url)),
       holder_(new_identity()),

@@ -14,6 +14,9 @@
 
 namespace tintype {
 
+/// Throws UsageError, which names the option, where that is no http(s)://HOST:PORT.
+void check_witness_url(const std::string& url, const std::string& option);
+
 /// Who may run a machine, as an etcd says: a key that one holder at a time has, with a lease that runs out by itself
 /// (its JSON gateway, by libcurl). One thread at a time.
 class Witness {

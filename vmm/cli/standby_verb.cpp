@@ -48,8 +48,9 @@ class StandbyMethods final : public ControlService {
       return {{"name", name_}, {"state", "stopped"}, {"reason", "stopped"}};
     }
     if (method == "status") return status();
-    throw RpcError(rpc_code::kFailed,
-                   fmt::format("{} is a standby, and no machine before `tintype promote {}`", name_, name_));
+    throw RpcError(
+        rpc_code::kFailed,
+        fmt::format("{} is a standby, and no machine until it takes over: `tintype status {}`", name_, name_));
   }
   bool stopped() const noexcept { return stopped_; }
 
@@ -102,6 +103,8 @@ class StandbyVerb final : public Verb {
     require("--listen", listen_.has_value());
     require("--repo", repository_.has_value());
     require("--key", key_.has_value());
+    if (witness_) check_witness_url(*witness_, "--witness");
+    check_disk_directory();
     Launch what;
     what.name = name;
     serial_config_ = serial_config(serial_, false, output.json());
@@ -112,6 +115,13 @@ class StandbyVerb final : public Verb {
  private:
   static void require(const char* option, bool given) {
     if (!given) throw UsageError("say {}: `tintype standby --help` shows what it is", option);
+  }
+
+  /// What is wrong then would only be seen when the machine is to run.
+  void check_disk_directory() const {
+    if (disk_directory_ && !std::filesystem::is_directory(*disk_directory_))
+      throw Error("there is no directory {} for the disks of the machine: make it, or name another one with --disk-dir",
+                  disk_directory_->string());
   }
 
   static std::filesystem::path directory_from(const std::string& text) {
@@ -127,21 +137,20 @@ class StandbyVerb final : public Verb {
     options.key = read_key_file(*key_);
     options.keep = parse_retention(keep_.value_or(kDefaultKeep), "--keep");
     if (after_) options.promote_after = milliseconds(*after_);
-    if (witness_) options.may_promote = [this](const std::string& vm) { return take_lease(vm); };
+    if (witness_) options.why_not_promote = [this](const std::string& vm) { return take_lease(vm); };
     options.on_checkpoint = [this](std::uint64_t id) { shell_->came(id); };
     options.may_prune = [this] { return !shell_->status().loads_whole; };
     return options;
   }
 
-  /// Without it nobody runs.
-  bool take_lease(const std::string& vm) {
+  /// Without it nobody runs. Returns why it cannot be had.
+  std::string take_lease(const std::string& vm) {
     try {
       if (vm.empty()) throw Error("the newest checkpoint does not say whose it is: no witness can be asked for it");
       lease_ = std::make_shared<LeaseKeeper>(*witness_, vm);
-      return true;
+      return {};
     } catch (const Error& error) {
-      if (error.what() != refusal_) log_note("standby: {}", refusal_ = error.what());
-      return false;
+      return error.what();
     }
   }
 
@@ -183,7 +192,6 @@ class StandbyVerb final : public Verb {
   std::optional<std::filesystem::path> repository_, key_, disk_directory_;
   std::optional<std::uint64_t> after_;
   SerialConfig serial_config_;
-  std::string refusal_;
   std::shared_ptr<LeaseKeeper> lease_;
   std::unique_ptr<WarmShell> shell_;
   std::unique_ptr<Standby> standby_;  // goes on telling the first one that it was replaced

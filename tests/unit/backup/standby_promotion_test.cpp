@@ -39,6 +39,15 @@ TEST_CASE("promoted by hand, it is the newest whole one, and the first computer 
   CHECK(computers.newest_there() == acknowledged);
 }
 
+TEST_CASE("two standbys do not share a repository: each would run what is in it") {
+  TwoComputers computers;
+  StandbyOptions options = computers.options();
+  options.listen.port = "0";
+  CHECK_THROWS_WITH_AS(Standby{options}, doctest::Contains("another standby keeps its checkpoints in"), Error);
+  computers.standby.reset();
+  CHECK_NOTHROW(Standby{options});
+}
+
 TEST_CASE("nothing is promoted because nobody called, or because they took their leave") {
   TwoComputers computers(milliseconds(50));
   std::this_thread::sleep_for(milliseconds(200));
@@ -85,9 +94,9 @@ TEST_CASE("a promotion that is not allowed does not happen, however long it is s
   std::atomic<int> asked = 0;
   StandbyOptions options = computers.options();
   options.promote_after = milliseconds(100);
-  options.may_promote = [&](const std::string&) {
+  options.why_not_promote = [&](const std::string&) {
     ++asked;
-    return allowed.load();
+    return allowed ? std::string() : std::string("the witness is asleep");
   };
   computers.start(options);
   Caller caller(computers);
@@ -96,7 +105,8 @@ TEST_CASE("a promotion that is not allowed does not happen, however long it is s
   copy_checkpoints(computers.here, computers.there, first.id);
   CHECK(becomes_true([&] { return asked >= 3; }));
   CHECK_FALSE(computers.standby->status().promoted);
-  CHECK_THROWS_WITH_AS(computers.standby->promote(), doctest::Contains("witness"), Error);
+  CHECK(computers.standby->status().problem == "the witness is asleep");
+  CHECK_THROWS_WITH_AS(computers.standby->promote(), doctest::Contains("the witness is asleep"), Error);
   allowed = true;
   CHECK(becomes_true([&] { return computers.standby->status().promoted; }));
 }
@@ -107,9 +117,9 @@ TEST_CASE("a standby that was restarted asks for the machine whose checkpoints i
   computers.standby.reset();
   std::string asked_for;
   StandbyOptions options = computers.options();
-  options.may_promote = [&](const std::string& vm) {
+  options.why_not_promote = [&](const std::string& vm) {
     asked_for = vm;
-    return vm != "film";  // its lease is held by the first computer, which lives
+    return std::string(vm == "film" ? "the witness says no" : "");  // its lease is held by the first, which lives
   };
   computers.start(options);
   CHECK_THROWS_WITH_AS(computers.standby->promote(), doctest::Contains("witness"), Error);

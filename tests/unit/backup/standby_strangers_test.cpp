@@ -77,11 +77,13 @@ TEST_CASE("a standby is for one machine: another one is told so, and throws nobo
   computers.deliver(*place);
   CHECK(refused("other"));
   CHECK_FALSE(refused("film"));
+  CHECK(computers.standby->status().problem == "a machine other called, and this one is for film");
   place.reset();
   computers.standby.reset();
   computers.start();
+  CHECK(computers.standby->status().vm == "film");
   CHECK(refused("other"));
-  CHECK(computers.standby->status().vm != "other");
+  CHECK(computers.standby->status().vm == "film");
 }
 
 TEST_CASE("bytes of a conversation that was recorded are worth nothing when they are played again") {
