@@ -63,13 +63,15 @@ std::optional<ParentRef> Identities::find(const std::string& identity) const {
   return found == ids_.end() ? std::nullopt : std::optional(ParentRef{found->second, identity});
 }
 
-CheckpointImport::CheckpointImport(CheckpointStore& store, const Identities& known, Manifest manifest)
+CheckpointImport::CheckpointImport(CheckpointStore& store, const Identities& known, Manifest manifest, bool for_others)
     : manifest_(std::move(manifest)), draft_(begin(store, known, manifest_)) {
   const Manifest* const parent = draft_->parent().get();
   manifest_.format = kManifestFormat;
   manifest_.parent = manifest_.report.parent = parent != nullptr ? parent->id : 0;
   manifest_.report.repository = store.name();
   if (parent != nullptr) check_parent(manifest_, *parent);
+  if (for_others)
+    draft_->remark(Check::kBrought, check_note(true, "for others that build on it, and have not come yet"));
 }
 
 void CheckpointImport::begin_file(const std::string& name) {

@@ -36,9 +36,12 @@ class Identities {
 /// Destroyed before finish() has returned, nothing is left of it.
 class CheckpointImport {
  public:
-  /// `manifest` is as it was where it comes from; its parent must be in `known`. Throws tintype::Error: the parent is
+  /// `manifest` is as it was where it comes from; its parent must be in `known`. `for_others`: only for those that build
+  /// on it, which is remarked. Throws tintype::Error: the parent is
   /// not here, no room, not writable.
-  CheckpointImport(CheckpointStore& store, const Identities& known, Manifest manifest);
+  CheckpointImport(CheckpointStore& store, const Identities& known, Manifest manifest, bool for_others);
+  /// Its id here; 0: it builds on nothing.
+  std::uint64_t parent() const noexcept { return manifest_.parent; }
 
   /// In any order, each once. Throws ImageError where the manifest knows no such file, or the last one was too short.
   void begin_file(const std::string& name);

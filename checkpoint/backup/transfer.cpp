@@ -46,39 +46,35 @@ class Arrivals {
   bool has(const Manifest& manifest) const { return known_.find(manifest.identity).has_value(); }
   /// Others may have brought some of it since.
   void look_again() { known_.look_again(); }
-  CheckpointImport begin(const Manifest& manifest) { return {*store_, known_, manifest}; }
-  /// What came of it; with no import: it was there. A base that somebody else has brought meanwhile is hidden here,
-  /// too: the other may be killed.
+  CheckpointImport begin(const Manifest& manifest, bool base) { return {*store_, known_, manifest, base}; }
+  /// What came of it; with no import: it was there.
   void finish(CheckpointImport* import, Carried& carried) {
     carried.meanwhile = import != nullptr && !import->finish(known_);
     carried.already = import == nullptr || carried.meanwhile;
     carried.id = known_.find(carried.identity)->id;
-    if (carried.base && !carried.already) note(carried.id, true, "for others that build on it, and have not come yet");
-    const bool was_left = import == nullptr && is_left(carried.id);
-    if (carried.base && (import != nullptr || was_left)) hidden_.push_back(carried.id);
-    if (!carried.base && was_left) note(carried.id, false, "for itself, too");
+    if (carried.base) brought_.push_back(carried.id);
+    if (carried.already && !carried.base) store_->came_for_itself(carried.id);
+    if (!carried.already) brought_for(import->parent());
   }
-  /// Those that were deleted where they come from are needed now, and listed no more.
+  /// Those that were deleted where they come from are needed now, and listed no more; whoever has brought them.
   void hide_bases() {
-    std::ranges::sort(hidden_);
-    if (!hidden_.empty()) store_->remove_all(hidden_);
-    hidden_.clear();
+    std::ranges::sort(brought_);
+    brought_.erase(std::ranges::unique(brought_).begin(), brought_.end());
+    if (!brought_.empty()) store_->hide_brought(brought_);
+    brought_.clear();
   }
 
  private:
-  /// Who brought it was cut off before what builds on it came: it is listed, and need not be.
-  bool is_left(std::uint64_t id) {
-    const auto brought = store_->notes_on(id).brought;
-    return brought && brought->good;
-  }
-  void note(std::uint64_t id, bool for_others, const char* said) {
-    store_->note(id, Check::kBrought, check_note(for_others, said));
+  /// Somebody may have brought this one, and what it builds on, for the one that has come now.
+  void brought_for(std::uint64_t parent) {
+    for (; parent != 0 && store_->was_brought_for_others(parent); parent = store_->manifest_of(parent)->parent)
+      brought_.push_back(parent);
   }
 
   const FreshStore fresh_;
   const std::unique_ptr<CheckpointStore> store_;
   Identities known_;
-  std::vector<std::uint64_t> hidden_;
+  std::vector<std::uint64_t> brought_;  ///< maybe for others
 };
 
 Carried copy_one(CarriedCheckpoint& from, Arrivals& to, Meter& meter) {
@@ -88,7 +84,7 @@ Carried copy_one(CarriedCheckpoint& from, Arrivals& to, Meter& meter) {
     return carried;
   }
   meter.expect(from.bytes());
-  CheckpointImport import = to.begin(from.manifest);
+  CheckpointImport import = to.begin(from.manifest, from.base);
   for (CarriedFile& file : from.files) {
     import.begin_file(file.part.file);
     file.pass(kMaximumFrameBytes, [&](std::span<const std::byte> piece) {
@@ -106,7 +102,7 @@ Carried receive_one(const Frame& first, StreamReader& stream, Arrivals& to, Mete
   Carried carried = carried_of(manifest, 0, first.kind == FrameKind::kBase);
   std::optional<CheckpointImport> import;
   if (!to.has(manifest)) to.look_again();
-  if (!to.has(manifest)) import.emplace(to.begin(manifest));
+  if (!to.has(manifest)) import.emplace(to.begin(manifest, carried.base));
   for (Frame frame = stream.next(); frame.kind != FrameKind::kSealed; frame = stream.next()) {
     if (frame.kind != FrameKind::kFile && frame.kind != FrameKind::kData)
       throw ImageError("the stream breaks off in checkpoint {}: send it again", manifest.id);

@@ -159,13 +159,20 @@ void PartReader::pass(std::size_t most, const std::function<void(std::span<const
     const auto piece = std::span(buffer).first(std::min<std::uint64_t>(summary_.file_bytes - offset, buffer.size()));
     const std::uint64_t end = offset + piece.size();
     file_->read(offset, piece);
+    std::uint64_t at = std::max<std::uint64_t>(offset, part_layout::kHeaderBytes);
+    const auto check_zero = [&](std::uint64_t to) {
+      if (at < to && !is_zero(piece.subspan(at - offset, to - at))) throw_not_empty(at, to);
+    };
     for (; next != extents.end() && next->offset < end; ++next) {
+      check_zero(next->offset);
       const std::uint64_t from = std::max(next->offset, offset), to = std::min(next->end_offset(), end);
       sum->add(piece.subspan(from - offset, to - from));
+      at = to;
       if (to < next->end_offset()) break;
       if (sum->value() != next->checksum) throw_damaged(*next, kWrongSum);
       sum = std::make_unique<Checksum>();
     }
+    check_zero(std::min(end, index_offset_));
     take(piece);
     offset = end;
   }
@@ -174,6 +181,10 @@ void PartReader::pass(std::size_t most, const std::function<void(std::span<const
 void PartReader::throw_damaged(const Extent& extent, std::string_view why) const {
   throw ImageError("blocks {} to {} of {} (bytes {} to {} of the file) {}", extent.first_block, extent.end_block() - 1,
                    file_->name(), extent.offset, extent.end_offset() - 1, why);
+}
+
+void PartReader::throw_not_empty(std::uint64_t from, std::uint64_t to) const {
+  throw ImageError("{} holds something between {} and {} where nothing may be", file_->name(), from, to);
 }
 
 void PartReader::check_gaps() const {
@@ -191,8 +202,7 @@ void PartReader::check_gap(std::uint64_t from, std::uint64_t to) const {
   while ((from = file_->next_data(from, to)) < to) {
     const auto piece = std::span(buffer).first(std::min<std::uint64_t>(to - from, buffer.size()));
     file_->read(from, piece);
-    if (!is_zero(piece))
-      throw ImageError("{} holds something between {} and {} where nothing may be", file_->name(), from, to);
+    if (!is_zero(piece)) throw_not_empty(from, to);
     from += piece.size();
   }
 }

@@ -69,6 +69,7 @@ class PartReader {
   void check_places() const;
   std::vector<Extent> extents_by_offset() const;
   void check_gap(std::uint64_t from, std::uint64_t to) const;
+  [[noreturn]] void throw_not_empty(std::uint64_t from, std::uint64_t to) const;
   [[noreturn]] void throw_damaged(const Extent& extent, std::string_view why) const;
 
   std::unique_ptr<ByteSource> file_;

@@ -70,6 +70,8 @@ std::optional<CheckNote>& note_of(CheckNotes& notes, Check which) noexcept {
 
 std::string encode_note(const CheckNote& note) { return text_of(note); }
 
+std::string encode_notes(const CheckNotes& notes) { return text_of(notes); }
+
 std::optional<CheckNote> decode_note(std::string_view text) { return read_text<CheckNote>(text); }
 
 CheckNotes read_check_notes(const std::filesystem::path& checkpoint) {

@@ -37,6 +37,8 @@ std::optional<CheckNote> decode_note(std::string_view text);
 
 // In the directory of a checkpoint all are in one file, `checks.json`.
 
+std::string encode_notes(const CheckNotes& notes);
+
 /// Nothing where there is none, or none that can be read.
 CheckNotes read_check_notes(const std::filesystem::path& checkpoint);
 /// Throws tintype::Error where it cannot be written. Two at the same time come one after the other.

@@ -9,6 +9,7 @@
 
 #include "checkpoint/format/manifest.h"
 #include "checkpoint/format/part_output.h"
+#include "checkpoint/store/check_notes.h"
 #include "checkpoint/store/checkpoint_folder.h"
 
 namespace tintype {
@@ -27,6 +28,8 @@ class CheckpointDraft {
   virtual std::shared_ptr<PartOutput> create(const std::string& file, std::uint64_t content_bytes) = 0;
   /// A small one, at once.
   virtual void put(const std::string& file, std::span<const std::byte> bytes) = 0;
+  /// Kept beside it from its beginning. In an object store it comes a moment later, and is lost where this is killed.
+  virtual void remark(Check which, const CheckNote& note) = 0;
   /// What has been synced so far, to be read back.
   virtual std::unique_ptr<const CheckpointFolder> written() const = 0;
 

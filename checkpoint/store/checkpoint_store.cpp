@@ -62,6 +62,11 @@ CheckpointStore::Inventory CheckpointStore::inventory() const {
   return inventory;
 }
 
+bool CheckpointStore::was_brought_for_others(std::uint64_t id) const {
+  const auto brought = notes_on(id).brought;
+  return brought && brought->good;
+}
+
 void CheckpointStore::note(std::uint64_t id, Check which, const CheckNote& note) const noexcept {
   try {
     write_note(id, which, note);

@@ -94,6 +94,13 @@ class CheckpointStore {
   /// The same for several, ascending, of which each is gone at once or not at all. What is not there any more is passed
   /// over.
   virtual void remove_all(std::span<const std::uint64_t> ids, const ProgressSink& progress = {}) = 0;
+  /// Of these, what was brought for others that build on it, and for nothing else (CheckNotes::brought): it is listed no
+  /// more, or goes where nobody needs it.
+  virtual void hide_brought(std::span<const std::uint64_t> ids) = 0;
+  /// One that is there was brought once more, for itself: it stays listed; one that is there for others is listed from
+  /// now on, in a directory (an object store cannot do that at once).
+  virtual void came_for_itself(std::uint64_t id) = 0;
+  bool was_brought_for_others(std::uint64_t id) const;
   /// What dead processes left, and bases that nobody needs any more, whose ids it returns.
   virtual std::vector<std::uint64_t> remove_leftovers(const ProgressSink& progress = {}) = 0;
   /// Makes one checkpoint of one that is listed and of bases below it, with the same id and identity, and puts it into

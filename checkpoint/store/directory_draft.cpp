@@ -35,6 +35,13 @@ void DirectoryDraft::put(const std::string& file, std::span<const std::byte> byt
   while_it_is_there(pending_.directory(), [&] { small_files_.emplace_back(pending_.directory() / file, bytes); });
 }
 
+void DirectoryDraft::remark(Check which, const CheckNote& note) {
+  CheckNotes notes;
+  note_of(notes, which) = note;
+  const std::string text = encode_notes(notes);
+  put(checkpoint_files::kChecks, std::as_bytes(std::span(text)));
+}
+
 std::unique_ptr<const CheckpointFolder> DirectoryDraft::written() const {
   return std::make_unique<DirectoryFolder>(pending_.directory());
 }

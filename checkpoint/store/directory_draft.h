@@ -17,6 +17,7 @@ class DirectoryDraft final : public CheckpointDraft {
   const std::shared_ptr<const Manifest>& parent() const noexcept override { return pending_.parent(); }
   std::shared_ptr<PartOutput> create(const std::string& file, std::uint64_t content_bytes) override;
   void put(const std::string& file, std::span<const std::byte> bytes) override;
+  void remark(Check which, const CheckNote& note) override;
   std::unique_ptr<const CheckpointFolder> written() const override;
   bool seal(Manifest& manifest, const std::function<void()>& sync_parts, const std::function<bool()>& may) override;
   void abandon() noexcept override { pending_.abandon(); }

@@ -56,11 +56,21 @@ bool ObjectDraft::seal(Manifest& manifest, const std::function<void()>& sync_par
     if (try_seal(encode({token_, encode_manifest(manifest)})) == Outcome::kSealed) break;
   }
   over_ = true;
+  put_remarks();
   try {
     client_.remove(lease_->name());
   } catch (const std::exception&) {  // whoever finds it sees that this was sealed
   }
   return true;
+}
+
+/// Once it is known which id it has.
+void ObjectDraft::put_remarks() noexcept {
+  try {
+    for (const auto& [which, note] : remarks_)
+      client_.put(with_id(id_, kind_of(which)), encode({token_, encode_note(note)}));
+  } catch (const std::exception&) {  // they are remarks, and may be missing
+  }
 }
 
 void ObjectDraft::check_files(const Manifest& manifest) const {

@@ -27,6 +27,7 @@ class ObjectDraft final : public CheckpointDraft {
 
   std::shared_ptr<PartOutput> create(const std::string& file, std::uint64_t content_bytes) override;
   void put(const std::string& file, std::span<const std::byte> bytes) override;
+  void remark(Check which, const CheckNote& note) override { remarks_.emplace_back(which, note); }
   std::unique_ptr<const CheckpointFolder> written() const override;
   bool seal(Manifest& manifest, const std::function<void()>& sync_parts, const std::function<bool()>& may) override;
   /// Takes the place of the checkpoint that has this id, whose seal must still have this tag. `may` is asked once it
@@ -37,6 +38,7 @@ class ObjectDraft final : public CheckpointDraft {
   void abandon() noexcept override;
 
  private:
+  void put_remarks() noexcept;
   enum class Outcome : std::uint8_t { kSealed, kTaken };
   void check_files(const Manifest& manifest) const;
   void check_parent() const;
@@ -51,6 +53,7 @@ class ObjectDraft final : public CheckpointDraft {
   const std::unique_ptr<WriterLease> lease_;
   std::uint64_t id_;
   std::shared_ptr<const Manifest> parent_;
+  std::vector<std::pair<Check, CheckNote>> remarks_;
   bool sealing_ = false;  ///< a seal may have been written, or may come yet
   bool over_ = false;     ///< sealed, or abandoned
   TaskPool pool_{4};      // last: its threads are gone before the rest is

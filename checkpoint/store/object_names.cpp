@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/store/object_names.h"
 
+#include <algorithm>
+
 #include "checkpoint/store/repository_names.h"
 
 namespace tintype::object_names {
@@ -12,6 +14,10 @@ constexpr std::size_t kTokenDigits = 32;
 
 std::string with_id(std::uint64_t id, std::string_view kind) {
   return repository_names::id_name(id) + std::string(kind);
+}
+
+std::string_view kind_of(Check which) {
+  return std::ranges::find(kRemarkKinds, which, &std::pair<Check, std::string_view>::first)->second;
 }
 
 std::optional<std::uint64_t> id_of(std::string_view name, std::string_view kind) {

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include "checkpoint/store/check_notes.h"
 
 // The names of objects in a repository in an object store (checkpoint/FORMAT.md).
 namespace tintype::object_names {
@@ -18,6 +22,12 @@ inline constexpr std::string_view kBroughtKind = ".brought";    // and what it w
 inline constexpr std::string_view kWriterMark = "writer-";      // "writer-TOKEN": somebody writes to that folder
 inline constexpr std::string_view kDeletedMark = "deleted-";    // "deleted-TOKEN": that folder is on its way out
 inline constexpr std::string_view kDataFolder = "data/";        // "data/TOKEN/memory.part"
+
+/// All remarks: what about, and the kind of their objects.
+inline constexpr std::array kRemarkKinds{std::pair{Check::kVerified, kVerifiedKind},
+                                         std::pair{Check::kDrilled, kDrilledKind},
+                                         std::pair{Check::kBrought, kBroughtKind}};
+std::string_view kind_of(Check which);
 
 std::string with_id(std::uint64_t id, std::string_view kind);
 /// The id in a name that with_id() has made of this kind.

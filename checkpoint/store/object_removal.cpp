@@ -178,7 +178,7 @@ void ObjectRemoval::keep_as_bases(const Ids& ids) {
 
 std::vector<std::string> ObjectRemoval::remarks_on(std::uint64_t id) const {
   std::vector<std::string> remarks;
-  for (const std::string_view kind : {kVerifiedKind, kDrilledKind, kBroughtKind})
+  for (const auto& [which, kind] : kRemarkKinds)
     if (look_.names.contains(with_id(id, kind))) remarks.push_back(with_id(id, kind));
   return remarks;
 }

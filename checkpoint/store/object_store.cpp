@@ -19,14 +19,6 @@ using namespace object_names;
 
 namespace {
 
-/// A remark is an object of its own, so that two that are made at the same time are both kept.
-struct Remark {
-  Check which;
-  std::string_view kind;
-};
-constexpr std::array kRemarks{Remark{Check::kVerified, kVerifiedKind}, Remark{Check::kDrilled, kDrilledKind},
-                              Remark{Check::kBrought, kBroughtKind}};
-
 std::chrono::seconds silence_of(const S3Client::Object& object, std::int64_t now) {
   return std::chrono::seconds(std::max<std::int64_t>(0, now - object.modified));
 }
@@ -249,8 +241,8 @@ void ObjectStore::remove_leftover_marks(const Look& look) {
   }
   std::vector<std::string> remarks;  // on what is there no more
   for (const std::string& name : look.names) {
-    for (const Remark& remark : kRemarks) {
-      const auto id = id_of(name, remark.kind);
+    for (const auto& [which, kind] : kRemarkKinds) {
+      const auto id = id_of(name, kind);
       if (id && !look.seals.contains(*id)) remarks.push_back(name);
     }
   }
@@ -280,6 +272,17 @@ void ObjectStore::remove_all(std::span<const std::uint64_t> ids, const ProgressS
   discard({ids.begin(), ids.end()}, Absent::kPassedOver, progress);
 }
 
+void ObjectStore::hide_brought(std::span<const std::uint64_t> ids) {
+  std::set<std::uint64_t> hidden;
+  for (const std::uint64_t id : ids)
+    if (was_brought_for_others(id)) hidden.insert(id);
+  if (!hidden.empty()) discard(std::move(hidden), Absent::kPassedOver, {});
+}
+
+void ObjectStore::came_for_itself(std::uint64_t id) {
+  if (was_brought_for_others(id)) note(id, Check::kBrought, check_note(false, "for itself, too"));
+}
+
 std::vector<std::uint64_t> ObjectStore::remove_leftovers(const ProgressSink& progress) {
   return discard({}, Absent::kPassedOver, progress).gone;
 }
@@ -292,7 +295,7 @@ CheckNotes ObjectStore::notes_on(std::uint64_t id) const {
   CheckNotes notes;
   try {
     const auto there = client_->list(with_id(id, "."), false).objects;
-    for (const auto& [which, kind] : kRemarks) {
+    for (const auto& [which, kind] : kRemarkKinds) {
       const std::string object = with_id(id, kind);
       if (std::ranges::find(there, object, &S3Client::Object::name) == there.end()) continue;
       const auto folder = read_seal(id);
@@ -308,8 +311,7 @@ CheckNotes ObjectStore::notes_on(std::uint64_t id) const {
 void ObjectStore::write_note(std::uint64_t id, Check which, const CheckNote& note) const {
   const auto folder = read_seal(id);
   if (!folder) return;
-  const auto remark = std::ranges::find(kRemarks, which, &Remark::which);
-  client_->put(with_id(id, remark->kind), encode({folder->token(), encode_note(note)}));
+  client_->put(with_id(id, kind_of(which)), encode({folder->token(), encode_note(note)}));
 }
 
 }  // namespace tintype

@@ -37,6 +37,8 @@ class ObjectStore final : public CheckpointStore {
   Removal remove(std::uint64_t id, const ProgressSink& progress = {}) override;
   void remove_all(std::span<const std::uint64_t> ids, const ProgressSink& progress = {}) override;
   CheckNotes notes_on(std::uint64_t id) const override;
+  void hide_brought(std::span<const std::uint64_t> ids) override;
+  void came_for_itself(std::uint64_t id) override;
   std::vector<std::uint64_t> remove_leftovers(const ProgressSink& progress = {}) override;
   bool merge(const MergeRun& run, const TidyOptions& options, const ProgressSink& progress) override;
 

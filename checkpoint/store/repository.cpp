@@ -340,8 +340,31 @@ Removal Repository::remove(std::uint64_t id, const ProgressSink& progress) {
   return removal;
 }
 
-// With one look at who builds on whom. A base whose children go later on is removed at the end.
 void Repository::remove_all(std::span<const std::uint64_t> ids, const ProgressSink& progress) {
+  remove_those(
+      ids, [](std::uint64_t) { return true; }, progress);
+}
+
+void Repository::hide_brought(std::span<const std::uint64_t> ids) {
+  remove_those(ids, [this](std::uint64_t id) { return was_brought_for_others(id); }, {});
+}
+
+// Under the lock, as those who hide it are: one of the two comes first.
+void Repository::came_for_itself(std::uint64_t id) {
+  std::error_code error;
+  const fs::path base = path_ / prefixed(kBase, id);
+  if (!was_brought_for_others(id) && !fs::exists(base, error)) return;
+  const NamesLock lock(path_);
+  note(id, Check::kBrought, check_note(false, "for itself, too"));
+  if (!fs::exists(base, error)) return;
+  rename_new(base, path_ / id_name(id));
+  sync_names();
+}
+
+// With one look at who builds on whom. A base whose children go later on is removed at the end. Who is `wanted` is asked
+// under the lock.
+void Repository::remove_those(std::span<const std::uint64_t> ids, const std::function<bool(std::uint64_t)>& wanted,
+                              const ProgressSink& progress) {
   const auto step = [&] {
     if (progress) progress({"delete", 0, 1});
   };
@@ -351,7 +374,7 @@ void Repository::remove_all(std::span<const std::uint64_t> ids, const ProgressSi
     const Lineage lineage(*this);
     const std::vector<std::uint64_t> there = this->ids();
     for (const std::uint64_t id : ids) {
-      if (!std::ranges::binary_search(there, id)) continue;
+      if (!std::ranges::binary_search(there, id) || !wanted(id)) continue;
       step();
       if (lineage.is_needed(id)) {
         rename_new(path_ / id_name(id), path_ / prefixed(kBase, id));

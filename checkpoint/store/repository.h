@@ -103,6 +103,8 @@ class Repository final : public CheckpointStore {
   /// Renamed away first.
   Removal remove(std::uint64_t id, const ProgressSink& progress = {}) override;
   void remove_all(std::span<const std::uint64_t> ids, const ProgressSink& progress = {}) override;
+  void hide_brought(std::span<const std::uint64_t> ids) override;
+  void came_for_itself(std::uint64_t id) override;
   std::vector<std::uint64_t> remove_leftovers(const ProgressSink& progress = {}) override;
   bool merge(const MergeRun& run, const TidyOptions& options, const ProgressSink& progress) override;
 
@@ -110,6 +112,8 @@ class Repository final : public CheckpointStore {
   void write_note(std::uint64_t id, Check which, const CheckNote& note) const override;
 
  private:
+  void remove_those(std::span<const std::uint64_t> ids, const std::function<bool(std::uint64_t)>& wanted,
+                    const ProgressSink& progress);
   Repository(std::filesystem::path path, std::shared_ptr<KnownManifests> known);
   friend class DirectoryMerge;
   /// What one look at all names finds.

@@ -219,12 +219,48 @@ TEST_CASE("what came only for others, and was cut off before they came, is liste
     studio.copy();
     studio.check_there({1, 2, 5, 6, 7});
   }
+  SUBCASE("by a stream of what comes after them") {
+    studio.send(4, 3);
+    studio.receive();
+    studio.check_there({1, 2, 5});
+    CHECK(bases(studio.there) == Ids{3, 4});
+  }
   SUBCASE("unless they came for themselves meanwhile") {
     const fs::path listed = studio.scratch / "listed";
     copy_checkpoints(studio.there, listed, std::nullopt);  // where all are listed
     copy_checkpoints(listed, studio.there, std::nullopt);
     studio.copy();
     studio.check_there({1, 2, 3, 4, 5, 6, 7});
+  }
+}
+
+TEST_CASE("what comes for itself while another one brings it for others stays listed, at whatever moment") {
+  TwoSides studio;
+  studio.send();
+  fs::path cut = studio.scratch / "cut", all = studio.scratch / "all";
+  fs::resize_file(studio.file, studio.end_in_stream(3));
+  std::swap(studio.there, cut);
+  CHECK_THROWS_AS(studio.receive(), ImageError);
+  std::swap(studio.there, cut);
+  copy_checkpoints(cut, all, std::nullopt);
+  REQUIRE(ids(all).size() == 3);  // two of them are bases in the stream
+  studio.send();
+  bool came = true;
+  for (unsigned moment = 1; came; moment += 3) {
+    CAPTURE(moment);
+    fs::remove_all(studio.there);
+    AtMoment other(moment, [&] { copy_checkpoints(all, studio.there, std::nullopt); });
+    const UniqueFd fd = open_file(studio.file, O_RDONLY);
+    receive_checkpoints(studio.there, [&, get = get_from(fd.get())](std::span<std::byte> into) {
+      other();
+      return get(into);
+    });
+    came = other.came();
+    if (!came) break;
+    const auto listed = TwoSides::identities(studio.there, ids(studio.there));
+    for (const std::string& identity : TwoSides::identities(all, ids(all)))
+      CHECK(std::ranges::count(listed, identity) == 1);
+    studio.check_whole();
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include "checkpoint/format/part_layout.h"
 #include "checkpoint/format/part_reader.h"
 #include "checkpoint/format/part_writer.h"
 #include "tests/unit/format/changed_byte.h"
@@ -82,6 +83,20 @@ TEST_CASE("a byte that has changed does not pass, wherever it lies in an extent"
       }
     }
     CHECK_NOTHROW(passed(reader, 1 << 20));
+  }
+}
+
+TEST_CASE("neither does a byte where nothing may be") {
+  const ScratchDirectory scratch;
+  const auto path = scratch / "memory.part";
+  write_part(path, Compression::kNone);
+  const PartReader reader(path);
+  const UniqueFd file = open_file(path, O_RDWR);
+  for (const std::uint64_t at : {part_layout::kHeaderBytes + 0, part_layout::kDataOffset - 1}) {
+    CAPTURE(at);
+    const ChangedByte changed(file, at, std::byte{1});
+    CHECK_THROWS_AS(passed(reader, 50), ImageError);
+    CHECK_THROWS_AS(passed(reader, 1 << 20), ImageError);
   }
 }
 
