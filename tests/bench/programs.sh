@@ -155,10 +155,14 @@ by_curl() {
   curl -sSf --parallel --parallel-max 4 --aws-sigv4 aws:amz:us-east-1:s3 -H 'x-amz-content-sha256: UNSIGNED-PAYLOAD' \
     --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" "$@"
 }
-# The objects of the one checkpoint there, all at once.
+# curl_down [DIRECTORY]: the objects of the one checkpoint there, all at once, to nowhere or into a new directory.
 curl_down() {
-  local name options=()
-  while read -r name; do options+=(-o /dev/null "$AWS_ENDPOINT_URL/bench/$name"); done < <(names_in_ceph bench film/)
+  local name to options=()
+  [[ -z ${1:-} ]] || mkdir "$1"
+  while read -r name; do
+    to=${1:+$1/${name//\//-}}
+    options+=(-o "${to:-/dev/null}" "$AWS_ENDPOINT_URL/bench/$name")
+  done < <(names_in_ceph bench film/)
   by_curl "${options[@]}"
 }
 # What memory holds, in four objects.
@@ -173,7 +177,8 @@ measure_store() {
     say 'no object store: it takes root, and tools/setup stores'
     return
   fi
-  local round
+  local round in_memory
+  in_memory=$(mktemp -u /dev/shm/tintype-bench-XXXXXX)
   ceph_start "$work/ceph" "$(free_ports 1)" "$(free_ports 1)" >"$work/ceph.log" 2>&1 ||
     die "Ceph does not start: $(cat "$work/ceph.log")"
   export AWS_ENDPOINT_URL=http://127.0.0.1:$ceph_port AWS_ACCESS_KEY_ID=$ceph_key AWS_SECRET_ACCESS_KEY=$ceph_secret
@@ -185,12 +190,15 @@ measure_store() {
     took_us curl_up >>"$work/curl-up"
     took_us "$tintype" checkpoint first --to s3://bench/film --full >>"$work/up"
     took_us curl_down >>"$work/curl-down"
+    took_us curl_down "$in_memory" >>"$work/curl-memory"
+    rm -rf "$in_memory"
     took_us "$tintype" restore s3://bench/film --name second --memory-load eager --serial null --detach >>"$work/down"
     "$tintype" stop second --force >/dev/null
     "$tintype" delete s3://bench/film --id $((round + 1)) >/dev/null
   done
   line "upload of 240 MiB to Ceph, the speed of curl's" "$(in_times curl-up up)" '' least 0.8
   line "eager restore of them from Ceph, the speed of curl's" "$(in_times curl-down down)" '' least 0.8
+  printf '%-58s %9.3f      (no goal)\n' 'the same, of curl into files in memory' "$(in_times curl-memory down)"
   end_all
 }
 
