@@ -36,8 +36,8 @@ class Identities {
 /// Destroyed before finish() has returned, nothing is left of it.
 class CheckpointImport {
  public:
-  /// `manifest` is as it was where it comes from; its parent must be in `known`. `for_others`: only for those that build
-  /// on it, which is remarked. Throws tintype::Error: the parent is
+  /// `manifest` is as it was where it comes from; its parent must be in `known`. `for_others`: only for those that
+  /// build on it, which is remarked. Throws tintype::Error: the parent is
   /// not here, no room, not writable.
   CheckpointImport(CheckpointStore& store, const Identities& known, Manifest manifest, bool for_others);
   /// Its id here; 0: it builds on nothing.

@@ -159,6 +159,7 @@ std::vector<Carried> send_checkpoint(const fs::path& from, std::optional<std::ui
                                      std::optional<std::uint64_t> after, const PutBytes& put,
                                      const ProgressSink& progress, std::shared_ptr<KnownManifests> known) {
   const auto source = open_store(from, std::move(known));
+  if (after && std::ranges::count(source->bases(), *after) == 0) source->resolve(after);
   auto chain = open_to_carry(*source, source->resolve(id), after);
   Meter meter("send", progress);
   for (const CarriedCheckpoint& checkpoint : chain) meter.expect(checkpoint.bytes());
@@ -196,7 +197,7 @@ std::vector<Carried> receive_checkpoints(const fs::path& to, const GetBytes& get
     arrivals.hide_bases();
   } catch (const StreamCut& cut) {
     if (all.empty()) throw ImageError("{}: no checkpoint came whole, send it again", cut.what());
-    throw ImageError("{}: what came whole is here, send the rest again", cut.what());
+    throw ImageError("{}: what came whole is here ({} of them), send the rest again", cut.what(), all.size());
   }
   return all;
 }

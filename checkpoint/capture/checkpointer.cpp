@@ -4,6 +4,7 @@
 
 #include "checkpoint/capture/live_checkpoint.h"
 #include "checkpoint/capture/predecessor.h"
+#include "vmm/base/log.h"
 
 namespace tintype {
 
@@ -16,12 +17,26 @@ bool Checkpointer::find_parent(const std::string& repository, const MachineDescr
   if (!found) return false;
   if (found->contents) {
     latest_.reset();
-    engine_.begin_compared_with(found->contents->memory(), cancellation_);
+    try {
+      engine_.begin_compared_with(found->contents->memory(), cancellation_);
+    } catch (const ImageError& damage) {
+      log_note("{}: what is there is damaged, and all is written anew ({})", subject_.name(), damage.what());
+      forget_compared();
+      return false;
+    }
     compared_ = std::move(found->contents);
     memory_saved_ = disks_saved_ = true;
   }
   latest_ = found->checkpoint;
   return true;
+}
+
+/// What the next one was to build on is damaged.
+void Checkpointer::forget_compared() noexcept {
+  compared_.reset();
+  latest_.reset();
+  memory_saved_ = disks_saved_ = false;
+  found_damage_ = true;
 }
 
 void Checkpointer::begin_from(const ParentRef& checkpoint) {

@@ -192,7 +192,7 @@ void LiveCheckpoint::prepare_memory() {
 // the repository has of this machine.
 void LiveCheckpoint::open_destination() {
   if (open_on_parent()) return;
-  const bool look = options_.find_parent && !options_.full && report_.holds == Portion::kAll;
+  const bool look = options_.find_parent && !options_.full && report_.holds == Portion::kAll && !machine_.found_damage_;
   if (look && machine_.find_parent(options_.repository, description_) && open_on_parent()) return;
   NewCheckpoint wanted = wanted_checkpoint();
   wanted.parent.reset();
@@ -206,6 +206,9 @@ bool LiveCheckpoint::open_on_parent() {
   if (!wanted.parent) return false;
   try {
     open_destination(wanted);
+  } catch (const ParentDamaged& damaged) {
+    log_note("{}: {}; all is written anew", report_.vm, damaged.what());
+    return false;
   } catch (const ParentGone&) {
     return false;
   }
@@ -418,10 +421,16 @@ void LiveCheckpoint::keep() noexcept {
   machine_.disks_saved_ = takes_disks() || (machine_.disks_saved_ && report_.parent != 0);
   machine_.latest_ = ParentRef{report_.id, report_.identity};
   if (takes_disks()) machine_.compared_.reset();
+  machine_.found_damage_ = false;
 }
 
 CheckpointReport Checkpointer::take(const CheckpointOptions& options, const ProgressSink& progress) {
-  return LiveCheckpoint(*this, options, progress).take();
+  try {
+    return LiveCheckpoint(*this, options, progress).take();
+  } catch (const ImageError&) {
+    if (compared_) forget_compared();
+    throw;
+  }
 }
 
 }  // namespace tintype

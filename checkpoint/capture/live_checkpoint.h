@@ -62,6 +62,7 @@ class Checkpointer {
  private:
   friend class LiveCheckpoint;
   bool find_parent(const std::string& repository, const MachineDescription& machine);
+  void forget_compared() noexcept;
   MemoryCapture& capture_for(Strategy strategy);
 
   CaptureSubject& subject_;
@@ -72,6 +73,7 @@ class Checkpointer {
   std::optional<ParentRef> latest_;  ///< what the next one may build on
   /// Where nobody knows what was written to disks since latest_: what they are compared with.
   std::shared_ptr<const CheckpointReader> compared_;
+  bool found_damage_ = false;                        ///< in what was compared: nothing is, until a whole one is there
   bool memory_saved_ = false, disks_saved_ = false;  ///< in latest_, as they were when what was written was last kept
   bool concerned_ = false;                           ///< the user was told that the destination may be too small
   std::map<Strategy, std::unique_ptr<MemoryCapture>> captures_;  ///< made when they are first asked for

@@ -263,7 +263,7 @@ void Standby::take_in(SecureChannel& channel, Busy& busy) {
     id = carried.back().id;
   } catch (const std::exception& error) {
     note_problem(error.what());
-    if (!promoted_) refuse(channel, error.what());
+    if (!promoted_) refuse_if_heard(channel, error.what());
     throw;
   }
   if (promoted_) return;
@@ -286,6 +286,14 @@ void Standby::refuse(SecureChannel& channel, const std::string& why) const {
   channel.send_line(std::string(link_words::kError) + why);
   channel.set_patience(std::chrono::seconds(1));
   read_what_comes(channel, std::chrono::seconds(5), [this] { return ending_ || promoted_; });
+}
+
+/// Of who is gone already nobody need know that he was not told why.
+void Standby::refuse_if_heard(SecureChannel& channel, const std::string& why) const noexcept {
+  try {
+    refuse(channel, why);
+  } catch (const std::exception&) {
+  }
 }
 
 /// It hangs up when its machine stands still.

@@ -90,6 +90,7 @@ class Standby {
   void take_in(SecureChannel& channel, Busy& busy);
   void note_problem(const std::string& what);
   void refuse(SecureChannel& channel, const std::string& why) const;
+  void refuse_if_heard(SecureChannel& channel, const std::string& why) const noexcept;
   static void tell_replaced(SecureChannel& channel);
   std::string begin_session(SecureChannel& channel, const std::string& vm, const std::string& kept);
   void end_session(SecureChannel& channel) noexcept;

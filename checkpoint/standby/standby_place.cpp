@@ -32,7 +32,8 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kBeat{100}, kAnswer = std::chrono::seconds(5), kImport = std::chrono::minutes(10);
+constexpr milliseconds kBeat{100}, kAnswer = std::chrono::seconds(5), kImport = std::chrono::minutes(10),
+                                   kAskAgain{200};
 /// So long after a connection broke it is tried again, and then every so often.
 constexpr milliseconds kAgain = std::chrono::seconds(1);
 /// In the spool stays what the next one builds on.
@@ -82,9 +83,8 @@ class StandbyPlace final : public BackupPlace {
       const auto sent = send_checkpoint(
           from, id, last_common(from, id), [this](std::span<const std::byte> bytes) { send_unless_refused(bytes); },
           progress, known_);
-      channel_->set_patience(kImport);
+      wait_until_kept(progress);
       expect(std::string(link_words::kKept) + sent.back().identity);
-      channel_->set_patience(kAnswer);
       has_ = sent.back().identity;
       return id;
     });
@@ -130,6 +130,16 @@ class StandbyPlace final : public BackupPlace {
       throw Error("the standby at {} says something else", where());
     }
     channel_->send(bytes);
+  }
+
+  /// The standby takes in what was sent, which may take long; `progress` throws where nobody wants that any more.
+  void wait_until_kept(const ProgressSink& progress) {
+    const auto end = std::chrono::steady_clock::now() + kImport;
+    while (!channel_->has_something(kAskAgain)) {
+      if (progress) progress({"acknowledge", 0, 1});
+      if (std::chrono::steady_clock::now() > end)
+        throw Error("the standby at {} takes too long to take in what was sent", where());
+    }
   }
 
   std::string receive() {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "checkpoint/store/open_checkpoint.h"
+#include "checkpoint/store/parent.h"
 #include "checkpoint/store/repository.h"
 
 namespace tintype {
@@ -65,6 +66,13 @@ CheckpointStore::Inventory CheckpointStore::inventory() const {
 bool CheckpointStore::was_brought_for_others(std::uint64_t id) const {
   const auto brought = notes_on(id).brought;
   return brought && brought->good;
+}
+
+void CheckpointStore::refuse_known_damage(std::uint64_t id) const {
+  const auto verified = notes_on(id).verified;
+  if (verified && !verified->good)
+    throw ParentDamaged("checkpoint {} in {} is damaged, as verifying it has shown, and nothing more is built on it",
+                        id, name());
 }
 
 void CheckpointStore::note(std::uint64_t id, Check which, const CheckNote& note) const noexcept {

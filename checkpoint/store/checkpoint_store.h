@@ -94,8 +94,8 @@ class CheckpointStore {
   /// The same for several, ascending, of which each is gone at once or not at all. What is not there any more is passed
   /// over.
   virtual void remove_all(std::span<const std::uint64_t> ids, const ProgressSink& progress = {}) = 0;
-  /// Of these, what was brought for others that build on it, and for nothing else (CheckNotes::brought): it is listed no
-  /// more, or goes where nobody needs it.
+  /// Of these, what was brought for others that build on it, and for nothing else (CheckNotes::brought): it is listed
+  /// no more, or goes where nobody needs it.
   virtual void hide_brought(std::span<const std::uint64_t> ids) = 0;
   /// One that is there was brought once more, for itself: it stays listed; one that is there for others is listed from
   /// now on, in a directory (an object store cannot do that at once).
@@ -109,6 +109,8 @@ class CheckpointStore {
   virtual bool merge(const MergeRun& run, const TidyOptions& options, const ProgressSink& progress) = 0;
 
  protected:
+  /// Throws ParentDamaged where verifying this one has shown that it is damaged.
+  void refuse_known_damage(std::uint64_t id) const;
   virtual void write_note(std::uint64_t id, Check which, const CheckNote& note) const = 0;
 };
 

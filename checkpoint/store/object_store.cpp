@@ -179,6 +179,8 @@ std::unique_ptr<CheckpointDraft> ObjectStore::draft(const std::optional<ParentRe
   const Look found = look();
   auto draft = std::make_unique<ObjectDraft>(client_, token, std::move(lease), found.last_id + 1);
   remove_leftovers(found);
+  if (parent && parents == Parents::kListed && found.names.contains(with_id(parent->id, kVerifiedKind)))
+    refuse_known_damage(parent->id);
   if (parent) draft->builds_on(require_parent(*parent, parents, found));
   return draft;
 }

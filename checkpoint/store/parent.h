@@ -21,4 +21,10 @@ class ParentGone : public Error {
   using Error::Error;
 };
 
+/// It is there, and somebody has found that it is damaged. That is worth to be told.
+class ParentDamaged : public ParentGone {
+ public:
+  using ParentGone::ParentGone;
+};
+
 }  // namespace tintype

@@ -155,6 +155,7 @@ std::shared_ptr<const Manifest> Repository::require_parent(const ParentRef& pare
   std::error_code error;
   if (!fs::exists(parents == Parents::kListed ? path_ / id_name(parent.id) : directory_of(parent.id), error))
     throw ParentGone("checkpoint {} is not in {} any more, and nothing can build on it", parent.id, path_.string());
+  if (parents == Parents::kListed) refuse_known_damage(parent.id);
   try {
     const Chain chain = read_chain(
         *this, parent.id, [&](const ChainLink& link) { return !known_ || !known_->is_whole(directory_of(link.id())); });
@@ -361,8 +362,8 @@ void Repository::came_for_itself(std::uint64_t id) {
   sync_names();
 }
 
-// With one look at who builds on whom. A base whose children go later on is removed at the end. Who is `wanted` is asked
-// under the lock.
+// With one look at who builds on whom. A base whose children go later on is removed at the end. Who is `wanted` is
+// asked under the lock.
 void Repository::remove_those(std::span<const std::uint64_t> ids, const std::function<bool(std::uint64_t)>& wanted,
                               const ProgressSink& progress) {
   const auto step = [&] {

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/backup/retention.h"
+#include "checkpoint/store/checkpoint_store.h"
 #include "checkpoint/store/operations.h"
 #include "vmm/cli/inspect.h"
 #include "vmm/cli/output.h"
@@ -107,6 +108,15 @@ void print_machine(const Manifest& manifest, Output& output) {
   }
 }
 
+/// What came of looking at it again, where somebody did.
+void print_notes(const CheckNotes& notes, Output& output) {
+  const auto line = [&](const char* what, const std::optional<CheckNote>& note) {
+    if (note) output.line("{:<11} {}: {}; {}", what, note->time, note->good ? "good" : "BAD", note->said);
+  };
+  line("verified", notes.verified);
+  line("drilled", notes.drilled);
+}
+
 int show_one(const std::filesystem::path& repository, std::uint64_t id, Output& output) {
   if (output.json()) {
     output.result_text(show_checkpoint_json(repository, id));
@@ -115,6 +125,7 @@ int show_one(const std::filesystem::path& repository, std::uint64_t id, Output& 
   const Manifest manifest = show_checkpoint(repository, id);
   output.line("{}", stored_report_text(manifest.report));
   print_machine(manifest, output);
+  print_notes(open_store(repository)->notes_on(id), output);
   return 0;
 }
 

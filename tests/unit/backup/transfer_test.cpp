@@ -176,6 +176,7 @@ TEST_CASE("changes to what the other side has not are refused, and nothing comes
   CHECK_THROWS_WITH_AS(studio.receive(), doctest::Contains("builds on checkpoint 5, which is not here"), ImageError);
   CHECK_FALSE(fs::exists(studio.there));
   CHECK_THROWS_WITH_AS(studio.send(5, 6), doctest::Contains("does not build on"), Error);
+  CHECK_THROWS_WITH_AS(studio.send(5, 9), doctest::Contains("holds no checkpoint 9; it holds 1, 4 to 6"), Error);
   CHECK_THROWS_WITH_AS(copy_checkpoints(studio.here, studio.here, std::nullopt), doctest::Contains("itself"), Error);
   const auto inside = studio.here / "of" / "it";
   CHECK_THROWS_WITH_AS(copy_checkpoints(studio.here, inside, std::nullopt), doctest::Contains("into itself"), Error);
