@@ -59,7 +59,7 @@ class Arrivals {
   /// Those that were deleted where they come from are needed now, and listed no more; whoever has brought them.
   void hide_bases() {
     std::ranges::sort(brought_);
-    brought_.erase(std::ranges::unique(brought_).begin(), brought_.end());
+    brought_.erase(std::unique(brought_.begin(), brought_.end()), brought_.end());
     if (!brought_.empty()) store_->hide_brought(brought_);
     brought_.clear();
   }
