@@ -14,11 +14,6 @@ bool is_of(const Manifest& manifest, const std::string& vm, const MachineDescrip
          manifest.machine.memory == machine.memory && manifest.machine.regions == machine.regions;
 }
 
-bool is_known_to_be_damaged(const Repository& repository, std::uint64_t id) {
-  const auto verified = repository.notes_on(id).verified;
-  return verified && !verified->good;
-}
-
 std::shared_ptr<const CheckpointReader> open_or_null(const std::filesystem::path& repository, std::uint64_t id) {
   try {
     return std::make_shared<CheckpointReader>(repository, id);
@@ -46,7 +41,7 @@ std::optional<Predecessor> find_predecessor(const std::filesystem::path& path, c
     if (latest && manifests.back()->identity == latest->identity) return Predecessor{{*id, latest->identity}, nullptr};
   }
   for (const auto& manifest : manifests) {
-    if (!is_of(*manifest, vm, machine) || is_known_to_be_damaged(repository, manifest->id)) continue;
+    if (!is_of(*manifest, vm, machine) || repository.is_known_to_be_damaged(manifest->id)) continue;
     if (auto contents = open_or_null(path, manifest->id))
       return Predecessor{{manifest->id, manifest->identity}, std::move(contents)};
   }

@@ -132,6 +132,7 @@ void PartReader::read_extent(const Extent& extent, std::span<std::byte> into) co
 }
 
 void PartReader::check_extent(const Extent& extent, std::vector<std::byte>& spare) const {
+  if (extent.zero) return;
   const bool packed = extent.codec != Compression::kNone;
   spare.resize(std::max<std::size_t>(spare.size(), packed ? extent.data_bytes() : kPieceBytes));
   if (packed) return read_extent(extent, std::span(spare).first(extent.data_bytes()));
@@ -142,7 +143,7 @@ void PartReader::check_extent(const Extent& extent, std::vector<std::byte>& spar
     sum.add(piece);
     done += piece.size();
   }
-  if (!extent.zero && sum.value() != extent.checksum) throw_damaged(extent, kWrongSum);
+  if (sum.value() != extent.checksum) throw_damaged(extent, kWrongSum);
 }
 
 void PartReader::read_stored(const Extent& extent, std::span<std::byte> into) const {

@@ -68,9 +68,13 @@ bool CheckpointStore::was_brought_for_others(std::uint64_t id) const {
   return brought && brought->good;
 }
 
-void CheckpointStore::refuse_known_damage(std::uint64_t id) const {
+bool CheckpointStore::is_known_to_be_damaged(std::uint64_t id) const {
   const auto verified = notes_on(id).verified;
-  if (verified && !verified->good)
+  return verified && !verified->good;
+}
+
+void CheckpointStore::refuse_known_damage(std::uint64_t id) const {
+  if (is_known_to_be_damaged(id))
     throw ParentDamaged("checkpoint {} in {} is damaged, as verifying it has shown, and nothing more is built on it",
                         id, name());
 }

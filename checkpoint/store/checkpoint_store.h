@@ -101,6 +101,8 @@ class CheckpointStore {
   /// now on, in a directory (an object store cannot do that at once).
   virtual void came_for_itself(std::uint64_t id) = 0;
   bool was_brought_for_others(std::uint64_t id) const;
+  /// Verifying it has shown that.
+  bool is_known_to_be_damaged(std::uint64_t id) const;
   /// What dead processes left, and bases that nobody needs any more, whose ids it returns.
   virtual std::vector<std::uint64_t> remove_leftovers(const ProgressSink& progress = {}) = 0;
   /// Makes one checkpoint of one that is listed and of bases below it, with the same id and identity, and puts it into
@@ -109,7 +111,7 @@ class CheckpointStore {
   virtual bool merge(const MergeRun& run, const TidyOptions& options, const ProgressSink& progress) = 0;
 
  protected:
-  /// Throws ParentDamaged where verifying this one has shown that it is damaged.
+  /// Throws ParentDamaged where it is.
   void refuse_known_damage(std::uint64_t id) const;
   virtual void write_note(std::uint64_t id, Check which, const CheckNote& note) const = 0;
 };
