@@ -3,7 +3,8 @@
 
 // What the two computers say to each other, a line each, inside of a secure channel:
 //
-//   first     HELLO 1 NAME      the machine whose checkpoints come
+//   first     HELLO 2 WITNESS NAME
+//                               the machine whose checkpoints come; the witness that it asks, or -
 //   standby   HAVE IDENTITY     the newest that it has, or -
 //   first     BEAT              it lives            standby   BEAT             so does it
 //   first     STREAM            a stream follows    standby   KEPT IDENTITY    it is whole, and durable
@@ -16,7 +17,8 @@
 
 namespace tintype::link_words {
 
-inline constexpr std::string_view kHello = "HELLO 1 ", kHave = "HAVE ", kBeat = "BEAT", kStream = "STREAM",
-                                  kKept = "KEPT ", kError = "ERROR ", kBye = "BYE", kReplaced = "REPLACED";
+inline constexpr std::string_view kHello = "HELLO 2 ", kHave = "HAVE ", kBeat = "BEAT", kStream = "STREAM",
+                                  kKept = "KEPT ", kError = "ERROR ", kBye = "BYE", kReplaced = "REPLACED",
+                                  kNoWitness = "-";
 
 }  // namespace tintype::link_words

@@ -207,7 +207,14 @@ void Standby::talk(SecureChannel& channel) {
   if (!hello.starts_with(link_words::kHello)) throw Error("somebody with the key speaks another version");
   if (promoted_) return channel.send_line(link_words::kReplaced);
   const auto has = newest_manifest();
-  const std::string vm = hello.substr(link_words::kHello.size());
+  const auto space = hello.find(' ', link_words::kHello.size());
+  if (space == std::string::npos) throw Error("somebody with the key does not say whose checkpoints come");
+  const std::string witness = hello.substr(link_words::kHello.size(), space - link_words::kHello.size());
+  const std::string vm = hello.substr(space + 1);
+  if (const std::string why = why_not_with(witness); !why.empty()) {
+    note_problem(fmt::format("a machine {} called: {}", printable(vm), why));
+    return refuse(channel, why);
+  }
   if (const std::string other = begin_session(channel, vm, has ? has->vm : ""); !other.empty()) {
     note_problem(fmt::format("a machine {} called, and this one is for {}", printable(vm), other));
     return refuse(channel, fmt::format("it is for the machine {}, and this one is called {}: start another standby, "
@@ -223,6 +230,23 @@ void Standby::talk(SecureChannel& channel) {
     if (!promoted_) throw;
   }
   if (promoted_) tell_replaced(channel);
+}
+
+/// Two that ask different witnesses would both be told that they may run the machine.
+std::string Standby::why_not_with(std::string_view witness) const {
+  const bool none = witness == link_words::kNoWitness;
+  if (none && options_.witness)
+    return "the standby asks a witness before it runs the machine, and the first computer asks none, so that both "
+           "might "
+           "run it: say --witness there, too (tintype backup --to ... --witness URL)";
+  if (!none && !options_.witness)
+    return "the first computer asks a witness before it runs the machine, and the standby asks none, so that both "
+           "might "
+           "run it: start the standby with that --witness, too";
+  if (none) return {};
+  const std::string mine = options_.witness();
+  if (mine.empty() || mine == witness) return {};
+  return "the two computers ask different witnesses, so that both might run the machine: name the same etcd to both";
 }
 
 /// False where there is nothing more to say.

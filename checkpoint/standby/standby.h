@@ -33,6 +33,8 @@ struct StandbyOptions {
   /// The witness. Asked before each promotion, whoever wants it, for the machine that would run: why it may not, or
   /// nothing where it may. It may take a while.
   std::function<std::string(const std::string& vm)> why_not_promote;
+  /// Which one that is (Witness::identity): the first computer has to ask the same. Empty where it does not say now.
+  std::function<std::string()> witness;
   /// Told of each checkpoint when it is whole, and was acknowledged: on a thread that should be back soon.
   std::function<void(std::uint64_t id)> on_checkpoint;
   /// Asked before old ones are deleted; false: not now.
@@ -86,6 +88,7 @@ class Standby {
   void serve(UniqueFd socket, Session& session) noexcept;
   bool is_first_stranger_for_long();
   void talk(SecureChannel& channel);
+  std::string why_not_with(std::string_view witness) const;
   bool answer(SecureChannel& channel, const std::string& line);
   void take_in(SecureChannel& channel, Busy& busy);
   void note_problem(const std::string& what);

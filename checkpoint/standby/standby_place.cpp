@@ -103,7 +103,8 @@ class StandbyPlace final : public BackupPlace {
     channel_ =
         std::make_unique<SecureChannel>(connect_to(link_.address, kAnswer), ChannelEnd::kClient, link_.key, kAnswer);
     guarded([&] {
-      channel_->send_line(std::string(link_words::kHello) + link_.vm);
+      channel_->send_line(fmt::format("{}{} {}", link_words::kHello,
+                                      link_.witness.empty() ? link_words::kNoWitness : link_.witness, link_.vm));
       const std::string line = receive();
       if (!line.starts_with(link_words::kHave)) throw Error("the standby at {} speaks another version", where());
       has_ = line.substr(link_words::kHave.size());

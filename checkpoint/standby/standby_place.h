@@ -17,6 +17,7 @@ struct StandbyLink {
   std::vector<std::byte> key;
   std::string vm;
   std::filesystem::path spool;  ///< where a checkpoint lies before it has been sent
+  std::string witness;          ///< which one is asked before the machine runs (Witness::identity); empty: none
   /// The standby runs the machine: called once, on any thread.
   std::function<void(const std::string& why)> on_replaced;
 };

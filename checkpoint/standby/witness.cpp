@@ -23,6 +23,7 @@ constexpr std::size_t kMostAnswer = 1 << 20;
 /// It is renewed so often; and counts as lost so much before it runs out.
 constexpr milliseconds kRenewal = Witness::kLease / 6, kMargin = Witness::kLease / 4;
 constexpr milliseconds kFirstPatience = std::chrono::seconds(5);
+constexpr const char* kNotRenewed = "its lease could not be renewed, and another one may run it";
 
 /// The gateway wants keys and values so.
 std::string base64(const std::string& text) {
@@ -81,6 +82,17 @@ json Witness::post(const std::string& path, const json& body, milliseconds patie
   return parsed;
 }
 
+std::string Witness::identity(milliseconds patience) const {
+  const std::string key = base64("tintype/witness"), mine = base64(new_identity());
+  const json unless_there = {{{"key", key}, {"target", "CREATE"}, {"create_revision", "0"}}},
+             put = {{{"request_put", {{"key", key}, {"value", mine}}}}}, look = {{{"request_range", {{"key", key}}}}};
+  const json answer = post("/v3/kv/txn", {{"compare", unless_there}, {"success", put}, {"failure", look}}, patience);
+  if (answer.value("succeeded", false)) return mine;
+  const json::json_pointer value("/responses/0/response_range/kvs/0/value");
+  if (!answer.contains(value)) throw Error("the witness {} does not say which one it is", url_);
+  return answer.at(value).get<std::string>();
+}
+
 bool Witness::acquire(bool again, milliseconds patience) {
   const json granted = post("/v3/lease/grant", {{"TTL", kLease.count() / 1000}}, patience);
   const std::string lease = granted.value("ID", "");
@@ -117,6 +129,7 @@ LeaseKeeper::LeaseKeeper(const std::string& url, const std::string& machine)
     throw Error("the witness {} says that {} runs elsewhere: end it there first, or wait until its lease has run out",
                 url, machine);
   until_ = asked + Witness::kLease;
+  thread_ = std::thread([this] { run(); });
 }
 
 LeaseKeeper::~LeaseKeeper() {
@@ -125,13 +138,14 @@ LeaseKeeper::~LeaseKeeper() {
     ending_ = true;
     changed_.notify_all();
   }
-  if (thread_.joinable()) thread_.join();
+  thread_.join();
   witness_.release();
 }
 
 void LeaseKeeper::guard(Machine machine) {
+  const std::lock_guard lock(mutex_);
   machine_ = std::move(machine);
-  thread_ = std::thread([this] { run(); });
+  if (standing_) machine_.stand_still(kNotRenewed);
 }
 
 // The time of a lease is counted from before it was asked for, and a request never lasts beyond its end.
@@ -155,12 +169,12 @@ void LeaseKeeper::run() noexcept {
   for (std::unique_lock lock(mutex_); !changed_.wait_for(lock, kRenewal, [this] { return ending_; });) {
     lock.unlock();
     const bool had = try_to_have();
-    if (had && std::exchange(standing_, false)) machine_.go_on();
+    lock.lock();
+    if (had && std::exchange(standing_, false) && machine_.go_on) machine_.go_on();
     if (!had && !standing_ && Clock::now() + kRenewal >= until_ - kMargin) {
       standing_ = true;
-      machine_.stand_still("its lease could not be renewed, and another one may run it");
+      if (machine_.stand_still) machine_.stand_still(kNotRenewed);
     }
-    lock.lock();
   }
 }
 

@@ -35,6 +35,10 @@ class Witness {
   /// Others need not wait for it to run out.
   void release() noexcept;
   const std::string& url() const noexcept { return url_; }
+  /// Which one it is, by whatever URL it is reached: a key that whoever asks first leaves there. (The ID of its cluster
+  /// would not do: that of any two etcds with the default settings is the same.) Throws tintype::Error where it cannot
+  /// be asked within the patience.
+  std::string identity(std::chrono::milliseconds patience) const;
 
  private:
   nlohmann::json post(const std::string& path, const nlohmann::json& body, std::chrono::milliseconds patience) const;
@@ -43,9 +47,9 @@ class Witness {
   std::string lease_;  ///< its id; empty: none
 };
 
-/// Keeps the right to run a machine from its making to its end, on a thread of its own. Where it cannot be renewed the
-/// machine is told to stand still before it runs out, and to go on where it is had again and nobody else had it
-/// meanwhile.
+/// Keeps the right to run a machine from its making to its end, on a thread of its own, be the machine there already or
+/// not. Where it cannot be renewed the machine is told to stand still before it runs out, and to go on where it is had
+/// again and nobody else had it meanwhile.
 class LeaseKeeper {
  public:
   struct Machine {
@@ -60,7 +64,7 @@ class LeaseKeeper {
   LeaseKeeper& operator=(const LeaseKeeper&) = delete;
   const std::string& url() const noexcept { return witness_.url(); }
   const std::string& machine() const noexcept { return machine_name_; }
-  /// Begins to keep it, for this machine. Once.
+  /// Who is told, at once where it should stand still just now: before that it must not run. Once.
   void guard(Machine machine);
 
  private:
@@ -70,10 +74,10 @@ class LeaseKeeper {
 
   const std::string machine_name_;
   Witness witness_;
-  Machine machine_;
   Clock::time_point until_{};
-  bool standing_ = false;  ///< the machine was told to
-  std::mutex mutex_;       // guards the next
+  std::mutex mutex_;  // guards the next
+  Machine machine_;
+  bool standing_ = false;  ///< the machine has to; the thread's to change
   bool ending_ = false;
   std::condition_variable changed_;
   std::thread thread_;

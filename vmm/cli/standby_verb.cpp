@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <unistd.h>
 
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/s3/location.h"
@@ -26,23 +31,31 @@ namespace tintype {
 
 using nlohmann::json;
 using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
 
 namespace {
 
 constexpr const char* kDefaultKeep = "last=5";
-constexpr milliseconds kGlance{20};
+constexpr milliseconds kGlance{20}, kGlanceAtWitness = std::chrono::seconds(1);
+/// So long whoever promotes it waits for the machine; and between tries to run what cannot be run.
+constexpr milliseconds kPatience = std::chrono::seconds(20), kFirstPause = std::chrono::seconds(1),
+                       kLongestPause = std::chrono::seconds(30);
 
 /// What a standby answers before it is a machine.
 class StandbyMethods final : public ControlService {
  public:
   StandbyMethods(Standby& standby, const WarmShell& shell, std::string name)
       : standby_(standby), shell_(shell), name_(std::move(name)) {}
+  /// It was promoted: the machine is there, or (`why`) cannot be run.
+  void note_outcome(const std::string& why) {
+    const std::lock_guard lock(mutex_);
+    is_decided_ = true;
+    failure_ = why;
+    decided_.notify_all();
+  }
 
   json call(const std::string& method, const json&, const ProgressSink&) override {
-    if (method == "promote") {
-      standby_.promote();
-      return {{"name", name_}, {"promoted", true}, {"id", standby_.checkpoint()}};
-    }
+    if (method == "promote") return promote();
     if (method == "stop") {
       stopped_ = true;
       return {{"name", name_}, {"state", "stopped"}, {"reason", "stopped"}};
@@ -55,6 +68,19 @@ class StandbyMethods final : public ControlService {
   bool stopped() const noexcept { return stopped_; }
 
  private:
+  json promote() {
+    standby_.promote();
+    std::unique_lock lock(mutex_);
+    decided_.wait_for(lock, kPatience, [this] { return is_decided_ || stopped_; });
+    if (!failure_.empty()) throw RpcError(rpc_code::kFailed, failure_);
+    return {{"name", name_}, {"promoted", true}, {"id", standby_.checkpoint()}};
+  }
+
+  std::string problem(const StandbyStatus& now, const WarmShell::Status& shell) const {
+    const std::lock_guard lock(mutex_);
+    if (!failure_.empty()) return failure_;
+    return now.problem.empty() ? shell.problem : now.problem;
+  }
   json status() const {
     const StandbyStatus now = standby_.status();
     const WarmShell::Status shell = shell_.status();
@@ -65,7 +91,7 @@ class StandbyMethods final : public ControlService {
                          {"received", now.received},
                          {"connected", now.connected},
                          {"silent_ms", now.silent_ms},
-                         {"problem", now.problem.empty() ? shell.problem : now.problem}};
+                         {"problem", problem(now, shell)}};
     return object;
   }
 
@@ -73,6 +99,10 @@ class StandbyMethods final : public ControlService {
   const WarmShell& shell_;
   const std::string name_;
   std::atomic<bool> stopped_ = false;
+  mutable std::mutex mutex_;  // guards the next
+  std::condition_variable decided_;
+  bool is_decided_ = false;
+  std::string failure_;
 };
 
 class StandbyVerb final : public Verb {
@@ -137,7 +167,10 @@ class StandbyVerb final : public Verb {
     options.key = read_key_file(*key_);
     options.keep = parse_retention(keep_.value_or(kDefaultKeep), "--keep");
     if (after_) options.promote_after = milliseconds(*after_);
-    if (witness_) options.why_not_promote = [this](const std::string& vm) { return take_lease(vm); };
+    if (witness_) {
+      options.why_not_promote = [this](const std::string& vm) { return take_lease(vm); };
+      options.witness = [this] { return which_witness(); };
+    }
     options.on_checkpoint = [this](std::uint64_t id) { shell_->came(id); };
     options.may_prune = [this] { return !shell_->status().loads_whole; };
     return options;
@@ -154,17 +187,51 @@ class StandbyVerb final : public Verb {
     }
   }
 
-  /// The machine will have this socket.
-  void answer_until_promoted(const std::filesystem::path& socket, const std::string& name,
-                             const Cancellation& cancelled) {
+  /// Empty while it cannot be asked: it will be when the machine is to run.
+  std::string which_witness() const {
+    try {
+      return Witness(*witness_, "").identity(kGlanceAtWitness);
+    } catch (const Error& error) {
+      log_note("standby: {}", error.what());
+      return {};
+    }
+  }
+
+  /// Answers meanwhile, at the socket that the machine will have.
+  std::unique_ptr<Machine> wait_and_take_over(const std::filesystem::path& socket, const std::string& name,
+                                              const Cancellation& cancelled) {
     StandbyMethods methods(*standby_, *shell_, name);
+    const auto throw_if_unwanted = [&] {
+      if (cancelled.requested() || methods.stopped()) throw Cancelled("the standby was stopped");
+    };
+    std::unique_ptr<Machine> machine;
     {
       const ControlServer server(socket, methods);
-      while (!standby_->wait_until_promoted(kGlance)) {
-        if (cancelled.requested() || methods.stopped()) throw Cancelled("the standby was stopped");
-      }
+      while (!standby_->wait_until_promoted(kGlance)) throw_if_unwanted();
+      machine = take_over(methods, throw_if_unwanted);
     }
     std::filesystem::remove(socket);
+    return machine;
+  }
+
+  /// Nobody else has the machine any more. So where it cannot be run for want of something that may come, such as room
+  /// on a disk, that is said, and it is tried again.
+  std::unique_ptr<Machine> take_over(StandbyMethods& methods, const std::function<void()>& throw_if_unwanted) {
+    const std::uint64_t id = standby_->checkpoint();
+    for (milliseconds pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
+      try {
+        auto machine = shell_->take(id);
+        methods.note_outcome("");
+        return machine;
+      } catch (const std::exception& error) {
+        methods.note_outcome(fmt::format(
+            "it has taken over, and cannot run checkpoint {} yet, which it goes on trying: {}", id, error.what()));
+        log_note("standby: checkpoint {} cannot be run: {}; it is tried again in {} s", id, error.what(),
+                 std::chrono::duration_cast<std::chrono::seconds>(pause).count());
+      }
+      for (const auto end = Clock::now() + pause; Clock::now() < end; std::this_thread::sleep_for(kGlance))
+        throw_if_unwanted();
+    }
   }
 
   RestoreOptions restore_options(const std::string& name) const {
@@ -180,11 +247,9 @@ class StandbyVerb final : public Verb {
     shell_ = std::make_unique<WarmShell>(restore_options(name));
     standby_ = std::make_unique<Standby>(standby_options());
     if (const auto latest = standby_->status().latest; latest != 0) shell_->came(latest);
-    answer_until_promoted(control_socket_path(runtime_directory(), name), name, cancelled);
-    const std::uint64_t id = standby_->checkpoint();
-    auto machine = shell_->take(id);
+    auto machine = wait_and_take_over(control_socket_path(runtime_directory(), name), name, cancelled);
     if (lease_) machine->run_by(std::exchange(lease_, nullptr));
-    log_note("standby: promoted; checkpoint {} runs on here", id);
+    log_note("standby: promoted; checkpoint {} runs on here", standby_->checkpoint());
     return machine;
   }
 

@@ -139,7 +139,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   BackupMeans backup_means();
   CheckpointReport back_up(const std::filesystem::path& repository);
   std::unique_ptr<BackupPlace> backup_place(const BackupPlan& plan);
-  void ask_for_the_right_to_run(const std::string& witness);
+  std::string witness_asked(const std::string& witness);
   void keep_right(std::shared_ptr<LeaseKeeper> right);
   /// It goes on when all who had it stand still have let it.
   void stand_still_for(const void* who, const std::string& why);

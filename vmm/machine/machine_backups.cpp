@@ -8,6 +8,12 @@
 
 namespace tintype {
 
+namespace {
+
+constexpr std::chrono::milliseconds kPatienceWithWitness = std::chrono::seconds(5);
+
+}  // namespace
+
 BackupMeans Lifecycle::backup_means() {
   return {[this](const std::filesystem::path& repository) { return back_up(repository); },
           [this](const BackupPlan& plan) { return backup_place(plan); }, run_tintype};
@@ -23,26 +29,34 @@ CheckpointReport Lifecycle::back_up(const std::filesystem::path& repository) {
 std::unique_ptr<BackupPlace> Lifecycle::backup_place(const BackupPlan& plan) {
   if (!is_standby(plan.to)) return make_repository_place(plan.to, config().name);
   const TcpAddress address = parse_tcp_address(plan.to.substr(plan.to.find("://") + 3), "--to");
-  StandbyLink link{address, read_key_file(plan.key), config().name, spool_directory(config().name, address),
+  StandbyLink link{address,
+                   read_key_file(plan.key),
+                   config().name,
+                   spool_directory(config().name, address),
+                   {},
                    [this](const std::string& why) { stand_still_for(&backups_, why); }};
-  if (!plan.witness.empty()) ask_for_the_right_to_run(plan.witness);
+  link.witness = witness_asked(plan.witness);
   return make_standby_place(std::move(link));
 }
 
 // A machine that may run elsewhere must have the right to run here before it does. It has one for all of its plans, and
 // until it ends, though its backups are stopped before that: who lets go of it and runs on has two run. Promoted under
 // another name it has one for each name: that of the machine it was, and its own.
-void Lifecycle::ask_for_the_right_to_run(const std::string& witness) {
+// `witness`: the one to ask; empty: the one that was asked before, if any. Returns which one it is.
+std::string Lifecycle::witness_asked(const std::string& witness) {
   const std::lock_guard lock(rights_mutex_);
   for (const auto& right : rights_) {
     const auto had = right.lock();
     if (!had) continue;
-    if (had->url() != witness)
+    if (!witness.empty() && had->url() != witness)
       throw Error("{} has asked the witness {} for its right to run, and a machine has one witness: name that one",
                   config().name, had->url());
-    if (had->machine() == config().name) return;
+    if (had->machine() == config().name) return Witness(had->url(), config().name).identity(kPatienceWithWitness);
   }
+  if (witness.empty()) return {};
+  std::string identity = Witness(witness, config().name).identity(kPatienceWithWitness);
   keep_right(std::make_shared<LeaseKeeper>(witness, config().name));
+  return identity;
 }
 
 void Lifecycle::run_by(std::shared_ptr<LeaseKeeper> right) {

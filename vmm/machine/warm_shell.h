@@ -37,7 +37,7 @@ class WarmShell {
   Status status() const;
 
   /// The machine, restored from that checkpoint; nothing runs yet. Where the shell is not ready it is restored as
-  /// restore_machine() does. Once; nothing comes any more.
+  /// restore_machine() does. Nothing comes any more. Where it throws it may be tried again.
   std::unique_ptr<Machine> take(std::uint64_t id);
 
  private:

@@ -48,6 +48,24 @@ TEST_CASE("two standbys do not share a repository: each would run what is in it"
   CHECK_NOTHROW(Standby{options});
 }
 
+TEST_CASE("two computers that do not ask the same witness do not share a machine: both might run it") {
+  TwoComputers computers;
+  CHECK_THROWS_WITH_AS(computers.place(1, "etcd-1")->look(), doctest::Contains("the standby asks none"), Error);
+  computers.standby.reset();
+  std::string mine = "etcd-1";
+  StandbyOptions options = computers.options();
+  options.why_not_promote = [](const std::string&) { return ""; };
+  options.witness = [&] { return mine; };
+  computers.start(options);
+  CHECK_THROWS_WITH_AS(computers.place()->look(), doctest::Contains("the first computer asks none"), Error);
+  CHECK_THROWS_WITH_AS(computers.place(1, "etcd-2")->look(), doctest::Contains("different witnesses"), Error);
+  CHECK(computers.standby->status().problem.find("different witnesses") != std::string::npos);
+  CHECK(computers.standby->status().received == 0);
+  CHECK_NOTHROW(computers.deliver(*computers.place(1, "etcd-1")));
+  mine.clear();  // it cannot be asked now: it will be before a promotion
+  CHECK_NOTHROW(computers.deliver(*computers.place(1, "etcd-1")));
+}
+
 TEST_CASE("nothing is promoted because nobody called, or because they took their leave") {
   TwoComputers computers(milliseconds(50));
   std::this_thread::sleep_for(milliseconds(200));
@@ -130,10 +148,11 @@ TEST_CASE("a standby that was restarted asks for the machine whose checkpoints i
 TEST_CASE("promoted by hand while the first one is connected: that one stands still before this one runs") {
   TwoComputers computers;
   std::atomic<bool> stands_still = false;
-  const auto place = make_standby_place({computers.address(), a_key(), "film", computers.here, [&](const std::string&) {
-                                           std::this_thread::sleep_for(milliseconds(100));
-                                           stands_still = true;
-                                         }});
+  const auto place =
+      make_standby_place({computers.address(), a_key(), "film", computers.here, "", [&](const std::string&) {
+                            std::this_thread::sleep_for(milliseconds(100));
+                            stands_still = true;
+                          }});
   computers.deliver(*place);
   computers.standby->promote();
   CHECK(stands_still);

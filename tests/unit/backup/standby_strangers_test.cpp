@@ -24,6 +24,7 @@ namespace {
 using namespace checkpoint_test;
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
+using namespace std::string_literals;
 
 }  // namespace
 
@@ -31,7 +32,7 @@ TEST_CASE("a stranger gets nothing, and breaks nothing") {
   TwoComputers computers;
   const auto place = computers.place();
   computers.deliver(*place);
-  CHECK_THROWS_AS(Caller(computers, 2).ask("HELLO 1 film"), Error);
+  CHECK_THROWS_AS(Caller(computers, 2).ask("HELLO 2 - film"), Error);
   for (const std::string_view rubbish : {"", "GET / HTTP/1.0\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc"}) {
     const UniqueFd plain = connect_to(computers.address(), std::chrono::seconds(5));
     CHECK(::send(plain.get(), rubbish.data(), rubbish.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(rubbish.size()));
@@ -45,12 +46,12 @@ TEST_CASE("a stranger gets nothing, and breaks nothing") {
 
 TEST_CASE("a friend who says something wrong ends his connection, and nothing else") {
   TwoComputers computers;
-  for (const std::string& wrong : {std::string("HELLO 2 film"), std::string("BEAT"), std::string(5000, 'x')}) {
+  for (const std::string& wrong : {"HELLO 1 film"s, "HELLO 2 film"s, "BEAT"s, std::string(5000, 'x')}) {
     Caller caller(computers);
     CHECK_THROWS_AS(caller.ask(wrong), Error);
   }
   Caller caller(computers);
-  CHECK(caller.ask("HELLO 1 film") == "HAVE -");
+  CHECK(caller.ask("HELLO 2 - film") == "HAVE -");
   CHECK(caller.ask("BEAT") == "BEAT");
   CHECK_THROWS_AS(caller.ask("DANCE"), Error);
   const auto place = computers.place();
@@ -62,12 +63,12 @@ TEST_CASE("a standby is for one machine: another one is told so, and throws nobo
   TwoComputers computers;
   const auto refused = [&](const std::string& vm) {
     Caller caller(computers);
-    const std::string answer = caller.ask("HELLO 1 " + vm);
+    const std::string answer = caller.ask("HELLO 2 - " + vm);
     return answer.starts_with(link_words::kError) && answer.find("it is for the machine film") != answer.npos;
   };
   {
     Caller leaves(computers);
-    CHECK(leaves.ask("HELLO 1 other") == "HAVE -");
+    CHECK(leaves.ask("HELLO 2 - other") == "HAVE -");
     leaves.channel.send_line(link_words::kBye);
   }
   CHECK(becomes_true([&] { return computers.standby->status().vm.empty(); }));
@@ -111,7 +112,7 @@ TEST_CASE("bytes of a conversation that was recorded are worth nothing when they
   });
   {
     const auto place = make_standby_place(
-        {{"127.0.0.1", std::to_string(port_of(listener.get()))}, a_key(), "film", computers.here, {}});
+        {{"127.0.0.1", std::to_string(port_of(listener.get()))}, a_key(), "film", computers.here, {}, {}});
     computers.deliver(*place);
   }
   between.join();
@@ -185,7 +186,7 @@ TEST_CASE("strangers who crowd in and drip keep nobody with the key out, and hav
   CHECK(becomes_true([&] {
     try {
       caller.emplace(computers);
-      return caller->ask("HELLO 1 film").starts_with("HAVE ");
+      return caller->ask("HELLO 2 - film").starts_with("HAVE ");
     } catch (const Error&) {
       return false;
     }

@@ -60,7 +60,7 @@ TEST_CASE("a stream that is cut anywhere leaves nothing, and the next one goes o
                   [&](std::span<const std::byte> bytes) { stream.insert(stream.end(), bytes.begin(), bytes.end()); });
   for (unsigned round = 0; round < rounds(20); ++round) {
     Caller caller(computers);
-    CHECK(caller.ask("HELLO 1 film").starts_with("HAVE "));
+    CHECK(caller.ask("HELLO 2 - film").starts_with("HAVE "));
     caller.channel.send_line(link_words::kStream);
     caller.channel.send(std::span(stream).first(random() % stream.size()));
     caller.channel.shut_down();
@@ -82,7 +82,7 @@ TEST_CASE("a byte that was changed on the way is not acknowledged") {
                   [&](std::span<const std::byte> bytes) { stream.insert(stream.end(), bytes.begin(), bytes.end()); });
   stream[stream.size() / 2] ^= std::byte{1};
   Caller caller(computers);
-  caller.ask("HELLO 1 film");
+  caller.ask("HELLO 2 - film");
   caller.channel.send_line(link_words::kStream);
   caller.channel.send(stream);
   CHECK(caller.channel.receive_line().starts_with("ERROR "));
@@ -131,7 +131,7 @@ TEST_CASE("a connection that broke is made anew before the next backup") {
   TwoComputers computers(milliseconds(3000));
   const auto place = computers.place();
   computers.deliver(*place);
-  CHECK(Caller(computers).ask("HELLO 1 film").starts_with("HAVE "));  // the newest call counts
+  CHECK(Caller(computers).ask("HELLO 2 - film").starts_with("HAVE "));  // the newest call counts
   std::this_thread::sleep_for(milliseconds(4000));
   CHECK_FALSE(computers.standby->status().promoted);
   CHECK(computers.standby->status().connected);

@@ -51,8 +51,9 @@ struct TwoComputers {
     return options;
   }
   TcpAddress address() const { return {"127.0.0.1", std::to_string(port)}; }
-  std::unique_ptr<BackupPlace> place(unsigned key = 1) {
-    return make_standby_place({address(), a_key(key), "film", here, [this](const std::string&) { ++replaced; }});
+  std::unique_ptr<BackupPlace> place(unsigned key = 1, const std::string& witness = "") {
+    return make_standby_place(
+        {address(), a_key(key), "film", here, witness, [this](const std::string&) { ++replaced; }});
   }
   const Manifest& shoot() {
     last = film::take(here, last);
