@@ -118,7 +118,7 @@ TEST_CASE("a promotion that is not allowed does not happen, however long it is s
   };
   computers.start(options);
   Caller caller(computers);
-  caller.ask("HELLO 1 film");
+  caller.ask("HELLO 2 - film");
   const auto first = computers.shoot();
   copy_checkpoints(computers.here, computers.there, first.id);
   CHECK(becomes_true([&] { return asked >= 3; }));
@@ -164,7 +164,7 @@ TEST_CASE("a first one that is connected and says nothing is not waited for long
   const auto shot = computers.shoot();
   copy_checkpoints(computers.here, computers.there, shot.id);
   Caller caller(computers);
-  CHECK(caller.ask("HELLO 1 film").starts_with("HAVE "));
+  CHECK(caller.ask("HELLO 2 - film").starts_with("HAVE "));
   computers.standby->promote();
   CHECK(computers.standby->wait_until_promoted(milliseconds(0)));
 }
