@@ -27,6 +27,8 @@ BackupJob::BackupJob(const BackupPlan& plan, std::unique_ptr<BackupPlace> place,
       drill_({"drill", plan.to}, milliseconds(plan.drill_ms), run) {
   status_.to = plan.to;
   status_.every_ms = plan.every_ms;
+  status_.verify_ms = plan.verify_ms;
+  status_.drill_ms = plan.drill_ms;
   status_.keep = plan.keep ? text_of(*plan.keep) : "";
   thread_ = std::thread([this] { this->run(); });
 }

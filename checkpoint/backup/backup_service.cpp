@@ -8,14 +8,34 @@
 
 namespace tintype {
 
-void BackupService::start(const BackupPlan& plan) {
+namespace {
+
+/// "/backups/" is the same place.
+std::string without_slash_at_end(std::string place) {
+  while (place.size() > 1 && place.ends_with('/')) place.pop_back();
+  return place;
+}
+
+}  // namespace
+
+std::string BackupService::start(BackupPlan plan) {
+  plan.to = without_slash_at_end(plan.to);
   check_plan(plan);
   check_place(plan.to);
   auto place = means_.make_place(plan);
+  std::string lost = lost_by(plan);
   end(plan.to, &BackupJob::ask_to_end);
   auto job = std::make_unique<BackupJob>(plan, std::move(place), desk_, means_.run_tintype);
   const std::lock_guard lock(mutex_);
   jobs_.push_back(std::move(job));
+  return lost;
+}
+
+std::string BackupService::lost_by(const BackupPlan& plan) const {
+  const std::lock_guard lock(mutex_);
+  const auto same_place = [&](const auto& job) { return job->plan().to == plan.to; };
+  const auto before = std::ranges::find_if(jobs_, same_place);
+  return before == jobs_.end() ? "" : no_longer((*before)->plan(), plan);
 }
 
 void BackupService::check_place(const std::string& place) const {
@@ -31,7 +51,9 @@ void BackupService::check_place(const std::string& place) const {
   }
 }
 
-std::size_t BackupService::stop(const std::string& place) { return end(place, &BackupJob::ask_to_end_for_good); }
+std::size_t BackupService::stop(const std::string& place) {
+  return end(without_slash_at_end(place), &BackupJob::ask_to_end_for_good);
+}
 
 // They are waited for without the lock: status() must answer meanwhile.
 std::size_t BackupService::end(const std::string& place, Ask ask) {

@@ -29,8 +29,9 @@ class BackupService {
 
   /// From now on. Takes the place of those to the same place; where this one cannot be, they go on. Throws
   /// tintype::Error, also for a place within another one: what is copied from there to here would lie in itself; and
-  /// for one that can never be a repository. A directory that is not there may come.
-  void start(const BackupPlan& plan);
+  /// for one that can never be a repository. A directory that is not there may come. Returns what those had that this
+  /// one has not: no_longer().
+  std::string start(BackupPlan plan);
   /// No more to there, or with an empty place to anywhere; one that is being taken is finished first. Returns how many
   /// were ended.
   std::size_t stop(const std::string& place);
@@ -40,6 +41,7 @@ class BackupService {
   using Ask = void (BackupJob::*)();
   void check_place(const std::string& place) const;
   std::size_t end(const std::string& place, Ask ask);
+  std::string lost_by(const BackupPlan& plan) const;
 
   const BackupMeans means_;
   CaptureDesk desk_;

@@ -2,6 +2,7 @@
 #include "checkpoint/backup/plan.h"
 
 #include "checkpoint/s3/location.h"
+#include "vmm/base/amounts.h"
 #include "vmm/base/error.h"
 
 namespace tintype {
@@ -20,6 +21,15 @@ void check_plan(const BackupPlan& plan) {
   } else if (!plan.key.empty() || !plan.witness.empty()) {
     throw UsageError("--key and --witness go with a standby: --to tcp://HOST:PORT");
   }
+}
+
+std::string no_longer(const BackupPlan& before, const BackupPlan& now) {
+  std::string text;
+  const auto say = [&](const std::string& option) { text += (text.empty() ? "" : ", ") + option; };
+  if (before.keep && !now.keep) say("--keep " + text_of(*before.keep));
+  if (before.verify_ms != 0 && now.verify_ms == 0) say("--verify " + format_period(before.verify_ms));
+  if (before.drill_ms != 0 && now.drill_ms == 0) say("--drill " + format_period(before.drill_ms));
+  return text;
 }
 
 }  // namespace tintype

@@ -23,6 +23,10 @@ struct BackupPlan {
 /// UsageError, in the words of the options, for a plan that cannot be.
 void check_plan(const BackupPlan& plan);
 
+/// What the one before had and this one, which takes its place, has not: in the words of the options; empty: nothing.
+/// (A witness stays: the machine has it until it ends.)
+std::string no_longer(const BackupPlan& before, const BackupPlan& now);
+
 /// Whether that is a standby's address, and not a repository.
 bool is_standby(const std::string& place);
 
@@ -37,16 +41,17 @@ struct BackupStatus {
   std::string to;
   BackupState state = BackupState::kWaiting;
   std::uint64_t every_ms = 0;
-  std::string keep;               ///< as it was asked for; empty: all
-  std::uint64_t taken = 0;        ///< by this process, since it was asked to
-  std::uint64_t skipped = 0;      ///< beats at which the one before was not finished
-  std::uint64_t failures = 0;     ///< since the last that worked
-  std::uint64_t latest = 0;       ///< its id at that place; 0: none yet
-  std::string latest_time;        ///< UTC
-  std::string note;               ///< what is to be said of the latest: all was read
-  std::string problem;            ///< of the last that failed; empty where the last one worked
-  std::uint64_t next_ms = 0;      ///< until the next one is tried
-  std::string verified, drilled;  ///< what came of the last; empty: there was none yet
+  std::string keep;                           ///< as it was asked for; empty: all
+  std::uint64_t verify_ms = 0, drill_ms = 0;  ///< how often; 0: never
+  std::uint64_t taken = 0;                    ///< by this process, since it was asked to
+  std::uint64_t skipped = 0;                  ///< beats at which the one before was not finished
+  std::uint64_t failures = 0;                 ///< since the last that worked
+  std::uint64_t latest = 0;                   ///< its id at that place; 0: none yet
+  std::string latest_time;                    ///< UTC
+  std::string note;                           ///< what is to be said of the latest: all was read
+  std::string problem;                        ///< of the last that failed; empty where the last one worked
+  std::uint64_t next_ms = 0;                  ///< until the next one is tried
+  std::string verified, drilled;              ///< what came of the last; empty: there was none yet
 };
 
 }  // namespace tintype

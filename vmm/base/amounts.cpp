@@ -31,4 +31,11 @@ std::string format_duration(std::uint64_t ms) {
   return fmt::format("{}h {:02}m {:02}s", seconds / 3600, seconds / 60 % 60, seconds % 60);
 }
 
+std::string format_period(std::uint64_t ms) {
+  constexpr std::pair<std::uint64_t, const char*> kUnits[] = {{3'600'000, "h"}, {60'000, "m"}, {1000, "s"}};
+  for (const auto& [length, unit] : kUnits)
+    if (ms != 0 && ms % length == 0) return fmt::format("{}{}", ms / length, unit);
+  return fmt::format("{}ms", ms);
+}
+
 }  // namespace tintype

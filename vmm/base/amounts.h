@@ -15,6 +15,8 @@ std::string format_size(std::uint64_t bytes);
 std::string counted(std::uint64_t count, std::string_view thing);
 /// "1h 02m 03s", "4m 05s", "6.7 s".
 std::string format_duration(std::uint64_t ms);
+/// As it would be asked for: "6h", "100ms".
+std::string format_period(std::uint64_t ms);
 /// "0.180 ms"; from a second on as above.
 std::string format_microseconds(std::uint64_t us);
 

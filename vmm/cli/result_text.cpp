@@ -22,9 +22,10 @@ std::string load_text(const std::string& name, const LoadReport& load) {
 }
 
 std::string backup_text(const BackupStatus& backup) {
-  std::string text = backup.every_ms < 1000 ? fmt::format("every {} ms", backup.every_ms)
-                                            : fmt::format("every {}", format_duration(backup.every_ms));
+  std::string text = "every " + format_period(backup.every_ms);
   if (!backup.keep.empty()) text += ", keeps " + backup.keep;
+  if (backup.verify_ms != 0) text += fmt::format(", verifies every {}", format_period(backup.verify_ms));
+  if (backup.drill_ms != 0) text += fmt::format(", drills every {}", format_period(backup.drill_ms));
   text += backup.latest == 0 ? "; none yet"
                              : fmt::format("; {} taken, {} skipped, the latest is {} of {}", backup.taken,
                                            counted(backup.skipped, "beat"), backup.latest, backup.latest_time);
@@ -49,6 +50,7 @@ std::string backups_text(const BackupReport& report) {
   std::string text;
   for (const BackupStatus& backup : report.backups)
     text += fmt::format("{}{}: {}", text.empty() ? "" : "\n", backup.to, backup_text(backup));
+  if (!report.no_longer.empty()) text += fmt::format("\nNo longer, for this says all of it anew: {}", report.no_longer);
   return text;
 }
 

@@ -297,8 +297,8 @@ json backup(Machine& machine, const BackupRequest& request, const ProgressSink&)
   if (request.stop && machine.backups().stop(to) == 0)
     throw Error("no backups of {} are being taken{}: `tintype backup {} --status` shows those that are", name,
                 to.empty() ? "" : " to " + to, name);
-  if (!request.stop && !to.empty()) machine.backups().start(plan_of(request));
-  return backups_to_json({name, machine.backups().status()});
+  const std::string no_longer = request.stop || to.empty() ? "" : machine.backups().start(plan_of(request));
+  return backups_to_json({name, machine.backups().status(), no_longer});
 }
 
 /// A line of the table: the function `body` with its parameters read from JSON.

@@ -40,6 +40,8 @@ void fields(auto& archive, Same<BackupStatus> auto& backup) {
   archive("state", backup.state);
   archive("every_ms", backup.every_ms);
   archive("keep", backup.keep);
+  archive("verify_ms", backup.verify_ms);
+  archive("drill_ms", backup.drill_ms);
   archive("taken", backup.taken);
   archive("skipped", backup.skipped);
   archive("failures", backup.failures);
@@ -55,6 +57,7 @@ void fields(auto& archive, Same<BackupStatus> auto& backup) {
 void fields(auto& archive, Same<BackupReport> auto& report) {
   archive("name", report.name);
   archive("backups", report.backups);
+  archive("no_longer", report.no_longer);
 }
 
 void fields(auto& archive, Same<StatusReport> auto& status) {

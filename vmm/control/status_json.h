@@ -62,6 +62,7 @@ StatusReport status_from_json(const nlohmann::json& object);
 struct BackupReport {
   std::string name;
   std::vector<BackupStatus> backups;
+  std::string no_longer{};  ///< what was asked for before, and this call did not repeat
 };
 nlohmann::json backups_to_json(const BackupReport& report);
 BackupReport backups_from_json(const nlohmann::json& object);

@@ -128,17 +128,21 @@ TEST_CASE("backups go on by themselves until they are stopped") {
 TEST_CASE("a second plan for a place takes the place of the first") {
   Rig rig;
   BackupService service(rig.means());
-  service.start(plan_to("/a", 3'600'000));
-  service.start(plan_to("/a", 7'200'000));
+  BackupPlan first = plan_to("/a", 3'600'000);
+  first.keep = parse_retention("last=5", "");
+  first.verify_ms = 86'400'000;
+  CHECK(service.start(first).empty());
+  CHECK(service.start(plan_to("/a/", 7'200'000)) == "--keep last=5, --verify 24h");
   REQUIRE(service.status().size() == 1);
   CHECK(service.status()[0].every_ms == 7'200'000);
+  CHECK(service.stop("/a//") == 1);
 }
 
 TEST_CASE("a place within another one is refused, whichever comes first") {
   Rig rig;
   BackupService service(rig.means());
   service.start(plan_to("/nowhere/a/b", 3'600'000));
-  for (const std::string place : {"/nowhere/a", "/nowhere/a/b/c", "/nowhere/x/../a/b/c", "/nowhere/a/b/"})
+  for (const std::string place : {"/nowhere/a", "/nowhere/a/b/c", "/nowhere/x/../a/b/c"})
     CHECK_THROWS_WITH_AS(service.start(plan_to(place, 1)), doctest::Contains("lie in one another"), Error);
   CHECK_NOTHROW(service.start(plan_to("/nowhere/a/bc", 3'600'000)));
   CHECK(service.status().size() == 2);
