@@ -2,6 +2,7 @@
 #include "checkpoint/backup/backup_job.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "checkpoint/format/manifest.h"
 #include "vmm/base/error.h"
@@ -19,12 +20,13 @@ milliseconds retry_pause(std::uint64_t failures) noexcept {
 }
 
 BackupJob::BackupJob(const BackupPlan& plan, std::unique_ptr<BackupPlace> place, CaptureDesk& desk,
-                     const RunTintype& run)
+                     const RunTintype& run, const Warn& warn)
     : plan_(plan),
       place_(std::move(place)),
       desk_(desk),
-      verify_({"verify", plan.to}, milliseconds(plan.verify_ms), run),
-      drill_({"drill", plan.to}, milliseconds(plan.drill_ms), run) {
+      warn_(warn),
+      verify_({"verify", plan.to}, milliseconds(plan.verify_ms), run, warn),
+      drill_({"drill", plan.to}, milliseconds(plan.drill_ms), run, warn) {
   status_.to = plan.to;
   status_.every_ms = plan.every_ms;
   status_.verify_ms = plan.verify_ms;
@@ -128,13 +130,16 @@ void BackupJob::next_beat() {
 }
 
 void BackupJob::failed(const std::string& why) {
-  const std::lock_guard lock(mutex_);
-  if (ending_) return;
-  if (status_.problem != why) log_note("a backup to {} failed, and is tried again: {}", plan_.to, why);
-  status_.state = BackupState::kFailing;
-  status_.problem = why;
-  ++status_.failures;
-  due_ = Clock::now() + std::min(retry_pause(status_.failures), place_->longest_retry());
+  {
+    const std::lock_guard lock(mutex_);
+    if (ending_) return;
+    status_.state = BackupState::kFailing;
+    ++status_.failures;
+    due_ = Clock::now() + std::min(retry_pause(status_.failures), place_->longest_retry());
+    if (std::exchange(status_.problem, why) == why) return;
+  }
+  log_note("a backup to {} failed, and is tried again: {}", plan_.to, why);
+  warn_(fmt::format("backup {}: {}", plan_.to, why));
 }
 
 }  // namespace tintype

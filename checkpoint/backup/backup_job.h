@@ -21,8 +21,9 @@ std::chrono::milliseconds retry_pause(std::uint64_t failures) noexcept;
 /// tried again with growing pauses, for ever.
 class BackupJob {
  public:
-  /// The desk and `run` must outlive it.
-  BackupJob(const BackupPlan& plan, std::unique_ptr<BackupPlace> place, CaptureDesk& desk, const RunTintype& run);
+  /// The desk, `run` and `warn` must outlive it.
+  BackupJob(const BackupPlan& plan, std::unique_ptr<BackupPlace> place, CaptureDesk& desk, const RunTintype& run,
+            const Warn& warn);
   /// One that is being taken is finished first.
   ~BackupJob();
   BackupJob(const BackupJob&) = delete;
@@ -50,6 +51,7 @@ class BackupJob {
   const BackupPlan plan_;
   const std::unique_ptr<BackupPlace> place_;
   CaptureDesk& desk_;
+  const Warn& warn_;
   Chore verify_, drill_;
 
   mutable std::mutex mutex_;  // guards the rest

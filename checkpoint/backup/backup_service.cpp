@@ -25,7 +25,7 @@ std::string BackupService::start(BackupPlan plan) {
   auto place = means_.make_place(plan);
   std::string lost = lost_by(plan);
   end(plan.to, &BackupJob::ask_to_end);
-  auto job = std::make_unique<BackupJob>(plan, std::move(place), desk_, means_.run_tintype);
+  auto job = std::make_unique<BackupJob>(plan, std::move(place), desk_, means_.run_tintype, means_.warn);
   const std::lock_guard lock(mutex_);
   jobs_.push_back(std::move(job));
   return lost;

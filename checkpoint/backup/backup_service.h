@@ -19,6 +19,8 @@ struct BackupMeans {
   std::function<std::unique_ptr<BackupPlace>(const BackupPlan&)> make_place;
   RunTintype run_tintype;
   CaptureDesk::Require require = require_still_there;
+  /// A backup begins to fail, or for another reason; what is verified or drilled is bad.
+  Warn warn = [](const std::string&) {};
 };
 
 /// All backups of one machine. Any thread.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checkpoint/backup/chores.h"
 
+#include <fmt/format.h>
+
 #include "checkpoint/format/manifest.h"
 #include "vmm/base/thread.h"
 
@@ -38,6 +40,7 @@ void Chore::work() noexcept {
     const std::lock_guard lock(mutex_);
     outcome_ = utc_time_text() + ": " + said;
   }
+  if (said != kGood && !stop_) warn_(fmt::format("{} {}: {}", arguments_[0], arguments_[1], said));
   busy_ = false;
 }
 

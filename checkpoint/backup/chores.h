@@ -15,11 +15,18 @@ namespace tintype {
 /// say of it: "good", or what is wrong.
 using RunTintype = std::function<std::string(const std::vector<std::string>& arguments, const std::atomic<bool>& stop)>;
 
+/// Told what nobody would see who does not ask for the status: on any thread.
+using Warn = std::function<void(const std::string& what)>;
+
+/// What RunTintype says where nothing is wrong.
+inline constexpr const char* kGood = "good";
+
 /// Something that is done with a repository now and then, beside the backups, on a thread of its own.
 class Chore {
  public:
-  Chore(std::vector<std::string> arguments, std::chrono::milliseconds every, const RunTintype& run)
-      : arguments_(std::move(arguments)), every_(every), run_(run) {}
+  /// `run` and `warn` must outlive it.
+  Chore(std::vector<std::string> arguments, std::chrono::milliseconds every, const RunTintype& run, const Warn& warn)
+      : arguments_(std::move(arguments)), every_(every), run_(run), warn_(warn) {}
   /// Ends it where it is at work.
   ~Chore();
   Chore(const Chore&) = delete;
@@ -37,6 +44,7 @@ class Chore {
   const std::vector<std::string> arguments_;
   const std::chrono::milliseconds every_;  ///< 0: never
   const RunTintype& run_;
+  const Warn& warn_;
   Clock::time_point due_{};
   std::atomic<bool> stop_ = false, busy_ = false;
   mutable std::mutex mutex_;  // guards the next

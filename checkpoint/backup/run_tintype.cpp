@@ -86,7 +86,7 @@ std::string run_tintype(const std::vector<std::string>& arguments, const std::at
   const UniqueFd complaints(::memfd_create("complaints", MFD_CLOEXEC));
   if (!complaints) throw_errno("memfd_create");
   const int status = wait_for(SpawnSettings(complaints.get()).spawn(arguments), stop);
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return "good";
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return kGood;
   if (stop) return "broken off";
   const std::string said = first_line(complaints.get());
   return said.empty() ? "it ended without a word" : said;

@@ -56,8 +56,9 @@ class EventsVerb final : public Verb {
     options.flag("--progress", progress_, "And how far the checkpoint has come that is being taken");
     options.footer(
         "Begins with what has happened since the machine started (the last 256 of it are kept).\n"
-        "Each line has \"event\" (started, paused, continued, checkpoint, checkpoint-failed, marked, reset, panic,\n"
-        "ended, killed), \"name\", \"number\", \"time\" and \"uptime_ms\"; further \"reason\", \"exit_code\",\n"
+        "Each line has \"event\" (started, paused, continued, checkpoint, checkpoint-failed, backup-failed, marked,\n"
+        "reset, panic, ended, killed), \"name\", \"number\", \"time\" and \"uptime_ms\"; further \"reason\", "
+        "\"exit_code\",\n"
         "\"checkpoint\" (its report), and \"missed\": how many lines this reader was too slow for.");
   }
 

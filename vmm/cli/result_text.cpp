@@ -21,6 +21,12 @@ std::string load_text(const std::string& name, const LoadReport& load) {
                      format_size(load.bytes_left), load.problem, name, name);
 }
 
+/// `outcome`: "TIME: good", or what was wrong; empty: it was not done yet.
+std::string chore_text(const char* what, const std::string& outcome) {
+  if (outcome.empty()) return {};
+  return fmt::format("; {} {}", what, outcome.ends_with(": good") ? outcome : "FAILED " + outcome);
+}
+
 std::string backup_text(const BackupStatus& backup) {
   std::string text = "every " + format_period(backup.every_ms);
   if (!backup.keep.empty()) text += ", keeps " + backup.keep;
@@ -33,8 +39,7 @@ std::string backup_text(const BackupStatus& backup) {
   if (!backup.problem.empty())
     text += fmt::format("; FAILING, {} in a row, tried again in {}: {}", backup.failures,
                         format_duration(backup.next_ms), backup.problem);
-  if (!backup.verified.empty()) text += "; verified " + backup.verified;
-  if (!backup.drilled.empty()) text += "; drilled " + backup.drilled;
+  text += chore_text("verify", backup.verified) + chore_text("drill", backup.drilled);
   return text;
 }
 

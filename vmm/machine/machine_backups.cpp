@@ -16,7 +16,8 @@ constexpr std::chrono::milliseconds kPatienceWithWitness = std::chrono::seconds(
 
 BackupMeans Lifecycle::backup_means() {
   return {[this](const std::filesystem::path& repository) { return back_up(repository); },
-          [this](const BackupPlan& plan) { return backup_place(plan); }, run_tintype};
+          [this](const BackupPlan& plan) { return backup_place(plan); }, run_tintype, require_still_there,
+          [this](const std::string& what) { announce(EventKind::kBackupFailed, what); }};
 }
 
 CheckpointReport Lifecycle::back_up(const std::filesystem::path& repository) {

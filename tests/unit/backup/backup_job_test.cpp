@@ -51,7 +51,13 @@ struct Rig {
   std::uint64_t last_id = 0;
   std::map<std::string, std::shared_ptr<Script>> scripts;
   std::atomic<int> chores = 0;
+  std::string chores_say = "good";
+  std::vector<std::string> warned;
 
+  std::vector<std::string> warnings() {
+    const std::lock_guard lock(mutex);
+    return warned;
+  }
   int taken_to(const std::string& place) {
     const std::lock_guard lock(mutex);
     return taken[place];
@@ -78,10 +84,14 @@ struct Rig {
             },
             [this](const std::vector<std::string>&, const std::atomic<bool>&) {
               ++chores;
-              return std::string("good");
+              return chores_say;
             },
             [this](const std::filesystem::path& repository) {
               if (script(repository).vanished) throw Error("{} is not there", repository.string());
+            },
+            [this](const std::string& what) {
+              const std::lock_guard lock(mutex);
+              warned.push_back(what);
             }};
   }
 };
@@ -222,6 +232,21 @@ TEST_CASE("in a place whose device is gone nothing is made anew, though another 
   service.start(plan_to("/seldom", 20));
   CHECK(becomes_true([&] { return rig.taken_to("/seldom") >= 2; }));
   CHECK(rig.taken_to("/often") == then);
+}
+
+TEST_CASE("what is found to be bad, and a backup that begins to fail, is told: once each") {
+  Rig rig;
+  rig.chores_say = "checkpoint 3 is damaged";
+  BackupService service(rig.means());
+  BackupPlan plan = plan_to("/a", 1);
+  plan.verify_ms = 3'600'000;
+  service.start(plan);
+  CHECK(becomes_true([&] { return !rig.warnings().empty(); }));
+  CHECK(rig.warnings() == std::vector<std::string>{"verify /a: checkpoint 3 is damaged"});
+  rig.script("/a").broken = true;
+  CHECK(becomes_true([&] { return service.status()[0].failures >= 2; }));
+  CHECK(rig.warnings().size() == 2);
+  CHECK(rig.warnings().back() == "backup /a: the place /a is gone");
 }
 
 TEST_CASE("chores are done beside the backups") {
