@@ -123,36 +123,68 @@ std::size_t last_there(const std::vector<CarriedCheckpoint>& chain, const Arriva
   return last;
 }
 
+/// From one repository to another.
+class Copy {
+ public:
+  Copy(const CheckpointStore& source, const fs::path& to, const ProgressSink& progress)
+      : source_(source), arrivals_(to), meter_("copy", progress) {}
+
+  /// This one, and what it builds on.
+  void carry(std::uint64_t id) {
+    read_in_motion(source_, [&] {
+      auto chain = open_to_carry(source_, id);
+      std::size_t there = last_there(chain, arrivals_);
+      for (std::size_t i = 0; i < chain.size(); ++i) {
+        CarriedCheckpoint& checkpoint = chain[i];
+        if (std::ranges::find(all_, checkpoint.manifest.identity, &Carried::identity) != all_.end()) continue;
+        if (i >= there && !arrivals_.has(checkpoint.manifest)) {
+          arrivals_.look_again();
+          there = last_there(chain, arrivals_);
+        }
+        if (i < there && !arrivals_.has(checkpoint.manifest)) continue;
+        throw_if_left_behind(checkpoint.manifest.id);
+        all_.push_back(copy_one(checkpoint, arrivals_, meter_));
+      }
+    });
+    arrivals_.hide_bases();
+  }
+  /// Nothing that builds on it can come either.
+  void leave_behind(std::uint64_t id) { left_behind_.push_back(id); }
+
+  std::vector<Carried> all() { return std::move(all_); }
+
+ private:
+  void throw_if_left_behind(std::uint64_t id) const {
+    if (std::ranges::count(left_behind_, id) != 0) throw ImageError("it builds on checkpoint {}, which is damaged", id);
+  }
+
+  const CheckpointStore& source_;
+  Arrivals arrivals_;
+  Meter meter_;
+  std::vector<Carried> all_;
+  std::vector<std::uint64_t> left_behind_;
+};
+
 }  // namespace
 
 std::vector<Carried> copy_checkpoints(const fs::path& from, const fs::path& to, std::optional<std::uint64_t> id,
-                                      const ProgressSink& progress) {
+                                      const ProgressSink& progress, std::vector<LeftBehind>* left_behind) {
   const auto source = open_store(from);
   source->require_repository();
   const auto ids = id ? std::vector{source->resolve(id)} : source->ids();
   if (source->holds(to))
     throw Error("{} cannot be copied to itself or into itself: name another repository", source->name());
-  Arrivals arrivals(to);
-  Meter meter("copy", progress);
-  std::vector<Carried> all;
+  Copy copy(*source, to, progress);
   for (const std::uint64_t each : ids) {
-    read_in_motion(*source, [&] {
-      auto chain = open_to_carry(*source, each);
-      std::size_t there = last_there(chain, arrivals);
-      for (std::size_t i = 0; i < chain.size(); ++i) {
-        CarriedCheckpoint& checkpoint = chain[i];
-        if (std::ranges::find(all, checkpoint.manifest.identity, &Carried::identity) != all.end()) continue;
-        if (i >= there && !arrivals.has(checkpoint.manifest)) {
-          arrivals.look_again();
-          there = last_there(chain, arrivals);
-        }
-        if (i < there && !arrivals.has(checkpoint.manifest)) continue;
-        all.push_back(copy_one(checkpoint, arrivals, meter));
-      }
-    });
-    arrivals.hide_bases();
+    try {
+      copy.carry(each);
+    } catch (const ImageError& damage) {
+      if (left_behind == nullptr) throw;
+      left_behind->push_back({each, damage.what()});
+      copy.leave_behind(each);
+    }
   }
-  return all;
+  return copy.all();
 }
 
 std::vector<Carried> send_checkpoint(const fs::path& from, std::optional<std::uint64_t> id,

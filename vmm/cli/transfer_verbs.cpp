@@ -40,6 +40,12 @@ json as_json(const std::vector<Carried>& all) {
   return list;
 }
 
+json as_json(const std::vector<LeftBehind>& all) {
+  json list = json::array();
+  for (const LeftBehind& each : all) list.push_back({{"from", each.id}, {"why", each.why}});
+  return list;
+}
+
 std::string what_came_of(const Carried& each) {
   if (each.meanwhile) return "was brought by somebody else meanwhile";
   if (each.already) return "was there already";
@@ -59,15 +65,21 @@ class CopyVerb final : public Verb {
     options.repository(from_);
     options.positional("REPO2", to_, "Where they go, made where it is missing");
     options.number("--id", id_, "Only this checkpoint, and what it builds on; by default all");
+    options.footer("What is damaged is left behind, and named; the others are carried, and the exit code is 1.");
   }
 
   int run(Output& output) override {
     const auto to = repository_name(to_, "REPO2");
-    const auto all = copy_checkpoints(from_, to, id_, output.progress());
+    std::vector<LeftBehind> left;
+    const auto all = copy_checkpoints(from_, to, id_, output.progress(), id_ ? nullptr : &left);
     output.end_progress();
-    print_arrivals(all, output);
-    output.result({{"from", path_to_json(from_)}, {"to", path_to_json(to)}, {"checkpoints", as_json(all)}});
-    return 0;
+    if (!all.empty() || left.empty()) print_arrivals(all, output);
+    for (const LeftBehind& each : left) output.line("{:>8}    NOT CARRIED: {}", each.id, each.why);
+    output.result({{"from", path_to_json(from_)},
+                   {"to", path_to_json(to)},
+                   {"checkpoints", as_json(all)},
+                   {"left_behind", as_json(left)}});
+    return left.empty() ? 0 : 1;
   }
 
  private:

@@ -282,6 +282,25 @@ TEST_CASE("a checkpoint that is damaged where it comes from is not taken in") {
   CHECK(ids(studio.there).back() == 4);
 }
 
+TEST_CASE("a copy of all leaves behind what is damaged, and carries the others") {
+  const TwoSides studio;
+  film::take(studio.here, std::nullopt);  // 7, which builds on none of them
+  const fs::path part = studio.here / "00000005" / "memory.part";
+  const UniqueFd fd = open_file(part, O_RDWR);
+  const ChangedByte changed(fd, PartReader(part).extents().front().offset, std::byte{1});
+  for (int again = 0; again < 2; ++again) {
+    std::vector<LeftBehind> left;
+    copy_checkpoints(studio.here, studio.there, std::nullopt, {}, &left);
+    REQUIRE(left.size() == 2);
+    CHECK(left[0].id == 5);
+    CHECK(left[0].why.find(part.string()) != std::string::npos);
+    CHECK(left[1].id == 6);
+    CHECK(left[1].why == "it builds on checkpoint 5, which is damaged");
+    CHECK(TwoSides::identities(studio.there, ids(studio.there)) == TwoSides::identities(studio.here, {1, 4, 7}));
+    studio.check_whole();
+  }
+}
+
 TEST_CASE("killed at any instant of copying, what is listed is whole, and the next copy goes on") {
   const TwoSides studio;
   std::mt19937 random(9);
