@@ -35,8 +35,8 @@ struct LeftBehind {
 // comes whole and verified, or not at all; and once, though several bring it at the same time. Where `known` is given,
 // manifests are read by way of it. All throw tintype::Error.
 
-/// Without an id: all, in order. With one: that, and all that it builds on. The target is made where it is missing. With
-/// `left_behind` what is damaged goes there, and the others are carried all the same.
+/// Without an id: all, in order. With one: that, and all that it builds on. The target is made where it is missing.
+/// With `left_behind` what is damaged goes there, and the others are carried all the same.
 std::vector<Carried> copy_checkpoints(const std::filesystem::path& from, const std::filesystem::path& to,
                                       std::optional<std::uint64_t> id, const ProgressSink& progress = {},
                                       std::vector<LeftBehind>* left_behind = nullptr);
