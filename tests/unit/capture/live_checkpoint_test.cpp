@@ -22,6 +22,7 @@
 #include <fmt/format.h>
 
 #include "checkpoint/format/checkpoint_files.h"
+#include "tests/support/rounds.h"
 #include "tests/support/skip.h"
 #include "tests/unit/capture/capture_rig.h"
 #include "tests/unit/capture/paper_machine.h"
@@ -116,10 +117,14 @@ void cancel_at(const std::string& step, std::size_t turn, Strategy strategy) {
   CHECK(stage.machine.at_rest());
 }
 
-/// Each step, and which of its name it is.
+/// Each step, and which of its name it is. Under a sanitizer each fourth, and of another strategy others.
 void for_each_step(Strategy strategy, const std::function<void(const std::string&, std::size_t)>& visit) {
   std::map<std::string, std::size_t> turns;
-  for (const std::string& step : steps_of(strategy)) visit(step, ++turns[step]);
+  auto number = static_cast<std::size_t>(strategy);
+  for (const std::string& step : steps_of(strategy)) {
+    const std::size_t turn = ++turns[step];
+    if (kAllRounds || ++number % 4 == 0) visit(step, turn);
+  }
 }
 
 void fail_at_every_step(Strategy strategy) {
@@ -132,8 +137,8 @@ void fail_at_every_step(Strategy strategy) {
     ++failed;
     drops += step == "write memory drop" ? 1 : 0;
   });
-  CHECK(failed >= 18);
-  CHECK((drops > 0) == copies_ahead(strategy));
+  CHECK(failed >= (kAllRounds ? 18U : 4U));
+  if (kAllRounds) CHECK((drops > 0) == copies_ahead(strategy));
 }
 
 /// The destination's steps, or the machine's.
