@@ -4,7 +4,6 @@
 #include <fcntl.h>
 
 #include <sys/file.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -26,9 +25,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kHandshakePatience = std::chrono::seconds(5), kSilence = std::chrono::seconds(30);
 constexpr milliseconds kGlance{20};
-/// So many shake hands at a time, and each has at least so long for it, though others wait.
-constexpr std::ptrdiff_t kMostStrangers = 32;
-constexpr milliseconds kFairTurn{250}, kNoteStrangers = std::chrono::seconds(10);
+constexpr milliseconds kNoteStrangers = std::chrono::seconds(10);
 /// So long after a first machine was last heard it may still say that it stands still.
 constexpr milliseconds kLastWord = std::chrono::seconds(2);
 
@@ -100,10 +97,6 @@ Standby::~Standby() {
     if (current_ != nullptr) current_->shut_down();
   }
   thread_.join();
-  for (Session& session : sessions_) {
-    ::shutdown(session.handle.get(), SHUT_RDWR);
-    session.thread.join();
-  }
 }
 
 StandbyStatus Standby::status() const {
@@ -129,57 +122,22 @@ void Standby::listen() noexcept {
   name_this_thread("standby");
   block_signals_in_this_thread();
   while (!ending_) {
-    forget_finished_sessions();
-    if (!make_room()) {
+    if (!callers_.make_room()) {
       std::this_thread::sleep_for(kGlance);
     } else if (UniqueFd socket = accept_one(listener_.get(), kGlance)) {
-      begin_to_serve(std::move(socket));
+      callers_.take(std::move(socket));
     }
     look_for_loss();
   }
 }
 
-/// Who calls is a stranger until he has shown the key. Where there are too many the oldest has to go, when he has had
-/// his turn: whatever they do, they cannot keep out who comes after them. False where each still has his.
-bool Standby::make_room() {
-  const bool full = std::ranges::count_if(sessions_, &Session::is_strangers) >= kMostStrangers;
-  {
-    const std::lock_guard lock(mutex_);
-    crowded_ = full;
-  }
-  const auto oldest = std::ranges::find_if(sessions_, &Session::is_strangers);
-  if (!full || oldest == sessions_.end()) return true;
-  if (Clock::now() - oldest->since < kFairTurn) return false;
-  ::shutdown(oldest->handle.get(), SHUT_RDWR);
-  oldest->thread.join();
-  sessions_.erase(oldest);
-  return true;
-}
-
-void Standby::begin_to_serve(UniqueFd socket) {
-  Session& session = sessions_.emplace_back(UniqueFd(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0)));
-  session.thread = std::thread([this, &session, moved = std::make_shared<UniqueFd>(std::move(socket))] {
-    serve(std::move(*moved), session);
-    ::shutdown(session.handle.get(), SHUT_RDWR);  // for the handle keeps the connection
-    session.over = true;
-  });
-}
-
-void Standby::forget_finished_sessions() {
-  sessions_.remove_if([](Session& session) {
-    if (!session.over) return false;
-    session.thread.join();
-    return true;
-  });
-}
-
 /// Whatever comes from a stranger, or from a friend whose connection broke, ends this session and nothing else.
-void Standby::serve(UniqueFd socket, Session& session) noexcept {
+void Standby::serve(UniqueFd socket, std::atomic<bool>& has_key) noexcept {
   name_this_thread("standby-session");
   block_signals_in_this_thread();
   try {
     SecureChannel channel(std::move(socket), ChannelEnd::kServer, options_.key, kHandshakePatience);
-    session.has_key = true;
+    has_key = true;
     try {
       talk(channel);
     } catch (...) {
@@ -188,7 +146,7 @@ void Standby::serve(UniqueFd socket, Session& session) noexcept {
     }
     end_session(channel);
   } catch (const std::exception& error) {
-    if (!promoted_ && !ending_ && (session.has_key || is_first_stranger_for_long()))
+    if (!promoted_ && !ending_ && (has_key || is_first_stranger_for_long()))
       log_note("standby: {}", printable(error.what()));
   }
 }
@@ -360,7 +318,7 @@ void Standby::look_for_loss() {
   {
     const std::lock_guard lock(mutex_);
     // Where nobody but this one decides, a stranger who keeps the first one out must not have both run.
-    const bool listening = busy_ == 0 && (!crowded_ || options_.why_not_promote);
+    const bool listening = busy_ == 0 && (!callers_.is_crowded() || options_.why_not_promote);
     if (!heard_ || silence_.look(Clock::now(), listening) < *options_.promote_after) return;
   }
   std::string why;

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "checkpoint/backup/housekeeper.h"
+#include "checkpoint/standby/callers.h"
 #include "checkpoint/standby/secure_channel.h"
 #include "checkpoint/standby/silence.h"
 #include "checkpoint/standby/tcp.h"
@@ -72,20 +72,10 @@ class Standby {
 
  private:
   using Clock = std::chrono::steady_clock;
-  struct Session {
-    explicit Session(UniqueFd socket) : handle(std::move(socket)) {}
-    const UniqueFd handle;  ///< of its socket, to end it by
-    const Clock::time_point since = Clock::now();
-    std::atomic<bool> has_key = false, over = false;
-    std::thread thread{};
-    bool is_strangers() const noexcept { return !has_key && !over; }
-  };
   class Busy;
 
   void listen() noexcept;
-  bool make_room();
-  void begin_to_serve(UniqueFd socket);
-  void serve(UniqueFd socket, Session& session) noexcept;
+  void serve(UniqueFd socket, std::atomic<bool>& has_key) noexcept;
   bool is_first_stranger_for_long();
   void talk(SecureChannel& channel);
   std::string why_not_with(std::string_view witness) const;
@@ -98,7 +88,6 @@ class Standby {
   std::string begin_session(SecureChannel& channel, const std::string& vm, const std::string& kept);
   void end_session(SecureChannel& channel) noexcept;
   void heard();
-  void forget_finished_sessions();
   void look_for_loss();
   enum class Farewell : std::uint8_t { kNone, kTellTheFirst };
   std::string try_to_promote(Farewell farewell);
@@ -121,12 +110,11 @@ class Standby {
   std::optional<Clock::time_point> heard_;  ///< nothing: nobody has called, or they have taken their leave
   Silence silence_;
   std::optional<Clock::time_point> stranger_noted_;
-  bool crowded_ = false;  ///< by strangers, who keep those with a key waiting
-  unsigned busy_ = 0;     ///< sessions that do what they were told, and do not listen
+  unsigned busy_ = 0;  ///< sessions that do what they were told, and do not listen
   std::atomic<bool> promoted_ = false, ending_ = false;
   Housekeeper housekeeper_;
   // The listening thread's:
-  std::list<Session> sessions_;
+  Callers callers_{[this](UniqueFd socket, std::atomic<bool>& has_key) { serve(std::move(socket), has_key); }};
   std::string why_not_promoted_;  ///< what was said last
   std::thread thread_;            ///< last: it uses all of the above
 };
