@@ -11,9 +11,9 @@
 
 namespace tintype {
 
-/// Those who have called, each served on a thread of its own. Who calls is a stranger until he has shown the key; of too
-/// many strangers the oldest has to go, when he has had his turn: whatever they do, they cannot keep out who comes after
-/// them. One thread, but for what `serve` does; the end ends them all.
+/// Those who have called, each served on a thread of its own. Who calls is a stranger until he has shown the key; of
+/// too many strangers the oldest has to go, when he has had his turn: whatever they do, they cannot keep out who comes
+/// after them. One thread, but for what `serve` does; the end ends them all.
 class Callers {
  public:
   /// Throws nothing. Says by `has_key` when he has shown it.
