@@ -69,8 +69,12 @@ bool is_quota(int status, std::string_view code) {
 
 milliseconds S3Client::default_patience() {
   const char* const seconds = std::getenv("TINTYPE_STORE_PATIENCE");
-  const std::uint64_t number = seconds == nullptr ? 0 : number_in(seconds);
-  return number == 0 || number > 86'400 ? kPatience : std::chrono::seconds(number);
+  if (seconds == nullptr || *seconds == '\0') return kPatience;
+  const std::string_view text = seconds;
+  const std::uint64_t number = number_in(text);
+  if (text.find_first_not_of("0123456789") != text.npos || number == 0 || number > 86'400)
+    throw UsageError("TINTYPE_STORE_PATIENCE cannot be \"{}\": give seconds, 1 to 86400", text);
+  return std::chrono::seconds(number);
 }
 
 /// Lends a connection to one request.

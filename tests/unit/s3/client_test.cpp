@@ -2,6 +2,7 @@
 #include "checkpoint/s3/client.h"
 
 #include <array>
+#include <cstdlib>
 #include <map>
 #include <thread>
 
@@ -45,6 +46,19 @@ std::string text_of_failure(S3Client& client) {
 }
 
 }  // namespace
+
+TEST_CASE("a patience that is none is not taken for one") {
+  const char* const set = ::getenv("TINTYPE_STORE_PATIENCE");
+  const std::string before = set == nullptr ? "" : set;
+  for (const char* const wrong : {"x", "0", "-1", "10s", "86401", "99999999999999999999"}) {
+    ::setenv("TINTYPE_STORE_PATIENCE", wrong, 1);
+    CHECK_THROWS_WITH_AS(S3Client::default_patience(), doctest::Contains("give seconds"), UsageError);
+  }
+  ::setenv("TINTYPE_STORE_PATIENCE", "7", 1);
+  CHECK(S3Client::default_patience() == 7s);
+  ::setenv("TINTYPE_STORE_PATIENCE", before.c_str(), 1);
+  CHECK(S3Client::default_patience() > 0s);
+}
 
 TEST_CASE_FIXTURE(ClientFixture, "objects are written, read in pieces, listed by page and removed") {
   CHECK(!client.get("a"));
