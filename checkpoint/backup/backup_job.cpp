@@ -96,6 +96,7 @@ void BackupJob::once() {
   place_->prune(plan_.keep, until_ended);
   verify_.begin_if_due();
   drill_.begin_if_due();
+  if (drill_.has_found_something()) verify_.begin();  // which marks what is damaged, and all that builds on it
 }
 
 void BackupJob::throw_if_ending() const {

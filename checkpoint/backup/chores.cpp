@@ -14,7 +14,11 @@ Chore::~Chore() {
 }
 
 void Chore::begin_if_due() {
-  if (every_.count() == 0 || busy_ || Clock::now() < due_) return;
+  if (every_.count() != 0 && Clock::now() >= due_) begin();
+}
+
+void Chore::begin() {
+  if (busy_) return;
   if (thread_.joinable()) thread_.join();
   due_ = Clock::now() + every_;
   busy_ = true;
@@ -40,7 +44,10 @@ void Chore::work() noexcept {
     const std::lock_guard lock(mutex_);
     outcome_ = utc_time_text() + ": " + said;
   }
-  if (said != kGood && !stop_) warn_(fmt::format("{} {}: {}", arguments_[0], arguments_[1], said));
+  if (said != kGood && !stop_) {
+    has_found_something_ = true;
+    warn_(fmt::format("{} {}: {}", arguments_[0], arguments_[1], said));
+  }
   busy_ = false;
 }
 

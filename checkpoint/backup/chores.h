@@ -34,6 +34,10 @@ class Chore {
 
   /// Begins it where it is time.
   void begin_if_due();
+  /// Also where it is done now and then only, or never.
+  void begin();
+  /// Since this was asked last.
+  bool has_found_something() noexcept { return has_found_something_.exchange(false); }
   /// What came of the last time; empty where there was none yet.
   std::string outcome() const;
 
@@ -46,7 +50,7 @@ class Chore {
   const RunTintype& run_;
   const Warn& warn_;
   Clock::time_point due_{};
-  std::atomic<bool> stop_ = false, busy_ = false;
+  std::atomic<bool> stop_ = false, busy_ = false, has_found_something_ = false;
   mutable std::mutex mutex_;  // guards the next
   std::string outcome_;
   std::thread thread_;

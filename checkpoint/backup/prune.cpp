@@ -26,6 +26,22 @@ ByMachine group(const CheckpointStore& store, const std::string& vm, Pruning& pr
   return machines;
 }
 
+/// Looks at no more than it must: that is a request or more each, in an object store.
+void keep_whole_ones(const CheckpointStore& store, const std::vector<Dated>& dated, const Retention& retention,
+                     std::vector<Pruned>& all) {
+  const auto goes = [](const Pruned& each) { return each.because.empty(); };
+  if (std::ranges::none_of(all, goes)) return;
+  for (Pruned& each : all) each.damaged = !goes(each) && store.is_known_to_be_damaged(each.id);
+  if (std::ranges::none_of(all, &Pruned::damaged)) return;
+  std::vector<Dated> whole;
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (!all[i].damaged && !(goes(all[i]) && store.is_known_to_be_damaged(all[i].id))) whole.push_back(dated[i]);
+  for (const Verdict& verdict : judge(whole, retention)) {
+    Pruned& mine = *std::ranges::find(all, verdict.id, &Pruned::id);
+    if (goes(mine)) mine.because = verdict.because;
+  }
+}
+
 /// Oldest first: then what goes is never what the next one builds on for a moment longer than it must.
 void remove_all(CheckpointStore& store, Pruning& pruning, const ProgressSink& progress) {
   std::vector<std::uint64_t> ids;
@@ -48,11 +64,12 @@ Pruning prune(const std::filesystem::path& repository, const PruneOptions& optio
     throw Error("{} holds no checkpoint of {}: tintype show says which machines there are", repository.string(),
                 options.vm);
   for (const auto& [vm, dated] : machines) {
-    const auto verdicts = judge(dated, options.retention);
-    for (std::size_t i = 0; i < verdicts.size(); ++i) {
-      const auto time = std::ranges::find(dated, verdicts[i].id, &Dated::id)->time;
-      pruning.checkpoints.push_back({verdicts[i].id, vm, time, verdicts[i].because});
-    }
+    std::vector<Pruned> all;
+    for (const Dated& each : dated) all.push_back({each.id, vm, each.time, {}});
+    for (const Verdict& verdict : judge(dated, options.retention))
+      std::ranges::find(all, verdict.id, &Pruned::id)->because = verdict.because;
+    keep_whole_ones(*store, dated, options.retention, all);
+    pruning.checkpoints.insert(pruning.checkpoints.end(), all.begin(), all.end());
   }
   std::ranges::sort(pruning.checkpoints, {}, &Pruned::id);
   const bool some = std::ranges::any_of(pruning.checkpoints, [](const Pruned& each) { return each.because.empty(); });

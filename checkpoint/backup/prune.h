@@ -26,6 +26,7 @@ struct Pruned {
   std::uint64_t id = 0;
   std::string vm, time;
   std::vector<std::string_view> because;  ///< why it stays; empty: it goes, or would
+  bool damaged = false;                   ///< verifying it has shown that, and it stays though it counts for nothing
 };
 
 struct Pruning {
@@ -35,8 +36,9 @@ struct Pruning {
   std::vector<std::string> problems;      ///< why something is there still that need not be
 };
 
-/// Deletes what the rule does not keep, of each machine by itself. What others build on stays as long as they do,
-/// though it is listed no more. Interrupted at any instant, what is listed is whole. Throws tintype::Error.
+/// Deletes what the rule does not keep, of each machine by itself. One that verifying has found to be damaged takes
+/// nobody's place: where the rule would keep such a one, a whole one stays beside it. What others build on stays as long
+/// as they do, though it is listed no more. Interrupted at any instant, what is listed is whole. Throws tintype::Error.
 Pruning prune(const std::filesystem::path& repository, const PruneOptions& options, const ProgressSink& progress = {});
 
 }  // namespace tintype

@@ -148,8 +148,11 @@ class Copy {
     });
     arrivals_.hide_bases();
   }
-  /// Nothing that builds on it can come either.
-  void leave_behind(std::uint64_t id) { left_behind_.push_back(id); }
+  /// Nothing that builds on it can come either, and what came for it is not needed.
+  void leave_behind(std::uint64_t id) {
+    left_behind_.push_back(id);
+    arrivals_.hide_bases();
+  }
 
   std::vector<Carried> all() { return std::move(all_); }
 

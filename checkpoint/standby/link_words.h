@@ -17,8 +17,8 @@
 
 namespace tintype::link_words {
 
-inline constexpr std::string_view kHello = "HELLO 2 ", kHave = "HAVE ", kBeat = "BEAT", kStream = "STREAM",
-                                  kKept = "KEPT ", kError = "ERROR ", kBye = "BYE", kReplaced = "REPLACED",
-                                  kNoWitness = "-";
+inline constexpr std::string_view kAnyHello = "HELLO ", kHello = "HELLO 2 ", kHave = "HAVE ", kBeat = "BEAT",
+                                  kStream = "STREAM", kKept = "KEPT ", kError = "ERROR ", kBye = "BYE",
+                                  kReplaced = "REPLACED", kNoWitness = "-";
 
 }  // namespace tintype::link_words

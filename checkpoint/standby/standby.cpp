@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -24,7 +25,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kHandshakePatience = std::chrono::seconds(5), kSilence = std::chrono::seconds(30);
-constexpr milliseconds kGlance{20};
+/// After it could not be promoted it is tried again.
+constexpr milliseconds kGlance{20}, kTryAgain{200};
 constexpr milliseconds kNoteStrangers = std::chrono::seconds(10);
 /// So long after a first machine was last heard it may still say that it stands still.
 constexpr milliseconds kLastWord = std::chrono::seconds(2);
@@ -37,6 +39,19 @@ UniqueFd claim(const std::filesystem::path& repository) {
     throw Error("another standby keeps its checkpoints in {}: end that one, or name another directory",
                 repository.string());
   return directory;
+}
+
+struct Greeting {
+  std::string witness, vm;
+};
+
+Greeting greeting_of(const std::string& line) {
+  if (!line.starts_with(link_words::kHello)) throw Error("somebody with the key speaks another version");
+  const auto words = line.substr(link_words::kHello.size());
+  const auto space = words.find(' ');
+  if (space == words.npos || space + 1 == words.size())
+    throw Error("somebody with the key does not say whose checkpoints come");
+  return {words.substr(0, space), words.substr(space + 1)};
 }
 
 /// Who hangs up on what is still on its way would have his own last words thrown away.
@@ -101,14 +116,19 @@ Standby::~Standby() {
 
 StandbyStatus Standby::status() const {
   StandbyStatus status;
-  status.latest = newest();
+  std::string trouble;
+  try {
+    status.latest = newest();
+  } catch (const std::exception& error) {
+    trouble = error.what();
+  }
   const std::string kept = vm_of_newest();
   const std::lock_guard lock(mutex_);
   status.vm = vm_.empty() ? kept : vm_;
   status.received = received_;
   status.connected = current_ != nullptr;
   status.promoted = promoted_;
-  status.problem = problem_;
+  status.problem = trouble.empty() ? problem_ : trouble;
   if (heard_) {
     const auto silent = std::chrono::duration_cast<milliseconds>(Clock::now() - *heard_).count();
     status.silent_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(silent, 1));
@@ -161,24 +181,21 @@ bool Standby::is_first_stranger_for_long() {
 }
 
 void Standby::talk(SecureChannel& channel) {
-  const std::string hello = channel.receive_line();
-  if (!hello.starts_with(link_words::kHello)) throw Error("somebody with the key speaks another version");
-  if (promoted_) return channel.send_line(link_words::kReplaced);
-  const auto has = newest_manifest();
-  const auto space = hello.find(' ', link_words::kHello.size());
-  if (space == std::string::npos) throw Error("somebody with the key does not say whose checkpoints come");
-  const std::string witness = hello.substr(link_words::kHello.size(), space - link_words::kHello.size());
-  const std::string vm = hello.substr(space + 1);
-  if (const std::string why = why_not_with(witness); !why.empty()) {
-    note_problem(fmt::format("a machine {} called: {}", printable(vm), why));
-    return refuse(channel, why);
+  const std::string line = channel.receive_line();
+  if (promoted_ && line.starts_with(link_words::kAnyHello)) return send_replaced(channel);
+  const Greeting greeting = greeting_of(line);
+  if (const std::string why = why_not_with(greeting.witness); !why.empty()) return turn_away(channel, greeting.vm, why);
+  std::shared_ptr<const Manifest> has;
+  try {
+    has = newest_manifest();
+  } catch (const std::exception& error) {
+    return turn_away(channel, greeting.vm, error.what());
   }
-  if (const std::string other = begin_session(channel, vm, has ? has->vm : ""); !other.empty()) {
-    note_problem(fmt::format("a machine {} called, and this one is for {}", printable(vm), other));
-    return refuse(channel, fmt::format("it is for the machine {}, and this one is called {}: start another standby, "
-                                       "with a repository of its own",
-                                       other, vm));
-  }
+  if (const std::string other = begin_session(channel, greeting.vm, has ? has->vm : ""); !other.empty())
+    return turn_away(channel, greeting.vm,
+                     fmt::format("it is for the machine {}, and this one is called {}: start another standby, with a "
+                                 "repository of its own",
+                                 other, greeting.vm));
   channel.set_patience(kSilence);
   channel.send_line(std::string(link_words::kHave) + (has ? has->identity : "-"));
   try {
@@ -195,12 +212,10 @@ std::string Standby::why_not_with(std::string_view witness) const {
   const bool none = witness == link_words::kNoWitness;
   if (none && options_.witness)
     return "the standby asks a witness before it runs the machine, and the first computer asks none, so that both "
-           "might "
-           "run it: say --witness there, too (tintype backup --to ... --witness URL)";
+           "might run it: say --witness there, too (tintype backup --to ... --witness URL)";
   if (!none && !options_.witness)
     return "the first computer asks a witness before it runs the machine, and the standby asks none, so that both "
-           "might "
-           "run it: start the standby with that --witness, too";
+           "might run it: start the standby with that --witness, too (a machine keeps the one it had until it ends)";
   if (none) return {};
   const std::string mine = options_.witness();
   if (mine.empty() || mine == witness) return {};
@@ -219,7 +234,6 @@ bool Standby::answer(SecureChannel& channel, const std::string& line) {
   } else if (line == link_words::kBye) {
     const std::lock_guard lock(mutex_);
     heard_.reset();
-    if (received_ == 0) vm_.clear();  // another one may call
     return false;
   } else {
     throw Error("somebody with the key says something else");
@@ -235,6 +249,7 @@ void Standby::take_in(SecureChannel& channel, Busy& busy) {
   try {
     const std::lock_guard lock(importing_);
     if (promoted_) return;
+    require_repository();
     const auto get = [&](std::span<std::byte> into) {
       if (promoted_) throw Error("nothing is taken in any more");
       return busy.receive(channel, into);
@@ -259,6 +274,14 @@ void Standby::take_in(SecureChannel& channel, Busy& busy) {
   housekeeper_.ask();
 }
 
+/// Who has the key, and cannot be served, is told why; so is whoever looks here.
+void Standby::turn_away(SecureChannel& channel, const std::string& vm, const std::string& why) {
+  const std::string problem = fmt::format("a machine {} called in vain: {}", printable(vm), printable(why));
+  if (status().problem != problem) log_note("standby: {}", problem);
+  note_problem(problem);
+  refuse_if_heard(channel, why);
+}
+
 void Standby::note_problem(const std::string& what) {
   const std::lock_guard lock(mutex_);
   problem_ = what;
@@ -278,9 +301,15 @@ void Standby::refuse_if_heard(SecureChannel& channel, const std::string& why) co
   }
 }
 
-/// It hangs up when its machine stands still.
-void Standby::tell_replaced(SecureChannel& channel) {
+/// Where the right to run was lost since, the first one may have it.
+void Standby::send_replaced(SecureChannel& channel) const {
+  if (!options_.is_rightful()) throw Error("a machine called, and which of the two may run is not known here");
   channel.send_line(link_words::kReplaced);
+}
+
+/// It hangs up when its machine stands still.
+void Standby::tell_replaced(SecureChannel& channel) const {
+  send_replaced(channel);
   channel.set_patience(kLastWord);
   read_what_comes(channel, kLastWord, [] { return false; });
 }
@@ -301,7 +330,10 @@ std::string Standby::begin_session(SecureChannel& channel, const std::string& vm
 
 void Standby::end_session(SecureChannel& channel) noexcept {
   const std::lock_guard lock(mutex_);
-  if (current_ == &channel) current_ = nullptr;
+  if (current_ == &channel) {
+    current_ = nullptr;
+    if (received_ == 0) vm_.clear();  // another one may call
+  }
   changed_.notify_all();
 }
 
@@ -314,7 +346,7 @@ void Standby::heard() {
 // ---- promotion ----
 
 void Standby::look_for_loss() {
-  if (!options_.promote_after || promoted_) return;
+  if (!options_.promote_after || promoted_ || Clock::now() < not_promoted_at_ + kTryAgain) return;
   {
     const std::lock_guard lock(mutex_);
     // Where nobody but this one decides, a stranger who keeps the first one out must not have both run.
@@ -329,6 +361,7 @@ void Standby::look_for_loss() {
     why = error.what();
   }
   if (why.empty()) return log_note("standby: nothing was heard of the first machine, which is lost");
+  not_promoted_at_ = Clock::now();
   if (why != why_not_promoted_) log_note("standby: it cannot be promoted now: {}", why);
   note_problem(why_not_promoted_ = why);
 }
@@ -347,6 +380,7 @@ std::string Standby::try_to_promote(Farewell farewell) {
   if (options_.why_not_promote) {
     if (std::string why = options_.why_not_promote(newest_manifest()->vm); !why.empty()) return why;
   }
+  if (no_more_) return "it is being stopped";
   promoted_ = true;
   housekeeper_.stop();
   part(farewell);
@@ -372,7 +406,18 @@ bool Standby::wait_until_promoted(milliseconds patience) {
   return true;
 }
 
+/// Not another directory that has got its name: the mount point of a device that is gone, say.
+void Standby::require_repository() const {
+  struct stat claimed = {}, named = {};
+  const bool same = ::fstat(claim_.get(), &claimed) == 0 && ::stat(options_.repository.c_str(), &named) == 0 &&
+                    claimed.st_dev == named.st_dev && claimed.st_ino == named.st_ino;
+  if (!same)
+    throw Error("the standby's repository {} is not there any more: bring it back (its name, or its device)",
+                options_.repository.string());
+}
+
 std::uint64_t Standby::newest() const {
+  require_repository();
   const auto ids = Repository::open(options_.repository).ids();
   return ids.empty() ? 0 : ids.back();
 }

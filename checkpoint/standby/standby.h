@@ -35,6 +35,8 @@ struct StandbyOptions {
   std::function<std::string(const std::string& vm)> why_not_promote;
   /// Which one that is (Witness::identity): the first computer has to ask the same. Empty where it does not say now.
   std::function<std::string()> witness;
+  /// Once it was promoted: whether it has the right to run still. Only then is the first one told that it was replaced.
+  std::function<bool()> is_rightful = [] { return true; };
   /// Told of each checkpoint when it is whole, and was acknowledged: on a thread that should be back soon.
   std::function<void(std::uint64_t id)> on_checkpoint;
   /// Asked before old ones are deleted; false: not now.
@@ -65,6 +67,8 @@ class Standby {
   StandbyStatus status() const;
   /// By hand. Throws tintype::Error where nothing whole has come, or it may not be.
   void promote();
+  /// From now on it is not.
+  void refuse_promotion() noexcept { no_more_ = true; }
   /// False where it was not promoted in that time.
   bool wait_until_promoted(std::chrono::milliseconds patience);
   /// The checkpoint to run, once it was promoted.
@@ -81,10 +85,12 @@ class Standby {
   std::string why_not_with(std::string_view witness) const;
   bool answer(SecureChannel& channel, const std::string& line);
   void take_in(SecureChannel& channel, Busy& busy);
+  void turn_away(SecureChannel& channel, const std::string& vm, const std::string& why);
   void note_problem(const std::string& what);
   void refuse(SecureChannel& channel, const std::string& why) const;
   void refuse_if_heard(SecureChannel& channel, const std::string& why) const noexcept;
-  static void tell_replaced(SecureChannel& channel);
+  void send_replaced(SecureChannel& channel) const;
+  void tell_replaced(SecureChannel& channel) const;
   std::string begin_session(SecureChannel& channel, const std::string& vm, const std::string& kept);
   void end_session(SecureChannel& channel) noexcept;
   void heard();
@@ -92,6 +98,7 @@ class Standby {
   enum class Farewell : std::uint8_t { kNone, kTellTheFirst };
   std::string try_to_promote(Farewell farewell);
   void part(Farewell farewell);
+  void require_repository() const;
   std::uint64_t newest() const;
   std::shared_ptr<const Manifest> newest_manifest() const;
   std::string vm_of_newest() const noexcept;
@@ -111,12 +118,13 @@ class Standby {
   Silence silence_;
   std::optional<Clock::time_point> stranger_noted_;
   unsigned busy_ = 0;  ///< sessions that do what they were told, and do not listen
-  std::atomic<bool> promoted_ = false, ending_ = false;
+  std::atomic<bool> promoted_ = false, ending_ = false, no_more_ = false;
   Housekeeper housekeeper_;
   // The listening thread's:
   Callers callers_{[this](UniqueFd socket, std::atomic<bool>& has_key) { serve(std::move(socket), has_key); }};
-  std::string why_not_promoted_;  ///< what was said last
-  std::thread thread_;            ///< last: it uses all of the above
+  std::string why_not_promoted_;         ///< what was said last
+  Clock::time_point not_promoted_at_{};  ///< when it was last tried
+  std::thread thread_;                   ///< last: it uses all of the above
 };
 
 }  // namespace tintype

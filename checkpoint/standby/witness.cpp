@@ -23,7 +23,6 @@ constexpr std::size_t kMostAnswer = 1 << 20;
 /// It is renewed so often; and counts as lost so much before it runs out.
 constexpr milliseconds kRenewal = Witness::kLease / 6, kMargin = Witness::kLease / 4;
 constexpr milliseconds kFirstPatience = std::chrono::seconds(5);
-constexpr const char* kNotRenewed = "its lease could not be renewed, and another one may run it";
 
 /// The gateway wants keys and values so.
 std::string base64(const std::string& text) {
@@ -36,6 +35,15 @@ std::string base64(const std::string& text) {
     for (std::size_t i = 0; i < 4; ++i) out += at + i > text.size() ? '=' : kDigits[bits >> (18 - 6 * i) & 63];
   }
   return out;
+}
+
+/// What is there, as text; empty where there is nothing of the kind. It is untrusted.
+std::string text_in(const json& answer, const char* where) {
+  const json::json_pointer pointer(where);
+  if (!answer.contains(pointer)) return {};
+  const json& value = answer.at(pointer);
+  if (value.is_boolean()) return value.get<bool>() ? "true" : "false";
+  return value.is_string() ? value.get<std::string>() : "";
 }
 
 std::size_t take_answer(char* data, std::size_t size, std::size_t count, void* into) {
@@ -56,6 +64,7 @@ void check_witness_url(const std::string& url, const std::string& option) {
 
 Witness::Witness(std::string url, const std::string& machine)
     : url_(std::move(url)),
+      machine_(machine),
       holder_(new_identity()),
       lock_key_(base64("tintype/" + machine + "/holder")),
       last_key_(base64("tintype/" + machine + "/last")) {}
@@ -87,47 +96,71 @@ std::string Witness::identity(milliseconds patience) const {
   const json unless_there = {{{"key", key}, {"target", "CREATE"}, {"create_revision", "0"}}},
              put = {{{"request_put", {{"key", key}, {"value", mine}}}}}, look = {{{"request_range", {{"key", key}}}}};
   const json answer = post("/v3/kv/txn", {{"compare", unless_there}, {"success", put}, {"failure", look}}, patience);
-  if (answer.value("succeeded", false)) return mine;
-  const json::json_pointer value("/responses/0/response_range/kvs/0/value");
-  if (!answer.contains(value)) throw Error("the witness {} does not say which one it is", url_);
-  return answer.at(value).get<std::string>();
+  if (text_in(answer, "/succeeded") == "true") return mine;
+  const std::string other = text_in(answer, "/responses/0/response_range/kvs/0/value");
+  if (other.size() != mine.size() || other.find_first_of(" \r\n") != other.npos)
+    throw Error("the witness {} does not say which one it is: is it an etcd?", url_);
+  return other;
 }
 
-bool Witness::acquire(bool again, milliseconds patience) {
+std::string Witness::acquire(Taking taking, milliseconds patience) {
   const json granted = post("/v3/lease/grant", {{"TTL", kLease.count() / 1000}}, patience);
-  const std::string lease = granted.value("ID", "");
+  const std::string lease = text_in(granted, "/ID");
   if (lease.empty()) throw Error("the witness {} gives no lease", url_);
   json conditions = json::array({{{"key", lock_key_}, {"target", "CREATE"}, {"create_revision", "0"}}});
-  if (again) conditions.push_back({{"key", last_key_}, {"target", "VALUE"}, {"value", base64(holder_)}});
-  const json taking = {{{"request_put", {{"key", lock_key_}, {"value", base64(holder_)}, {"lease", lease}}}},
-                       {{"request_put", {{"key", last_key_}, {"value", base64(holder_)}}}}};
-  const json answer = post("/v3/kv/txn", {{"compare", conditions}, {"success", taking}}, patience);
-  if (!answer.value("succeeded", false)) return false;
-  lease_ = lease;
-  return true;
+  if (taking == Taking::kAgain)
+    conditions.push_back({{"key", last_key_}, {"target", "VALUE"}, {"value", base64(holder_)}});
+  if (taking == Taking::kFromAnother)
+    conditions.push_back({{"key", last_key_}, {"target", "CREATE"}, {"result", "GREATER"}, {"create_revision", "0"}});
+  const json take = {{{"request_put", {{"key", lock_key_}, {"value", base64(holder_)}, {"lease", lease}}}},
+                     {{"request_put", {{"key", last_key_}, {"value", base64(holder_)}}}}},
+             look = {{{"request_range", {{"key", lock_key_}}}}, {{"request_range", {{"key", last_key_}}}}};
+  const json answer = post("/v3/kv/txn", {{"compare", conditions}, {"success", take}, {"failure", look}}, patience);
+  if (text_in(answer, "/succeeded") == "true") {  // whoever does not hear this may have it, and must not believe so
+    lease_ = lease;
+    return {};
+  }
+  revoke(lease);
+  const std::string holds = text_in(answer, "/responses/0/response_range/kvs/0/value"),
+                    held_last = text_in(answer, "/responses/1/response_range/kvs/0/value");
+  another_had_it_ = !held_last.empty() && held_last != base64(holder_);
+  if (!holds.empty())
+    return fmt::format(
+        "the witness {} says that {} runs elsewhere: end it there first, or wait until its lease has run "
+        "out",
+        url_, machine_);
+  if (taking == Taking::kFromAnother)
+    return fmt::format(
+        "nobody has ever asked the witness {} for the right to run {}: it may run elsewhere with another "
+        "witness, or with none. Name the one that the first computer asks",
+        url_, machine_);
+  return fmt::format("the witness {} says that {} ran elsewhere meanwhile", url_, machine_);
 }
 
 bool Witness::renew(milliseconds patience) {
   if (lease_.empty()) return false;
   const json answer = post("/v3/lease/keepalive", {{"ID", lease_}}, patience);
-  const std::string left = answer.value("result", json::object()).value("TTL", "0");
-  if (left == "0") lease_.clear();
+  const std::string left = text_in(answer, "/result/TTL");
+  if (left.empty() || left == "0") lease_.clear();
   return !lease_.empty();
 }
 
 void Witness::release() noexcept {
+  if (!lease_.empty()) revoke(std::exchange(lease_, {}));
+}
+
+void Witness::revoke(const std::string& lease) const noexcept {
   try {
-    if (!lease_.empty()) post("/v3/lease/revoke", {{"ID", lease_}}, kRenewal);
+    post("/v3/lease/revoke", {{"ID", lease}}, kRenewal);
   } catch (const std::exception&) {  // then it runs out
   }
 }
 
-LeaseKeeper::LeaseKeeper(const std::string& url, const std::string& machine)
+LeaseKeeper::LeaseKeeper(const std::string& url, const std::string& machine, Witness::Taking taking)
     : machine_name_(machine), witness_(url, machine) {
   const auto asked = Clock::now();
-  if (!witness_.acquire(false, kFirstPatience))
-    throw Error("the witness {} says that {} runs elsewhere: end it there first, or wait until its lease has run out",
-                url, machine);
+  if (const std::string why_not = witness_.acquire(taking, kFirstPatience); !why_not.empty())
+    throw Error("{}", why_not);
   until_ = asked + Witness::kLease;
   thread_ = std::thread([this] { run(); });
 }
@@ -145,21 +178,26 @@ LeaseKeeper::~LeaseKeeper() {
 void LeaseKeeper::guard(Machine machine) {
   const std::lock_guard lock(mutex_);
   machine_ = std::move(machine);
-  if (standing_) machine_.stand_still(kNotRenewed);
+  if (standing_) machine_.stand_still(why_);
 }
 
 // The time of a lease is counted from before it was asked for, and a request never lasts beyond its end.
-bool LeaseKeeper::try_to_have() {
+// Returns why not; nothing where it is had.
+std::string LeaseKeeper::try_to_have() {
   const auto asked = Clock::now();
   const auto left = std::chrono::duration_cast<milliseconds>(until_ - kMargin - asked);
   const milliseconds patience = standing_ ? kRenewal : std::clamp(left, milliseconds(1), kRenewal);
   try {
-    if (!witness_.renew(patience) && !witness_.acquire(true, patience)) return false;
+    if (!witness_.renew(patience)) {
+      const std::string why_not = witness_.acquire(Witness::Taking::kAgain, patience);
+      if (!why_not.empty()) is_lost_ = witness_.another_had_it();
+      if (!why_not.empty()) return why_not;
+    }
     until_ = asked + Witness::kLease;
-    return true;
+    return {};
   } catch (const std::exception& error) {
     log_note("{}", error.what());
-    return false;
+    return error.what();
   }
 }
 
@@ -168,12 +206,13 @@ void LeaseKeeper::run() noexcept {
   block_signals_in_this_thread();
   for (std::unique_lock lock(mutex_); !changed_.wait_for(lock, kRenewal, [this] { return ending_; });) {
     lock.unlock();
-    const bool had = try_to_have();
+    const std::string why_not = try_to_have();
     lock.lock();
-    if (had && std::exchange(standing_, false) && machine_.go_on) machine_.go_on();
-    if (!had && !standing_ && Clock::now() + kRenewal >= until_ - kMargin) {
+    if (why_not.empty() && standing_.exchange(false) && machine_.go_on) machine_.go_on();
+    if (!why_not.empty() && !standing_ && Clock::now() + kRenewal >= until_ - kMargin) {
       standing_ = true;
-      if (machine_.stand_still) machine_.stand_still(kNotRenewed);
+      why_ = fmt::format("its lease could not be renewed, and another one may run it: {}", why_not);
+      if (machine_.stand_still) machine_.stand_still(why_);
     }
   }
 }

@@ -44,7 +44,8 @@ class PruneVerb final : public Verb {
   void print(const Pruned& checkpoint, Output& output) const {
     const std::string fate = checkpoint.because.empty() ? (options_.dry_run ? "would go" : "deleted")
                                                         : fmt::format("stays: {}", fmt::join(checkpoint.because, ", "));
-    output.line("{:>8}  {:<20}  {:<16} {}", checkpoint.id, checkpoint.time, checkpoint.vm, fate);
+    output.line("{:>8}  {:<20}  {:<16} {}{}", checkpoint.id, checkpoint.time, checkpoint.vm, fate,
+                checkpoint.damaged ? "; BAD, and takes nobody's place" : "");
   }
 
   json as_json(const Pruning& pruning) const {
@@ -53,7 +54,11 @@ class PruneVerb final : public Verb {
       if (each.because.empty())
         deleted.push_back(each.id);
       else
-        kept.push_back({{"id", each.id}, {"vm", each.vm}, {"time", each.time}, {"because", each.because}});
+        kept.push_back({{"id", each.id},
+                        {"vm", each.vm},
+                        {"time", each.time},
+                        {"because", each.because},
+                        {"damaged", each.damaged}});
     }
     return {{"repository", path_to_json(repository_)},
             {"keep", text_of(options_.retention)},

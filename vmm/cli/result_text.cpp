@@ -116,6 +116,8 @@ std::string standby_text(const json& status) {
                                  vm.empty() ? "" : " for " + vm);
   text +=
       fmt::format("{:<14} {}\n{:<14} {}\n", "process", status.value("pid", 0), "first one", first_one_text(standby));
+  if (const std::string witness = standby.value("witness", ""); !witness.empty())
+    text += fmt::format("{:<14} {}\n", "witness", witness);
   text += fmt::format(
       "{:<14} {}", "checkpoint",
       standby_checkpoint_text(standby.value("latest", std::uint64_t{0}), standby.value("ready", std::uint64_t{0})));

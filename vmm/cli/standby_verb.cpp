@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <unistd.h>
-
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 
 #include <nlohmann/json.hpp>
 
+#include "checkpoint/format/part_format.h"
 #include "checkpoint/s3/location.h"
 #include "checkpoint/standby/key_file.h"
 #include "checkpoint/standby/standby.h"
@@ -18,10 +15,10 @@
 #include "vmm/cli/machine_call.h"
 #include "vmm/cli/output.h"
 #include "vmm/cli/run_options.h"
+#include "vmm/cli/standby_methods.h"
 #include "vmm/cli/values.h"
 #include "vmm/cli/verb.h"
 #include "vmm/cli/verb_options.h"
-#include "vmm/control/rpc.h"
 #include "vmm/control/runtime_directory.h"
 #include "vmm/control/server.h"
 #include "vmm/control/status_json.h"
@@ -37,73 +34,8 @@ namespace {
 
 constexpr const char* kDefaultKeep = "last=5";
 constexpr milliseconds kGlance{20}, kGlanceAtWitness = std::chrono::seconds(1);
-/// So long whoever promotes it waits for the machine; and between tries to run what cannot be run.
-constexpr milliseconds kPatience = std::chrono::seconds(20), kFirstPause = std::chrono::seconds(1),
-                       kLongestPause = std::chrono::seconds(30);
-
-/// What a standby answers before it is a machine.
-class StandbyMethods final : public ControlService {
- public:
-  StandbyMethods(Standby& standby, const WarmShell& shell, std::string name)
-      : standby_(standby), shell_(shell), name_(std::move(name)) {}
-  /// It was promoted: the machine is there, or (`why`) cannot be run.
-  void note_outcome(const std::string& why) {
-    const std::lock_guard lock(mutex_);
-    is_decided_ = true;
-    failure_ = why;
-    decided_.notify_all();
-  }
-
-  json call(const std::string& method, const json&, const ProgressSink&) override {
-    if (method == "promote") return promote();
-    if (method == "stop") {
-      stopped_ = true;
-      return {{"name", name_}, {"state", "stopped"}, {"reason", "stopped"}};
-    }
-    if (method == "status") return status();
-    throw RpcError(
-        rpc_code::kFailed,
-        fmt::format("{} is a standby, and no machine until it takes over: `tintype status {}`", name_, name_));
-  }
-  bool stopped() const noexcept { return stopped_; }
-
- private:
-  json promote() {
-    standby_.promote();
-    std::unique_lock lock(mutex_);
-    decided_.wait_for(lock, kPatience, [this] { return is_decided_ || stopped_; });
-    if (!failure_.empty()) throw RpcError(rpc_code::kFailed, failure_);
-    return {{"name", name_}, {"promoted", true}, {"id", standby_.checkpoint()}};
-  }
-
-  std::string problem(const StandbyStatus& now, const WarmShell::Status& shell) const {
-    const std::lock_guard lock(mutex_);
-    if (!failure_.empty()) return failure_;
-    return now.problem.empty() ? shell.problem : now.problem;
-  }
-  json status() const {
-    const StandbyStatus now = standby_.status();
-    const WarmShell::Status shell = shell_.status();
-    json object = {{"name", name_}, {"pid", ::getpid()}, {"state", "standby"}};
-    object["standby"] = {{"vm", now.vm},
-                         {"latest", now.latest},
-                         {"ready", shell.ready},
-                         {"received", now.received},
-                         {"connected", now.connected},
-                         {"silent_ms", now.silent_ms},
-                         {"problem", problem(now, shell)}};
-    return object;
-  }
-
-  Standby& standby_;
-  const WarmShell& shell_;
-  const std::string name_;
-  std::atomic<bool> stopped_ = false;
-  mutable std::mutex mutex_;  // guards the next
-  std::condition_variable decided_;
-  bool is_decided_ = false;
-  std::string failure_;
-};
+/// Between tries to run what cannot be run.
+constexpr milliseconds kFirstPause = std::chrono::seconds(1), kLongestPause = std::chrono::seconds(30);
 
 class StandbyVerb final : public Verb {
  public:
@@ -170,6 +102,10 @@ class StandbyVerb final : public Verb {
     if (witness_) {
       options.why_not_promote = [this](const std::string& vm) { return take_lease(vm); };
       options.witness = [this] { return which_witness(); };
+      options.is_rightful = [this] {
+        const auto right = right_.lock();
+        return right && right->is_had();
+      };
     }
     options.on_checkpoint = [this](std::uint64_t id) { shell_->came(id); };
     options.may_prune = [this] { return !shell_->status().loads_whole; };
@@ -180,14 +116,15 @@ class StandbyVerb final : public Verb {
   std::string take_lease(const std::string& vm) {
     try {
       if (vm.empty()) throw Error("the newest checkpoint does not say whose it is: no witness can be asked for it");
-      lease_ = std::make_shared<LeaseKeeper>(*witness_, vm);
+      lease_ = std::make_shared<LeaseKeeper>(*witness_, vm, Witness::Taking::kFromAnother);
+      right_ = lease_;
       return {};
     } catch (const Error& error) {
       return error.what();
     }
   }
 
-  /// Empty while it cannot be asked: it will be when the machine is to run.
+  /// Empty while it cannot be asked. It will be when the machine is to run, and has to know that machine.
   std::string which_witness() const {
     try {
       return Witness(*witness_, "").identity(kGlanceAtWitness);
@@ -197,18 +134,26 @@ class StandbyVerb final : public Verb {
     }
   }
 
-  /// Answers meanwhile, at the socket that the machine will have.
-  std::unique_ptr<Machine> wait_and_take_over(const std::filesystem::path& socket, const std::string& name,
-                                              const Cancellation& cancelled) {
-    StandbyMethods methods(*standby_, *shell_, name);
-    const auto throw_if_unwanted = [&] {
-      if (cancelled.requested() || methods.stopped()) throw Cancelled("the standby was stopped");
-    };
+  /// Answers meanwhile, at the socket that the machine will have. Who is told that this has ended finds it gone.
+  std::unique_ptr<Machine> wait_and_take_over(const std::string& name, const Cancellation& cancelled) {
+    const std::filesystem::path socket = control_socket_path(runtime_directory(), name);
+    StandbyMethods methods(*standby_, *shell_, {name, witness_.value_or(""), disk_directory_});
     std::unique_ptr<Machine> machine;
     {
       const ControlServer server(socket, methods);
-      while (!standby_->wait_until_promoted(kGlance)) throw_if_unwanted();
-      machine = take_over(methods, throw_if_unwanted);
+      try {
+        const auto throw_if_unwanted = [&] {
+          if (cancelled.requested() || methods.stopped()) throw Cancelled("the standby was stopped");
+        };
+        while (!standby_->wait_until_promoted(kGlance)) throw_if_unwanted();
+        machine = take_over(methods, throw_if_unwanted);
+      } catch (...) {
+        methods.close();
+        standby_.reset();
+        shell_.reset();
+        lease_.reset();
+        throw;
+      }
     }
     std::filesystem::remove(socket);
     return machine;
@@ -217,21 +162,38 @@ class StandbyVerb final : public Verb {
   /// Nobody else has the machine any more. So where it cannot be run for want of something that may come, such as room
   /// on a disk, that is said, and it is tried again.
   std::unique_ptr<Machine> take_over(StandbyMethods& methods, const std::function<void()>& throw_if_unwanted) {
-    const std::uint64_t id = standby_->checkpoint();
     for (milliseconds pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
+      throw_if_right_is_lost();
       try {
+        const std::uint64_t id = standby_->checkpoint();
         auto machine = shell_->take(id);
-        methods.note_outcome("");
+        if (!methods.note_machine(id)) throw_if_unwanted();
+        log_note("standby: promoted; checkpoint {} runs on here", id);
         return machine;
+      } catch (const Cancelled&) {
+        throw;
+      } catch (const ImageError& error) {
+        throw Error(
+            "it has taken over, and its newest checkpoint is damaged: {0}. An older one may be whole: `tintype "
+            "show {1}` lists them, and `tintype restore {1} --id N` runs one",
+            error.what(), repository_->string());
       } catch (const std::exception& error) {
-        methods.note_outcome(fmt::format(
-            "it has taken over, and cannot run checkpoint {} yet, which it goes on trying: {}", id, error.what()));
-        log_note("standby: checkpoint {} cannot be run: {}; it is tried again in {} s", id, error.what(),
+        methods.note_failure(fmt::format(
+            "it has taken over, and cannot run the newest checkpoint yet, which it goes on trying: {}", error.what()));
+        log_note("standby: the newest checkpoint cannot be run: {}; it is tried again in {} s", error.what(),
                  std::chrono::duration_cast<std::chrono::seconds>(pause).count());
       }
       for (const auto end = Clock::now() + pause; Clock::now() < end; std::this_thread::sleep_for(kGlance))
         throw_if_unwanted();
     }
+  }
+
+  void throw_if_right_is_lost() const {
+    if (lease_ && lease_->is_lost())
+      throw Error(
+          "another one has had the right to run {} since this standby took over, and it will never have it "
+          "again: start the standby anew, with a repository of its own",
+          lease_->machine());
   }
 
   RestoreOptions restore_options(const std::string& name) const {
@@ -247,9 +209,9 @@ class StandbyVerb final : public Verb {
     shell_ = std::make_unique<WarmShell>(restore_options(name));
     standby_ = std::make_unique<Standby>(standby_options());
     if (const auto latest = standby_->status().latest; latest != 0) shell_->came(latest);
-    auto machine = wait_and_take_over(control_socket_path(runtime_directory(), name), name, cancelled);
+    if (witness_) which_witness();  // that nobody answers there is said now
+    auto machine = wait_and_take_over(name, cancelled);
     if (lease_) machine->run_by(std::exchange(lease_, nullptr));
-    log_note("standby: promoted; checkpoint {} runs on here", standby_->checkpoint());
     return machine;
   }
 
@@ -257,7 +219,8 @@ class StandbyVerb final : public Verb {
   std::optional<std::filesystem::path> repository_, key_, disk_directory_;
   std::optional<std::uint64_t> after_;
   SerialConfig serial_config_;
-  std::shared_ptr<LeaseKeeper> lease_;
+  std::shared_ptr<LeaseKeeper> lease_;  ///< until the machine has it
+  std::weak_ptr<LeaseKeeper> right_;    ///< the same, and after that
   std::unique_ptr<WarmShell> shell_;
   std::unique_ptr<Standby> standby_;  // goes on telling the first one that it was replaced
 };

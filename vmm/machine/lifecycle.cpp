@@ -71,11 +71,12 @@ void Lifecycle::start() {
   }
   watch_disks();
   leave_suspension();
-  announce(EventKind::kStarted);                              // before what the guest does
-  if (debugger_->holds()) guest_.processors().ask_to_park();  // before its first instruction
+  announce(EventKind::kStarted);                     // before what the guest does
+  if (is_held()) guest_.processors().ask_to_park();  // before its first instruction
   guest_.start();
   if (const auto images = std::exchange(images_, nullptr)) images->keep();
   if (is_held()) park();
+  if (!stands_still_.empty()) say_that_it_stands_still(stands_still_.back().second);
 }
 
 MachineEnd Lifecycle::wait() {

@@ -144,6 +144,7 @@ class Lifecycle final : public Machine, private VcpuEvents {
   /// It goes on when all who had it stand still have let it.
   void stand_still_for(const void* who, const std::string& why);
   void go_on_for(const void* who);
+  void say_that_it_stands_still(const std::string& why);
   /// The same as mark() and reset(); `then` is done before the CPUs go on.
   MarkReport mark_and(const OnlyOne& only, const std::function<void()>& then);
   ResetReport reset_and(const OnlyOne& only, const std::function<void()>& then);
@@ -227,7 +228,8 @@ class Lifecycle final : public Machine, private VcpuEvents {
   CapturedMachine captured_{*this};
   Checkpointer checkpointer_{captured_};
   std::vector<std::shared_ptr<void>> companions_;   // guarded by state_mutex_
-  std::mutex rights_mutex_;                         // guards the next
+  std::mutex rights_mutex_;                         // guards the next two
+  std::string witness_identity_;                    ///< of the one that was asked
   std::vector<std::weak_ptr<LeaseKeeper>> rights_;  ///< to run, of a machine with a witness: companions
   // Last: their threads use all of the above.
   BackupService backups_{backup_means()};

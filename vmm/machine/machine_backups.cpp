@@ -30,14 +30,10 @@ CheckpointReport Lifecycle::back_up(const std::filesystem::path& repository) {
 std::unique_ptr<BackupPlace> Lifecycle::backup_place(const BackupPlan& plan) {
   if (!is_standby(plan.to)) return make_repository_place(plan.to, config().name);
   const TcpAddress address = parse_tcp_address(plan.to.substr(plan.to.find("://") + 3), "--to");
-  StandbyLink link{address,
-                   read_key_file(plan.key),
-                   config().name,
-                   spool_directory(config().name, address),
-                   {},
-                   [this](const std::string& why) { stand_still_for(&backups_, why); }};
-  link.witness = witness_asked(plan.witness);
-  return make_standby_place(std::move(link));
+  const auto key = read_key_file(plan.key);
+  const std::string witness = witness_asked(plan.witness);
+  return make_standby_place({address, key, config().name, spool_directory(config().name, address), witness,
+                             [this](const std::string& why) { stand_still_for(&backups_, why); }});
 }
 
 // A machine that may run elsewhere must have the right to run here before it does. It has one for all of its plans, and
@@ -52,12 +48,12 @@ std::string Lifecycle::witness_asked(const std::string& witness) {
     if (!witness.empty() && had->url() != witness)
       throw Error("{} has asked the witness {} for its right to run, and a machine has one witness: name that one",
                   config().name, had->url());
-    if (had->machine() == config().name) return Witness(had->url(), config().name).identity(kPatienceWithWitness);
+    if (had->machine() == config().name) return witness_identity_;
   }
   if (witness.empty()) return {};
-  std::string identity = Witness(witness, config().name).identity(kPatienceWithWitness);
-  keep_right(std::make_shared<LeaseKeeper>(witness, config().name));
-  return identity;
+  witness_identity_ = Witness(witness, config().name).identity(kPatienceWithWitness);
+  keep_right(std::make_shared<LeaseKeeper>(witness, config().name, Witness::Taking::kToRun));
+  return witness_identity_;
 }
 
 void Lifecycle::run_by(std::shared_ptr<LeaseKeeper> right) {

@@ -22,6 +22,10 @@ void Lifecycle::stand_still_for(const void* who, const std::string& why) {
     if (held || !started_ || end_ || stalls_) return;
   }
   park();
+  say_that_it_stands_still(why);
+}
+
+void Lifecycle::say_that_it_stands_still(const std::string& why) {
   announce(EventKind::kPaused, why);
   log_note("the machine {} stands still: {}", config().name, why);
 }

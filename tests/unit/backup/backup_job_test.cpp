@@ -50,7 +50,7 @@ struct Rig {
   std::map<std::string, int> taken;
   std::uint64_t last_id = 0;
   std::map<std::string, std::shared_ptr<Script>> scripts;
-  std::atomic<int> chores = 0;
+  std::atomic<int> chores = 0, verified = 0;
   std::string chores_say = "good";
   std::vector<std::string> warned;
 
@@ -82,8 +82,9 @@ struct Rig {
               script(plan.to);
               return std::make_unique<FakePlace>(plan.to, scripts[plan.to]);
             },
-            [this](const std::vector<std::string>&, const std::atomic<bool>&) {
+            [this](const std::vector<std::string>& arguments, const std::atomic<bool>&) {
               ++chores;
+              if (arguments[0] == "verify") ++verified;
               return chores_say;
             },
             [this](const std::filesystem::path& repository) {
@@ -247,6 +248,16 @@ TEST_CASE("what is found to be bad, and a backup that begins to fail, is told: o
   CHECK(becomes_true([&] { return service.status()[0].failures >= 2; }));
   CHECK(rig.warnings().size() == 2);
   CHECK(rig.warnings().back() == "backup /a: the place /a is gone");
+}
+
+TEST_CASE("what a drill finds is looked for in all that is there, though nobody asked for that") {
+  Rig rig;
+  rig.chores_say = "checkpoint 3 is damaged";
+  BackupService service(rig.means());
+  BackupPlan plan = plan_to("/a", 1);
+  plan.drill_ms = 3'600'000;
+  service.start(plan);
+  CHECK(becomes_true([&] { return rig.verified == 1; }));
 }
 
 TEST_CASE("chores are done beside the backups") {

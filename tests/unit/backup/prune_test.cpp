@@ -44,6 +44,21 @@ TEST_CASE("what the rule does not keep is deleted, and what stays shows what it 
   CHECK(prune(studio.repository, keep("last=2")).checkpoints.size() == 2);  // nothing more to do
 }
 
+TEST_CASE("what is known to be damaged takes no place of what is whole") {
+  const ChainOfSix studio;
+  for (const std::uint64_t id : {5, 6})
+    open_store(studio.repository)->note(id, Check::kVerified, check_note(false, "spoilt"));
+  const Pruning pruning = prune(studio.repository, keep("last=2"));
+  CHECK(studio.ids() == Ids{3, 4, 5, 6});
+  CHECK(pruning.checkpoints[2].because == std::vector<std::string_view>{"last"});
+  CHECK_FALSE(pruning.checkpoints[2].damaged);
+  CHECK(pruning.checkpoints[5].damaged);
+  for (const std::uint64_t id : {3, 4})
+    open_store(studio.repository)->note(id, Check::kVerified, check_note(false, "spoilt"));
+  prune(studio.repository, keep("last=2"));  // there is nothing better
+  CHECK(studio.ids() == Ids{5, 6});
+}
+
 TEST_CASE("a dry run says the same and changes nothing") {
   const ChainOfSix studio;
   PruneOptions options = keep("last=2");

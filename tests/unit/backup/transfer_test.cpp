@@ -301,6 +301,18 @@ TEST_CASE("a copy of all leaves behind what is damaged, and carries the others")
   }
 }
 
+TEST_CASE("what was deleted does not come back with a copy, because what builds on it is damaged") {
+  const TwoSides studio;  // 2 and 3 were deleted
+  const UniqueFd fd = open_file(studio.here / "00000004" / "memory.part", O_RDWR);
+  const ChangedByte changed(fd, PartReader(studio.here / "00000004" / "memory.part").extents().front().offset,
+                            std::byte{1});
+  std::vector<LeftBehind> left;
+  copy_checkpoints(studio.here, studio.there, std::nullopt, {}, &left);
+  CHECK(left.size() == 3);
+  CHECK(TwoSides::identities(studio.there, ids(studio.there)) == TwoSides::identities(studio.here, {1}));
+  CHECK(bases(studio.there).empty());
+}
+
 TEST_CASE("killed at any instant of copying, what is listed is whole, and the next copy goes on") {
   const TwoSides studio;
   std::mt19937 random(9);
