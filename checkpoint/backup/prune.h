@@ -37,8 +37,9 @@ struct Pruning {
 };
 
 /// Deletes what the rule does not keep, of each machine by itself. One that verifying has found to be damaged takes
-/// nobody's place: where the rule would keep such a one, a whole one stays beside it. What others build on stays as long
-/// as they do, though it is listed no more. Interrupted at any instant, what is listed is whole. Throws tintype::Error.
+/// nobody's place: where the rule would keep such a one, a whole one stays beside it. What others build on stays as
+/// long as they do, though it is listed no more. Interrupted at any instant, what is listed is whole. Throws
+/// tintype::Error.
 Pruning prune(const std::filesystem::path& repository, const PruneOptions& options, const ProgressSink& progress = {});
 
 }  // namespace tintype
