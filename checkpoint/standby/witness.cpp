@@ -126,13 +126,12 @@ std::string Witness::acquire(Taking taking, milliseconds patience) {
   another_had_it_ = !held_last.empty() && held_last != base64(holder_);
   if (!holds.empty())
     return fmt::format(
-        "the witness {} says that {} runs elsewhere: end it there first, or wait until its lease has run "
-        "out",
-        url_, machine_);
+        "the witness {} says that {} runs elsewhere: end it there first, or wait for its lease to run out", url_,
+        machine_);
   if (taking == Taking::kFromAnother)
     return fmt::format(
-        "nobody has ever asked the witness {} for the right to run {}: it may run elsewhere with another "
-        "witness, or with none. Name the one that the first computer asks",
+        "nobody has ever asked the witness {} for the right to run {}: name the one that the first "
+        "computer asks",
         url_, machine_);
   return fmt::format("the witness {} says that {} ran elsewhere meanwhile", url_, machine_);
 }

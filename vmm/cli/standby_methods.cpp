@@ -35,8 +35,8 @@ json StandbyMethods::promote() {
   std::unique_lock lock(mutex_);
   decided_.wait_until(lock, end, [this] { return fate_ != Fate::kOpen || !failure_.empty(); });
   if (fate_ == Fate::kMachine) return {{"name", means_.name}, {"promoted", true}, {"id", checkpoint_}};
-  if (fate_ == Fate::kStopped) throw RpcError(rpc_code::kFailed, "it was stopped before it ran the machine");
   if (!failure_.empty()) throw RpcError(rpc_code::kFailed, failure_);
+  if (fate_ == Fate::kStopped) throw RpcError(rpc_code::kFailed, "it was stopped before it ran the machine");
   throw RpcError(rpc_code::kFailed,
                  fmt::format("it has taken over, and the machine does not run yet: `tintype status {}`", means_.name));
 }

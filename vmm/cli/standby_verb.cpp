@@ -163,7 +163,10 @@ class StandbyVerb final : public Verb {
   /// on a disk, that is said, and it is tried again.
   std::unique_ptr<Machine> take_over(StandbyMethods& methods, const std::function<void()>& throw_if_unwanted) {
     for (milliseconds pause = kFirstPause;; pause = std::min(2 * pause, kLongestPause)) {
-      throw_if_right_is_lost();
+      if (lease_ && lease_->is_lost())
+        give_up(methods, fmt::format("another one has had the right to run {} since this standby took over, which will "
+                                     "never have it again: start it anew, with a repository of its own",
+                                     lease_->machine()));
       try {
         const std::uint64_t id = standby_->checkpoint();
         auto machine = shell_->take(id);
@@ -173,10 +176,10 @@ class StandbyVerb final : public Verb {
       } catch (const Cancelled&) {
         throw;
       } catch (const ImageError& error) {
-        throw Error(
-            "it has taken over, and its newest checkpoint is damaged: {0}. An older one may be whole: `tintype "
-            "show {1}` lists them, and `tintype restore {1} --id N` runs one",
-            error.what(), repository_->string());
+        give_up(methods, fmt::format("it has taken over, and its newest checkpoint is damaged: {0}. An older one may "
+                                     "be whole: `tintype show {1}` lists them, and `tintype restore {1} --id N` runs "
+                                     "one",
+                                     error.what(), repository_->string()));
       } catch (const std::exception& error) {
         methods.note_failure(fmt::format(
             "it has taken over, and cannot run the newest checkpoint yet, which it goes on trying: {}", error.what()));
@@ -188,12 +191,10 @@ class StandbyVerb final : public Verb {
     }
   }
 
-  void throw_if_right_is_lost() const {
-    if (lease_ && lease_->is_lost())
-      throw Error(
-          "another one has had the right to run {} since this standby took over, and it will never have it "
-          "again: start the standby anew, with a repository of its own",
-          lease_->machine());
+  /// Whoever promotes it is told the same.
+  [[noreturn]] static void give_up(StandbyMethods& methods, const std::string& why) {
+    methods.note_failure(why);
+    throw Error("{}", why);
   }
 
   RestoreOptions restore_options(const std::string& name) const {
